@@ -1,0 +1,100 @@
+// The archive: rooms, members and messages as folded from the log, and the events by position.
+//
+// Readers may call any method at any time. They see all that was durable before the call, each document whole and as of its
+// `appliedSeq`; documents of one room may be of different moments. Methods reject with UNAVAILABLE when the store is away;
+// where an answer is no promise, the refusal is thrown.
+// What a method returns belongs to the caller; byte arrays are copies.
+
+import type { MemberDocument, MessageDocument, RoomDocument } from "../gen/trunkline/store/v1/documents_pb.js";
+import type { EncodedEvent } from "./encoded-event.js";
+import type { Awaitable, RoomRef } from "./room-ref.js";
+
+/** What follows from a batch of events: whole documents, so that writing them twice changes nothing. */
+export interface ArchiveChanges {
+  readonly events: readonly EventChange[];
+  readonly rooms: readonly { readonly room: RoomRef; readonly document: RoomDocument }[];
+  readonly members: readonly { readonly room: RoomRef; readonly document: MemberDocument }[];
+  readonly messages: readonly MessageChange[];
+}
+
+/** An event, indexed by position, by id, and, where it created a message, by message index. */
+export interface EventChange {
+  readonly room: RoomRef;
+  readonly event: EncodedEvent;
+  readonly eventId: string;
+  /** When it was accepted, in milliseconds since 1970: retention goes by it. */
+  readonly createdAtMs: number;
+  /** 0: it created no message. */
+  readonly messageIndex: number;
+}
+
+/** A message that has changed since it was created. */
+export interface MessageChange {
+  readonly room: RoomRef;
+  readonly messageIndex: number;
+  readonly document: MessageDocument;
+}
+
+/** A message: the event that created it, and what became of it since. */
+export interface StoredMessage {
+  readonly messageIndex: number;
+  /** The creating event; absent where only the document is kept. */
+  readonly created: EncodedEvent | undefined;
+  /** Absent: unchanged since it was created. */
+  readonly document: MessageDocument | undefined;
+}
+
+export interface EventRange {
+  /** The first seq wanted. */
+  readonly from: number;
+  /** The last seq wanted, inclusive. */
+  readonly to: number;
+  /** At most so many events. */
+  readonly limit: number;
+  /** Stop after the event that brings the page to so many bytes. */
+  readonly maxBytes: number;
+}
+
+export type MessageRange =
+  /** The `limit` messages with the largest index below `beforeIndex`, in rising order. */
+  | { readonly beforeIndex: number; readonly limit: number }
+  /** The `limit` messages with the smallest index above `afterIndex`, in rising order. */
+  | { readonly afterIndex: number; readonly limit: number };
+
+export interface Page {
+  /** Only ids greater than this one, by byte order; empty: from the first. */
+  readonly after: string;
+  readonly limit: number;
+}
+
+export interface Archive {
+  /** The room's document, also of a deleted one. */
+  room(room: RoomRef): Awaitable<RoomDocument | undefined>;
+
+  /** A user's standing in a room, also after they left. */
+  member(room: RoomRef, userId: string): Awaitable<MemberDocument | undefined>;
+
+  /** The room's present members, by user id. */
+  members(room: RoomRef, page: Page): Awaitable<readonly MemberDocument[]>;
+
+  /** Ids of the rooms the user is a member of now, in order. */
+  roomsOf(tenantId: string, userId: string, page: Page): Awaitable<readonly string[]>;
+
+  /** Events in order and without holes. Begins after `from` only where older ones are no longer kept. */
+  events(room: RoomRef, range: EventRange): Awaitable<readonly EncodedEvent[]>;
+
+  /** The seq of the event with this id. Undefined: it never happened, or is no longer kept. */
+  seqOf(room: RoomRef, eventId: string): Awaitable<number | undefined>;
+
+  /** Messages by index, in rising order. */
+  messages(room: RoomRef, range: MessageRange): Awaitable<readonly StoredMessage[]>;
+
+  /** Writes changes in order; idempotent; a document is replaced only by one of a higher `appliedSeq`. */
+  apply(shard: number, end: number, changes: ArchiveChanges): Promise<void>;
+
+  /** The log offset of `shard` up to which (exclusive) everything is archived. */
+  archived(shard: number): Awaitable<number>;
+
+  /** Removes a room's events and messages up to and including seq `through`; its documents stay. Idempotent. */
+  purge(room: RoomRef, through: number): Promise<void>;
+}

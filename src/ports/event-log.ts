@@ -1,0 +1,61 @@
+// The log: the truth about what happened, one partition per shard.
+
+import type { ArchiveChanges } from "./archive.js";
+import type { EncodedEvent } from "./encoded-event.js";
+import type { RoomRef } from "./room-ref.js";
+
+/** An event on its way into the log. */
+export interface NewRecord {
+  readonly room: RoomRef;
+  readonly event: EncodedEvent;
+}
+
+/** An event in the log. */
+export interface LogRecord extends NewRecord {
+  /** Its place in the shard: dense from 0 in the embedded engine, rising in others. */
+  readonly offset: number;
+}
+
+/** Events that are stored together or not at all, and what follows from them. */
+export interface AppendBatch {
+  readonly records: readonly NewRecord[];
+  /** The documents as they are after the records. Written with them where `archivesOnAppend`, else ignored. */
+  readonly changes: ArchiveChanges;
+}
+
+export type AppendOutcome =
+  /** On stable storage. The next append goes to `end`. */
+  | { readonly status: "durable"; readonly end: number }
+  /** Somebody else has written at that offset: nothing of the batch is or will be in the log. */
+  | { readonly status: "displaced" };
+
+export interface OpenedShard {
+  /** Where the next append goes. */
+  readonly end: number;
+  /** Events the archive does not have yet, oldest first. */
+  readonly tail: readonly LogRecord[];
+}
+
+export interface EventLog {
+  /** How many shards the store was created with. Never changes. */
+  readonly shards: number;
+
+  /** Whether `append` writes `changes` to the archive in the same transaction. */
+  readonly archivesOnAppend: boolean;
+
+  /**
+   * Makes the caller the shard's writer, as far as the engine can tell: what was appended before is seen in the answer, and an
+   * append that was under way from elsewhere is displaced. Rejects with UNAVAILABLE.
+   */
+  open(shard: number): Promise<OpenedShard>;
+
+  /**
+   * Stores a batch at offset `at`, or nothing of it. Resolves after it is on stable storage: what is resolved `durable`
+   * survives the death of the process at any moment. One append per shard at a time. Rejects with UNAVAILABLE when the
+   * outcome is uncertain: the caller opens the shard again and reads what is there.
+   */
+  append(shard: number, at: number, batch: AppendBatch): Promise<AppendOutcome>;
+
+  /** Records from offset `from` on, in order, at most `limit`; only durable ones. Empty: there are none yet. */
+  read(shard: number, from: number, limit: number): Promise<readonly LogRecord[]>;
+}
