@@ -1,0 +1,45 @@
+// The core as transports and the backbone see it.
+
+import type { Archive } from "../ports/archive.js";
+import type { Clock } from "../ports/clock.js";
+import type { EventLog } from "../ports/event-log.js";
+import type { Fanout } from "../ports/fanout.js";
+import type { TokenVerifier } from "../ports/token-verifier.js";
+import type { Limits } from "./limit/limits.js";
+import type { Caller, RoomCalls } from "./room/calls.js";
+import type { SessionPort } from "./session/port.js";
+import type { Telemetry } from "./telemetry.js";
+
+/** Ids and digests: injected, because the core uses no Node module and tests want them repeatable. */
+export interface Ids {
+  /** A new unguessable id, 22 characters of [A-Za-z0-9_-]. */
+  random(): string;
+  /** 22 characters of [A-Za-z0-9_-] of a cryptographic digest of the text. */
+  digest(text: string): string;
+}
+
+export interface CoreDependencies {
+  readonly log: EventLog;
+  readonly archive: Archive;
+  readonly fanout: Fanout;
+  readonly verifier: TokenVerifier;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly telemetry: Telemetry;
+  readonly limits: Limits;
+  /** How busy this process is, 0 to 1: the fan-out collects longer the busier it is. */
+  readonly load: () => number;
+}
+
+export interface Core {
+  readonly sessions: SessionPort;
+  readonly rooms: RoomCalls;
+  /** Verifies a token of a unary call. */
+  authenticate(token: string): Promise<Caller>;
+  /** Opens all shards. Nothing is served before it resolves. */
+  start(): Promise<void>;
+  /** Takes no new connections, says Goodbye to live ones with delays spread over `spreadMs`, finishes what was accepted. */
+  drain(spreadMs: number): Promise<void>;
+  /** Ends every timer and session. What was not drained is lost to its callers, never to the log. */
+  stop(): Promise<void>;
+}

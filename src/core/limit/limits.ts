@@ -1,0 +1,88 @@
+// Every bound of the core in one place: meaning, unit, default, reason.
+
+export interface Limits {
+  /** Longest client frame, in bytes. 64 KiB: a 16 KiB text in JSON with escapes fits. Transports refuse longer ones. */
+  readonly maxFrameBytes: number;
+  /** Longest text body, in bytes of UTF-8. */
+  readonly maxTextBytes: number;
+  /** Longest encoded metadata, in bytes. */
+  readonly maxMetadataBytes: number;
+  /** Requests of one session that have no answer yet. */
+  readonly maxInFlight: number;
+  /** Rooms one session may be subscribed to. */
+  readonly maxRoomsPerSession: number;
+  /** Live sessions of one user; the oldest is closed. */
+  readonly maxSessionsPerUser: number;
+  /** Members of a room that AddMembers takes in one call. */
+  readonly maxMembersPerCall: number;
+  /** From accepting a connection to a verified Hello, in milliseconds. */
+  readonly handshakeDeadlineMs: number;
+  /** Between two pings of the server, in milliseconds. */
+  readonly pingIntervalMs: number;
+  /** From a ping to giving the client up, in milliseconds. */
+  readonly pongDeadlineMs: number;
+  /** From TokenExpiring to the token's end, in milliseconds. */
+  readonly tokenWarningMs: number;
+  /** Events replayed in-band when subscribing; a longer gap is named. */
+  readonly recoveryLimit: number;
+  /** Bytes waiting in a session's outbox beyond which live pushes stop and the session lags. */
+  readonly outboxBytes: number;
+  /** Bytes waiting beyond which ephemeral frames are dropped. */
+  readonly ephemeralBytes: number;
+  /** A session that has taken nothing for so long while data waited is closed SLOW_CONSUMER, in milliseconds. */
+  readonly stallDeadlineMs: number;
+  /** Bytes of recent events kept per room with subscribers, to feed lagging and resuming sessions without the archive. */
+  readonly ringBytes: number;
+  /** Reads of the archive for replay at once, in the whole node. */
+  readonly replayReads: number;
+  /** Bytes of events accepted by a shard and not durable yet, beyond which it answers UNAVAILABLE. */
+  readonly shardPendingBytes: number;
+  /** Messages a second per session, and how many at once. 0: no limit. */
+  readonly sessionRate: Rate;
+  /** Messages a second per user over all sessions. */
+  readonly userRate: Rate;
+  /** Messages a second per room over all users. */
+  readonly roomRate: Rate;
+  /** Frames a second per session, of any kind. */
+  readonly frameRate: Rate;
+  /** New connections a second in this node. */
+  readonly connectRate: Rate;
+  /** Connections of this node that have not said Hello yet, at most. */
+  readonly maxHandshakes: number;
+}
+
+/** A token bucket: `perSecond` refills up to `burst`. `perSecond` 0: no limit. */
+export interface Rate {
+  readonly perSecond: number;
+  readonly burst: number;
+}
+
+export const DEFAULT_LIMITS: Limits = {
+  maxFrameBytes: 64 * 1024,
+  maxTextBytes: 16 * 1024,
+  maxMetadataBytes: 4 * 1024,
+  maxInFlight: 64,
+  maxRoomsPerSession: 200,
+  maxSessionsPerUser: 10,
+  maxMembersPerCall: 100,
+  handshakeDeadlineMs: 10_000,
+  pingIntervalMs: 25_000,
+  pongDeadlineMs: 10_000,
+  tokenWarningMs: 60_000,
+  recoveryLimit: 1_000,
+  outboxBytes: 1024 * 1024,
+  ephemeralBytes: 256 * 1024,
+  stallDeadlineMs: 30_000,
+  ringBytes: 256 * 1024,
+  replayReads: 32,
+  shardPendingBytes: 16 * 1024 * 1024,
+  sessionRate: { perSecond: 50, burst: 100 },
+  userRate: { perSecond: 100, burst: 200 },
+  roomRate: { perSecond: 2_000, burst: 4_000 },
+  frameRate: { perSecond: 200, burst: 400 },
+  connectRate: { perSecond: 1_000, burst: 2_000 },
+  maxHandshakes: 5_000,
+};
+
+/** A page ends after the entry that brings it here, whatever was asked for, in bytes: it waits in memory until it is read. */
+export const PAGE_BYTES = 256 * 1024;

@@ -1,0 +1,87 @@
+// A shard's open batch: events that have taken their turn, and the callers that wait for them.
+
+import type { EventChange } from "../../ports/archive.js";
+import type { EncodedEvent } from "../../ports/encoded-event.js";
+import type { TrunklineError } from "../../ports/error.js";
+import type { AppendBatch, NewRecord } from "../../ports/event-log.js";
+import type { Room, TentativeEvent } from "./room.js";
+
+/** What the batch holds of one room. */
+interface RoomPart {
+  readonly room: Room;
+  readonly events: EncodedEvent[];
+  readonly users: Set<string>;
+}
+
+/** Who waits: told once, after the log has answered. */
+export interface Waiter {
+  done(): void;
+  failed(error: TrunklineError): void;
+}
+
+export class Batch {
+  readonly #parts = new Map<Room, RoomPart>();
+  readonly #records: NewRecord[] = [];
+  readonly #events: EventChange[] = [];
+  readonly #waiters: Waiter[] = [];
+  readonly openedAtMs: number;
+  bytes = 0;
+
+  constructor(openedAtMs: number) {
+    this.openedAtMs = openedAtMs;
+  }
+
+  get size(): number {
+    return this.#records.length;
+  }
+
+  add(room: Room, events: readonly TentativeEvent[]): void {
+    let part = this.#parts.get(room);
+    if (part === undefined) {
+      part = { room, events: [], users: new Set() };
+      this.#parts.set(room, part);
+    }
+    for (const { encoded, eventId, createdAtMs, messageIndex, users } of events) {
+      part.events.push(encoded);
+      for (const userId of users) part.users.add(userId);
+      this.#records.push({ room: room.ref, event: encoded });
+      this.#events.push({ room: room.ref, event: encoded, eventId, createdAtMs, messageIndex });
+      this.bytes += encoded.bytes.length;
+    }
+  }
+
+  wait(waiter: Waiter): void {
+    this.#waiters.push(waiter);
+  }
+
+  /** The batch for the log, with the documents as they are now: no event may be added afterwards. */
+  seal(): AppendBatch {
+    const parts = [...this.#parts.values()];
+    return {
+      records: this.#records,
+      changes: {
+        events: this.#events,
+        rooms: parts.map(({ room }) => ({ room: room.ref, document: room.state.document() })),
+        members: parts.flatMap(({ room, users }) =>
+          [...users].map((userId) => ({ room: room.ref, document: room.state.memberDocument(userId) })),
+        ),
+        messages: [],
+      },
+    };
+  }
+
+  /** Every room with its events, in order, once they are durable. */
+  settle(announce: (room: Room, events: readonly EncodedEvent[]) => void): void {
+    for (const { room, events } of this.#parts.values()) {
+      const last = events.at(-1);
+      if (last === undefined) continue;
+      room.settle(last.seq, last.tag);
+      announce(room, events);
+    }
+    for (const waiter of this.#waiters) waiter.done();
+  }
+
+  fail(error: TrunklineError): void {
+    for (const waiter of this.#waiters) waiter.failed(error);
+  }
+}

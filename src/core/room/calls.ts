@@ -1,0 +1,20 @@
+// RoomService without a transport: one door for frames (`Call`), gRPC and Connect.
+
+import type { Call, CallResult } from "../../gen/trunkline/v1/session_pb.js";
+import type { Identity } from "../../ports/token-verifier.js";
+
+/** Who asks: a verified identity, and the device where known. */
+export interface Caller {
+  readonly identity: Identity;
+  readonly deviceId: string;
+}
+
+/** The request of a RoomService method: `case` is the method's local name, e.g. "createRoom". */
+export type RoomRequest = Exclude<Call["rpc"], { case: undefined }>;
+/** The response, of the same case. */
+export type RoomResponse = Exclude<CallResult["rpc"], { case: undefined }>;
+
+export interface RoomCalls {
+  /** Resolves with the response of the same case; rejects with a TrunklineError. UNSUPPORTED for methods not built yet. */
+  call(caller: Caller, request: RoomRequest): Promise<RoomResponse>;
+}

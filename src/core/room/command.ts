@@ -1,0 +1,120 @@
+// What somebody asks of a room, and what comes of it.
+
+import type { JsonObject } from "@bufbuild/protobuf";
+import type {
+  Body,
+  JoinRule,
+  Member,
+  Mention,
+  Permission,
+  Role,
+  Room,
+  RoomEvent,
+  RoomKind,
+  RoomSettings,
+  RoomStatus,
+} from "../../gen/trunkline/v1/message_pb.js";
+import type { Caller } from "./calls.js";
+
+/** What every command carries: the caller's idempotency key, and which try this is. */
+export interface Keyed {
+  readonly key: string;
+  readonly attempt: number;
+}
+
+export interface NewMember {
+  readonly userId: string;
+  readonly role: Role;
+}
+
+export type Command = Keyed &
+  (
+    | {
+        readonly kind: "publish";
+        readonly body: Body;
+        readonly replyTo: string;
+        readonly threadRoot: string;
+        readonly mentions: Mention[];
+        readonly metadata: JsonObject | undefined;
+      }
+    | {
+        readonly kind: "create";
+        readonly roomKind: RoomKind;
+        readonly name: string;
+        readonly members: readonly NewMember[];
+        readonly joinRule: JoinRule;
+        readonly metadata: JsonObject | undefined;
+        readonly settings: RoomSettings | undefined;
+      }
+    | {
+        readonly kind: "update";
+        /** 0: whatever it is. */
+        readonly baseVersion: number;
+        readonly name: string | undefined;
+        readonly metadata: JsonObject | undefined;
+        readonly settings: RoomSettings | undefined;
+        readonly joinRule: JoinRule;
+        readonly status: RoomStatus;
+      }
+    | { readonly kind: "delete" }
+    | { readonly kind: "join" }
+    | { readonly kind: "leave" }
+    | { readonly kind: "add"; readonly members: readonly NewMember[] }
+    | { readonly kind: "remove"; readonly userId: string; readonly ban: boolean }
+    | {
+        readonly kind: "set";
+        readonly userId: string;
+        /** UNSPECIFIED: unchanged. */
+        readonly role: Role;
+        readonly overrides:
+          | { readonly granted: readonly Permission[]; readonly denied: readonly Permission[] }
+          | undefined;
+        /** 0: no longer muted; undefined: unchanged. */
+        readonly muteForMs: number | undefined;
+      }
+  );
+
+export type EventKind = RoomEvent["kind"];
+
+/** The case of the first event each command makes: tells a repeat from another use of the same key. */
+export const FIRST_EVENT: Readonly<Record<Command["kind"], EventKind["case"]>> = {
+  publish: "messageCreated",
+  create: "roomCreated",
+  update: "roomUpdated",
+  delete: "roomDeleted",
+  join: "memberJoined",
+  leave: "memberLeft",
+  add: "memberJoined",
+  remove: "memberLeft",
+  set: "memberChanged",
+};
+
+/** What came of a command. */
+export interface Outcome {
+  /** The place of the (last) event, or the room's top where nothing had to change. */
+  readonly seq: number;
+  readonly tag: number;
+  readonly eventId: string;
+  readonly createdAtMs: number;
+  readonly messageIndex: number;
+  /** The key was used before: the place is that of the first time. */
+  readonly duplicate: boolean;
+  /** The room and the members named, as of the turn; not for messages. */
+  readonly room: Room | undefined;
+  readonly members: readonly Member[];
+}
+
+/** The users whose standing a command is judged on. */
+export function usersOf(caller: Caller, command: Command): readonly string[] {
+  const own = caller.identity.userId;
+  switch (command.kind) {
+    case "add":
+    case "create":
+      return [own, ...command.members.map((member) => member.userId)];
+    case "remove":
+    case "set":
+      return [own, command.userId];
+    default:
+      return [own];
+  }
+}

@@ -1,0 +1,256 @@
+// The judgement of a command: authorize, limit, validate against the state, and the events that follow. Pure and synchronous.
+
+import { clone, create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  JoinRule,
+  type Member,
+  MemberSchema,
+  MessageCreatedSchema,
+  Permission,
+  Role,
+  type Room,
+  RoomKind,
+  RoomSchema,
+  RoomStatus,
+} from "../../gen/trunkline/v1/message_pb.js";
+import { ErrorCode, TrunklineError } from "../../ports/error.js";
+import type { Caller } from "./calls.js";
+import type { Command, EventKind, NewMember } from "./command.js";
+import * as event from "./event-kinds.js";
+import { authorize, isAdministrator, rank, requireRoom } from "./permissions.js";
+import type { RoomState } from "./state.js";
+
+type Of<K extends Command["kind"]> = Extract<Command, { kind: K }>;
+
+/** The events a command makes, in order; empty: nothing has to change. Throws the refusal. */
+export function decide(state: RoomState, caller: Caller, command: Command, nowMs: number): readonly EventKind[] {
+  switch (command.kind) {
+    case "create":
+      return decideCreate(state, caller, command, nowMs);
+    case "join":
+      return decideJoin(state, caller, nowMs);
+    case "publish":
+      return decidePublish(state, caller, command, nowMs);
+    case "update":
+      return decideUpdate(state, caller, command, nowMs);
+    case "delete":
+      permit(state, caller, Permission.DELETE_ROOM, nowMs);
+      return [event.roomDeleted()];
+    case "leave":
+      return decideLeave(state, caller);
+    case "add":
+      return decideAdd(state, caller, command, nowMs);
+    case "remove":
+      return decideRemove(state, caller, command, nowMs);
+    case "set":
+      return decideSet(state, caller, command, nowMs);
+  }
+}
+
+function permit(state: RoomState, caller: Caller, permission: Permission, nowMs: number): Room {
+  const room = requireRoom(state.room);
+  authorize(room, state.member(caller.identity.userId), caller.identity, permission, nowMs);
+  return room;
+}
+
+/** The role a caller acts as when it changes other members. */
+function actingRank(state: RoomState, caller: Caller): number {
+  if (isAdministrator(caller.identity)) return rank(Role.OWNER);
+  return rank(state.member(caller.identity.userId)?.role ?? Role.UNSPECIFIED);
+}
+
+function decidePublish(state: RoomState, caller: Caller, command: Of<"publish">, nowMs: number): readonly EventKind[] {
+  permit(state, caller, Permission.PUBLISH, nowMs);
+  return [
+    {
+      case: "messageCreated",
+      value: create(MessageCreatedSchema, {
+        body: command.body,
+        messageIndex: state.lastMessageIndex + 1,
+        clientMessageId: command.key,
+        replyTo: command.replyTo,
+        threadRoot: command.threadRoot,
+        mentions: command.mentions,
+        metadata: command.metadata,
+      }),
+    },
+  ];
+}
+
+function decideCreate(state: RoomState, caller: Caller, command: Of<"create">, nowMs: number): readonly EventKind[] {
+  const { room } = state;
+  if (room !== undefined) {
+    // Both users of a direct room may be the first to speak; the second finds it there, which is what it wanted.
+    if (room.kind === RoomKind.DIRECT && room.status === RoomStatus.ACTIVE) return [];
+    throw new TrunklineError(ErrorCode.ALREADY_EXISTS, "the room id is taken", { field: "room_id" });
+  }
+  const direct = command.roomKind === RoomKind.DIRECT;
+  const createdAt = timestampFromMs(nowMs);
+  const member = ({ userId, role }: NewMember, displayName: string): Member =>
+    create(MemberSchema, { userId, role, joinedAt: createdAt, displayName });
+  const { userId, displayName } = caller.identity;
+  return [
+    event.roomCreated(
+      create(RoomSchema, {
+        roomId: state.ref.roomId,
+        kind: command.roomKind,
+        status: RoomStatus.ACTIVE,
+        name: command.name,
+        metadata: command.metadata,
+        version: 1,
+        createdAt,
+        createdBy: userId,
+        joinRule: command.joinRule,
+        settings: command.settings,
+      }),
+      [
+        member({ userId, role: direct ? Role.MEMBER : Role.OWNER }, displayName),
+        ...command.members
+          .filter((other) => other.userId !== userId)
+          .map((other) => member(withDefaultRole(other, command.roomKind), "")),
+      ],
+    ),
+  ];
+}
+
+function withDefaultRole({ userId, role }: NewMember, kind: RoomKind): NewMember {
+  if (kind === RoomKind.DIRECT) return { userId, role: Role.MEMBER };
+  return { userId, role: role !== Role.UNSPECIFIED ? role : defaultRole(kind) };
+}
+
+function defaultRole(kind: RoomKind): Role {
+  return kind === RoomKind.CHANNEL ? Role.READER : Role.MEMBER;
+}
+
+function decideJoin(state: RoomState, caller: Caller, nowMs: number): readonly EventKind[] {
+  const room = requireRoom(state.room);
+  const { userId, displayName } = caller.identity;
+  const standing = state.standing(userId);
+  if (standing.member !== undefined) return [];
+  if (standing.banned) throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "you are banned from the room");
+  if (room.status === RoomStatus.ARCHIVED)
+    throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "the room is archived");
+  if (room.joinRule !== JoinRule.OPEN && !isAdministrator(caller.identity)) {
+    throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "the room is joined by invitation");
+  }
+  return [
+    event.memberJoined(
+      create(MemberSchema, { userId, role: defaultRole(room.kind), joinedAt: timestampFromMs(nowMs), displayName }),
+    ),
+  ];
+}
+
+function decideLeave(state: RoomState, caller: Caller): readonly EventKind[] {
+  const room = requireRoom(state.room);
+  const member = state.member(caller.identity.userId);
+  if (member === undefined) throw new TrunklineError(ErrorCode.NOT_A_MEMBER, "you are not a member of the room");
+  if (room.kind === RoomKind.DIRECT)
+    throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "a direct room cannot be left");
+  if (member.role === Role.OWNER) requireAnotherOwner(state);
+  return [event.memberLeft(member.userId, false)];
+}
+
+function requireAnotherOwner(state: RoomState): void {
+  if (state.ownerCount <= 1) {
+    throw new TrunklineError(
+      ErrorCode.PERMISSION_DENIED,
+      "the room would have no owner: name another first, or delete it",
+    );
+  }
+}
+
+function decideUpdate(state: RoomState, caller: Caller, command: Of<"update">, nowMs: number): readonly EventKind[] {
+  const room = permit(state, caller, Permission.UPDATE_ROOM, nowMs);
+  if (command.baseVersion !== 0 && command.baseVersion !== room.version) {
+    throw new TrunklineError(ErrorCode.CONFLICT, "the room has changed since", {
+      field: "base_version",
+      details: { current_version: String(room.version) },
+    });
+  }
+  if (room.kind === RoomKind.DIRECT && command.joinRule === JoinRule.OPEN) {
+    throw TrunklineError.invalid("join_rule", "a direct room cannot be open");
+  }
+  const next = clone(RoomSchema, room);
+  if (command.name !== undefined) next.name = command.name;
+  if (command.metadata !== undefined) next.metadata = command.metadata;
+  if (command.settings !== undefined) next.settings = command.settings;
+  if (command.joinRule !== JoinRule.UNSPECIFIED) next.joinRule = command.joinRule;
+  if (command.status !== RoomStatus.UNSPECIFIED) next.status = command.status;
+  next.version = room.version + 1;
+  return [event.roomUpdated(next)];
+}
+
+function decideAdd(state: RoomState, caller: Caller, command: Of<"add">, nowMs: number): readonly EventKind[] {
+  const room = permit(state, caller, Permission.INVITE, nowMs);
+  const acting = actingRank(state, caller);
+  const added = new Set<string>();
+  const events: EventKind[] = [];
+  for (const [index, asked] of command.members.entries()) {
+    const { userId, role } = withDefaultRole(asked, room.kind);
+    if (state.member(userId) !== undefined || added.has(userId)) continue;
+    if (rank(role) > acting) {
+      throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "you cannot give a role above your own", {
+        field: `members[${index}].role`,
+      });
+    }
+    added.add(userId);
+    events.push(event.memberJoined(create(MemberSchema, { userId, role, joinedAt: timestampFromMs(nowMs) })));
+  }
+  return events;
+}
+
+/** The member to be changed, if the caller stands above it. */
+function requireBelow(state: RoomState, caller: Caller, userId: string): Member {
+  const member = state.member(userId);
+  if (member === undefined) {
+    throw new TrunklineError(ErrorCode.NOT_FOUND, "the user is not a member of the room", { field: "user_id" });
+  }
+  const acting = actingRank(state, caller);
+  // Owners are equals and may change one another; everybody else only those below.
+  if (acting < rank(Role.OWNER) && rank(member.role) >= acting) {
+    throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "the member's role is not below your own", {
+      field: "user_id",
+    });
+  }
+  return member;
+}
+
+function decideRemove(state: RoomState, caller: Caller, command: Of<"remove">, nowMs: number): readonly EventKind[] {
+  permit(state, caller, Permission.REMOVE, nowMs);
+  const member = requireBelow(state, caller, command.userId);
+  if (member.role === Role.OWNER) requireAnotherOwner(state);
+  return [event.memberLeft(command.userId, command.ban)];
+}
+
+function decideSet(state: RoomState, caller: Caller, command: Of<"set">, nowMs: number): readonly EventKind[] {
+  const muting = command.muteForMs !== undefined;
+  const changing = command.role !== Role.UNSPECIFIED || command.overrides !== undefined;
+  if (changing || !muting) permit(state, caller, Permission.SET_ROLES, nowMs);
+  if (muting) permit(state, caller, Permission.REMOVE, nowMs);
+  const member = requireBelow(state, caller, command.userId);
+  const acting = actingRank(state, caller);
+  if (rank(command.role) > acting) {
+    throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "you cannot give a role above your own", { field: "role" });
+  }
+  if (member.role === Role.OWNER && command.role !== Role.UNSPECIFIED && command.role !== Role.OWNER)
+    requireAnotherOwner(state);
+  const next = clone(MemberSchema, member);
+  if (command.role !== Role.UNSPECIFIED) next.role = command.role;
+  if (command.overrides !== undefined) {
+    requireHeld(state, caller, command.overrides.granted);
+    next.granted = [...command.overrides.granted];
+    next.denied = [...command.overrides.denied];
+  }
+  if (command.muteForMs !== undefined) {
+    next.mutedUntil = command.muteForMs === 0 ? undefined : timestampFromMs(nowMs + command.muteForMs);
+  }
+  return [event.memberChanged(next)];
+}
+
+/** Nobody gives away a permission they do not hold. */
+function requireHeld(state: RoomState, caller: Caller, granted: readonly Permission[]): void {
+  const room = requireRoom(state.room);
+  for (const permission of granted)
+    authorize(room, state.member(caller.identity.userId), caller.identity, permission, 0);
+}

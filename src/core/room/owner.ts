@@ -1,0 +1,60 @@
+// All shards of this node: where a command finds its room's owner.
+
+import type { Timer } from "../../ports/clock.js";
+import type { RoomRef } from "../../ports/room-ref.js";
+import type { CoreDependencies } from "../core.js";
+import type { Caller } from "./calls.js";
+import type { Command } from "./command.js";
+import { shardOf } from "./position.js";
+import type { Room } from "./room.js";
+import { Shard, type Submission } from "./shard.js";
+
+const SWEEP_INTERVAL_MS = 60_000;
+
+export class RoomOwner {
+  readonly #deps: CoreDependencies;
+  readonly #shards: readonly Shard[];
+  #sweep: Timer | undefined;
+
+  constructor(deps: CoreDependencies) {
+    this.#deps = deps;
+    this.#shards = Array.from({ length: deps.log.shards }, (_, index) => new Shard(index, deps));
+  }
+
+  /** Opens every shard. Rejects when one cannot be opened. */
+  async start(): Promise<void> {
+    await Promise.all(this.#shards.map((shard) => shard.open()));
+    this.#scheduleSweep();
+  }
+
+  submit(ref: RoomRef, caller: Caller, command: Command): Submission {
+    return this.#shard(ref).submit(ref, caller, command);
+  }
+
+  view<T>(ref: RoomRef, users: readonly string[], read: (room: Room) => T): Promise<T> {
+    return this.#shard(ref).view(ref, users, read);
+  }
+
+  /** Resolves when every accepted command has been answered. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#shards.map((shard) => shard.idle()));
+  }
+
+  close(): void {
+    this.#sweep?.cancel();
+    for (const shard of this.#shards) shard.close();
+  }
+
+  #shard(ref: RoomRef): Shard {
+    const shard = this.#shards[shardOf(ref.key, this.#shards.length)];
+    if (shard === undefined) throw new Error("a store has at least one shard");
+    return shard;
+  }
+
+  #scheduleSweep(): void {
+    this.#sweep = this.#deps.clock.after(SWEEP_INTERVAL_MS, () => {
+      for (const shard of this.#shards) shard.sweep();
+      this.#scheduleSweep();
+    });
+  }
+}

@@ -1,0 +1,122 @@
+// Who may do what in a room: the one place that decides.
+
+import { type Member, Permission, Role, type Room, RoomKind, RoomStatus } from "../../gen/trunkline/v1/message_pb.js";
+import { ErrorCode, TrunklineError } from "../../ports/error.js";
+import type { Identity } from "../../ports/token-verifier.js";
+
+const READER: readonly Permission[] = [Permission.READ];
+const MEMBER: readonly Permission[] = [
+  ...READER,
+  Permission.PUBLISH,
+  Permission.EDIT_OWN,
+  Permission.DELETE_OWN,
+  Permission.REACT,
+  Permission.SEE_MEMBERS,
+  Permission.SEE_PRESENCE,
+  Permission.SIGNAL,
+  Permission.START_CALL,
+];
+const ADMIN: readonly Permission[] = [
+  ...MEMBER,
+  Permission.EDIT_ANY,
+  Permission.DELETE_ANY,
+  Permission.PIN,
+  Permission.INVITE,
+  Permission.REMOVE,
+  Permission.SET_ROLES,
+  Permission.UPDATE_ROOM,
+];
+const OWNER: readonly Permission[] = [...ADMIN, Permission.DELETE_ROOM];
+
+/** What each role gives. `Member.granted` and `Member.denied` change it for one member. */
+export const ROLE_PERMISSIONS: ReadonlyMap<Role, ReadonlySet<Permission>> = new Map([
+  [Role.OWNER, new Set(OWNER)],
+  [Role.ADMIN, new Set(ADMIN)],
+  [Role.MEMBER, new Set(MEMBER)],
+  [Role.READER, new Set(READER)],
+]);
+
+/** Permissions that change who is in a room: a direct room has its two users and nobody else. */
+const MEMBERSHIP: ReadonlySet<Permission> = new Set([Permission.INVITE, Permission.REMOVE, Permission.SET_ROLES]);
+
+/** Permissions that change a room: not in an archived one, save for updating it back to active or deleting it. */
+const WRITES: ReadonlySet<Permission> = new Set([
+  Permission.PUBLISH,
+  Permission.EDIT_OWN,
+  Permission.EDIT_ANY,
+  Permission.DELETE_OWN,
+  Permission.DELETE_ANY,
+  Permission.REACT,
+  Permission.PIN,
+  Permission.INVITE,
+  Permission.REMOVE,
+  Permission.SET_ROLES,
+]);
+
+/** A tenant's administrators act as owners of every room of it, members or not. */
+export function isAdministrator(identity: Identity): boolean {
+  return identity.grants.has("admin");
+}
+
+/** Higher may change lower. */
+export function rank(role: Role): number {
+  switch (role) {
+    case Role.OWNER:
+      return 4;
+    case Role.ADMIN:
+      return 3;
+    case Role.MEMBER:
+      return 2;
+    case Role.READER:
+      return 1;
+    case Role.UNSPECIFIED:
+      return 0;
+  }
+}
+
+export function hasPermission(member: Member, permission: Permission): boolean {
+  if (member.denied.includes(permission)) return false;
+  return member.granted.includes(permission) || ROLE_PERMISSIONS.get(member.role)?.has(permission) === true;
+}
+
+/** The room, if it exists and was not deleted. */
+export function requireRoom(room: Room | undefined): Room {
+  if (room === undefined || room.status === RoomStatus.DELETED) {
+    throw new TrunklineError(ErrorCode.NOT_FOUND, "there is no such room");
+  }
+  return room;
+}
+
+/** Throws unless `identity`, whose membership is `member`, may do `permission` in `room` now. */
+export function authorize(
+  room: Room,
+  member: Member | undefined,
+  identity: Identity,
+  permission: Permission,
+  nowMs: number,
+): void {
+  if (room.kind === RoomKind.DIRECT && MEMBERSHIP.has(permission)) {
+    throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "a direct room has its two users and nobody else");
+  }
+  if (room.status === RoomStatus.ARCHIVED && WRITES.has(permission)) {
+    throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "the room is archived");
+  }
+  if (isAdministrator(identity)) return;
+  if (member === undefined) throw new TrunklineError(ErrorCode.NOT_A_MEMBER, "you are not a member of the room");
+  if (!hasPermission(member, permission)) {
+    throw new TrunklineError(ErrorCode.PERMISSION_DENIED, `your role lacks ${Permission[permission]}`, {
+      details: { permission: Permission[permission] ?? String(permission) },
+    });
+  }
+  if (permission === Permission.PUBLISH) requireUnmuted(member, nowMs);
+}
+
+function requireUnmuted(member: Member, nowMs: number): void {
+  if (member.mutedUntil === undefined) return;
+  const untilMs = Number(member.mutedUntil.seconds) * 1_000 + member.mutedUntil.nanos / 1e6;
+  if (untilMs > nowMs) {
+    throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "you are muted in this room", {
+      retryAfterMs: untilMs - nowMs,
+    });
+  }
+}

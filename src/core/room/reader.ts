@@ -1,0 +1,174 @@
+// Answers that write nothing: members, rooms, history, events. Rights are judged at the owner, pages come from the archive.
+
+import { create } from "@bufbuild/protobuf";
+import {
+  type Member,
+  type Message,
+  Permission,
+  type Position,
+  PositionSchema,
+  RoomStatus,
+} from "../../gen/trunkline/v1/message_pb.js";
+import * as rpc from "../../gen/trunkline/v1/room_pb.js";
+import type { MessageRange, StoredMessage } from "../../ports/archive.js";
+import { ErrorCode, TrunklineError } from "../../ports/error.js";
+import { type RoomRef, roomRef } from "../../ports/room-ref.js";
+import type { CoreDependencies } from "../core.js";
+import { PAGE_BYTES } from "../limit/limits.js";
+import { materialise } from "../message/materialise.js";
+import { validateId, validateOptionalId } from "../validate.js";
+import type { Caller } from "./calls.js";
+import type { RoomOwner } from "./owner.js";
+import { authorize, requireRoom } from "./permissions.js";
+
+const MEMBERS_PAGE = { usual: 100, most: 500 };
+const ROOMS_PAGE = { usual: 100, most: 500 };
+const HISTORY_PAGE = { usual: 50, most: 200 };
+const EVENTS_PAGE = { usual: 200, most: 1_000 };
+
+/** Above every message_index. */
+const END = 0xffff_ffff;
+
+export class RoomReader {
+  readonly #deps: CoreDependencies;
+  readonly #owner: RoomOwner;
+
+  constructor(deps: CoreDependencies, owner: RoomOwner) {
+    this.#deps = deps;
+    this.#owner = owner;
+  }
+
+  async listMembers(caller: Caller, request: rpc.ListMembersRequest): Promise<rpc.ListMembersResponse> {
+    validateOptionalId("page_token", request.pageToken);
+    const { ref } = await this.#readable(caller, request.roomId, Permission.SEE_MEMBERS);
+    const limit = pageSize("page_size", request.pageSize, MEMBERS_PAGE);
+    const documents = await this.#deps.archive.members(ref, { after: request.pageToken, limit });
+    const members = documents.flatMap(({ member }) => (member === undefined ? [] : [member]));
+    return create(rpc.ListMembersResponseSchema, {
+      members,
+      nextPageToken: documents.length < limit ? "" : (members.at(-1)?.userId ?? ""),
+    });
+  }
+
+  async listRooms(caller: Caller, request: rpc.ListRoomsRequest): Promise<rpc.ListRoomsResponse> {
+    validateOptionalId("page_token", request.pageToken);
+    const limit = pageSize("page_size", request.pageSize, ROOMS_PAGE);
+    const { tenantId, userId } = caller.identity;
+    const roomIds = await this.#deps.archive.roomsOf(tenantId, userId, { after: request.pageToken, limit });
+    const rooms = await Promise.all(roomIds.map((roomId) => this.#summary(roomRef(tenantId, roomId), userId)));
+    return create(rpc.ListRoomsResponseSchema, {
+      rooms: rooms.filter((room) => room !== undefined),
+      nextPageToken: roomIds.length < limit ? "" : (roomIds.at(-1) ?? ""),
+    });
+  }
+
+  async #summary(ref: RoomRef, userId: string): Promise<rpc.RoomSummary | undefined> {
+    const seen = await this.#owner.view(ref, [userId], ({ state }) => ({
+      room: state.view(),
+      member: state.member(userId),
+    }));
+    if (seen.room === undefined || seen.member === undefined || seen.room.status === RoomStatus.DELETED)
+      return undefined;
+    const [last] = await this.#deps.archive.messages(ref, { beforeIndex: END, limit: 1 });
+    return create(rpc.RoomSummarySchema, {
+      ...seen,
+      lastMessage: last === undefined ? undefined : materialise(ref.roomId, last),
+    });
+  }
+
+  async getHistory(caller: Caller, request: rpc.GetHistoryRequest): Promise<rpc.GetHistoryResponse> {
+    const { ref, top } = await this.#readable(caller, request.roomId, Permission.READ);
+    const limit = pageSize("limit", request.limit, HISTORY_PAGE);
+    const forward = request.from.case === "afterIndex";
+    // One more than wanted tells whether there are more.
+    const range: MessageRange =
+      request.from.case === "afterIndex"
+        ? { afterIndex: request.from.value, limit: limit + 1 }
+        : { beforeIndex: request.from.case === "beforeIndex" ? request.from.value : END, limit: limit + 1 };
+    const stored = await this.#deps.archive.messages(ref, range);
+    const { page, more } = cut(stored, limit, forward);
+    const nowMs = this.#deps.clock.now();
+    const messages = page.flatMap((entry) => {
+      const message = materialise(ref.roomId, entry);
+      return message === undefined || isHidden(message, top, nowMs) ? [] : [message];
+    });
+    return create(rpc.GetHistoryResponseSchema, {
+      messages,
+      asOf: top,
+      more,
+      nextIndex: (forward ? page.at(-1) : page.at(0))?.messageIndex ?? 0,
+    });
+  }
+
+  async getEvents(caller: Caller, request: rpc.GetEventsRequest): Promise<rpc.GetEventsResponse> {
+    const { ref, top } = await this.#readable(caller, request.roomId, Permission.READ);
+    const limit = pageSize("limit", request.limit, EVENTS_PAGE);
+    const from = Math.max(request.fromSeq, 1);
+    const to = request.toSeq === 0 ? top.seq : Math.min(request.toSeq, top.seq);
+    if (from > to) return create(rpc.GetEventsResponseSchema, { top });
+    const events = await this.#deps.archive.events(ref, { from, to, limit, maxBytes: PAGE_BYTES });
+    const [first] = events;
+    if (first === undefined || first.seq !== from) {
+      throw new TrunklineError(ErrorCode.NOT_FOUND, "events from here are no longer kept: load the history", {
+        field: "from_seq",
+        details: first === undefined ? {} : { first_seq: String(first.seq) },
+      });
+    }
+    return create(rpc.GetEventsResponseSchema, {
+      events: events.map(({ event }) => event),
+      top,
+      more: (events.at(-1)?.seq ?? to) < to,
+    });
+  }
+
+  /** The room's durable top, if the caller may do `permission` in it. */
+  async #readable(
+    caller: Caller,
+    roomId: string,
+    permission: Permission,
+  ): Promise<{ readonly ref: RoomRef; readonly top: Position; readonly member: Member | undefined }> {
+    validateId("room_id", roomId);
+    const { tenantId, userId } = caller.identity;
+    const ref = roomRef(tenantId, roomId);
+    return await this.#owner.view(ref, [userId], ({ state }) => {
+      const member = state.member(userId);
+      authorize(requireRoom(state.room), member, caller.identity, permission, this.#deps.clock.now());
+      // The answer waits until all of this is durable.
+      return { ref, top: create(PositionSchema, { seq: state.seq, tag: state.tag }), member };
+    });
+  }
+}
+
+function pageSize(
+  field: string,
+  asked: number,
+  { usual, most }: { readonly usual: number; readonly most: number },
+): number {
+  if (asked > most) throw TrunklineError.tooLarge(field, most, "entries");
+  return asked === 0 ? usual : asked;
+}
+
+/** The page out of what was read: at most `limit` entries and about PAGE_BYTES, from the end that was asked for. */
+function cut(
+  stored: readonly StoredMessage[],
+  limit: number,
+  forward: boolean,
+): { readonly page: readonly StoredMessage[]; readonly more: boolean } {
+  const wanted = forward ? stored : stored.toReversed();
+  let bytes = 0;
+  let count = 0;
+  for (const entry of wanted) {
+    if (count === limit || bytes >= PAGE_BYTES) break;
+    bytes += entry.created?.bytes.length ?? PAGE_BYTES / HISTORY_PAGE.most;
+    count++;
+  }
+  const page = wanted.slice(0, count);
+  return { page: forward ? page : page.toReversed(), more: count < stored.length };
+}
+
+/** Expired, or newer than the state that the page shows. */
+function isHidden(message: Message, top: Position, nowMs: number): boolean {
+  if ((message.position?.seq ?? 0) > top.seq) return true;
+  const { expiresAt } = message;
+  return expiresAt !== undefined && Number(expiresAt.seconds) * 1_000 <= nowMs;
+}

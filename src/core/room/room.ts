@@ -1,0 +1,216 @@
+// A room as an actor: single-threaded, over a durable log. A turn is synchronous and reads as its steps.
+
+import { create, toBinary } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  type Actor,
+  ActorSchema,
+  type Member,
+  Permission,
+  PositionSchema,
+  type RoomEvent,
+  RoomEventSchema,
+} from "../../gen/trunkline/v1/message_pb.js";
+import { EncodedEvent } from "../../ports/encoded-event.js";
+import { ErrorCode, TrunklineError } from "../../ports/error.js";
+import type { RoomRef } from "../../ports/room-ref.js";
+import type { Rate } from "../limit/limits.js";
+import { TokenBucket } from "../limit/token-bucket.js";
+import type { Caller } from "./calls.js";
+import { type Command, type EventKind, FIRST_EVENT, type Outcome, usersOf } from "./command.js";
+import { decide } from "./decide.js";
+import { hasPermission, isAdministrator } from "./permissions.js";
+import { nextTag } from "./position.js";
+import { RecentChanges } from "./recent.js";
+import type { RoomState } from "./state.js";
+
+/** An event that has taken its turn and is on its way into the log. */
+export interface TentativeEvent {
+  readonly encoded: EncodedEvent;
+  readonly eventId: string;
+  readonly createdAtMs: number;
+  readonly messageIndex: number;
+  /** Users whose standing it changed. */
+  readonly users: readonly string[];
+}
+
+export interface TurnResult {
+  readonly outcome: Outcome;
+  /** Empty: nothing had to change. */
+  readonly events: readonly TentativeEvent[];
+}
+
+/** What a turn needs that is not the room's. */
+export interface TurnContext {
+  readonly nowMs: number;
+  readonly monotonicMs: number;
+  readonly eventId: (ref: RoomRef, userId: string, key: string) => string;
+}
+
+/** Members remembered for slow mode, at most; the oldest are forgotten. */
+const MAX_SLOW_MODE = 10_000;
+
+export class Room {
+  readonly ref: RoomRef;
+  readonly state: RoomState;
+  readonly recent: RecentChanges;
+  /** The place up to which everything is on stable storage: what readers may see. */
+  durableSeq: number;
+  durableTag: number;
+  /** When it was last used, monotonic: idle actors are dropped. */
+  usedAtMs = 0;
+  readonly #rate: TokenBucket;
+  readonly #lastPublishMs = new Map<string, number>();
+
+  constructor(state: RoomState, rate: Rate, context: Pick<TurnContext, "nowMs" | "monotonicMs">) {
+    this.ref = state.ref;
+    this.state = state;
+    this.recent = new RecentChanges(context.nowMs);
+    this.durableSeq = state.seq;
+    this.durableTag = state.tag;
+    this.usedAtMs = context.monotonicMs;
+    this.#rate = new TokenBucket(rate, context.monotonicMs);
+  }
+
+  /** Whether events wait for the log. What is answered now was judged on them and waits with them. */
+  get tentative(): boolean {
+    return this.state.seq !== this.durableSeq;
+  }
+
+  /** One command. Throws the refusal. */
+  turn(caller: Caller, command: Command, context: TurnContext): TurnResult {
+    this.usedAtMs = context.monotonicMs;
+    const eventId = context.eventId(this.ref, caller.identity.userId, command.key);
+
+    const known = this.recent.find(eventId);
+    if (known !== undefined) return { outcome: this.repeat(known, command), events: [] };
+
+    const kinds = decide(this.state, caller, command, context.nowMs);
+    if (command.kind === "publish") this.#limit(caller, context);
+
+    const events = kinds.map((kind, index) =>
+      this.#accept(kind, index === 0 ? eventId : `${eventId}.${index}`, caller, context),
+    );
+    const outcome = this.#outcome(caller, command, eventId, events, context.nowMs);
+    if (events.length > 0) this.recent.remember(outcome);
+    return { outcome, events };
+  }
+
+  /** The answer to a key that was used before. Throws when it was used for something else. */
+  repeat(known: Outcome, command: Command): Outcome {
+    const isMessage = known.messageIndex > 0;
+    if (isMessage !== (command.kind === "publish")) throw keyReused();
+    return isMessage ? { ...known, duplicate: true } : { ...known, duplicate: true, room: this.state.view() };
+  }
+
+  /** The answer to a key whose event the archive has: `event` is what came of it. */
+  repeatArchived(event: RoomEvent, caller: Caller, command: Command): Outcome {
+    if (event.kind.case !== FIRST_EVENT[command.kind]) throw keyReused();
+    return {
+      seq: event.position?.seq ?? 0,
+      tag: event.position?.tag ?? 0,
+      eventId: event.eventId,
+      createdAtMs:
+        event.createdAt === undefined ? 0 : Number(event.createdAt.seconds) * 1_000 + event.createdAt.nanos / 1e6,
+      messageIndex: event.kind.case === "messageCreated" ? event.kind.value.messageIndex : 0,
+      duplicate: true,
+      room: command.kind === "publish" ? undefined : this.state.view(),
+      members: this.#membersOf(caller, command),
+    };
+  }
+
+  /** Events up to here are on stable storage. */
+  settle(seq: number, tag: number): void {
+    this.durableSeq = seq;
+    this.durableTag = tag;
+  }
+
+  #accept(kind: EventKind, eventId: string, caller: Caller, context: TurnContext): TentativeEvent {
+    const seq = this.state.seq + 1;
+    const tag = nextTag(this.state.tag, eventId);
+    const event = create(RoomEventSchema, {
+      eventId,
+      position: create(PositionSchema, { seq, tag }),
+      createdAt: timestampFromMs(context.nowMs),
+      actor: actorOf(caller),
+      kind,
+    });
+    const users = this.state.apply(event);
+    return {
+      encoded: new EncodedEvent(seq, tag, toBinary(RoomEventSchema, event), event),
+      eventId,
+      createdAtMs: context.nowMs,
+      messageIndex: kind.case === "messageCreated" ? kind.value.messageIndex : 0,
+      users,
+    };
+  }
+
+  #outcome(
+    caller: Caller,
+    command: Command,
+    eventId: string,
+    events: readonly TentativeEvent[],
+    nowMs: number,
+  ): Outcome {
+    const message = command.kind === "publish";
+    return {
+      seq: this.state.seq,
+      tag: this.state.tag,
+      eventId,
+      createdAtMs: nowMs,
+      messageIndex: events[0]?.messageIndex ?? 0,
+      duplicate: false,
+      room: message ? undefined : this.state.view(),
+      members: message ? [] : this.#membersOf(caller, command),
+    };
+  }
+
+  #membersOf(caller: Caller, command: Command): readonly Member[] {
+    if (command.kind === "publish") return [];
+    const members: Member[] = [];
+    for (const userId of new Set(usersOf(caller, command))) {
+      const member = this.state.member(userId);
+      if (member !== undefined) members.push(member);
+    }
+    return members;
+  }
+
+  #limit(caller: Caller, context: TurnContext): void {
+    const { userId } = caller.identity;
+    const slowModeMs = this.state.room?.settings?.slowModeMs ?? 0;
+    if (slowModeMs > 0 && !this.#mayAdminister(caller)) {
+      const waitMs = (this.#lastPublishMs.get(userId) ?? Number.NEGATIVE_INFINITY) + slowModeMs - context.monotonicMs;
+      if (waitMs > 0) {
+        throw new TrunklineError(ErrorCode.RATE_LIMITED, "the room is in slow mode", {
+          retryAfterMs: Math.ceil(waitMs),
+        });
+      }
+    }
+    const waitMs = this.#rate.take(context.monotonicMs);
+    if (waitMs > 0) {
+      throw new TrunklineError(ErrorCode.RATE_LIMITED, "too many messages in this room", { retryAfterMs: waitMs });
+    }
+    if (slowModeMs > 0) this.#noteForSlowMode(userId, context.monotonicMs);
+  }
+
+  #noteForSlowMode(userId: string, nowMs: number): void {
+    this.#lastPublishMs.delete(userId);
+    this.#lastPublishMs.set(userId, nowMs);
+    if (this.#lastPublishMs.size <= MAX_SLOW_MODE) return;
+    const oldest = this.#lastPublishMs.keys().next();
+    if (oldest.done !== true) this.#lastPublishMs.delete(oldest.value);
+  }
+
+  #mayAdminister(caller: Caller): boolean {
+    const member = this.state.member(caller.identity.userId);
+    return isAdministrator(caller.identity) || (member !== undefined && hasPermission(member, Permission.UPDATE_ROOM));
+  }
+}
+
+function actorOf({ identity, deviceId }: Caller): Actor {
+  return create(ActorSchema, { userId: identity.userId, deviceId, displayName: identity.displayName });
+}
+
+function keyReused(): TrunklineError {
+  return new TrunklineError(ErrorCode.CONFLICT, "this key was used for another change of the room", { field: "key" });
+}

@@ -1,0 +1,258 @@
+// RoomService: requests validated, turned into commands or reads, and answered.
+
+import { create } from "@bufbuild/protobuf";
+import { JoinRule, Permission, PositionSchema, RoomKind, RoomStatus } from "../../gen/trunkline/v1/message_pb.js";
+import * as rpc from "../../gen/trunkline/v1/room_pb.js";
+import { ErrorCode, TrunklineError } from "../../ports/error.js";
+import { type RoomRef, roomRef } from "../../ports/room-ref.js";
+import type { CoreDependencies } from "../core.js";
+import * as validate from "../validate.js";
+import { SYSTEM_ID_PREFIX } from "../validate.js";
+import type { Caller, RoomCalls, RoomRequest, RoomResponse } from "./calls.js";
+import type { Command, NewMember, Outcome } from "./command.js";
+import type { RoomOwner } from "./owner.js";
+import { authorize, requireRoom } from "./permissions.js";
+import { RoomReader } from "./reader.js";
+
+/** Longest mute, in milliseconds: ten years. */
+const MAX_MUTE_MS = 10 * 365 * 24 * 3_600_000;
+
+export class RoomService implements RoomCalls {
+  readonly #deps: CoreDependencies;
+  readonly #owner: RoomOwner;
+  readonly #reader: RoomReader;
+
+  constructor(deps: CoreDependencies, owner: RoomOwner) {
+    this.#deps = deps;
+    this.#owner = owner;
+    this.#reader = new RoomReader(deps, owner);
+  }
+
+  async call(caller: Caller, request: RoomRequest): Promise<RoomResponse> {
+    switch (request.case) {
+      case "createRoom":
+        return { case: request.case, value: await this.#createRoom(caller, request.value) };
+      case "getRoom":
+        return { case: request.case, value: await this.#getRoom(caller, request.value) };
+      case "updateRoom":
+        return { case: request.case, value: await this.#updateRoom(caller, request.value) };
+      case "deleteRoom":
+        return { case: request.case, value: await this.#deleteRoom(caller, request.value) };
+      case "joinRoom":
+        return { case: request.case, value: await this.#joinRoom(caller, request.value) };
+      case "leaveRoom":
+        return { case: request.case, value: await this.#leaveRoom(caller, request.value) };
+      case "addMembers":
+        return { case: request.case, value: await this.#addMembers(caller, request.value) };
+      case "removeMember":
+        return { case: request.case, value: await this.#removeMember(caller, request.value) };
+      case "setMember":
+        return { case: request.case, value: await this.#setMember(caller, request.value) };
+      case "listMembers":
+        return { case: request.case, value: await this.#reader.listMembers(caller, request.value) };
+      case "listRooms":
+        return { case: request.case, value: await this.#reader.listRooms(caller, request.value) };
+      case "getHistory":
+        return { case: request.case, value: await this.#reader.getHistory(caller, request.value) };
+      case "getEvents":
+        return { case: request.case, value: await this.#reader.getEvents(caller, request.value) };
+      case "getReceipts":
+      case "pinMessage":
+      case "hideMessage":
+      case "blockUser":
+      case "listDevices":
+      case "closeDevice":
+      case "getSettings":
+      case "setSettings":
+        throw new TrunklineError(ErrorCode.UNSUPPORTED, `${request.case} is not supported yet`);
+    }
+  }
+
+  async #createRoom(caller: Caller, request: rpc.CreateRoomRequest): Promise<rpc.CreateRoomResponse> {
+    validate.validateId("key", request.key);
+    validate.validateRoomKind("kind", request.kind);
+    validate.validateName("name", request.name);
+    validate.validateMetadata("metadata", request.metadata, this.#deps.limits);
+    validate.validateSettings("settings", request.settings);
+    if (request.parentId !== "") throw unsupported("parent_id");
+    const kind = request.kind === RoomKind.UNSPECIFIED ? RoomKind.GROUP : request.kind;
+    const members = this.#newMembers(request.members);
+    const outcome = await this.#submit(this.#newRoomRef(caller, request, kind, members), caller, {
+      kind: "create",
+      key: request.key,
+      attempt: request.attempt,
+      roomKind: kind,
+      name: request.name,
+      members,
+      joinRule: joinRuleOf(request.joinRule, kind),
+      metadata: request.metadata,
+      settings: request.settings,
+    });
+    return create(rpc.CreateRoomResponseSchema, {
+      room: outcome.room,
+      member: memberOf(outcome, caller.identity.userId),
+      position: positionOf(outcome),
+    });
+  }
+
+  /** Where the room will be: ids that are not chosen are derived, so that a repeat finds the same room. */
+  #newRoomRef(caller: Caller, request: rpc.CreateRoomRequest, kind: RoomKind, members: readonly NewMember[]): RoomRef {
+    const { tenantId, userId } = caller.identity;
+    if (kind === RoomKind.DIRECT) {
+      const [other] = members;
+      if (members.length !== 1 || other === undefined || other.userId === userId) {
+        throw TrunklineError.invalid("members", "a direct room takes exactly one other user");
+      }
+      const pair = [userId, other.userId].sort().map((id) => `${id.length}:${id}`);
+      return roomRef(tenantId, `${SYSTEM_ID_PREFIX}d.${this.#deps.ids.digest(pair.join(""))}`);
+    }
+    if (request.roomId === "")
+      return roomRef(tenantId, `r.${this.#deps.ids.digest(`${tenantId}/${userId}/${request.key}`)}`);
+    validate.validateId("room_id", request.roomId);
+    if (request.roomId.startsWith(SYSTEM_ID_PREFIX)) {
+      throw TrunklineError.invalid("room_id", `ids beginning with "${SYSTEM_ID_PREFIX}" are the system's`);
+    }
+    return roomRef(tenantId, request.roomId);
+  }
+
+  #newMembers(members: readonly rpc.NewMember[]): readonly NewMember[] {
+    const { maxMembersPerCall } = this.#deps.limits;
+    if (members.length > maxMembersPerCall) throw TrunklineError.tooLarge("members", maxMembersPerCall, "users");
+    for (const [index, { userId, role }] of members.entries()) {
+      validate.validateId(`members[${index}].user_id`, userId);
+      validate.validateRole(`members[${index}].role`, role);
+    }
+    return members;
+  }
+
+  async #getRoom(caller: Caller, request: rpc.GetRoomRequest): Promise<rpc.GetRoomResponse> {
+    const ref = refOf(caller, request.roomId);
+    const { userId } = caller.identity;
+    return await this.#owner.view(ref, [userId], ({ state }) => {
+      const member = state.member(userId);
+      authorize(requireRoom(state.room), member, caller.identity, Permission.READ, this.#deps.clock.now());
+      return create(rpc.GetRoomResponseSchema, { room: state.view(), member });
+    });
+  }
+
+  async #updateRoom(caller: Caller, request: rpc.UpdateRoomRequest): Promise<rpc.UpdateRoomResponse> {
+    if (request.name !== undefined) validate.validateName("name", request.name);
+    validate.validateMetadata("metadata", request.metadata, this.#deps.limits);
+    validate.validateSettings("settings", request.settings);
+    if (JoinRule[request.joinRule] === undefined) throw TrunklineError.invalid("join_rule", "there is no such rule");
+    if (![RoomStatus.UNSPECIFIED, RoomStatus.ACTIVE, RoomStatus.ARCHIVED].includes(request.status)) {
+      throw TrunklineError.invalid("status", "only ACTIVE or ARCHIVED can be set");
+    }
+    const outcome = await this.#change(caller, request, {
+      kind: "update",
+      baseVersion: request.baseVersion,
+      name: request.name,
+      metadata: request.metadata,
+      settings: request.settings,
+      joinRule: request.joinRule,
+      status: request.status,
+    });
+    return create(rpc.UpdateRoomResponseSchema, { room: outcome.room, position: positionOf(outcome) });
+  }
+
+  async #deleteRoom(caller: Caller, request: rpc.DeleteRoomRequest): Promise<rpc.DeleteRoomResponse> {
+    const outcome = await this.#change(caller, request, { kind: "delete" });
+    return create(rpc.DeleteRoomResponseSchema, { position: positionOf(outcome) });
+  }
+
+  async #joinRoom(caller: Caller, request: rpc.JoinRoomRequest): Promise<rpc.JoinRoomResponse> {
+    const outcome = await this.#change(caller, request, { kind: "join" });
+    return create(rpc.JoinRoomResponseSchema, {
+      room: outcome.room,
+      member: memberOf(outcome, caller.identity.userId),
+      position: positionOf(outcome),
+    });
+  }
+
+  async #leaveRoom(caller: Caller, request: rpc.LeaveRoomRequest): Promise<rpc.LeaveRoomResponse> {
+    const outcome = await this.#change(caller, request, { kind: "leave" });
+    return create(rpc.LeaveRoomResponseSchema, { position: positionOf(outcome) });
+  }
+
+  async #addMembers(caller: Caller, request: rpc.AddMembersRequest): Promise<rpc.AddMembersResponse> {
+    if (request.members.length === 0) throw TrunklineError.invalid("members", "is empty");
+    const members = this.#newMembers(request.members);
+    const outcome = await this.#change(caller, request, { kind: "add", members });
+    const asked = new Set(members.map(({ userId }) => userId));
+    return create(rpc.AddMembersResponseSchema, {
+      members: outcome.members.filter(({ userId }) => asked.has(userId)),
+      position: positionOf(outcome),
+    });
+  }
+
+  async #removeMember(caller: Caller, request: rpc.RemoveMemberRequest): Promise<rpc.RemoveMemberResponse> {
+    validate.validateId("user_id", request.userId);
+    const outcome = await this.#change(caller, request, { kind: "remove", userId: request.userId, ban: request.ban });
+    return create(rpc.RemoveMemberResponseSchema, { position: positionOf(outcome) });
+  }
+
+  async #setMember(caller: Caller, request: rpc.SetMemberRequest): Promise<rpc.SetMemberResponse> {
+    validate.validateId("user_id", request.userId);
+    validate.validateRole("role", request.role);
+    for (const list of ["granted", "denied"] as const) {
+      for (const [index, permission] of (request.overrides?.[list] ?? []).entries()) {
+        if (permission === Permission.UNSPECIFIED || Permission[permission] === undefined) {
+          throw TrunklineError.invalid(`overrides.${list}[${index}]`, "there is no such permission");
+        }
+      }
+    }
+    if ((request.muteForMs ?? 0) > MAX_MUTE_MS) throw TrunklineError.invalid("mute_for_ms", `at most ${MAX_MUTE_MS}`);
+    const outcome = await this.#change(caller, request, {
+      kind: "set",
+      userId: request.userId,
+      role: request.role,
+      overrides: request.overrides,
+      muteForMs: request.muteForMs,
+    });
+    return create(rpc.SetMemberResponseSchema, {
+      member: memberOf(outcome, request.userId),
+      position: positionOf(outcome),
+    });
+  }
+
+  /** A change of an existing room. */
+  async #change(
+    caller: Caller,
+    request: { readonly roomId: string; readonly key: string; readonly attempt: number },
+    command: Unkeyed,
+  ): Promise<Outcome> {
+    const ref = refOf(caller, request.roomId);
+    validate.validateId("key", request.key);
+    return await this.#submit(ref, caller, { ...command, key: request.key, attempt: request.attempt });
+  }
+
+  #submit(ref: RoomRef, caller: Caller, command: Command): Promise<Outcome> {
+    return this.#owner.submit(ref, caller, command).outcome;
+  }
+}
+
+type Unkeyed = Command extends infer C ? (C extends Command ? Omit<C, "key" | "attempt"> : never) : never;
+
+function refOf(caller: Caller, roomId: string): RoomRef {
+  validate.validateId("room_id", roomId);
+  return roomRef(caller.identity.tenantId, roomId);
+}
+
+function positionOf({ seq, tag }: Outcome) {
+  return create(PositionSchema, { seq, tag });
+}
+
+function memberOf(outcome: Outcome, userId: string) {
+  return outcome.members.find((member) => member.userId === userId);
+}
+
+function joinRuleOf(asked: JoinRule, kind: RoomKind): JoinRule {
+  if (kind === RoomKind.DIRECT) return JoinRule.INVITE;
+  if (JoinRule[asked] === undefined) throw TrunklineError.invalid("join_rule", "there is no such rule");
+  if (asked !== JoinRule.UNSPECIFIED) return asked;
+  return kind === RoomKind.CHANNEL ? JoinRule.OPEN : JoinRule.INVITE;
+}
+
+function unsupported(field: string): TrunklineError {
+  return new TrunklineError(ErrorCode.UNSUPPORTED, `${field}: not supported yet`, { field });
+}

@@ -1,0 +1,368 @@
+// A shard at its owner: the actors of its rooms, one append to the log under way at a time.
+
+import type { Timer } from "../../ports/clock.js";
+import type { EncodedEvent } from "../../ports/encoded-event.js";
+import { ErrorCode, TrunklineError } from "../../ports/error.js";
+import type { Awaitable, RoomRef } from "../../ports/room-ref.js";
+import { isPromise } from "../awaitable.js";
+import type { CoreDependencies } from "../core.js";
+import { Batch, type Waiter } from "./batch.js";
+import type { Caller } from "./calls.js";
+import { type Command, type Outcome, usersOf } from "./command.js";
+import { Room, type TurnContext } from "./room.js";
+import { RoomState } from "./state.js";
+
+/** First wait before a shard whose log failed is opened again, in milliseconds; doubles up to the last. */
+const REOPEN_FIRST_MS = 100;
+const REOPEN_LAST_MS = 5_000;
+/** An actor unused for so long is dropped, in milliseconds: as long as an id must be remembered. */
+const IDLE_MS = 11 * 60_000;
+/** Standings an actor keeps before it forgets those that are archived. */
+const MAX_STANDINGS = 20_000;
+
+type Status =
+  | { readonly is: "closed" }
+  | { readonly is: "opening"; readonly done: Promise<void> }
+  | { readonly is: "open" }
+  /** The log failed; `timer` opens it again. */
+  | { readonly is: "away"; readonly timer: Timer; readonly error: TrunklineError };
+
+export interface Submission {
+  /** Settles once the command's turn is over; undefined: it is over. Never rejects. What is submitted after it comes after it. */
+  readonly turned: Promise<unknown> | undefined;
+  /** The outcome, once all it was judged on is durable; rejects with the refusal. */
+  readonly outcome: Promise<Outcome>;
+}
+
+export class Shard {
+  readonly #index: number;
+  readonly #deps: CoreDependencies;
+  readonly #context: () => TurnContext;
+  #status: Status = { is: "closed" };
+  #rooms = new Map<string, Room>();
+  #loading = new Map<string, Promise<Room>>();
+  #end = 0;
+  #open: Batch;
+  #underWay: Batch | undefined;
+  #flushAsked = false;
+  #failures = 0;
+  /** Resolves when nothing is under way: for drain. */
+  #idle: (() => void)[] = [];
+
+  constructor(index: number, deps: CoreDependencies) {
+    this.#index = index;
+    this.#deps = deps;
+    this.#open = new Batch(0);
+    const eventId = (ref: RoomRef, userId: string, key: string): string =>
+      deps.ids.digest(`${ref.key}/${userId}/${key}`);
+    this.#context = () => ({ nowMs: deps.clock.now(), monotonicMs: deps.clock.monotonic(), eventId });
+  }
+
+  /** Opens the log. Rejects when it cannot be opened; the shard then keeps trying by itself. */
+  open(): Promise<void> {
+    if (this.#status.is === "opening") return this.#status.done;
+    const done = this.#reopen();
+    this.#status = { is: "opening", done };
+    return done;
+  }
+
+  /** Ends the timers. Callers that wait are told UNAVAILABLE. */
+  close(): void {
+    if (this.#status.is === "away") this.#status.timer.cancel();
+    this.#status = { is: "closed" };
+    this.#abandon(unavailable("the node is stopping"));
+  }
+
+  /** Resolves when every accepted command has been answered. */
+  idle(): Promise<void> {
+    if (this.#underWay === undefined && this.#open.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  /** One command of a room of this shard. */
+  submit(ref: RoomRef, caller: Caller, command: Command): Submission {
+    const ready = this.#prepare(ref, caller, command);
+    if (isPromise(ready)) {
+      // The turn is one step, its outcome another: what comes after it in the room need not wait for the log.
+      const turn = Promise.resolve(ready).then((prepared) => ({ outcome: this.#turn(prepared, caller, command) }));
+      return { turned: turn.then(ignore, ignore), outcome: turn.then(({ outcome }) => outcome) };
+    }
+    try {
+      return { turned: undefined, outcome: this.#turn(ready, caller, command) };
+    } catch (error) {
+      return { turned: undefined, outcome: Promise.reject(error) };
+    }
+  }
+
+  /**
+   * Reads a room's state, with the standings of `users` loaded. `read` is called synchronously; its answer, or what it throws, is
+   * given once everything it saw is durable.
+   */
+  async view<T>(ref: RoomRef, users: readonly string[], read: (room: Room) => T): Promise<T> {
+    const room = await this.#load(ref, users);
+    this.#requireCurrent(room, users);
+    return await this.#afterTentative(room, () => read(room));
+  }
+
+  /** Drops idle actors and old ids. Called now and then. */
+  sweep(): void {
+    const monotonicMs = this.#deps.clock.monotonic();
+    const nowMs = this.#deps.clock.now();
+    for (const [key, room] of this.#rooms) {
+      if (room.tentative) continue;
+      if (monotonicMs - room.usedAtMs > IDLE_MS) this.#rooms.delete(key);
+      else room.recent.expire(nowMs);
+      if (room.state.loaded > MAX_STANDINGS) room.state.unload();
+    }
+  }
+
+  // — the steps before a turn: whatever must wait —
+
+  #prepare(ref: RoomRef, caller: Caller, command: Command): Awaitable<Prepared> {
+    try {
+      const room = this.#load(ref, usersOf(caller, command));
+      return isPromise(room)
+        ? room.then((loaded) => this.#lookUp(loaded, caller, command))
+        : this.#lookUp(room, caller, command);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** The actor, with the standings of `users` loaded. */
+  #load(ref: RoomRef, users: readonly string[]): Awaitable<Room> {
+    this.#requireOpen();
+    const room = this.#rooms.get(ref.key) ?? this.#loading.get(ref.key) ?? this.#loadRoom(ref);
+    if (isPromise(room)) return Promise.resolve(room).then((loaded) => this.#loadStandings(loaded, users));
+    return this.#loadStandings(room, users);
+  }
+
+  #loadRoom(ref: RoomRef): Awaitable<Room> {
+    const document = this.#deps.archive.room(ref);
+    const build = (found: Awaited<typeof document>): Room => {
+      const room = new Room(new RoomState(ref, found), this.#deps.limits.roomRate, this.#context());
+      this.#rooms.set(ref.key, room);
+      return room;
+    };
+    if (!isPromise(document)) return build(document);
+    const rooms = this.#rooms;
+    const loading = Promise.resolve(document)
+      .then((found) => {
+        // The shard was opened anew meanwhile: what was read may be older than what the new owner's view holds.
+        if (rooms !== this.#rooms) throw unavailable("the room's owner has changed");
+        return build(found);
+      })
+      .finally(() => {
+        if (this.#loading.get(ref.key) === loading) this.#loading.delete(ref.key);
+      });
+    this.#loading.set(ref.key, loading);
+    return loading;
+  }
+
+  #loadStandings(room: Room, users: readonly string[]): Awaitable<Room> {
+    let waiting: PromiseLike<void>[] | undefined;
+    for (const userId of users) {
+      if (room.state.knows(userId)) continue;
+      const document = this.#deps.archive.member(room.ref, userId);
+      if (!isPromise(document)) room.state.load(userId, document);
+      else {
+        waiting ??= [];
+        waiting.push(document.then((found) => room.state.load(userId, found)));
+      }
+    }
+    return waiting === undefined ? room : Promise.all(waiting).then(() => room);
+  }
+
+  /** Asks the archive for a repeat where memory cannot tell. */
+  #lookUp(room: Room, caller: Caller, command: Command): Awaitable<Prepared> {
+    const { nowMs, eventId } = this.#context();
+    if (command.attempt <= 1 && room.recent.isConclusive(nowMs)) return { room, found: undefined };
+    const id = eventId(room.ref, caller.identity.userId, command.key);
+    if (room.recent.find(id) !== undefined) return { room, found: undefined };
+    const seq = this.#deps.archive.seqOf(room.ref, id);
+    if (isPromise(seq)) return seq.then((found) => this.#fetch(room, found));
+    return this.#fetch(room, seq);
+  }
+
+  #fetch(room: Room, seq: number | undefined): Awaitable<Prepared> {
+    if (seq === undefined) return { room, found: undefined };
+    const events = this.#deps.archive.events(room.ref, { from: seq, to: seq, limit: 1, maxBytes: 1 });
+    if (isPromise(events)) return events.then(([found]) => ({ room, found }));
+    return { room, found: events[0] };
+  }
+
+  // — the turn —
+
+  #turn({ room, found }: Prepared, caller: Caller, command: Command): Promise<Outcome> {
+    this.#requireCurrent(room, usersOf(caller, command));
+    if (this.#pendingBytes > this.#deps.limits.shardPendingBytes) {
+      throw new TrunklineError(ErrorCode.UNAVAILABLE, "the room's log is behind", { retryAfterMs: 1_000 });
+    }
+    if (found !== undefined) return this.#afterTentative(room, () => room.repeatArchived(found.event, caller, command));
+    return this.#afterTentative(room, () => {
+      const { outcome, events } = room.turn(caller, command, this.#context());
+      if (events.length > 0) this.#accept(room, events);
+      return outcome;
+    });
+  }
+
+  get #pendingBytes(): number {
+    return this.#open.bytes + (this.#underWay?.bytes ?? 0);
+  }
+
+  #accept(room: Room, events: Parameters<Batch["add"]>[1]): void {
+    if (this.#open.size === 0) this.#open = new Batch(this.#deps.clock.monotonic());
+    this.#open.add(room, events);
+    this.#askFlush();
+  }
+
+  /** Judges now, answers when all it was judged on is durable: refusals too, since they may rest on tentative events. */
+  #afterTentative<T>(room: Room, judge: () => T): Promise<T> {
+    let result: { readonly value: T } | { readonly refusal: unknown };
+    try {
+      result = { value: judge() };
+    } catch (refusal) {
+      result = { refusal };
+    }
+    const settled = result;
+    if (!room.tentative) return "value" in settled ? Promise.resolve(settled.value) : Promise.reject(settled.refusal);
+    return new Promise((resolve, reject) => {
+      const waiter: Waiter = {
+        done: () => ("value" in settled ? resolve(settled.value) : reject(settled.refusal)),
+        failed: reject,
+      };
+      // The newest tentative event of the room is in the open batch, or else in the one under way.
+      (this.#open.size > 0 ? this.#open : (this.#underWay ?? this.#open)).wait(waiter);
+    });
+  }
+
+  // — the log —
+
+  #askFlush(): void {
+    if (this.#flushAsked || this.#underWay !== undefined) return;
+    this.#flushAsked = true;
+    this.#deps.clock.soon(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#flushAsked = false;
+    if (this.#status.is !== "open" || this.#underWay !== undefined || this.#open.size === 0) return;
+    const batch = this.#open;
+    this.#open = new Batch(this.#deps.clock.monotonic());
+    this.#underWay = batch;
+    this.#deps.log.append(this.#index, this.#end, batch.seal()).then(
+      (outcome) => {
+        if (this.#underWay !== batch) return;
+        if (outcome.status === "durable") this.#durable(batch, outcome.end);
+        else
+          this.#failed(
+            new TrunklineError(ErrorCode.UNAVAILABLE, "the room's owner has changed", {
+              retryAfterMs: REOPEN_FIRST_MS,
+            }),
+          );
+      },
+      (cause: unknown) => {
+        if (this.#underWay === batch)
+          this.#failed(unavailable("the log did not answer; retry with the same key", cause));
+      },
+    );
+  }
+
+  #durable(batch: Batch, end: number): void {
+    this.#end = end;
+    this.#failures = 0;
+    this.#underWay = undefined;
+    batch.settle((room, events) => this.#announce(room, events));
+    this.#deps.telemetry.emit("log.appended", {
+      shard: this.#index,
+      events: batch.size,
+      bytes: batch.bytes,
+      waitMs: this.#deps.clock.monotonic() - batch.openedAtMs,
+    });
+    this.#flush();
+    if (this.#underWay === undefined) this.#tellIdle();
+  }
+
+  #announce(room: Room, events: readonly EncodedEvent[]): void {
+    this.#deps.fanout.announce(room.ref, events);
+    const last = events.at(-1);
+    if (last?.event.kind.case !== "roomDeleted") return;
+    // The deletion itself stays, so that whoever comes back learns of it.
+    this.#deps.archive.purge(room.ref, last.seq - 1).catch((cause: unknown) => {
+      this.#deps.telemetry.emit("fault", { where: "purging a deleted room", cause });
+    });
+  }
+
+  /** Nobody has seen anything of what is tentative: the actors are dropped, the log says what happened. */
+  #failed(error: TrunklineError): void {
+    this.#deps.telemetry.emit("log.failed", { shard: this.#index, cause: error });
+    const delayMs = Math.min(REOPEN_FIRST_MS * 2 ** this.#failures++, REOPEN_LAST_MS);
+    const timer = this.#deps.clock.after(delayMs, () => void this.open().catch(ignore));
+    this.#status = { is: "away", timer, error };
+    this.#abandon(error);
+  }
+
+  #abandon(error: TrunklineError): void {
+    const batches = [this.#underWay, this.#open];
+    this.#underWay = undefined;
+    this.#open = new Batch(0);
+    this.#rooms = new Map();
+    this.#loading = new Map();
+    for (const batch of batches) batch?.fail(error);
+    this.#tellIdle();
+  }
+
+  async #reopen(): Promise<void> {
+    try {
+      const { end, tail } = await this.#deps.log.open(this.#index);
+      if (this.#status.is === "closed") return;
+      // An engine whose archive lags behind its log brings a tail; folding it is that engine's owner's work.
+      if (tail.length > 0) throw new Error("the log holds events that the archive lacks");
+      this.#end = end;
+      this.#status = { is: "open" };
+    } catch (cause) {
+      if (this.#status.is !== "closed") this.#failed(unavailable("the log cannot be opened", cause));
+      throw cause;
+    }
+  }
+
+  /** What was prepared still holds: waiting may have taken longer than the actor lived. */
+  #requireCurrent(room: Room, users: readonly string[]): void {
+    this.#requireOpen();
+    if (this.#rooms.get(room.ref.key) !== room || !users.every((userId) => room.state.knows(userId))) {
+      throw unavailable("the room's owner has changed");
+    }
+    room.usedAtMs = this.#deps.clock.monotonic();
+  }
+
+  #requireOpen(): void {
+    switch (this.#status.is) {
+      case "open":
+        return;
+      case "away":
+        throw this.#status.error;
+      case "opening":
+        throw unavailable("the room's owner is starting");
+      case "closed":
+        throw unavailable("the node is stopping");
+    }
+  }
+
+  #tellIdle(): void {
+    const told = this.#idle;
+    this.#idle = [];
+    for (const resolve of told) resolve();
+  }
+}
+
+interface Prepared {
+  readonly room: Room;
+  /** The event that this key made before. */
+  readonly found: EncodedEvent | undefined;
+}
+
+function unavailable(message: string, cause?: unknown): TrunklineError {
+  return new TrunklineError(ErrorCode.UNAVAILABLE, message, { retryAfterMs: REOPEN_FIRST_MS, cause });
+}
+
+function ignore(): void {}

@@ -1,0 +1,157 @@
+// A room's state as folded from its events, and the fold.
+
+import { clone, create } from "@bufbuild/protobuf";
+import type { MemberDocument, RoomDocument } from "../../gen/trunkline/store/v1/documents_pb.js";
+import { MemberDocumentSchema, RoomDocumentSchema } from "../../gen/trunkline/store/v1/documents_pb.js";
+import {
+  type Member,
+  MemberSchema,
+  PositionSchema,
+  Role,
+  type Room,
+  type RoomEvent,
+  RoomSchema,
+  RoomStatus,
+} from "../../gen/trunkline/v1/message_pb.js";
+import type { RoomRef } from "../../ports/room-ref.js";
+
+/** A user's standing in a room. `member` is undefined for who is not, or no longer, a member. */
+export interface Standing {
+  readonly member: Member | undefined;
+  readonly banned: boolean;
+}
+
+const STRANGER: Standing = { member: undefined, banned: false };
+
+/**
+ * The state that commands are judged on: durable and tentative events alike. `apply` changes it in place: an actor whose append
+ * failed is dropped, never rolled back, so no older state is ever wanted. Values inside are replaced, never changed.
+ */
+export class RoomState {
+  readonly ref: RoomRef;
+  /** Undefined: never created. `top`, `lastMessageIndex` and `memberCount` are kept beside it. */
+  room: Room | undefined;
+  seq = 0;
+  tag = 0;
+  lastMessageIndex = 0;
+  memberCount = 0;
+  ownerCount = 0;
+  /** The users whose standing has been needed; whoever is absent has not been loaded. */
+  readonly #standings = new Map<string, Standing>();
+
+  constructor(ref: RoomRef, document: RoomDocument | undefined) {
+    this.ref = ref;
+    if (document?.room === undefined) return;
+    this.room = document.room;
+    this.seq = document.room.top?.seq ?? 0;
+    this.tag = document.room.top?.tag ?? 0;
+    this.lastMessageIndex = document.room.lastMessageIndex;
+    this.memberCount = document.room.memberCount;
+    this.ownerCount = document.ownerCount;
+  }
+
+  /** How many standings are kept in memory. */
+  get loaded(): number {
+    return this.#standings.size;
+  }
+
+  knows(userId: string): boolean {
+    return this.room === undefined || this.#standings.has(userId);
+  }
+
+  /** Takes in what the archive says of a user, unless an event has said something newer. */
+  load(userId: string, document: MemberDocument | undefined): void {
+    if (this.#standings.has(userId)) return;
+    this.#standings.set(
+      userId,
+      document === undefined
+        ? STRANGER
+        : { member: document.left ? undefined : document.member, banned: document.banned },
+    );
+  }
+
+  /** Forgets standings; only when every event is archived. */
+  unload(): void {
+    this.#standings.clear();
+  }
+
+  standing(userId: string): Standing {
+    return this.#standings.get(userId) ?? STRANGER;
+  }
+
+  member(userId: string): Member | undefined {
+    return this.standing(userId).member;
+  }
+
+  /** The room as of now, for an answer. */
+  view(): Room | undefined {
+    if (this.room === undefined) return undefined;
+    const room = clone(RoomSchema, this.room);
+    room.top = create(PositionSchema, { seq: this.seq, tag: this.tag });
+    room.lastMessageIndex = this.lastMessageIndex;
+    room.memberCount = this.memberCount;
+    return room;
+  }
+
+  /** The document as of now. */
+  document(): RoomDocument {
+    return create(RoomDocumentSchema, {
+      tenantId: this.ref.tenantId,
+      room: this.view(),
+      appliedSeq: this.seq,
+      ownerCount: this.ownerCount,
+    });
+  }
+
+  memberDocument(userId: string): MemberDocument {
+    const { member, banned } = this.standing(userId);
+    return create(MemberDocumentSchema, {
+      member: member ?? create(MemberSchema, { userId }),
+      appliedSeq: this.seq,
+      left: member === undefined,
+      banned,
+    });
+  }
+
+  /** Folds one event in and returns the users whose standing it changed. Unknown kinds only advance the position. */
+  apply(event: RoomEvent): readonly string[] {
+    this.seq = event.position?.seq ?? this.seq;
+    this.tag = event.position?.tag ?? this.tag;
+    const { kind } = event;
+    switch (kind.case) {
+      case "messageCreated":
+        this.lastMessageIndex = kind.value.messageIndex;
+        return [];
+      case "roomCreated":
+        this.room = kind.value.room;
+        for (const member of kind.value.members) this.#set(member.userId, { member, banned: false });
+        return kind.value.members.map((member) => member.userId);
+      case "roomUpdated":
+        this.room = kind.value.room;
+        return [];
+      case "roomDeleted":
+        // Only the fact stays: what the room was is nobody's any more.
+        this.room = create(RoomSchema, { roomId: this.ref.roomId, kind: this.room?.kind, status: RoomStatus.DELETED });
+        return [];
+      case "memberJoined":
+      case "memberChanged": {
+        const { member } = kind.value;
+        if (member === undefined) return [];
+        this.#set(member.userId, { member, banned: false });
+        return [member.userId];
+      }
+      case "memberLeft":
+        this.#set(kind.value.userId, { member: undefined, banned: kind.value.banned });
+        return [kind.value.userId];
+      default:
+        return [];
+    }
+  }
+
+  #set(userId: string, next: Standing): void {
+    const before = this.member(userId);
+    this.memberCount += Number(next.member !== undefined) - Number(before !== undefined);
+    this.ownerCount += Number(next.member?.role === Role.OWNER) - Number(before?.role === Role.OWNER);
+    this.#standings.set(userId, next);
+  }
+}

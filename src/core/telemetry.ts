@@ -1,0 +1,66 @@
+// The named events that the core emits. Logging and metrics listen; the core knows neither. This list is their documentation.
+
+import type { ErrorCode } from "../ports/error.js";
+
+export interface TelemetryEvents {
+  /** A session is live. */
+  "session.opened": {
+    readonly sessionId: string;
+    readonly tenantId: string;
+    readonly userId: string;
+    readonly transport: string;
+  };
+  /** A live session has ended. */
+  "session.closed": {
+    readonly sessionId: string;
+    readonly tenantId: string;
+    readonly userId: string;
+    readonly code: number;
+    readonly reason: string;
+  };
+  /** A connection was turned away before it became a session. */
+  "session.refused": { readonly transport: string; readonly code: number; readonly reason: string };
+  /** A session does not read as fast as a room speaks; it is fed from the ring and the archive until it has caught up. */
+  "session.lagging": { readonly sessionId: string; readonly roomId: string; readonly behind: number };
+  /** A request was refused. INTERNAL and UNAVAILABLE carry their cause. */
+  "request.refused": {
+    readonly operation: string;
+    readonly code: ErrorCode;
+    readonly message: string;
+    readonly cause?: unknown;
+  };
+  /** A batch of events is durable. `waitMs` from the first event's turn. */
+  "log.appended": { readonly shard: number; readonly events: number; readonly bytes: number; readonly waitMs: number };
+  /** An append failed or was displaced; the shard is opened anew. */
+  "log.failed": { readonly shard: number; readonly cause: unknown };
+  /** Events were handed to a room's subscribers. */
+  "fanout.flushed": { readonly events: number; readonly recipients: number };
+  /** The fan-out's collecting window has changed with the load. */
+  "fanout.window": { readonly windowMs: number; readonly load: number };
+  /** Something happened that should not: a bug, or a broken dependency. */
+  fault: { readonly where: string; readonly cause: unknown };
+}
+
+export type TelemetryName = keyof TelemetryEvents;
+type Listener<N extends TelemetryName> = (data: TelemetryEvents[N]) => void;
+
+/** Hands each event to its listeners, synchronously. Without a listener an event costs one look-up. */
+export class Telemetry {
+  readonly #listeners = new Map<TelemetryName, Listener<never>[]>();
+
+  on<N extends TelemetryName>(name: N, listener: Listener<N>): () => void {
+    const listeners = this.#listeners.get(name) ?? [];
+    listeners.push(listener as Listener<never>);
+    this.#listeners.set(name, listeners);
+    return () => {
+      const at = listeners.indexOf(listener as Listener<never>);
+      if (at >= 0) listeners.splice(at, 1);
+    };
+  }
+
+  emit<N extends TelemetryName>(name: N, data: TelemetryEvents[N]): void {
+    const listeners = this.#listeners.get(name);
+    if (listeners === undefined) return;
+    for (const listener of listeners) (listener as Listener<N>)(data);
+  }
+}

@@ -1,0 +1,128 @@
+// What a field may hold: checked once, at the edge, with errors that name the field and the reason.
+
+import type { JsonObject } from "@bufbuild/protobuf";
+import { type Body, type Mention, Role, RoomKind, type RoomSettings } from "../gen/trunkline/v1/message_pb.js";
+import { ErrorCode, TrunklineError } from "../ports/error.js";
+import type { Limits } from "./limit/limits.js";
+
+/** Longest id or key, in bytes. All characters allowed in ids are one byte long. */
+export const MAX_ID_LENGTH = 128;
+/** Ids that begin so are made by the system and cannot be chosen. */
+export const SYSTEM_ID_PREFIX = "~";
+const MAX_NAME_BYTES = 256;
+const MAX_MENTIONS = 50;
+const MAX_URL_BYTES = 2_048;
+const MAX_FILE_NAME_BYTES = 255;
+const ID = /^[A-Za-z0-9._:~-]+$/;
+const URL_SCHEME = /^[a-z][a-z0-9+.-]*:/i;
+/** Schemes that a page which shows an attachment could be tricked into running. */
+const DANGEROUS_SCHEME = /^(javascript|data|vbscript):/i;
+
+/** Bytes of a string in UTF-8, without encoding it. */
+export function utf8Length(text: string): number {
+  let length = text.length;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit < 0x80) continue;
+    if (unit < 0x800) length += 1;
+    else if (unit >= 0xd800 && unit < 0xdc00 && i + 1 < text.length) {
+      // A surrogate pair: two units, four bytes.
+      length += 2;
+      i++;
+    } else length += 2;
+  }
+  return length;
+}
+
+/** An id, a key: 1–128 bytes of [A-Za-z0-9._:~-]. */
+export function validateId(field: string, value: string): void {
+  if (value === "") throw TrunklineError.invalid(field, "is required");
+  if (value.length > MAX_ID_LENGTH) throw TrunklineError.invalid(field, `at most ${MAX_ID_LENGTH} bytes`);
+  if (!ID.test(value)) throw TrunklineError.invalid(field, "only A-Z a-z 0-9 . _ : ~ - are allowed");
+}
+
+export function validateOptionalId(field: string, value: string): void {
+  if (value !== "") validateId(field, value);
+}
+
+export function validateName(field: string, value: string): void {
+  if (utf8Length(value) > MAX_NAME_BYTES) throw TrunklineError.tooLarge(field, MAX_NAME_BYTES);
+}
+
+export function validateMetadata(field: string, value: JsonObject | undefined, limits: Limits): void {
+  if (value === undefined) return;
+  // The struct arrives as JSON; its encoded size is what is stored.
+  let bytes: number;
+  try {
+    bytes = utf8Length(JSON.stringify(value));
+  } catch (cause) {
+    throw new TrunklineError(ErrorCode.INVALID_ARGUMENT, `${field}: is no JSON object`, { field, cause });
+  }
+  if (bytes > limits.maxMetadataBytes) throw TrunklineError.tooLarge(field, limits.maxMetadataBytes);
+}
+
+export function validateSettings(field: string, settings: RoomSettings | undefined): void {
+  if (settings?.retentionMs !== undefined) {
+    throw new TrunklineError(ErrorCode.UNSUPPORTED, `${field}.retention_ms: not supported yet`, {
+      field: `${field}.retention_ms`,
+    });
+  }
+}
+
+/** A message's body: exactly one kind, each within its limits. */
+export function validateBody(field: string, body: Body | undefined, limits: Limits): void {
+  if (body === undefined) throw TrunklineError.invalid(field, "is required");
+  const kind = body.kind;
+  switch (kind.case) {
+    case "text":
+      if (kind.value === "") throw TrunklineError.invalid(`${field}.text`, "is empty");
+      validateText(`${field}.text`, kind.value, limits);
+      return;
+    case "attachment": {
+      const { url, name, caption, mimeType } = kind.value;
+      if (url === "") throw TrunklineError.invalid(`${field}.attachment.url`, "is required");
+      if (utf8Length(url) > MAX_URL_BYTES) throw TrunklineError.tooLarge(`${field}.attachment.url`, MAX_URL_BYTES);
+      if (!URL_SCHEME.test(url) || DANGEROUS_SCHEME.test(url)) {
+        throw TrunklineError.invalid(`${field}.attachment.url`, "must be absolute, of a scheme that cannot be run");
+      }
+      if (utf8Length(name) > MAX_FILE_NAME_BYTES)
+        throw TrunklineError.tooLarge(`${field}.attachment.name`, MAX_FILE_NAME_BYTES);
+      if (utf8Length(mimeType) > MAX_FILE_NAME_BYTES) {
+        throw TrunklineError.tooLarge(`${field}.attachment.mime_type`, MAX_FILE_NAME_BYTES);
+      }
+      validateText(`${field}.attachment.caption`, caption, limits);
+      return;
+    }
+    case "custom":
+      validateId(`${field}.custom.type`, kind.value.type);
+      return;
+    case "system":
+      throw new TrunklineError(ErrorCode.PERMISSION_DENIED, `${field}.system: only services write system messages`, {
+        field: `${field}.system`,
+      });
+    case undefined:
+      throw TrunklineError.invalid(field, "no kind is set");
+  }
+}
+
+function validateText(field: string, text: string, limits: Limits): void {
+  // A string is at least as long in bytes as in units: the cheap test first.
+  if (text.length > limits.maxTextBytes || utf8Length(text) > limits.maxTextBytes) {
+    throw TrunklineError.tooLarge(field, limits.maxTextBytes);
+  }
+}
+
+export function validateMentions(field: string, mentions: readonly Mention[]): void {
+  if (mentions.length > MAX_MENTIONS) throw TrunklineError.tooLarge(field, MAX_MENTIONS, "users");
+  for (const [index, mention] of mentions.entries()) validateId(`${field}[${index}].user_id`, mention.userId);
+}
+
+/** A value of a closed enum; values from a newer contract are refused, not guessed. */
+export function validateRole(field: string, role: Role): void {
+  if (Role[role] === undefined) throw TrunklineError.invalid(field, `there is no role ${role}`);
+}
+
+export function validateRoomKind(field: string, kind: RoomKind): void {
+  if (RoomKind[kind] === undefined) throw TrunklineError.invalid(field, `there is no room kind ${kind}`);
+  if (kind === RoomKind.INBOX) throw TrunklineError.invalid(field, "inboxes are made by the system");
+}
