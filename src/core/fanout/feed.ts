@@ -1,0 +1,170 @@
+// One room as this node's sessions read it: live events to those who are up to date, pages to those who are not.
+
+import { type Member, Permission } from "../../gen/trunkline/v1/message_pb.js";
+import type { EncodedEvent } from "../../ports/encoded-event.js";
+import type { FanoutSubscription } from "../../ports/fanout.js";
+import type { Awaitable, RoomRef } from "../../ports/room-ref.js";
+import { isPromise } from "../awaitable.js";
+import { PAGE_BYTES } from "../limit/limits.js";
+import { hasPermission } from "../room/permissions.js";
+import { Ring } from "./ring.js";
+import { RoomEventsFrame } from "./room-events-frame.js";
+
+/** Why a user may no longer read a room. */
+export type AccessLoss = "access-lost" | "room-deleted";
+
+/** A session's subscription as the feed sees it. */
+export interface FeedReader {
+  readonly userId: string;
+  /** A live frame. The reader judges by its cursor whether it joins on. */
+  offer(frame: RoomEventsFrame): void;
+  /** The feed's top has moved without a frame: there are events that were never announced here. */
+  behind(): void;
+  /** From event `seq` on the user may not read the room. */
+  lose(seq: number, loss: AccessLoss): void;
+}
+
+export interface FeedDependencies {
+  readonly ringBytes: number;
+  readonly recoveryPage: number;
+  /** Events of the archive from `from` on, up to `to`. */
+  readonly read: (
+    ref: RoomRef,
+    from: number,
+    to: number,
+    limit: number,
+    maxBytes: number,
+  ) => Awaitable<readonly EncodedEvent[]>;
+  /** Asks for `flush` to be called when the collecting window ends. */
+  readonly schedule: (feed: RoomFeed) => void;
+  readonly flushed: (events: number, recipients: number) => void;
+}
+
+export class RoomFeed {
+  readonly ref: RoomRef;
+  readonly #deps: FeedDependencies;
+  readonly #ring: Ring;
+  readonly #readers = new Set<FeedReader>();
+  readonly #pages = new Map<number, Promise<RoomEventsFrame | undefined>>();
+  #pending: EncodedEvent[] = [];
+  /** The last seq announced. */
+  #announced = 0;
+  /** The last seq handed to live readers: a reader that has come so far is live. */
+  #flushed = 0;
+  /** When it last flushed, monotonic: the collecting window counts from then, so that a quiet room is never delayed. */
+  flushedAtMs = Number.NEGATIVE_INFINITY;
+  /** Whether a flush has been asked for. */
+  scheduled = false;
+  /** Set by the hub: the subscription at the fan-out, and the promise of it. */
+  subscription: FanoutSubscription | undefined;
+  listening: Promise<void> | undefined;
+
+  constructor(ref: RoomRef, deps: FeedDependencies) {
+    this.ref = ref;
+    this.#deps = deps;
+    this.#ring = new Ring(ref.roomId, deps.ringBytes);
+  }
+
+  get top(): number {
+    return this.#flushed;
+  }
+
+  get size(): number {
+    return this.#readers.size;
+  }
+
+  join(reader: FeedReader): void {
+    this.#readers.add(reader);
+  }
+
+  leave(reader: FeedReader): void {
+    this.#readers.delete(reader);
+  }
+
+  /** The owner has said that the room's durable top is at least this. */
+  reach(seq: number): void {
+    if (this.#pending.length > 0 || seq <= this.#flushed) return;
+    this.#flushed = seq;
+    if (seq > this.#announced) this.#announced = seq;
+    for (const reader of this.#readers) reader.behind();
+  }
+
+  /** Announced events: they may repeat or leave holes, they never go back. */
+  receive(events: readonly EncodedEvent[]): void {
+    for (const event of events) {
+      if (event.seq <= this.#announced) continue;
+      // A hole: what is pending goes out by itself, and the cursors will find the hole and read it from the archive.
+      if (event.seq !== this.#announced + 1) this.flush();
+      this.#announced = event.seq;
+      this.#pending.push(event);
+      this.#watchAccess(event);
+    }
+    if (this.#pending.length > 0 && !this.scheduled) this.#deps.schedule(this);
+  }
+
+  /** Hands what was collected to every reader. Returns how many events that were. */
+  flush(): number {
+    const events = this.#pending;
+    if (events.length === 0) return 0;
+    this.#pending = [];
+    const frame = new RoomEventsFrame(this.ref.roomId, events);
+    this.#flushed = frame.lastSeq;
+    this.#ring.add(frame);
+    for (const reader of this.#readers) reader.offer(frame);
+    this.#deps.flushed(events.length, this.#readers.size);
+    return events.length;
+  }
+
+  /**
+   * A frame of events that begins after `seq`, from the ring, else from the archive; undefined: there is none. The archive's
+   * answer may begin later, where what is older is no longer kept. Readers that ask for the same page share one read.
+   */
+  after(seq: number): Awaitable<RoomEventsFrame | undefined> {
+    const recent = this.#ring.after(seq);
+    if (recent !== undefined) return recent;
+    const shared = this.#pages.get(seq);
+    if (shared !== undefined) return shared;
+    const page = this.#deps.read(this.ref, seq + 1, this.#flushed, this.#deps.recoveryPage, PAGE_BYTES);
+    if (!isPromise(page)) return this.#frame(page);
+    const reading = Promise.resolve(page)
+      .then((events) => this.#frame(events))
+      .finally(() => this.#pages.delete(seq));
+    this.#pages.set(seq, reading);
+    return reading;
+  }
+
+  #frame(events: readonly EncodedEvent[]): RoomEventsFrame | undefined {
+    return events.length === 0 ? undefined : new RoomEventsFrame(this.ref.roomId, events);
+  }
+
+  /** Applies what an event takes away: whoever loses the room gets this event, and nothing after it. */
+  #watchAccess(event: EncodedEvent): void {
+    const { kind } = event.event;
+    switch (kind.case) {
+      case "memberLeft":
+        this.#lose(event.seq, "access-lost", kind.value.userId);
+        return;
+      case "memberChanged":
+        if (kind.value.member !== undefined && !mayRead(kind.value.member)) {
+          this.#lose(event.seq, "access-lost", kind.value.member.userId);
+        }
+        return;
+      case "roomDeleted":
+        this.#lose(event.seq, "room-deleted", undefined);
+        return;
+      default:
+        return;
+    }
+  }
+
+  #lose(seq: number, loss: AccessLoss, userId: string | undefined): void {
+    this.flush();
+    for (const reader of [...this.#readers]) {
+      if (userId === undefined || reader.userId === userId) reader.lose(seq, loss);
+    }
+  }
+}
+
+function mayRead(member: Member): boolean {
+  return hasPermission(member, Permission.READ);
+}

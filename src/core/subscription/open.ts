@@ -1,0 +1,115 @@
+// Opening a subscription: join the feed, be authorized at the owner, decide how to get from the stated position to live.
+
+import { create } from "@bufbuild/protobuf";
+import {
+  type Member,
+  Permission,
+  type Position,
+  PositionSchema,
+  type Room,
+} from "../../gen/trunkline/v1/message_pb.js";
+import * as wire from "../../gen/trunkline/v1/session_pb.js";
+import { ErrorCode, TrunklineError } from "../../ports/error.js";
+import type { RoomRef } from "../../ports/room-ref.js";
+import type { Caller } from "../room/calls.js";
+import { authorize, requireRoom } from "../room/permissions.js";
+import type { SessionServices } from "../session/services.js";
+import { type Subscriber, Subscription } from "./subscription.js";
+
+export interface Opened {
+  readonly top: Position;
+  readonly room: Room | undefined;
+  readonly member: Member | undefined;
+  readonly outcome: wire.Subscribed["outcome"];
+}
+
+export interface OpeningSteps {
+  /** The subscription is there and ends with its session. */
+  opening(subscription: Subscription): void;
+  failed(): void;
+  /** Tells the client; events follow as soon as it returns. */
+  opened(opened: Opened): void;
+}
+
+/** Resolves when the subscription is live or catching up; rejects with the refusal, after `failed`. */
+export async function openSubscription(
+  services: SessionServices,
+  session: Subscriber,
+  ref: RoomRef,
+  caller: Caller,
+  after: Position | undefined,
+  steps: OpeningSteps,
+): Promise<void> {
+  const feed = services.hub.feed(ref);
+  const subscription = new Subscription(session, feed);
+  // Joined before anything is waited for: what takes the room away meanwhile is not missed.
+  feed.join(subscription);
+  steps.opening(subscription);
+  try {
+    await services.hub.listen(feed);
+    const { userId } = caller.identity;
+    const seen = await services.owner.view(ref, [userId], ({ state }) => {
+      const member = state.member(userId);
+      authorize(requireRoom(state.room), member, caller.identity, Permission.READ, services.deps.clock.now());
+      return { top: create(PositionSchema, { seq: state.seq, tag: state.tag }), room: state.view(), member };
+    });
+    const { outcome, sent } = await outcomeOf(services, ref, after, seen.top);
+    // The session ended, or moved the subscription, while this waited.
+    if (subscription.status === "ended") return;
+    const loss = subscription.lostSince(seen.top.seq);
+    if (loss !== undefined) throw new TrunklineError(ErrorCode.NOT_A_MEMBER, "you are no longer a member of the room");
+    feed.reach(seen.top.seq);
+    steps.opened({ ...seen, outcome });
+    subscription.begin(sent, seen.top.seq);
+  } catch (error) {
+    if (subscription.status !== "ended") steps.failed();
+    throw error;
+  }
+}
+
+interface Plan {
+  readonly outcome: wire.Subscribed["outcome"];
+  /** The seq after which events are pushed. */
+  readonly sent: number;
+}
+
+/** How to get from `after` to `top`. */
+async function outcomeOf(
+  { deps }: SessionServices,
+  ref: RoomRef,
+  after: Position | undefined,
+  top: Position,
+): Promise<Plan> {
+  if (after === undefined) return caughtUp(top);
+  if (after.seq > top.seq) return reset(top, wire.ResetReason.BEYOND_END);
+  if (after.seq === top.seq) return after.tag === top.tag ? caughtUp(top) : reset(top, wire.ResetReason.OTHER_HISTORY);
+
+  // The event at the position tells whether it is of this history; the one after it, whether what follows is still kept.
+  const from = Math.max(after.seq, 1);
+  const events = await deps.archive.events(ref, {
+    from,
+    to: after.seq + 1,
+    limit: 2,
+    maxBytes: Number.POSITIVE_INFINITY,
+  });
+  const at = events.find((event) => event.seq === after.seq);
+  if (at !== undefined && at.tag !== after.tag) return reset(top, wire.ResetReason.OTHER_HISTORY);
+  const complete = after.seq === 0 ? events[0]?.seq === 1 : at !== undefined && events.at(-1)?.seq === after.seq + 1;
+  if (!complete) return reset(top, wire.ResetReason.EXPIRED);
+
+  const missed = top.seq - after.seq;
+  if (missed > deps.limits.recoveryLimit) {
+    const gap = create(wire.GapSchema, { fromSeq: after.seq + 1, toSeq: top.seq });
+    return { outcome: { case: "gap", value: gap }, sent: top.seq };
+  }
+  const replaying = create(wire.ReplayingSchema, { count: missed });
+  return { outcome: { case: "replaying", value: replaying }, sent: after.seq };
+}
+
+function caughtUp(top: Position): Plan {
+  return { outcome: { case: "caughtUp", value: create(wire.CaughtUpSchema) }, sent: top.seq };
+}
+
+function reset(top: Position, reason: wire.ResetReason): Plan {
+  return { outcome: { case: "reset", value: create(wire.ResetSchema, { reason }) }, sent: top.seq };
+}

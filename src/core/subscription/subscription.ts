@@ -1,0 +1,157 @@
+// A session's subscription to a room: opening → catching up ⇄ live → ended.
+//
+// Coming back, lagging and joining late are the same thing: the session is behind, is fed from the ring or the archive as fast as it
+// reads, and is live from the moment its cursor meets the feed's top. There is no buffer to merge and so no seam to get wrong.
+
+import type { Timer } from "../../ports/clock.js";
+import { isPromise } from "../awaitable.js";
+import type { AccessLoss, FeedReader, RoomFeed } from "../fanout/feed.js";
+import type { RoomEventsFrame } from "../fanout/room-events-frame.js";
+import { Cursor } from "./cursor.js";
+
+/** Wait before the archive is asked again after it failed, in milliseconds. */
+const RETRY_READ_MS = 1_000;
+
+/** The session as its subscriptions see it. */
+export interface Subscriber {
+  readonly userId: string;
+  /** Hands a frame to the outbox. Returns false when the outbox is full: nothing was handed over. */
+  send(frame: RoomEventsFrame): boolean;
+  /** Whether the outbox takes more of what is being caught up with. If not, `resume` of the subscription is called when it does. */
+  readonly ready: boolean;
+  /** Asks for `resume` when the outbox is ready again. */
+  wait(subscription: Subscription): void;
+  /** The user has lost the room; the subscription has ended. */
+  lost(subscription: Subscription, loss: AccessLoss): void;
+  /** What comes next is no longer kept: the client must reload. The subscription goes on from the top. */
+  reset(subscription: Subscription): void;
+  lagging(subscription: Subscription, behind: number): void;
+  after(delayMs: number, action: () => void): Timer;
+}
+
+type Status = "opening" | "catching-up" | "live" | "ended";
+
+export class Subscription implements FeedReader {
+  readonly feed: RoomFeed;
+  readonly #session: Subscriber;
+  #status: Status = "opening";
+  #cursor = new Cursor(0);
+  #authorizedSeq = 0;
+  #loss: { readonly seq: number; readonly loss: AccessLoss } | undefined;
+  #reading = false;
+  #retry: Timer | undefined;
+
+  constructor(session: Subscriber, feed: RoomFeed) {
+    this.#session = session;
+    this.feed = feed;
+  }
+
+  get userId(): string {
+    return this.#session.userId;
+  }
+
+  get status(): Status {
+    return this.#status;
+  }
+
+  /** The loss of access that came after the position at which the user was found to have it. */
+  lostSince(authorizedSeq: number): AccessLoss | undefined {
+    return this.#loss !== undefined && this.#loss.seq > authorizedSeq ? this.#loss.loss : undefined;
+  }
+
+  /** Begins after `sent`. Events that follow are pushed from this call on. */
+  begin(sent: number, authorizedSeq: number): void {
+    this.#cursor = new Cursor(sent);
+    this.#authorizedSeq = authorizedSeq;
+    this.#status = "catching-up";
+    this.resume();
+  }
+
+  end(): void {
+    this.#status = "ended";
+    this.#retry?.cancel();
+    this.feed.leave(this);
+  }
+
+  offer(frame: RoomEventsFrame): void {
+    if (this.#status !== "live") return;
+    switch (this.#cursor.judge(frame.firstSeq, frame.lastSeq)) {
+      case "send":
+        if (this.#session.send(frame)) this.#cursor.advance(frame.lastSeq);
+        else this.#lag();
+        return;
+      case "behind":
+        this.#lag();
+        return;
+      case "skip":
+        return;
+    }
+  }
+
+  behind(): void {
+    if (this.#status === "live" && this.#cursor.sent < this.feed.top) this.#lag();
+  }
+
+  lose(seq: number, loss: AccessLoss): void {
+    if (this.#status === "opening") {
+      this.#loss = { seq, loss };
+      return;
+    }
+    if (this.#status === "ended" || seq <= this.#authorizedSeq) return;
+    this.end();
+    this.#session.lost(this, loss);
+  }
+
+  /** Feeds the session until it is up to date, its outbox is full, or the archive must be waited for. */
+  resume(): void {
+    while (this.#status === "catching-up" && !this.#reading) {
+      if (this.#cursor.sent >= this.feed.top) {
+        this.#status = "live";
+        return;
+      }
+      if (!this.#session.ready) {
+        this.#session.wait(this);
+        return;
+      }
+      const page = this.feed.after(this.#cursor.sent);
+      if (!isPromise(page)) this.#hand(page);
+      else this.#await(page);
+    }
+  }
+
+  #await(page: PromiseLike<RoomEventsFrame | undefined>): void {
+    this.#reading = true;
+    page.then(
+      (frame) => {
+        this.#reading = false;
+        if (this.#status !== "catching-up") return;
+        this.#hand(frame);
+        this.resume();
+      },
+      () => {
+        // The store is away: the session stays, and misses nothing when it is back.
+        if (this.#status !== "catching-up") return;
+        this.#retry = this.#session.after(RETRY_READ_MS, () => {
+          this.#reading = false;
+          this.resume();
+        });
+      },
+    );
+  }
+
+  #hand(frame: RoomEventsFrame | undefined): void {
+    // A frame that begins late, or none, where the feed says there are events: they are no longer kept.
+    if (frame === undefined || this.#cursor.judge(frame.firstSeq, frame.lastSeq) !== "send") {
+      this.#cursor.advance(this.feed.top);
+      this.#session.reset(this);
+      return;
+    }
+    if (this.#session.send(frame)) this.#cursor.advance(frame.lastSeq);
+  }
+
+  #lag(): void {
+    this.#status = "catching-up";
+    this.#session.lagging(this, this.feed.top - this.#cursor.sent);
+    this.resume();
+  }
+}
