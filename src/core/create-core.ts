@@ -1,0 +1,30 @@
+// Puts the core together.
+
+import type { Core, CoreDependencies } from "./core.js";
+import { Hub } from "./fanout/hub.js";
+import { RoomOwner } from "./room/owner.js";
+import { RoomService } from "./room/service.js";
+import { Sessions } from "./session/sessions.js";
+
+export function createCore(deps: CoreDependencies): Core {
+  const owner = new RoomOwner(deps);
+  const hub = new Hub(deps);
+  const rooms = new RoomService(deps, owner);
+  const sessions = new Sessions(deps, owner, rooms, hub);
+  return {
+    sessions,
+    rooms,
+    authenticate: async (token) => ({ identity: await deps.verifier.verify(token), deviceId: "" }),
+    start: async () => {
+      await owner.start();
+      hub.start();
+      sessions.start();
+    },
+    drain: (spreadMs) => sessions.drain(spreadMs),
+    stop: async () => {
+      sessions.stop();
+      hub.stop();
+      owner.close();
+    },
+  };
+}

@@ -1,0 +1,237 @@
+// A connection from its first frame to its end: greeting → opening → live → ended.
+
+import { create } from "@bufbuild/protobuf";
+import { CloseCode } from "../../gen/trunkline/v1/error_pb.js";
+import { GoodbyeSchema, type Hello } from "../../gen/trunkline/v1/session_pb.js";
+import { ErrorCode, TrunklineError } from "../../ports/error.js";
+import type { RoomEventsFrame } from "../fanout/room-events-frame.js";
+import { serverFrame, wireError } from "./frames.js";
+import { closeCodeOf, validateHello, welcome } from "./hello.js";
+import { type LiveConnection, LiveSession } from "./live-session.js";
+import { Outbox, type OutboxOwner } from "./outbox.js";
+import type { ClientFrame, Connection, ConnectionOrigin, ServerFrame, SessionSink } from "./port.js";
+import type { SessionServices } from "./services.js";
+import type { Timed } from "./wheel.js";
+
+/** Malformed frames in a row that end a connection. */
+const MAX_MALFORMED = 3;
+/** What a connection ended with that its peer closed or lost: as WebSocket counts it (RFC 6455, 7.4.1). */
+const CLOSED_CLEANLY = 1000;
+const CUT = 1006;
+
+type State =
+  /** No Hello yet. */
+  | { readonly is: "greeting" }
+  /** The token is being verified; what came since the Hello waits. */
+  | { readonly is: "opening"; readonly held: ClientFrame[] }
+  | { readonly is: "live"; readonly session: LiveSession }
+  | { readonly is: "ended" };
+
+export class SessionConnection implements Connection, LiveConnection, OutboxOwner, Timed {
+  readonly outbox: Outbox;
+  slot = -1;
+  readonly #services: SessionServices;
+  readonly #sink: SessionSink;
+  readonly #origin: ConnectionOrigin;
+  /** Called once, when the connection is no longer one without a session. */
+  readonly #greeted: (connection: SessionConnection) => void;
+  #state: State = { is: "greeting" };
+  #malformed = 0;
+
+  constructor(
+    services: SessionServices,
+    sink: SessionSink,
+    origin: ConnectionOrigin,
+    greeted: (connection: SessionConnection) => void,
+  ) {
+    const { limits } = services.deps;
+    this.#services = services;
+    this.#sink = sink;
+    this.#origin = origin;
+    this.#greeted = greeted;
+    this.outbox = new Outbox(sink, services.flusher, limits, this);
+    services.wheel.schedule(this, limits.handshakeDeadlineMs);
+  }
+
+  // — what the transport says —
+
+  receive(frame: ClientFrame): void {
+    this.#malformed = 0;
+    switch (this.#state.is) {
+      case "live":
+        this.#state.session.receive(frame);
+        return;
+      case "greeting":
+        this.#greet(frame);
+        return;
+      case "opening":
+        this.#hold(frame, this.#state.held);
+        return;
+      case "ended":
+        return;
+    }
+  }
+
+  malformed(error: TrunklineError, undecodable: boolean, ref = 0): void {
+    if (this.#state.is === "ended") return;
+    this.#services.refused("malformed", error);
+    this.#malformed++;
+    // Whoever sent what cannot be read is told so, whether or not a ref could be made out.
+    this.#sendFirst({ case: "error", value: wireError(error) }, ref);
+    if (undecodable) this.close(CloseCode.PROTOCOL_ERROR, error.message, error);
+    else if (this.#malformed >= MAX_MALFORMED) {
+      this.close(CloseCode.PROTOCOL_ERROR, `${MAX_MALFORMED} malformed frames in a row`, error);
+    }
+  }
+
+  drained(): void {
+    this.outbox.drained();
+  }
+
+  gone(clean: boolean): void {
+    this.#end(clean ? CLOSED_CLEANLY : CUT, clean ? "closed by the client" : "the connection was lost");
+    this.outbox.discard();
+  }
+
+  // — Hello —
+
+  #greet({ ref, frame }: ClientFrame): void {
+    if (frame.case !== "hello") {
+      this.#reject(ref, TrunklineError.invalid(frame.case ?? "frame", "the first frame must be hello"));
+      return;
+    }
+    try {
+      validateHello(frame.value, this.#services.deps.limits);
+    } catch (error) {
+      this.#reject(ref, TrunklineError.from(error));
+      return;
+    }
+    const held: ClientFrame[] = [];
+    this.#state = { is: "opening", held };
+    this.#open(ref, frame.value, held).catch((error: unknown) => this.#reject(ref, TrunklineError.from(error)));
+  }
+
+  #hold(frame: ClientFrame, held: ClientFrame[]): void {
+    if (held.length < this.#services.deps.limits.maxInFlight) held.push(frame);
+    else {
+      const error = new TrunklineError(ErrorCode.LIMIT_EXCEEDED, "too many frames before the hello was answered");
+      this.#reject(frame.ref, error);
+    }
+  }
+
+  async #open(ref: number, hello: Hello, held: readonly ClientFrame[]): Promise<void> {
+    const { deps, registry, wheel } = this.#services;
+    const token = hello.token || this.#origin.token;
+    if (!token)
+      throw new TrunklineError(ErrorCode.UNAUTHENTICATED, "hello.token: is required", { field: "hello.token" });
+    const identity = await deps.verifier.verify(token);
+    // Gone, refused or told to go while the token was verified.
+    if (this.#state.is !== "opening") return;
+
+    const session = new LiveSession(this.#services, this, {
+      sessionId: deps.ids.random(),
+      identity,
+      deviceId: hello.device?.deviceId ?? "",
+      attempt: hello.attempt,
+      transport: this.#origin.transport,
+    });
+    const registration = registry.add(session, deps.clock.monotonic());
+    if (!registration.ok) {
+      const { currentAttempt } = registration;
+      throw new TrunklineError(ErrorCode.CONFLICT, "the device has a session of a higher attempt", {
+        field: "hello.attempt",
+        details: { current_attempt: String(currentAttempt) },
+      });
+    }
+    session.user = registration.user;
+    this.#state = { is: "live", session };
+    this.#greeted(this);
+    registration.replaced?.close(CloseCode.REPLACED, "the device has connected anew");
+    for (const oldest of registration.oldest) oldest.close(CloseCode.TOO_MANY_SESSIONS, "the user has newer sessions");
+
+    const value = welcome(session.id, identity, hello.rooms.length, deps.clock.now(), deps.limits);
+    this.send({ case: "welcome", value }, ref);
+    const { tenantId, userId } = identity;
+    deps.telemetry.emit("session.opened", { sessionId: session.id, tenantId, userId, transport: session.transport });
+    session.resumeRooms(hello.rooms);
+    for (const frame of held) this.receive(frame);
+    wheel.schedule(this, 0);
+  }
+
+  /** The handshake has failed. */
+  #reject(ref: number, error: TrunklineError): void {
+    if (this.#state.is === "ended") return;
+    this.refuse(ref, "hello", error);
+    this.close(closeCodeOf(error), error.message, error);
+  }
+
+  // — what a live session asks of its connection —
+
+  encode(frame: ServerFrame): Uint8Array {
+    // Asked of the sink each time: a browser that names no subprotocol shows its encoding with its first message.
+    return this.#sink.encoding.frame(frame);
+  }
+
+  encodeEvents(frame: RoomEventsFrame): Uint8Array {
+    return frame.in(this.#sink.encoding);
+  }
+
+  send(frame: ServerFrame["frame"], replyTo = 0): void {
+    this.outbox.push(this.encode(serverFrame(frame, replyTo)));
+  }
+
+  refuse(ref: number, operation: string, error: TrunklineError): void {
+    this.#services.refused(operation, error);
+    if (ref !== 0) this.#sendFirst({ case: "error", value: wireError(error) }, ref);
+  }
+
+  #sendFirst(frame: ServerFrame["frame"], replyTo: number): void {
+    if (this.#state.is !== "ended") this.outbox.pushFirst(this.encode(serverFrame(frame, replyTo)));
+  }
+
+  close(code: CloseCode, reason: string, error?: TrunklineError, reconnectAfterMs = error?.retryAfterMs ?? 0): void {
+    if (this.#state.is === "ended") return;
+    this.#end(code, reason);
+    const goodbye = create(GoodbyeSchema, {
+      reason: code,
+      reconnectAfterMs: Math.ceil(reconnectAfterMs),
+      error: error === undefined ? undefined : wireError(error),
+    });
+    this.outbox.close(this.encode(serverFrame({ case: "goodbye", value: goodbye })));
+    this.#sink.end(code, reason);
+  }
+
+  reschedule(): void {
+    if (this.#state.is !== "ended") this.#services.wheel.schedule(this, 0);
+  }
+
+  // — time and room to write —
+
+  tick(monotonicMs: number): number {
+    if (this.#state.is === "live") return this.#state.session.tick(monotonicMs);
+    this.close(CloseCode.PROTOCOL_ERROR, "no hello was answered in time");
+    return 0;
+  }
+
+  onReady(): void {
+    if (this.#state.is === "live") this.#state.session.onReady();
+  }
+
+  #end(code: number, reason: string): void {
+    const ended = this.#state;
+    if (ended.is === "ended") return;
+    this.#state = { is: "ended" };
+    this.#services.wheel.remove(this);
+    const { telemetry } = this.#services.deps;
+    if (ended.is !== "live") {
+      this.#greeted(this);
+      telemetry.emit("session.refused", { transport: this.#origin.transport, code, reason });
+      return;
+    }
+    const { session } = ended;
+    session.end();
+    this.#services.registry.remove(session);
+    const { tenantId, userId } = session.identity;
+    telemetry.emit("session.closed", { sessionId: session.id, tenantId, userId, code, reason });
+  }
+}

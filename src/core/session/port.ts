@@ -1,0 +1,64 @@
+// The session port: the one way in for every transport. gRPC stream, WebSocket bridge, link and tests call the same three
+// things: `accept` a connection with a sink, hand its frames to `receive`, say when it is gone.
+
+import type { CloseCode, Error as WireError } from "../../gen/trunkline/v1/error_pb.js";
+import type { ClientFrame, ServerFrame } from "../../gen/trunkline/v1/session_pb.js";
+import type { EncodedEvent } from "../../ports/encoded-event.js";
+import type { TrunklineError } from "../../ports/error.js";
+
+/** How frames look on one kind of wire. Stateless; one instance per kind, shared by all its sessions. */
+export interface FrameEncoding {
+  readonly name: string;
+  /** One frame, for one session. */
+  frame(frame: ServerFrame): Uint8Array;
+  /** `RoomEvents` of one room, made once and written to every session of this encoding. */
+  roomEvents(roomId: string, events: readonly EncodedEvent[]): Uint8Array;
+}
+
+/** Where a session writes: implemented by each transport. No method may throw. */
+export interface SessionSink {
+  readonly encoding: FrameEncoding;
+  /**
+   * Takes frames, in order; the arrays' bytes are shared with other sessions and must not be changed, the outer array is the
+   * session's and must not be kept. Returns false when enough waits: the session then writes no more until the transport
+   * calls `drained`. What was handed over is taken in any case.
+   */
+  write(frames: readonly Uint8Array[]): boolean;
+  /** Ends the connection after what was written has been sent. Called once; nothing is written after it. */
+  end(code: CloseCode, reason: string): void;
+}
+
+/** What a transport knows of a connection before the first frame. */
+export interface ConnectionOrigin {
+  readonly transport: "grpc" | "websocket" | "in-process";
+  /** The peer's address, for limits and logs. */
+  readonly address: string;
+  /** A token carried by the transport (gRPC metadata). `Hello.token` wins. */
+  readonly token?: string;
+}
+
+/** One connection, as its transport sees it. No method throws or rejects. */
+export interface Connection {
+  /** A frame the client sent. Frames are handled in the order given. */
+  receive(frame: ClientFrame): void;
+  /** Bytes came that are no valid frame. `undecodable`: not even the envelope could be read. `ref`: the frame's, where it could be read. */
+  malformed(error: TrunklineError, undecodable: boolean, ref?: number): void;
+  /** The sink can take more. */
+  drained(): void;
+  /** The connection is gone. `clean`: the client closed it. Idempotent. */
+  gone(clean: boolean): void;
+}
+
+export type Admission =
+  | { readonly admitted: true }
+  /** Too many new connections just now, or the node is leaving. */
+  | { readonly admitted: false; readonly retryAfterMs: number };
+
+export interface SessionPort {
+  /** Asked before any work is spent on a new connection (for WebSocket before the upgrade). */
+  admit(): Admission;
+  /** A new connection. Its first frame must be Hello, within the handshake deadline. */
+  accept(sink: SessionSink, origin: ConnectionOrigin): Connection;
+}
+
+export type { ClientFrame, ServerFrame, WireError };

@@ -1,0 +1,29 @@
+// What sessions share: the rest of the core as they see it.
+
+import type { TrunklineError } from "../../ports/error.js";
+import type { CoreDependencies } from "../core.js";
+import type { Hub } from "../fanout/hub.js";
+import type { Places } from "../limit/places.js";
+import type { RoomCalls } from "../room/calls.js";
+import type { RoomOwner } from "../room/owner.js";
+import type { Flusher } from "./flusher.js";
+import type { Registry } from "./registry.js";
+import type { Requests } from "./requests.js";
+import type { TimerWheel } from "./wheel.js";
+
+export interface SessionServices {
+  readonly deps: CoreDependencies;
+  readonly owner: RoomOwner;
+  readonly rooms: RoomCalls;
+  readonly hub: Hub;
+  /** Rooms of hellos that are opened at once: a node that everybody comes back to does not try all at the same time. */
+  readonly places: Places;
+  readonly flusher: Flusher;
+  readonly wheel: TimerWheel;
+  readonly registry: Registry;
+  readonly requests: Requests;
+  /** Whether the node is leaving and takes no new requests. */
+  draining(): boolean;
+  /** A request was refused: for whoever watches the node. */
+  refused(operation: string, error: TrunklineError): void;
+}

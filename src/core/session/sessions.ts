@@ -1,0 +1,109 @@
+// All sessions of a node: admits connections, revokes, and says goodbye when the node leaves.
+
+import { CloseCode } from "../../gen/trunkline/v1/error_pb.js";
+import type { TrunklineError } from "../../ports/error.js";
+import type { Revocation } from "../../ports/token-verifier.js";
+import type { CoreDependencies } from "../core.js";
+import type { Hub } from "../fanout/hub.js";
+import { Places } from "../limit/places.js";
+import { TokenBucket } from "../limit/token-bucket.js";
+import type { RoomCalls } from "../room/calls.js";
+import type { RoomOwner } from "../room/owner.js";
+import { SessionConnection } from "./connection.js";
+import { Flusher } from "./flusher.js";
+import type { Admission, Connection, ConnectionOrigin, SessionPort, SessionSink } from "./port.js";
+import { Registry } from "./registry.js";
+import { Requests } from "./requests.js";
+import type { SessionServices } from "./services.js";
+import { TimerWheel } from "./wheel.js";
+
+/** Rooms of hellos that are opened at once. */
+const OPENINGS = 64;
+/** When a connection that was not admitted may try again, where the rate of new ones does not tell, in milliseconds. */
+const ADMISSION_RETRY_MS = 1_000;
+
+export class Sessions implements SessionPort, SessionServices {
+  readonly deps: CoreDependencies;
+  readonly owner: RoomOwner;
+  readonly rooms: RoomCalls;
+  readonly hub: Hub;
+  readonly places = new Places(OPENINGS);
+  readonly flusher: Flusher;
+  readonly wheel: TimerWheel;
+  readonly registry: Registry;
+  readonly requests = new Requests();
+  readonly #connectRate: TokenBucket;
+  /** Connections that have no session yet. */
+  readonly #greeting = new Set<SessionConnection>();
+  #draining = false;
+  #endRevocations: (() => void) | undefined;
+
+  constructor(deps: CoreDependencies, owner: RoomOwner, rooms: RoomCalls, hub: Hub) {
+    this.deps = deps;
+    this.owner = owner;
+    this.rooms = rooms;
+    this.hub = hub;
+    this.flusher = new Flusher(deps.clock);
+    this.wheel = new TimerWheel(deps.clock);
+    this.registry = new Registry(deps.limits);
+    this.#connectRate = new TokenBucket(deps.limits.connectRate, deps.clock.monotonic());
+  }
+
+  start(): void {
+    this.wheel.start();
+    this.#endRevocations = this.deps.verifier.onRevoked((revocation) => this.#revoke(revocation));
+  }
+
+  admit(): Admission {
+    if (this.#draining || this.#greeting.size >= this.deps.limits.maxHandshakes) {
+      return { admitted: false, retryAfterMs: ADMISSION_RETRY_MS };
+    }
+    const retryAfterMs = this.#connectRate.take(this.deps.clock.monotonic());
+    return retryAfterMs > 0 ? { admitted: false, retryAfterMs } : { admitted: true };
+  }
+
+  accept(sink: SessionSink, origin: ConnectionOrigin): Connection {
+    const connection = new SessionConnection(this, sink, origin, (greeted) => this.#greeting.delete(greeted));
+    this.#greeting.add(connection);
+    // Admitted before the node began to leave.
+    if (this.#draining) connection.close(CloseCode.GOING_AWAY, "the node is leaving");
+    return connection;
+  }
+
+  draining(): boolean {
+    return this.#draining;
+  }
+
+  refused(operation: string, { code, message, cause }: TrunklineError): void {
+    this.deps.telemetry.emit("request.refused", { operation, code, message, cause });
+  }
+
+  /** Finishes what was accepted, then tells everybody to come back, each at another moment within `spreadMs`. */
+  async drain(spreadMs: number): Promise<void> {
+    this.#draining = true;
+    await Promise.all([this.requests.idle(), this.owner.idle()]);
+    this.hub.flush();
+    this.flusher.flush();
+    this.#goodbye(spreadMs);
+  }
+
+  /** Ends every session and timer. */
+  stop(): void {
+    this.#draining = true;
+    this.#endRevocations?.();
+    this.#goodbye(0);
+    this.wheel.stop();
+  }
+
+  #goodbye(spreadMs: number): void {
+    for (const connection of [...this.#greeting]) connection.close(CloseCode.GOING_AWAY, "the node is leaving");
+    const sessions = [...this.registry.all()];
+    for (const [index, session] of sessions.entries()) {
+      session.close(CloseCode.GOING_AWAY, "the node is leaving", ((index + 1) / sessions.length) * spreadMs);
+    }
+  }
+
+  #revoke(revocation: Revocation): void {
+    for (const session of this.registry.revoked(revocation)) session.close(CloseCode.REVOKED, "access was revoked");
+  }
+}
