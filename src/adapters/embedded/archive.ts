@@ -1,0 +1,174 @@
+// The embedded archive: answers at once, from the tables.
+
+import { fromBinary } from "@bufbuild/protobuf";
+import {
+  type MemberDocument,
+  MemberDocumentSchema,
+  MessageDocumentSchema,
+  type RoomDocument,
+  RoomDocumentSchema,
+} from "../../gen/trunkline/store/v1/documents_pb.js";
+import type { Archive, ArchiveChanges, EventRange, MessageRange, Page, StoredMessage } from "../../ports/archive.js";
+import type { EncodedEvent } from "../../ports/encoded-event.js";
+import type { RoomRef } from "../../ports/room-ref.js";
+import { newerOnly, pushDocuments, pushEvent } from "./changes.js";
+import { type GroupCommit, unavailable, type Write } from "./group-commit.js";
+import { after, lastPart, lastUint32, namedKey, numberedKey, roomKey, shardKey, userKey } from "./keys.js";
+import { documentOf, readEncodedEvent, readMessage, readShard, readUint32, writeShard } from "./records.js";
+import { eventRemovals } from "./removal.js";
+import type { Tables } from "./tables.js";
+
+// A page of more could hold up the event loop and everybody else's commit.
+const PURGED_PER_TRANSACTION = 1_000;
+
+export class EmbeddedArchive implements Archive {
+  readonly #tables: Tables;
+  readonly #commit: GroupCommit;
+  /** One `apply` after the other: each looks at what the one before has written. */
+  #applied: Promise<void> = Promise.resolve();
+
+  constructor(tables: Tables, commit: GroupCommit) {
+    this.#tables = tables;
+    this.#commit = commit;
+  }
+
+  room(room: RoomRef): RoomDocument | undefined {
+    return reading(() => {
+      const stored = this.#tables.rooms.getBinary(roomKey(room));
+      return stored && fromBinary(RoomDocumentSchema, documentOf(stored));
+    });
+  }
+
+  member(room: RoomRef, userId: string): MemberDocument | undefined {
+    return reading(() => {
+      const key = namedKey(roomKey(room), userId);
+      const stored = this.#tables.members.getBinary(key) ?? this.#tables.formerMembers.getBinary(key);
+      return stored && fromBinary(MemberDocumentSchema, documentOf(stored));
+    });
+  }
+
+  members(room: RoomRef, page: Page): readonly MemberDocument[] {
+    return reading(() => {
+      const entries = this.#tables.members.getRange(pageRange(roomKey(room), page));
+      return Array.from(entries, ({ value }) => fromBinary(MemberDocumentSchema, documentOf(value)));
+    });
+  }
+
+  roomsOf(tenantId: string, userId: string, page: Page): readonly string[] {
+    return reading(() => {
+      const prefix = userKey(tenantId, userId);
+      return Array.from(this.#tables.memberships.getKeys(pageRange(prefix, page)), (key) => lastPart(key, prefix));
+    });
+  }
+
+  events(room: RoomRef, { from, to, limit, maxBytes }: EventRange): readonly EncodedEvent[] {
+    return reading(() => {
+      const events: EncodedEvent[] = [];
+      if (from > to || limit <= 0) return events;
+      const key = roomKey(room);
+      let bytes = 0;
+      const range = { start: numberedKey(key, from), end: after(numberedKey(key, to)), limit };
+      for (const { key, value } of this.#tables.events.getRange(range)) {
+        const event = readEncodedEvent(lastUint32(key), value);
+        events.push(event);
+        bytes += event.bytes.length;
+        if (bytes >= maxBytes) break;
+      }
+      return events;
+    });
+  }
+
+  seqOf(room: RoomRef, eventId: string): number | undefined {
+    return reading(() => {
+      const stored = this.#tables.ids.getBinary(namedKey(roomKey(room), eventId));
+      return stored && readUint32(stored);
+    });
+  }
+
+  messages(room: RoomRef, range: MessageRange): readonly StoredMessage[] {
+    return reading(() => {
+      const key = roomKey(room);
+      const found = Array.from(this.#tables.messages.getRange(messageRange(key, range)), (entry) =>
+        this.#message(key, lastUint32(entry.key), entry.value),
+      );
+      return "beforeIndex" in range ? found.reverse() : found;
+    });
+  }
+
+  async apply(shard: number, end: number, changes: ArchiveChanges): Promise<void> {
+    const applied = this.#applied.then(() => this.#apply(shard, end, changes));
+    this.#applied = applied.catch(() => {});
+    return applied;
+  }
+
+  archived(shard: number): number {
+    return reading(() => readShard(this.#tables.shards.getBinary(shardKey(shard))).archived);
+  }
+
+  async purge(room: RoomRef, through: number): Promise<void> {
+    for (;;) {
+      const { writes, events } = reading(() => {
+        const key = roomKey(room);
+        const range = { start: key, end: after(numberedKey(key, through)), limit: PURGED_PER_TRANSACTION };
+        const found = [...this.#tables.events.getRange(range)];
+        return { writes: found.flatMap((each) => eventRemovals(this.#tables, key, each)), events: found.length };
+      });
+      if (writes.length > 0) await this.#commit.commit(writes);
+      if (events < PURGED_PER_TRANSACTION) return;
+    }
+  }
+
+  async #apply(shard: number, end: number, changes: ArchiveChanges): Promise<void> {
+    const writes = reading(() => {
+      const pushed: Write[] = [];
+      const news = newerOnly(this.#tables, changes);
+      for (const change of news.events) pushEvent(pushed, this.#tables, change, undefined);
+      pushDocuments(pushed, this.#tables, news);
+      const known = readShard(this.#tables.shards.getBinary(shardKey(shard)));
+      const value = writeShard({ end: known.end, archived: Math.max(known.archived, end) });
+      pushed.push({ table: this.#tables.shards, key: shardKey(shard), value });
+      return pushed;
+    });
+    await this.#commit.commit(writes);
+  }
+
+  #message(room: string, messageIndex: number, stored: Uint8Array): StoredMessage {
+    const { createdSeq, document } = readMessage(stored);
+    const created = this.#tables.events.getBinary(numberedKey(room, createdSeq));
+    return {
+      messageIndex,
+      created: created && readEncodedEvent(createdSeq, created),
+      document: document && fromBinary(MessageDocumentSchema, document),
+    };
+  }
+}
+
+function pageRange(prefix: string, page: Page): { start: string; end: string; limit: number } {
+  // A key of the next id is greater than the last page's last key with any byte behind it.
+  const start = page.after === "" ? prefix : `${namedKey(prefix, page.after)}\0`;
+  return { start, end: after(prefix), limit: Math.max(0, page.limit) };
+}
+
+function messageRange(
+  room: string,
+  range: MessageRange,
+): {
+  start: string;
+  end: string;
+  limit: number;
+  reverse?: boolean;
+} {
+  const limit = Math.max(0, range.limit);
+  if ("afterIndex" in range) return { start: `${numberedKey(room, range.afterIndex)}\0`, end: after(room), limit };
+  if (range.beforeIndex < 1) return { start: room, end: room, limit: 0 };
+  return { start: numberedKey(room, range.beforeIndex - 1), end: room, limit, reverse: true };
+}
+
+/** Whatever goes wrong while reading is the store's fault, but for an id that cannot be one. */
+function reading<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw error instanceof RangeError ? error : unavailable(error);
+  }
+}

@@ -1,0 +1,123 @@
+// What archive changes write, as entries of the tables. Pure but for looking at what is stored.
+
+import { toBinary } from "@bufbuild/protobuf";
+import {
+  type MemberDocument,
+  MemberDocumentSchema,
+  MessageDocumentSchema,
+  RoomDocumentSchema,
+} from "../../gen/trunkline/store/v1/documents_pb.js";
+import type { ArchiveChanges, EventChange, MessageChange } from "../../ports/archive.js";
+import type { RoomRef } from "../../ports/room-ref.js";
+import type { Write } from "./group-commit.js";
+import { namedKey, numberedKey, roomKey, userKey } from "./keys.js";
+import {
+  appliedSeqOf,
+  type LogPlace,
+  readMessage,
+  writeDocument,
+  writeEvent,
+  writeMessage,
+  writeUint32,
+} from "./records.js";
+import type { Table, Tables } from "./tables.js";
+
+const PRESENT = Buffer.from([1]);
+
+/** The event, its id, and its message where it created one. */
+export function pushEvent(writes: Write[], tables: Tables, change: EventChange, place: LogPlace | undefined): void {
+  const { event, eventId, messageIndex } = change;
+  const room = roomKey(change.room);
+  const value = writeEvent({ tag: event.tag, messageIndex, place, eventId, bytes: event.bytes });
+  writes.push({ table: tables.events, key: numberedKey(room, event.seq), value });
+  writes.push({ table: tables.ids, key: namedKey(room, eventId), value: writeUint32(event.seq) });
+  if (messageIndex === 0) return;
+  const message = writeMessage({ createdSeq: event.seq, appliedSeq: 0, document: undefined });
+  writes.push({ table: tables.messages, key: numberedKey(room, messageIndex), value: message });
+}
+
+/** Documents, as they are: the caller knows that they are newer than what is stored. */
+export function pushDocuments(writes: Write[], tables: Tables, changes: ArchiveChanges): void {
+  for (const { room, document } of changes.rooms) {
+    const value = writeDocument(document.appliedSeq, toBinary(RoomDocumentSchema, document));
+    writes.push({ table: tables.rooms, key: roomKey(room), value });
+  }
+  for (const { room, document } of changes.members) pushMember(writes, tables, room, document);
+  for (const change of changes.messages) {
+    const { room, messageIndex, document } = change;
+    const value = writeMessage({
+      createdSeq: createdSeqOf(tables, changes, change),
+      appliedSeq: document.appliedSeq,
+      document: toBinary(MessageDocumentSchema, document),
+    });
+    writes.push({ table: tables.messages, key: numberedKey(roomKey(room), messageIndex), value });
+  }
+}
+
+function pushMember(writes: Write[], tables: Tables, room: RoomRef, document: MemberDocument): void {
+  const userId = document.member?.userId ?? "";
+  const key = namedKey(roomKey(room), userId);
+  const value = writeDocument(document.appliedSeq, toBinary(MemberDocumentSchema, document));
+  const { left } = document;
+  writes.push({ table: tables.members, key, value: left ? undefined : value });
+  writes.push({ table: tables.formerMembers, key, value: left ? value : undefined });
+  const membership = namedKey(userKey(room.tenantId, userId), room.roomId);
+  writes.push({ table: tables.memberships, key: membership, value: left ? undefined : PRESENT });
+}
+
+/** The seq of the event that created a message: in the document, among the changes, or stored. */
+function createdSeqOf(
+  tables: Tables,
+  changes: ArchiveChanges,
+  { room, messageIndex, document }: MessageChange,
+): number {
+  const stated = document.message?.position?.seq ?? 0;
+  if (stated > 0) return stated;
+  const created = changes.events.find((each) => each.room.key === room.key && each.messageIndex === messageIndex);
+  if (created !== undefined) return created.event.seq;
+  const stored = tables.messages.getBinary(numberedKey(roomKey(room), messageIndex));
+  return stored === undefined ? 0 : readMessage(stored).createdSeq;
+}
+
+/** Only those changes that are news to what is stored. Of a document that comes several times, the newest. */
+export function newerOnly(tables: Tables, changes: ArchiveChanges): ArchiveChanges {
+  const seen = new Map<string, number>();
+  const isNewer = (kind: string, key: string, appliedSeq: number, stored: () => number): boolean => {
+    const known = seen.get(kind + key) ?? stored();
+    if (known >= appliedSeq) return false;
+    seen.set(kind + key, appliedSeq);
+    return true;
+  };
+  return {
+    events: changes.events.filter(({ room, event }) => {
+      return tables.events.getBinary(numberedKey(roomKey(room), event.seq)) === undefined;
+    }),
+    rooms: changes.rooms.filter(({ room, document }) => {
+      const key = roomKey(room);
+      return isNewer("room", key, document.appliedSeq, () => storedSeq(tables.rooms, key));
+    }),
+    members: changes.members.filter(({ room, document }) => {
+      const key = namedKey(roomKey(room), document.member?.userId ?? "");
+      const stored = () => Math.max(storedSeq(tables.members, key), storedSeq(tables.formerMembers, key));
+      return isNewer("member", key, document.appliedSeq, stored);
+    }),
+    messages: changes.messages.filter(({ room, messageIndex, document }) => {
+      const key = numberedKey(roomKey(room), messageIndex);
+      return isNewer("message", key, document.appliedSeq, () => {
+        const stored = tables.messages.getBinary(key);
+        return stored === undefined ? -1 : storedMessageSeq(stored);
+      });
+    }),
+  };
+}
+
+/** -1: there is none, so that any is newer. */
+function storedSeq(table: Table, key: string): number {
+  const stored = table.getBinary(key);
+  return stored === undefined ? -1 : appliedSeqOf(stored);
+}
+
+function storedMessageSeq(stored: Uint8Array): number {
+  const { document, appliedSeq } = readMessage(stored);
+  return document === undefined ? -1 : appliedSeq;
+}

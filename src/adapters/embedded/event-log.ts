@@ -1,0 +1,97 @@
+// The embedded event log: a table of pointers, written in the same transaction as all that follows from the events.
+
+import type { AppendBatch, AppendOutcome, EventLog, LogRecord, OpenedShard } from "../../ports/event-log.js";
+import { pushDocuments, pushEvent } from "./changes.js";
+import { type GroupCommit, unavailable, type Write } from "./group-commit.js";
+import { after, logKey, numberedKey, offsetOf, roomKey, shardKey } from "./keys.js";
+import { readEncodedEvent, readPointer, readShard, writePointer, writeShard } from "./records.js";
+import type { Tables } from "./tables.js";
+
+export class EmbeddedEventLog implements EventLog {
+  readonly shards: number;
+  readonly archivesOnAppend = true;
+  readonly #tables: Tables;
+  readonly #commit: GroupCommit;
+  readonly #appending = new Map<number, Promise<void>>();
+
+  constructor(tables: Tables, commit: GroupCommit) {
+    this.shards = tables.shardCount;
+    this.#tables = tables;
+    this.#commit = commit;
+  }
+
+  /** Waits for an append that is under way: its outcome is in the answer. */
+  async open(shard: number): Promise<OpenedShard> {
+    this.#assertShard(shard);
+    await this.#appending.get(shard)?.catch(() => {});
+    return { end: this.#end(shard), tail: [] };
+  }
+
+  async append(shard: number, at: number, batch: AppendBatch): Promise<AppendOutcome> {
+    this.#assertShard(shard);
+    if (this.#appending.has(shard)) throw new Error(`an append to shard ${shard} is under way`);
+    if (at !== this.#end(shard)) return { status: "displaced" };
+    const end = at + batch.records.length;
+    const committed = this.#commit.commit(this.#writes(shard, at, end, batch));
+    this.#appending.set(shard, committed);
+    try {
+      await committed;
+    } finally {
+      this.#appending.delete(shard);
+    }
+    return { status: "durable", end };
+  }
+
+  async read(shard: number, from: number, limit: number): Promise<readonly LogRecord[]> {
+    this.#assertShard(shard);
+    try {
+      return this.#read(shard, from, limit);
+    } catch (error) {
+      throw unavailable(error);
+    }
+  }
+
+  #read(shard: number, from: number, limit: number): readonly LogRecord[] {
+    const records: LogRecord[] = [];
+    const range = { start: logKey(shard, from), end: after(shardKey(shard)) };
+    for (const { key, value } of limit > 0 ? this.#tables.log.getRange(range) : []) {
+      const { room, seq } = readPointer(value);
+      const stored = this.#tables.events.getBinary(numberedKey(roomKey(room), seq));
+      if (stored === undefined) continue;
+      records.push({ offset: offsetOf(key), room, event: readEncodedEvent(seq, stored) });
+      if (records.length >= limit) break;
+    }
+    return records;
+  }
+
+  #writes(shard: number, at: number, end: number, { records, changes }: AppendBatch): readonly Write[] {
+    if (records.length !== changes.events.length) throw new Error("changes.events must be the records");
+    const writes: Write[] = [];
+    for (const [index, change] of changes.events.entries()) {
+      const record = records[index];
+      if (record?.room.key !== change.room.key || record.event.seq !== change.event.seq) {
+        throw new Error("changes.events must be the records, in the same order");
+      }
+      const { room, event, createdAtMs } = change;
+      const offset = at + index;
+      const value = writePointer({ room, seq: event.seq, createdAtMs });
+      writes.push({ table: this.#tables.log, key: logKey(shard, offset), value });
+      pushEvent(writes, this.#tables, change, { shard, offset });
+    }
+    pushDocuments(writes, this.#tables, changes);
+    writes.push({ table: this.#tables.shards, key: shardKey(shard), value: writeShard({ end, archived: end }) });
+    return writes;
+  }
+
+  #end(shard: number): number {
+    try {
+      return readShard(this.#tables.shards.getBinary(shardKey(shard))).end;
+    } catch (error) {
+      throw unavailable(error);
+    }
+  }
+
+  #assertShard(shard: number): void {
+    if (!(shard >= 0 && shard < this.shards)) throw new RangeError(`no shard ${shard}`);
+  }
+}

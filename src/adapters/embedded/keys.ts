@@ -1,0 +1,88 @@
+// Keys of the tables: strings of which each character is one byte, so that comparing keys is comparing bytes.
+
+import type { RoomRef } from "../../ports/room-ref.js";
+
+/** Ends a part of a key. No id can hold it, and it sorts before every character of an id. */
+const END = "\0";
+
+/** What lmdb calls to write a key into its own memory: no buffer per key. */
+export const keyEncoder = {
+  writeKey(key: string, target: Uint8Array, start: number): number {
+    for (let index = 0; index < key.length; index++) target[start + index] = key.charCodeAt(index);
+    return start + key.length;
+  },
+  readKey(source: Buffer, start: number, end: number): string {
+    return source.toString("latin1", start, end);
+  },
+};
+
+// LMDB takes 1,978 bytes. Ids are at most 128 bytes at the edge; three of these and a number fit.
+const MAX_PART = 512;
+
+/** A part of a key: an id, or two with a slash between. Throws RangeError for what would make keys ambiguous. */
+function part(text: string): string {
+  if (text.length === 0 || text.length > MAX_PART) throw new RangeError("an id is empty or too long to be a key");
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (code === 0 || code > 0xff) throw new RangeError("an id holds a character that a key cannot");
+  }
+  return text + END;
+}
+
+/** A number up to 2^32 - 1 as four bytes. */
+function uint32(value: number): string {
+  return String.fromCharCode(value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff);
+}
+
+/** The number in the last four bytes of a key. */
+export function lastUint32(key: string): number {
+  const at = key.length - 4;
+  const high = key.charCodeAt(at) * 0x1000000;
+  return high + ((key.charCodeAt(at + 1) << 16) | (key.charCodeAt(at + 2) << 8) | key.charCodeAt(at + 3));
+}
+
+/** The id in the last part of a key that begins with `prefix`. */
+export function lastPart(key: string, prefix: string): string {
+  return key.slice(prefix.length, -1);
+}
+
+/** The least key that is greater than all keys that begin with `prefix`. */
+export function after(prefix: string): string {
+  // No part of a key begins with this byte but a number, and those are never followed by another part.
+  return `${prefix}\xff\xff\xff\xff\xff`;
+}
+
+/** Begins all keys of a room: `tenant/room`. */
+export function roomKey(room: RoomRef): string {
+  return part(room.key);
+}
+
+/** In tables of events by seq and of messages by index. */
+export function numberedKey(room: string, number: number): string {
+  return room + uint32(number);
+}
+
+/** In tables of members by user and of seqs by event id. */
+export function namedKey(prefix: string, id: string): string {
+  return prefix + part(id);
+}
+
+/** Begins the keys of a user's rooms. */
+export function userKey(tenantId: string, userId: string): string {
+  return part(`${tenantId}/${userId}`);
+}
+
+export function shardKey(shard: number): string {
+  return String.fromCharCode(shard >>> 8, shard & 0xff);
+}
+
+/** In the log: offsets up to 2^48. */
+export function logKey(shard: number, offset: number): string {
+  const high = Math.floor(offset / 0x100000000);
+  return shardKey(shard) + String.fromCharCode(high >>> 8, high & 0xff) + uint32(offset % 0x100000000);
+}
+
+/** The offset in a key of the log. */
+export function offsetOf(key: string): number {
+  return ((key.charCodeAt(2) << 8) | key.charCodeAt(3)) * 0x100000000 + lastUint32(key);
+}

@@ -1,0 +1,93 @@
+// Forgets events that are older than the retention, a bounded step at a time.
+
+import type { Clock, Timer } from "../../ports/clock.js";
+import { type GroupCommit, unavailable, type Write } from "./group-commit.js";
+import { after, numberedKey, roomKey, shardKey } from "./keys.js";
+import { readPointer } from "./records.js";
+import { eventRemovals } from "./removal.js";
+import type { Tables } from "./tables.js";
+
+/** Events removed in one transaction at most: a few milliseconds of the event loop. */
+export const SWEEP_STEP = 500;
+// How late an event goes does not matter to anybody; a step that found nothing costs one look per shard.
+const SWEEP_INTERVAL_MS = 60_000;
+// Between two steps when there is more: others' work goes first.
+const SWEEP_PAUSE_MS = 50;
+
+export interface RetentionOptions {
+  /** How long events are kept, in milliseconds from when they were accepted. */
+  readonly retentionMs: number;
+  readonly clock: Clock;
+  /** A step has failed; it is tried again after the interval. */
+  readonly onFault: (cause: unknown) => void;
+}
+
+export class Retention {
+  readonly #tables: Tables;
+  readonly #commit: GroupCommit;
+  readonly #options: RetentionOptions;
+  #timer: Timer | undefined;
+  #step: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(tables: Tables, commit: GroupCommit, options: RetentionOptions) {
+    this.#tables = tables;
+    this.#commit = commit;
+    this.#options = options;
+    this.#schedule(0);
+  }
+
+  /**
+   * One step: removes the oldest events that are past the retention, at most `SWEEP_STEP`, and says how many those were.
+   * Events of a shard are looked at in the order of the log, up to the first that is young enough.
+   */
+  async sweep(): Promise<number> {
+    const { writes, events } = this.#overdue();
+    if (writes.length > 0) await this.#commit.commit(writes);
+    return events;
+  }
+
+  /** Resolves when a step that was under way is done. Idempotent. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#timer?.cancel();
+    await this.#step;
+  }
+
+  #schedule(delayMs: number): void {
+    if (this.#closed) return;
+    this.#timer = this.#options.clock.after(delayMs, () => {
+      this.#step = this.sweep().then(
+        (removed) => this.#schedule(removed < SWEEP_STEP ? SWEEP_INTERVAL_MS : SWEEP_PAUSE_MS),
+        (cause: unknown) => {
+          this.#options.onFault(cause);
+          this.#schedule(SWEEP_INTERVAL_MS);
+        },
+      );
+    });
+  }
+
+  #overdue(): { readonly writes: readonly Write[]; readonly events: number } {
+    const writes: Write[] = [];
+    let events = 0;
+    const before = this.#options.clock.now() - this.#options.retentionMs;
+    try {
+      for (let shard = 0; shard < this.#tables.shardCount && events < SWEEP_STEP; shard++) {
+        const range = { start: shardKey(shard), end: after(shardKey(shard)), limit: SWEEP_STEP - events };
+        for (const entry of this.#tables.log.getRange(range)) {
+          const { room, seq, createdAtMs } = readPointer(entry.value);
+          if (createdAtMs >= before) break;
+          events += 1;
+          const prefix = roomKey(room);
+          const key = numberedKey(prefix, seq);
+          const value = this.#tables.events.getBinary(key);
+          if (value === undefined) writes.push({ table: this.#tables.log, key: entry.key, value: undefined });
+          else writes.push(...eventRemovals(this.#tables, prefix, { key, value }));
+        }
+      }
+    } catch (error) {
+      throw unavailable(error);
+    }
+    return { writes, events };
+  }
+}

@@ -1,0 +1,123 @@
+// The tables of an LMDB environment, and what is written once when it is created.
+
+import { type FileHandle, open as openFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type Database, open, type RootDatabase } from "lmdb";
+import { keyEncoder } from "./keys.js";
+
+export type Table = Database<Uint8Array, string>;
+
+export interface Tables {
+  readonly root: RootDatabase<Uint8Array, string>;
+  /** [shard, offset] → pointer to an event. */
+  readonly log: Table;
+  /** [shard] → end of the log, end of the archive. */
+  readonly shards: Table;
+  /** [room, seq] → event. */
+  readonly events: Table;
+  /** [room, event id] → seq. */
+  readonly ids: Table;
+  /** [room, message index] → seq of the creating event, document. */
+  readonly messages: Table;
+  /** [room] → document. */
+  readonly rooms: Table;
+  /** [room, user] → document, of present members only: they page without stepping over those who left. */
+  readonly members: Table;
+  /** [room, user] → document, of those who left or were banned. */
+  readonly formerMembers: Table;
+  /** [tenant/user, room id] → nothing, of present members. */
+  readonly memberships: Table;
+  /** How many shards the store was created with. */
+  readonly shardCount: number;
+}
+
+/** The layout of keys and values. Raise it with every change that an older version could not read. */
+export const SCHEMA = 1;
+
+// Shards are two bytes of a key, and 0xffff says "none".
+const MAX_SHARDS = 0xffff;
+
+/** LMDB's own name for the data within a directory. */
+export const DATA_FILE = "data.mdb";
+
+/** Opens or creates the environment. Throws where the data is none of ours or was written by a newer version. */
+export async function openTables(directory: string, shards: number): Promise<Tables> {
+  if (!Number.isInteger(shards) || shards < 1 || shards >= MAX_SHARDS) {
+    throw new RangeError(`shards: a whole number from 1 to ${MAX_SHARDS - 1}`);
+  }
+  await assertEnvironment(join(directory, DATA_FILE));
+  const root = open<Uint8Array, string>({
+    path: directory,
+    noSubdir: false,
+    maxDbs: 16,
+    encoding: "binary",
+    // A commit is flushed before readers can see it, so nothing is ever shown that a power cut takes back. Overlapping
+    // would show first and flush after.
+    overlappingSync: false,
+    // Writes are grouped by GroupCommit. lmdb's own grouping leaves a promise without a handler when a commit fails.
+    eventTurnBatching: false,
+  });
+  try {
+    const meta = openTable(root, "meta");
+    const schema = readText(meta, "schema");
+    if (schema !== undefined && !(Number(schema) <= SCHEMA)) {
+      throw new Error(
+        `the data in ${directory} has schema ${schema}, this version reads up to ${SCHEMA}: start the version that wrote it`,
+      );
+    }
+    const shardCount = Number(readText(meta, "shards") ?? shards);
+    const tables: Tables = {
+      root,
+      log: openTable(root, "log"),
+      shards: openTable(root, "shards"),
+      events: openTable(root, "events"),
+      ids: openTable(root, "ids"),
+      messages: openTable(root, "messages"),
+      rooms: openTable(root, "rooms"),
+      members: openTable(root, "members"),
+      formerMembers: openTable(root, "former-members"),
+      memberships: openTable(root, "memberships"),
+      shardCount,
+    };
+    if (schema === undefined) {
+      await root.batch(() => {
+        meta.put("shards", Buffer.from(String(shardCount)));
+        meta.put("schema", Buffer.from(String(SCHEMA)));
+      });
+    }
+    return tables;
+  } catch (error) {
+    await root.close();
+    throw error;
+  }
+}
+
+function openTable(root: RootDatabase<Uint8Array, string>, name: string): Table {
+  const options = { name, encoding: "binary" as const, cache: false, keyEncoder };
+  return root.openDB<Uint8Array, string>(options);
+}
+
+function readText(table: Table, key: string): string | undefined {
+  return table.getBinary(key)?.toString("latin1");
+}
+
+// Where a file of this LMDB begins to differ from any other: the magic number of its first page, little-endian.
+const MAGIC_AT = 24;
+const MAGIC = 0xbeefc0de;
+
+/** lmdb takes a file that is something else for one of its own, and the process dies of it. */
+async function assertEnvironment(path: string): Promise<void> {
+  let file: FileHandle;
+  try {
+    file = await openFile(path, "r");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return;
+    throw error;
+  }
+  try {
+    const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(MAGIC_AT + 4), position: 0 });
+    if (bytesRead > 0 && buffer.readUInt32LE(MAGIC_AT) !== MAGIC) throw new Error(`${path} is not a store`);
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,320 @@
+// What every archive must do: the guarantees of src/ports/archive.ts, as tests.
+
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Archive, ArchiveChanges, MessageRange } from "../../src/ports/archive.js";
+import type { RoomRef } from "../../src/ports/room-ref.js";
+import {
+  ALL,
+  changesOf,
+  eventChange,
+  memberDocument,
+  messageChange,
+  newRoom,
+  roomDocument,
+  sampleBatch,
+  tagOf,
+} from "./samples.js";
+
+export interface ArchiveSubject {
+  readonly archive: Archive;
+  close(): Promise<void>;
+}
+
+/** The engine behind `factory` starts empty or not; it must have at least 2 shards. */
+export function describeArchive(name: string, factory: () => Promise<ArchiveSubject>): void {
+  describe(`the archive of ${name}`, () => {
+    let subject: ArchiveSubject;
+    let archive: Archive;
+    let end = 0;
+    beforeAll(async () => {
+      subject = await factory();
+      archive = subject.archive;
+      end = await archive.archived(0);
+    });
+    afterAll(() => subject.close());
+
+    /** Applies changes as the next ones of shard 0. */
+    async function apply(changes: Partial<ArchiveChanges>): Promise<void> {
+      end += changes.events?.length ?? 0;
+      await archive.apply(0, end, changesOf(changes));
+    }
+
+    async function roomWith(events: number): Promise<RoomRef> {
+      const room = newRoom();
+      await apply(sampleBatch(room, 1, events).changes);
+      return room;
+    }
+
+    async function seqs(room: RoomRef, range: Partial<typeof ALL> = {}): Promise<readonly number[]> {
+      return (await archive.events(room, { ...ALL, ...range })).map(({ seq }) => seq);
+    }
+
+    async function indexes(room: RoomRef, range: MessageRange): Promise<readonly number[]> {
+      return (await archive.messages(room, range)).map(({ messageIndex }) => messageIndex);
+    }
+
+    async function memberIds(room: RoomRef, after = "", limit = 100): Promise<readonly string[]> {
+      return (await archive.members(room, { after, limit })).map(({ member }) => member?.userId ?? "");
+    }
+
+    it("knows nothing of a room that never was", async () => {
+      const room = newRoom();
+      expect(await archive.room(room)).toBeUndefined();
+      expect(await archive.member(room, "ada")).toBeUndefined();
+      expect(await memberIds(room)).toEqual([]);
+      expect(await seqs(room)).toEqual([]);
+      expect(await archive.seqOf(room, "e")).toBeUndefined();
+      expect(await indexes(room, { afterIndex: 0, limit: 10 })).toEqual([]);
+      expect(await indexes(room, { beforeIndex: 10, limit: 10 })).toEqual([]);
+    });
+
+    it("gives events by position, byte for byte", async () => {
+      const room = newRoom();
+      const { changes } = sampleBatch(room, 1, 5);
+      await apply(changes);
+      const events = await archive.events(room, { ...ALL, from: 2, to: 4 });
+      expect(events.map(({ seq, tag }) => ({ seq, tag }))).toEqual([2, 3, 4].map((seq) => ({ seq, tag: tagOf(seq) })));
+      expect(events.map(({ bytes }) => Buffer.from(bytes).toString("hex"))).toEqual(
+        changes.events.slice(1, 4).map(({ event }) => Buffer.from(event.bytes).toString("hex")),
+      );
+      expect(events[0]?.event.eventId).toBe(`${room.roomId}:2`);
+    });
+
+    it("ends a page of events at its limit", async () => {
+      const room = await roomWith(300);
+      expect(await seqs(room, { limit: 2 })).toEqual([1, 2]);
+      expect(await seqs(room, { from: 255, limit: 3 })).toEqual([255, 256, 257]);
+      expect(await seqs(room, { from: 299 })).toEqual([299, 300]);
+      expect(await seqs(room, { from: 301 })).toEqual([]);
+      expect(await seqs(room, { limit: 0 })).toEqual([]);
+      expect(await seqs(room, { from: 5, to: 4 })).toEqual([]);
+    });
+
+    it("ends a page of events with the one that brings it to its bytes", async () => {
+      const room = await roomWith(10);
+      const [first] = await archive.events(room, { ...ALL, limit: 1 });
+      const size = first?.bytes.length ?? 0;
+      expect(await seqs(room, { maxBytes: 1 })).toEqual([1]);
+      expect(await seqs(room, { maxBytes: size })).toEqual([1]);
+      expect(await seqs(room, { maxBytes: size + 1 })).toEqual([1, 2]);
+    });
+
+    it("finds an event's position by its id, within its room only", async () => {
+      const room = await roomWith(3);
+      expect(await archive.seqOf(room, `${room.roomId}:2`)).toBe(2);
+      expect(await archive.seqOf(room, `${room.roomId}:4`)).toBeUndefined();
+      expect(await archive.seqOf(newRoom(), `${room.roomId}:2`)).toBeUndefined();
+    });
+
+    it("keeps rooms apart whose names begin alike, and rooms of other tenants", async () => {
+      const room = await roomWith(2);
+      const longer = { ...room, roomId: `${room.roomId}-more`, key: `${room.key}-more` };
+      const foreign = { ...room, tenantId: "acme-2", key: `acme-2/${room.roomId}` };
+      await apply({ events: [eventChange(longer, 1), eventChange(foreign, 1), eventChange(foreign, 2)] });
+      await apply({ rooms: [{ room: foreign, document: roomDocument(foreign, 2, "foreign") }] });
+      expect(await seqs(room)).toEqual([1, 2]);
+      expect(await seqs(longer)).toEqual([1]);
+      expect((await archive.room(room))?.room?.name).toBe("as of 2");
+      expect((await archive.room(foreign))?.room?.name).toBe("foreign");
+      expect(await archive.room(longer)).toBeUndefined();
+    });
+
+    it("replaces a document only by one that knows more events", async () => {
+      const room = newRoom();
+      await apply({
+        rooms: [{ room, document: roomDocument(room, 5, "five") }],
+        members: [{ room, document: memberDocument("ada", 5) }],
+        messages: [messageChange(room, 1, 1, 5)],
+      });
+      await apply({
+        rooms: [{ room, document: roomDocument(room, 4, "four") }],
+        members: [{ room, document: memberDocument("ada", 4, true) }],
+        messages: [messageChange(room, 1, 1, 4)],
+      });
+      expect((await archive.room(room))?.room?.name).toBe("five");
+      expect((await archive.member(room, "ada"))?.left).toBe(false);
+      expect(await memberIds(room)).toEqual(["ada"]);
+      const [message] = await archive.messages(room, { afterIndex: 0, limit: 1 });
+      expect(message?.document?.appliedSeq).toBe(5);
+      await apply({ rooms: [{ room, document: roomDocument(room, 6, "six") }] });
+      expect((await archive.room(room))?.room?.name).toBe("six");
+    });
+
+    it("changes nothing when the same changes come again", async () => {
+      const room = newRoom();
+      const changes: Partial<ArchiveChanges> = {
+        ...sampleBatch(room, 1, 3).changes,
+        members: [{ room, document: memberDocument("ada", 2) }],
+        messages: [messageChange(room, 1, 1, 3)],
+      };
+      await apply(changes);
+      const before = await everything(archive, room);
+      await archive.apply(0, end, changesOf(changes));
+      await archive.apply(0, end, changesOf(changes));
+      expect(await everything(archive, room)).toEqual(before);
+    });
+
+    it("pages the members who are present by user id, also past those who left", async () => {
+      const room = newRoom();
+      const ids = ["zoe", "ada", "Bob", "bob", "b.b", "b-b", "carl:1", "~x", "0"];
+      await apply({ members: ids.map((id, index) => ({ room, document: memberDocument(id, index + 1) })) });
+      await apply({ members: [{ room, document: memberDocument("bob", 20, true) }] });
+      const present = ids.filter((id) => id !== "bob").sort((a, b) => (a < b ? -1 : 1));
+      expect(await memberIds(room)).toEqual(present);
+      const first = await memberIds(room, "", 3);
+      const second = await memberIds(room, first.at(-1), 3);
+      const third = await memberIds(room, second.at(-1), 3);
+      expect([...first, ...second, ...third]).toEqual(present);
+      expect(await memberIds(room, "", 0)).toEqual([]);
+      expect((await archive.member(room, "bob"))?.left).toBe(true);
+    });
+
+    it("has back who left and joins again", async () => {
+      const room = newRoom();
+      await apply({ members: [{ room, document: memberDocument("ada", 1) }] });
+      await apply({ members: [{ room, document: memberDocument("ada", 2, true) }] });
+      expect(await memberIds(room)).toEqual([]);
+      await apply({ members: [{ room, document: memberDocument("ada", 3) }] });
+      expect(await memberIds(room)).toEqual(["ada"]);
+      expect((await archive.member(room, "ada"))?.appliedSeq).toBe(3);
+    });
+
+    it("pages the rooms a user is in now", async () => {
+      const userId = `user-${newRoom().roomId}`;
+      const rooms = [newRoom(), newRoom(), newRoom()];
+      for (const room of rooms) await apply({ members: [{ room, document: memberDocument(userId, 1) }] });
+      await apply({ members: [{ room: newRoom(), document: memberDocument(`${userId}2`, 1) }] });
+      await apply({ members: [{ room: newRoom("other"), document: memberDocument(userId, 1) }] });
+      const ids = rooms.map(({ roomId }) => roomId).sort((a, b) => (a < b ? -1 : 1));
+      const roomsOf = (after: string, limit: number) => archive.roomsOf("acme", userId, { after, limit });
+      expect(await roomsOf("", 10)).toEqual(ids);
+      expect(await roomsOf("", 2)).toEqual(ids.slice(0, 2));
+      expect(await roomsOf(ids[1] ?? "", 2)).toEqual(ids.slice(2));
+      const [leftRoom] = rooms;
+      if (leftRoom) await apply({ members: [{ room: leftRoom, document: memberDocument(userId, 2, true) }] });
+      expect(await roomsOf("", 10)).toEqual(ids.filter((id) => id !== leftRoom?.roomId));
+    });
+
+    it("pages messages in both directions, in rising order", async () => {
+      const room = newRoom();
+      // Every other event creates a message: index and seq differ.
+      const events = Array.from({ length: 20 }, (_, index) => {
+        return eventChange(room, index + 1, { messageIndex: index % 2 === 0 ? index / 2 + 1 : 0 });
+      });
+      await apply({ events });
+      expect(await indexes(room, { afterIndex: 0, limit: 3 })).toEqual([1, 2, 3]);
+      expect(await indexes(room, { afterIndex: 3, limit: 100 })).toEqual([4, 5, 6, 7, 8, 9, 10]);
+      expect(await indexes(room, { afterIndex: 10, limit: 3 })).toEqual([]);
+      expect(await indexes(room, { beforeIndex: 11, limit: 3 })).toEqual([8, 9, 10]);
+      expect(await indexes(room, { beforeIndex: 0xffffffff, limit: 2 })).toEqual([9, 10]);
+      expect(await indexes(room, { beforeIndex: 3, limit: 10 })).toEqual([1, 2]);
+      expect(await indexes(room, { beforeIndex: 1, limit: 10 })).toEqual([]);
+      expect(await indexes(room, { beforeIndex: 0, limit: 10 })).toEqual([]);
+      expect(await indexes(room, { beforeIndex: 5, limit: 0 })).toEqual([]);
+      const [message] = await archive.messages(room, { afterIndex: 1, limit: 1 });
+      expect(message?.created?.seq).toBe(3);
+      expect(message?.document).toBeUndefined();
+    });
+
+    it("gives a message that has changed with its document and its creating event", async () => {
+      const room = await roomWith(3);
+      await apply({ events: [eventChange(room, 4, { messageIndex: 0 })], messages: [messageChange(room, 2, 2, 4)] });
+      const messages = await archive.messages(room, { afterIndex: 0, limit: 10 });
+      expect(messages.map(({ messageIndex }) => messageIndex)).toEqual([1, 2, 3]);
+      expect(messages.map(({ document }) => document?.appliedSeq)).toEqual([undefined, 4, undefined]);
+      expect(messages.map(({ created }) => created?.seq)).toEqual([1, 2, 3]);
+    });
+
+    it("takes a message that is created and changed by the same changes", async () => {
+      const room = newRoom();
+      await apply({ ...sampleBatch(room, 1, 2).changes, messages: [messageChange(room, 1, 1, 2)] });
+      const [message] = await archive.messages(room, { afterIndex: 0, limit: 1 });
+      expect(message?.created?.seq).toBe(1);
+      expect(message?.document?.appliedSeq).toBe(2);
+    });
+
+    it("moves the watermark of one shard, and never back", async () => {
+      const other = await archive.archived(1);
+      await apply(sampleBatch(newRoom(), 1, 2).changes);
+      expect(await archive.archived(0)).toBe(end);
+      await archive.apply(0, 0, changesOf({}));
+      expect(await archive.archived(0)).toBe(end);
+      expect(await archive.archived(1)).toBe(other);
+    });
+
+    it("takes changes that are applied at once", async () => {
+      const room = newRoom();
+      await Promise.all([3, 1, 2].map((seq) => apply({ rooms: [{ room, document: roomDocument(room, seq) }] })));
+      expect((await archive.room(room))?.appliedSeq).toBe(3);
+    });
+
+    it("purges events and messages up to a position and keeps the documents", async () => {
+      const room = await roomWith(10);
+      const neighbour = await roomWith(2);
+      await apply({
+        members: [{ room, document: memberDocument("ada", 1) }],
+        messages: [messageChange(room, 2, 2, 10)],
+      });
+      await archive.purge(room, 4);
+      expect(await seqs(room)).toEqual([5, 6, 7, 8, 9, 10]);
+      expect(await seqs(room, { from: 3, limit: 2 })).toEqual([5, 6]);
+      expect(await indexes(room, { afterIndex: 0, limit: 3 })).toEqual([5, 6, 7]);
+      expect(await archive.seqOf(room, `${room.roomId}:4`)).toBeUndefined();
+      expect(await archive.seqOf(room, `${room.roomId}:5`)).toBe(5);
+      expect((await archive.room(room))?.appliedSeq).toBe(10);
+      expect(await memberIds(room)).toEqual(["ada"]);
+      expect(await seqs(neighbour)).toEqual([1, 2]);
+      await archive.purge(room, 4);
+      await archive.purge(newRoom(), 4);
+      expect(await seqs(room)).toEqual([5, 6, 7, 8, 9, 10]);
+    });
+
+    it("purges a long room", async () => {
+      const room = await roomWith(2_500);
+      await archive.purge(room, 2_400);
+      expect(await seqs(room, { limit: 1 })).toEqual([2_401]);
+    });
+
+    it("keeps events of any size", async () => {
+      const room = newRoom();
+      const sizes = [1, 1_000, 5_000, 70_000, 500_000];
+      await apply({ events: sizes.map((size, index) => eventChange(room, index + 1, { text: "x".repeat(size) })) });
+      const events = await archive.events(room, ALL);
+      expect(events.map(({ event }) => textLength(event.kind))).toEqual(sizes);
+      expect(await seqs(room, { from: 4, maxBytes: 1 })).toEqual([4]);
+    });
+
+    it("gives copies", async () => {
+      const room = await roomWith(1);
+      const [event] = await archive.events(room, ALL);
+      const bytes = Buffer.from(event?.bytes ?? []).toString("hex");
+      event?.bytes.fill(0);
+      const document = await archive.room(room);
+      if (document?.room) document.room.name = "changed by the caller";
+      const [again] = await archive.events(room, ALL);
+      expect(Buffer.from(again?.bytes ?? []).toString("hex")).toBe(bytes);
+      expect((await archive.room(room))?.room?.name).toBe("as of 1");
+    });
+  });
+}
+
+function textLength(kind: { readonly case?: string | undefined; readonly value?: unknown }): number | undefined {
+  if (kind.case !== "messageCreated") return undefined;
+  const text = JSON.stringify(kind.value).match(/x+/g) ?? [];
+  return Math.max(...text.map((run) => run.length));
+}
+
+async function everything(archive: Archive, room: RoomRef): Promise<unknown> {
+  return {
+    room: await archive.room(room),
+    members: await archive.members(room, { after: "", limit: 100 }),
+    events: (await archive.events(room, ALL)).map(({ bytes }) => Buffer.from(bytes).toString("hex")),
+    messages: (await archive.messages(room, { afterIndex: 0, limit: 100 })).map(
+      ({ messageIndex, created, document }) => ({
+        messageIndex,
+        created: created?.seq,
+        document,
+      }),
+    ),
+  };
+}

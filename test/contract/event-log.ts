@@ -1,0 +1,195 @@
+// What every event log must do: the guarantees of src/ports/event-log.ts, as tests.
+
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Archive } from "../../src/ports/archive.js";
+import type { AppendBatch, EventLog, LogRecord } from "../../src/ports/event-log.js";
+import type { RoomRef } from "../../src/ports/room-ref.js";
+import { ALL, batchOf, changesOf, eventChange, memberDocument, newRoom, sampleBatch, tagOf } from "./samples.js";
+
+export interface EventLogSubject {
+  readonly log: EventLog;
+  /** The archive that belongs to the log. */
+  readonly archive: Archive;
+  /** Ends the subject and comes back on the same data, as a new process would. The old ports are not used again. */
+  reopen(): Promise<EventLogSubject>;
+  close(): Promise<void>;
+}
+
+/** The engine behind `factory` starts empty or not; it must have at least 3 shards. */
+export function describeEventLog(name: string, factory: () => Promise<EventLogSubject>): void {
+  describe(`the event log of ${name}`, () => {
+    let subject: EventLogSubject;
+    beforeAll(async () => {
+      subject = await factory();
+    });
+    afterAll(() => subject.close());
+
+    /** Opens the shard and appends there. */
+    async function append(shard: number, batch: AppendBatch): Promise<{ at: number; end: number }> {
+      const { end: at } = await subject.log.open(shard);
+      const outcome = await subject.log.append(shard, at, batch);
+      if (outcome.status !== "durable") throw new Error("displaced");
+      return { at, end: outcome.end };
+    }
+
+    it("stores a batch and reads it back in order, byte for byte", async () => {
+      const room = newRoom();
+      const batch = sampleBatch(room, 1, 3);
+      const { at, end } = await append(0, batch);
+      const records = await subject.log.read(0, at, 10);
+      expect(records.map(({ event }) => event.seq)).toEqual([1, 2, 3]);
+      expect(records.map(({ event }) => event.tag)).toEqual([1, 2, 3].map(tagOf));
+      expect(records.map((record) => record.room.key)).toEqual([room.key, room.key, room.key]);
+      expect(records.map(bytesOf)).toEqual(batch.records.map(bytesOf));
+      expect(records.every(({ offset }) => offset >= at && offset < end)).toBe(true);
+      expect(rising(records)).toBe(true);
+    });
+
+    it("goes on at the end that an append has answered", async () => {
+      const room = newRoom();
+      const { at, end } = await append(0, sampleBatch(room, 1, 2));
+      const next = await subject.log.append(0, end, sampleBatch(room, 3));
+      expect(next.status).toBe("durable");
+      expect((await subject.log.read(0, at, 10)).map(({ event }) => event.seq)).toEqual([1, 2, 3]);
+      expect((await subject.log.read(0, end, 10)).map(({ event }) => event.seq)).toEqual([3]);
+    });
+
+    it("keeps rooms of one batch apart and their order in the shard", async () => {
+      const [one, two] = [newRoom(), newRoom("other")];
+      const events = [eventChange(one, 1), eventChange(two, 1), eventChange(one, 2)];
+      const { at } = await append(0, batchOf({ events }));
+      const records = await subject.log.read(0, at, 10);
+      expect(records.map(({ room }) => room.key)).toEqual([one.key, two.key, one.key]);
+      expect(records[1]?.room).toEqual(two);
+    });
+
+    it("answers displaced at any other offset, and stores nothing of the batch", async () => {
+      const room = newRoom();
+      const { at, end } = await append(0, sampleBatch(room, 1, 2));
+      for (const wrong of [at, end - 1, end + 1, end + 1_000]) {
+        expect(await subject.log.append(0, wrong, sampleBatch(room, 3, 4))).toEqual({ status: "displaced" });
+      }
+      const records = await subject.log.read(0, at, 10);
+      expect(records.map(({ event }) => event.seq)).toEqual([1, 2]);
+      expect(await subject.archive.seqOf(room, `${room.roomId}:3`)).toBeUndefined();
+    });
+
+    it("lets one of two writers win at an offset", async () => {
+      const [one, two] = [newRoom(), newRoom()];
+      const { end: at } = await subject.log.open(1);
+      expect((await subject.log.append(1, at, sampleBatch(one, 1))).status).toBe("durable");
+      expect(await subject.log.append(1, at, sampleBatch(two, 1))).toEqual({ status: "displaced" });
+      expect((await subject.log.read(1, at, 10)).map((record) => record.room.key)).toEqual([one.key]);
+    });
+
+    it("keeps shards apart", async () => {
+      const [one, two] = [newRoom(), newRoom()];
+      const first = await append(1, sampleBatch(one, 1, 2));
+      const second = await append(2, sampleBatch(two, 1));
+      expect((await subject.log.read(1, first.at, 10)).map((record) => record.room.key)).toEqual([one.key, one.key]);
+      expect((await subject.log.read(2, second.at, 10)).map((record) => record.room.key)).toEqual([two.key]);
+    });
+
+    it("takes appends of all shards at once", async () => {
+      const shards = [0, 1, 2];
+      const rooms = shards.map(() => newRoom());
+      const opened = await Promise.all(shards.map((shard) => subject.log.open(shard)));
+      const outcomes = await Promise.all(
+        opened.map(({ end }, shard) => subject.log.append(shard, end, sampleBatch(rooms[shard] ?? newRoom(), 1, 20))),
+      );
+      expect(outcomes.map(({ status }) => status)).toEqual(["durable", "durable", "durable"]);
+      for (const shard of shards) {
+        expect(await subject.log.read(shard, opened[shard]?.end ?? 0, 100)).toHaveLength(20);
+      }
+    });
+
+    it("reads at most as many records as asked for, and none beyond the end", async () => {
+      const { at, end } = await append(0, sampleBatch(newRoom(), 1, 5));
+      expect((await subject.log.read(0, at, 2)).map(({ event }) => event.seq)).toEqual([1, 2]);
+      expect(await subject.log.read(0, at, 0)).toEqual([]);
+      expect(await subject.log.read(0, end, 10)).toEqual([]);
+    });
+
+    it("answers an open with all that was durable before", async () => {
+      const { end } = await append(0, sampleBatch(newRoom(), 1, 2));
+      const again = await subject.log.open(0);
+      expect(again.end).toBeGreaterThanOrEqual(end);
+    });
+
+    it("shows an append under way in the answer of an open, or displaces it", async () => {
+      const room = newRoom();
+      const { end: at } = await subject.log.open(0);
+      const underWay = subject.log.append(0, at, sampleBatch(room, 1));
+      const opened = await subject.log.open(0);
+      const outcome = await underWay;
+      const stored = (await subject.log.read(0, at, 10)).some((record) => record.room.key === room.key);
+      expect(stored).toBe(outcome.status === "durable");
+      if (outcome.status === "durable") expect(opened.end).toBeGreaterThanOrEqual(outcome.end);
+    });
+
+    it("owns what it stores and what it returns", async () => {
+      const room = newRoom();
+      const batch = sampleBatch(room, 1);
+      const original = batch.records.map(bytesOf);
+      const { at } = await append(0, batch);
+      for (const { event } of batch.records) event.bytes.fill(0);
+      const first = await subject.log.read(0, at, 10);
+      expect(first.map(bytesOf)).toEqual(original);
+      for (const { event } of first) event.bytes.fill(0xff);
+      expect((await subject.log.read(0, at, 10)).map(bytesOf)).toEqual(original);
+    });
+
+    it("has every durable event after coming back", async () => {
+      const room = newRoom();
+      const { at, end } = await append(2, sampleBatch(room, 1, 4));
+      subject = await subject.reopen();
+      const opened = await subject.log.open(2);
+      expect(opened.end).toBeGreaterThanOrEqual(end);
+      expect((await subject.log.read(2, at, 10)).map(({ event }) => event.seq)).toEqual([1, 2, 3, 4]);
+      expect((await subject.log.append(2, opened.end, sampleBatch(room, 5))).status).toBe("durable");
+    });
+
+    it("has the archive up to date when an append resolves, or has the events in the tail", async () => {
+      const room = newRoom();
+      const batch = sampleBatch(room, 1, 3);
+      const joined = { ...batch.changes, members: [{ room, document: memberDocument("ada", 3) }] };
+      const { end } = await append(0, { ...batch, changes: joined });
+      if (subject.log.archivesOnAppend) {
+        expect(await subject.archive.archived(0)).toBe(end);
+        expect(await archivedSeqs(subject.archive, room)).toEqual([1, 2, 3]);
+        expect((await subject.archive.room(room))?.appliedSeq).toBe(3);
+        expect((await subject.archive.member(room, "ada"))?.appliedSeq).toBe(3);
+        expect(await subject.archive.roomsOf(room.tenantId, "ada", { after: "", limit: 1_000 })).toContain(room.roomId);
+        expect((await subject.log.open(0)).tail).toEqual([]);
+        return;
+      }
+      expect(seqsOf((await subject.log.open(0)).tail, room)).toEqual([1, 2, 3]);
+      await subject.archive.apply(0, end, changesOf(joined));
+      expect(await archivedSeqs(subject.archive, room)).toEqual([1, 2, 3]);
+      expect(seqsOf((await subject.log.open(0)).tail, room)).toEqual([]);
+    });
+
+    it("never changes the number of shards", async () => {
+      const { shards } = subject.log;
+      expect(shards).toBeGreaterThanOrEqual(3);
+      subject = await subject.reopen();
+      expect(subject.log.shards).toBe(shards);
+    });
+  });
+}
+
+function bytesOf({ event }: { readonly event: { readonly bytes: Uint8Array } }): string {
+  return Buffer.from(event.bytes).toString("hex");
+}
+
+function seqsOf(records: readonly LogRecord[], room: RoomRef): readonly number[] {
+  return records.filter((record) => record.room.key === room.key).map(({ event }) => event.seq);
+}
+
+async function archivedSeqs(archive: Archive, room: RoomRef): Promise<readonly number[]> {
+  return (await archive.events(room, ALL)).map(({ seq }) => seq);
+}
+
+function rising(records: readonly LogRecord[]): boolean {
+  return records.every(({ offset }, index) => index === 0 || offset > (records[index - 1]?.offset ?? offset));
+}

@@ -1,0 +1,56 @@
+// The test client: the protocol written a second time, from the .proto files alone.
+
+import { callConnectJson } from "./connect-json.js";
+import type { Connection, ConnectOptions, Endpoints, Transport } from "./connection.js";
+import { type CallOutcome, callGrpc, connectGrpc } from "./grpc.js";
+import type { JsonObject } from "./json-value.js";
+import { Schema } from "./schema.js";
+import { connectWebSocket } from "./websocket.js";
+
+export { Connection, type ConnectOptions, type Endpoints, TRANSPORTS, type Transport } from "./connection.js";
+export type { CallOutcome } from "./grpc.js";
+export { contentOf, type Ending, type Frame, kindOf, replyTo } from "./inbox.js";
+export { at, isArray, isObject, type Json, type JsonObject, number, text } from "./json-value.js";
+export { Schema } from "./schema.js";
+export { connectWebSocket } from "./websocket.js";
+
+const ROOM_SERVICE = "trunkline.v1.RoomService";
+
+/** Connections and calls over one transport to one server. */
+export class TestClient {
+  readonly transport: Transport;
+  readonly endpoints: Endpoints;
+  readonly schema: Schema;
+  readonly #open = new Set<Connection>();
+
+  constructor(transport: Transport, endpoints: Endpoints, schema = new Schema()) {
+    this.transport = transport;
+    this.endpoints = endpoints;
+    this.schema = schema;
+  }
+
+  async connect(options: ConnectOptions = {}): Promise<Connection> {
+    const connection = await this.#connect(options);
+    this.#open.add(connection);
+    return connection;
+  }
+
+  /** A unary call of RoomService: gRPC, or Connect's JSON where the transport is a WebSocket. */
+  call(token: string | undefined, method: string, request: JsonObject): Promise<CallOutcome> {
+    return this.transport === "grpc"
+      ? callGrpc(this.schema, this.endpoints.grpc, token, ROOM_SERVICE, method, request)
+      : callConnectJson(this.schema, this.endpoints.http, token, ROOM_SERVICE, method, request);
+  }
+
+  /** Cuts every connection that was made. */
+  destroy(): void {
+    for (const connection of this.#open) connection.destroy();
+    this.#open.clear();
+  }
+
+  #connect(options: ConnectOptions): Connection | Promise<Connection> {
+    if (this.transport === "grpc") return connectGrpc(this.schema, this.endpoints.grpc, options);
+    const encoding = this.transport === "websocket-binary" ? "binary" : "json";
+    return connectWebSocket(this.schema, this.endpoints.ws, encoding, options);
+  }
+}

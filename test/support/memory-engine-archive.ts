@@ -1,0 +1,172 @@
+// The memory engine's archive.
+
+import { fromBinary } from "@bufbuild/protobuf";
+import {
+  type MemberDocument,
+  MemberDocumentSchema,
+  MessageDocumentSchema,
+  type RoomDocument,
+  RoomDocumentSchema,
+} from "../../src/gen/trunkline/store/v1/documents_pb.js";
+import type {
+  Archive,
+  ArchiveChanges,
+  EventRange,
+  MessageRange,
+  Page,
+  StoredMessage,
+} from "../../src/ports/archive.js";
+import { EncodedEvent } from "../../src/ports/encoded-event.js";
+import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
+import type { Awaitable, RoomRef } from "../../src/ports/room-ref.js";
+import type { MemoryEngine } from "./memory-engine.js";
+import { never } from "./memory-engine-log.js";
+import { applyChanges, purgeRoom, type RoomState, type StoredEvent } from "./memory-engine-state.js";
+
+export class MemoryArchive implements Archive {
+  readonly #engine: MemoryEngine;
+  readonly #incarnation: number;
+
+  constructor(engine: MemoryEngine, incarnation: number) {
+    this.#engine = engine;
+    this.#incarnation = incarnation;
+  }
+
+  room(room: RoomRef): Awaitable<RoomDocument | undefined> {
+    return this.#answer(() => {
+      const stored = this.#room(room)?.document;
+      return stored && fromBinary(RoomDocumentSchema, stored.bytes);
+    });
+  }
+
+  member(room: RoomRef, userId: string): Awaitable<MemberDocument | undefined> {
+    return this.#answer(() => {
+      const stored = this.#room(room)?.members.get(userId);
+      return stored && fromBinary(MemberDocumentSchema, stored.bytes);
+    });
+  }
+
+  members(room: RoomRef, page: Page): Awaitable<readonly MemberDocument[]> {
+    return this.#answer(() => {
+      const kept = this.#room(room);
+      const ids = kept === undefined ? [] : [...kept.members.keys()].filter((id) => isPresent(kept, id));
+      return pageOf(ids, page).flatMap((id) => {
+        const stored = kept?.members.get(id);
+        return stored === undefined ? [] : [fromBinary(MemberDocumentSchema, stored.bytes)];
+      });
+    });
+  }
+
+  roomsOf(tenantId: string, userId: string, page: Page): Awaitable<readonly string[]> {
+    return this.#answer(() => {
+      const prefix = `${tenantId}/`;
+      const ids = [...this.#engine.state.rooms]
+        .filter(([key, kept]) => key.startsWith(prefix) && isPresent(kept, userId))
+        .map(([key]) => key.slice(prefix.length));
+      return pageOf(ids, page);
+    });
+  }
+
+  events(room: RoomRef, range: EventRange): Awaitable<readonly EncodedEvent[]> {
+    return this.#answer(() => {
+      const events: EncodedEvent[] = [];
+      let bytes = 0;
+      const stored = [...(this.#room(room)?.events.values() ?? [])].sort((a, b) => a.seq - b.seq);
+      for (const event of stored) {
+        if (event.seq < range.from || event.seq > range.to) continue;
+        if (events.length >= range.limit || bytes >= range.maxBytes) break;
+        events.push(encodedOf(event));
+        bytes += event.bytes.length;
+      }
+      return events;
+    });
+  }
+
+  seqOf(room: RoomRef, eventId: string): Awaitable<number | undefined> {
+    return this.#answer(() => this.#room(room)?.seqs.get(eventId));
+  }
+
+  messages(room: RoomRef, range: MessageRange): Awaitable<readonly StoredMessage[]> {
+    return this.#answer(() => {
+      const kept = this.#room(room);
+      if (kept === undefined) return [];
+      const all = [...new Set([...kept.created.keys(), ...kept.messages.keys()])].sort((a, b) => a - b);
+      const wanted =
+        "beforeIndex" in range
+          ? all.filter((index) => index < range.beforeIndex).slice(-range.limit)
+          : all.filter((index) => index > range.afterIndex).slice(0, range.limit);
+      return (range.limit > 0 ? wanted : []).map((index) => messageOf(kept, index));
+    });
+  }
+
+  async apply(shard: number, end: number, changes: ArchiveChanges): Promise<void> {
+    await Promise.resolve();
+    if (this.#dead) return never();
+    this.#assertUp();
+    applyChanges(this.#engine.state, changes);
+    const state = this.#engine.state.shards[shard];
+    if (state !== undefined) state.archived = Math.max(state.archived, end);
+  }
+
+  archived(shard: number): Awaitable<number> {
+    return this.#answer(() => this.#engine.state.shards[shard]?.archived ?? 0);
+  }
+
+  async purge(room: RoomRef, through: number): Promise<void> {
+    await Promise.resolve();
+    if (this.#dead) return never();
+    this.#assertUp();
+    purgeRoom(this.#engine.state, room, through);
+  }
+
+  get #dead(): boolean {
+    return this.#engine.incarnation !== this.#incarnation;
+  }
+
+  #room(room: RoomRef): RoomState | undefined {
+    return this.#engine.state.rooms.get(room.key);
+  }
+
+  #assertUp(): void {
+    if (this.#engine.archiveDown) throw new TrunklineError(ErrorCode.UNAVAILABLE, "the archive is not available");
+  }
+
+  #answer<T>(read: () => T): Awaitable<T> {
+    if (this.#dead) return never();
+    if (!this.#engine.answersLater) {
+      this.#assertUp();
+      return read();
+    }
+    return Promise.resolve().then(() => {
+      if (this.#dead) return never();
+      this.#assertUp();
+      return read();
+    });
+  }
+}
+
+function isPresent(kept: RoomState, userId: string): boolean {
+  const stored = kept.members.get(userId);
+  return stored !== undefined && !fromBinary(MemberDocumentSchema, stored.bytes).left;
+}
+
+function pageOf(ids: readonly string[], page: Page): readonly string[] {
+  return ids
+    .filter((id) => id > page.after)
+    .sort((a, b) => (a < b ? -1 : 1))
+    .slice(0, page.limit);
+}
+
+function encodedOf(event: StoredEvent): EncodedEvent {
+  return new EncodedEvent(event.seq, event.tag, event.bytes.slice());
+}
+
+function messageOf(kept: RoomState, messageIndex: number): StoredMessage {
+  const event = kept.events.get(kept.created.get(messageIndex) ?? 0);
+  const document = kept.messages.get(messageIndex);
+  return {
+    messageIndex,
+    created: event && encodedOf(event),
+    document: document && fromBinary(MessageDocumentSchema, document.bytes),
+  };
+}

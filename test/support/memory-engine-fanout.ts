@@ -1,0 +1,45 @@
+// The memory engine's fan-out: listeners are called within `announce`.
+
+import type { EncodedEvent } from "../../src/ports/encoded-event.js";
+import type { Fanout, FanoutListener, FanoutSubscription } from "../../src/ports/fanout.js";
+import type { RoomRef } from "../../src/ports/room-ref.js";
+import type { MemoryEngine } from "./memory-engine.js";
+
+export class MemoryFanout implements Fanout {
+  readonly #engine: MemoryEngine;
+  readonly #rooms = new Map<string, Set<{ readonly listener: FanoutListener }>>();
+
+  constructor(engine: MemoryEngine) {
+    this.#engine = engine;
+  }
+
+  announce(room: RoomRef, events: readonly EncodedEvent[]): void {
+    if (this.#engine.lostAnnouncements > 0) {
+      this.#engine.lostAnnouncements -= 1;
+      return;
+    }
+    const subscriptions = this.#rooms.get(room.key);
+    for (const subscription of [...(subscriptions ?? [])]) {
+      if (subscriptions?.has(subscription)) subscription.listener(events);
+    }
+  }
+
+  async subscribe(room: RoomRef, listener: FanoutListener): Promise<FanoutSubscription> {
+    const subscriptions = this.#rooms.get(room.key) ?? new Set();
+    this.#rooms.set(room.key, subscriptions);
+    const subscription = { listener };
+    subscriptions.add(subscription);
+    return {
+      close: () => {
+        subscriptions.delete(subscription);
+        if (subscriptions.size === 0 && this.#rooms.get(room.key) === subscriptions) this.#rooms.delete(room.key);
+      },
+    };
+  }
+
+  /** The process has died: nobody hears anything any more. */
+  end(): void {
+    for (const subscriptions of this.#rooms.values()) subscriptions.clear();
+    this.#rooms.clear();
+  }
+}

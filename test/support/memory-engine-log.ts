@@ -1,0 +1,132 @@
+// The memory engine's event log, with the faults the engine is told to make.
+
+import { EncodedEvent } from "../../src/ports/encoded-event.js";
+import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
+import type { AppendBatch, AppendOutcome, EventLog, LogRecord, OpenedShard } from "../../src/ports/event-log.js";
+import { roomRef } from "../../src/ports/room-ref.js";
+import type { MemoryEngine } from "./memory-engine.js";
+import { applyChanges, type LogEntry, type ShardState } from "./memory-engine-state.js";
+
+/** What a dead process answers. */
+export function never<T>(): Promise<T> {
+  return new Promise(() => {});
+}
+
+export class MemoryLog implements EventLog {
+  readonly shards: number;
+  readonly archivesOnAppend: boolean;
+  readonly #engine: MemoryEngine;
+  readonly #incarnation: number;
+  /** Epochs of the appends under way, by shard. */
+  readonly #pending = new Map<number, number>();
+
+  constructor(engine: MemoryEngine, incarnation: number) {
+    this.#engine = engine;
+    this.#incarnation = incarnation;
+    this.shards = engine.shards;
+    this.archivesOnAppend = engine.archivesOnAppend;
+  }
+
+  get #dead(): boolean {
+    return this.#engine.incarnation !== this.#incarnation;
+  }
+
+  async open(shard: number): Promise<OpenedShard> {
+    await Promise.resolve();
+    if (this.#dead) return never();
+    const state = this.#shard(shard);
+    state.epoch += 1;
+    this.#pending.delete(shard);
+    return { end: state.end, tail: recordsFrom(state, state.archived, Number.POSITIVE_INFINITY) };
+  }
+
+  async append(shard: number, at: number, batch: AppendBatch): Promise<AppendOutcome> {
+    if (this.#dead) return never();
+    const { epoch } = this.#shard(shard);
+    if (this.#pending.has(shard)) throw new Error(`two appends to shard ${shard} at a time`);
+    if (this.archivesOnAppend) assertPaired(batch);
+    this.#pending.set(shard, epoch);
+    // The fault is chosen at the call, so that a simulation's order does not hang on microtasks.
+    const fault = this.#engine.takeFault(shard, at, batch);
+    await (fault?.kind === "hold" ? fault.until : Promise.resolve());
+    if (this.#dead) return never();
+    const state = this.#shard(shard);
+    if (this.#pending.get(shard) === epoch) this.#pending.delete(shard);
+    if (fault?.kind === "refuse") throw unavailable("the append was refused");
+    if (fault?.kind === "displace") {
+      if (fault.by === undefined) this.#storeVoid(state);
+      else this.#store(state, fault.by);
+    }
+    if (state.epoch !== epoch || state.end !== at) return { status: "displaced" };
+    this.#store(state, batch);
+    if (fault?.kind === "lose-answer") throw unavailable("the answer was lost");
+    return { status: "durable", end: state.end };
+  }
+
+  async read(shard: number, from: number, limit: number): Promise<readonly LogRecord[]> {
+    await Promise.resolve();
+    if (this.#dead) return never();
+    return recordsFrom(this.#shard(shard), from, limit);
+  }
+
+  #shard(shard: number): ShardState {
+    const state = this.#engine.state.shards[shard];
+    if (state === undefined) throw new RangeError(`no shard ${shard}`);
+    return state;
+  }
+
+  #store(state: ShardState, batch: AppendBatch): void {
+    for (const { room, event } of batch.records) {
+      state.entries.push({
+        offset: state.end,
+        tenantId: room.tenantId,
+        roomId: room.roomId,
+        event: { seq: event.seq, tag: event.tag, bytes: event.bytes.slice() },
+      });
+      state.end += 1;
+    }
+    if (!this.archivesOnAppend) return;
+    applyChanges(this.#engine.state, batch.changes);
+    state.archived = state.end;
+  }
+
+  #storeVoid(state: ShardState): void {
+    state.entries.push({ offset: state.end, tenantId: "", roomId: "", event: undefined });
+    state.end += 1;
+    if (this.archivesOnAppend) state.archived = state.end;
+  }
+}
+
+/** The embedded engine stores an event once, from both lists together: they must say the same. */
+function assertPaired({ records, changes }: AppendBatch): void {
+  const paired =
+    records.length === changes.events.length &&
+    records.every(({ room, event }, index) => {
+      const change = changes.events[index];
+      return change?.room.key === room.key && change.event.seq === event.seq;
+    });
+  if (!paired) throw new Error("changes.events must be the records, in the same order");
+}
+
+function recordsFrom(state: ShardState, from: number, limit: number): readonly LogRecord[] {
+  const records: LogRecord[] = [];
+  for (const entry of state.entries) {
+    if (records.length >= limit) break;
+    const record = entry.offset < from ? undefined : recordOf(entry);
+    if (record !== undefined) records.push(record);
+  }
+  return records;
+}
+
+function recordOf({ offset, tenantId, roomId, event }: LogEntry): LogRecord | undefined {
+  if (event === undefined) return undefined;
+  return {
+    offset,
+    room: roomRef(tenantId, roomId),
+    event: new EncodedEvent(event.seq, event.tag, event.bytes.slice()),
+  };
+}
+
+function unavailable(reason: string): TrunklineError {
+  return new TrunklineError(ErrorCode.UNAVAILABLE, "the log is not available", { cause: new Error(reason) });
+}

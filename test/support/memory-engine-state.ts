@@ -1,0 +1,138 @@
+// The durable state of the memory engine, in a form that structuredClone copies, and what an archive change does to it.
+
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import {
+  MemberDocumentSchema,
+  MessageDocumentSchema,
+  RoomDocumentSchema,
+} from "../../src/gen/trunkline/store/v1/documents_pb.js";
+import type { ArchiveChanges } from "../../src/ports/archive.js";
+import type { RoomRef } from "../../src/ports/room-ref.js";
+
+export interface StoredEvent {
+  readonly seq: number;
+  readonly tag: number;
+  readonly bytes: Uint8Array;
+  readonly eventId: string;
+  readonly messageIndex: number;
+}
+
+/** Documents are kept as bytes, so that nobody changes one by holding on to it. */
+export interface StoredDocument {
+  readonly appliedSeq: number;
+  readonly bytes: Uint8Array;
+}
+
+export interface RoomState {
+  document: StoredDocument | undefined;
+  readonly members: Map<string, StoredDocument>;
+  readonly events: Map<number, StoredEvent>;
+  readonly seqs: Map<string, number>;
+  /** By message index: the seq of the creating event. */
+  readonly created: Map<number, number>;
+  readonly messages: Map<number, StoredDocument>;
+}
+
+/** Plain, so that it survives structuredClone. A void record has no event. */
+export interface LogEntry {
+  readonly offset: number;
+  readonly tenantId: string;
+  readonly roomId: string;
+  readonly event: { readonly seq: number; readonly tag: number; readonly bytes: Uint8Array } | undefined;
+}
+
+export interface ShardState {
+  readonly entries: LogEntry[];
+  end: number;
+  archived: number;
+  /** Counts `open`: an append begun under an older one is displaced. */
+  epoch: number;
+}
+
+export interface MemoryState {
+  readonly shards: readonly ShardState[];
+  readonly rooms: Map<string, RoomState>;
+}
+
+export function emptyState(shards: number): MemoryState {
+  return {
+    shards: Array.from({ length: shards }, () => ({ entries: [], end: 0, archived: 0, epoch: 0 })),
+    rooms: new Map(),
+  };
+}
+
+function roomOf(state: MemoryState, room: RoomRef): RoomState {
+  let found = state.rooms.get(room.key);
+  if (found === undefined) {
+    found = {
+      document: undefined,
+      members: new Map(),
+      events: new Map(),
+      seqs: new Map(),
+      created: new Map(),
+      messages: new Map(),
+    };
+    state.rooms.set(room.key, found);
+  }
+  return found;
+}
+
+/** Applies changes as `Archive.apply` states it: idempotent, documents only forward. */
+export function applyChanges(state: MemoryState, changes: ArchiveChanges): void {
+  for (const { room, event, eventId, messageIndex } of changes.events) {
+    const kept = roomOf(state, room);
+    if (kept.events.has(event.seq)) continue;
+    kept.events.set(event.seq, {
+      seq: event.seq,
+      tag: event.tag,
+      bytes: event.bytes.slice(),
+      eventId,
+      messageIndex,
+    });
+    kept.seqs.set(eventId, event.seq);
+    if (messageIndex > 0) kept.created.set(messageIndex, event.seq);
+  }
+  for (const { room, document } of changes.rooms) {
+    const kept = roomOf(state, room);
+    kept.document = newer(kept.document, document.appliedSeq, () => toBinary(RoomDocumentSchema, document));
+  }
+  for (const { room, document } of changes.members) {
+    const { members } = roomOf(state, room);
+    const userId = document.member?.userId ?? "";
+    members.set(
+      userId,
+      newer(members.get(userId), document.appliedSeq, () => toBinary(MemberDocumentSchema, document)),
+    );
+  }
+  for (const { room, messageIndex, document } of changes.messages) {
+    const { messages } = roomOf(state, room);
+    messages.set(
+      messageIndex,
+      newer(messages.get(messageIndex), document.appliedSeq, () => toBinary(MessageDocumentSchema, document)),
+    );
+  }
+}
+
+function newer(kept: StoredDocument | undefined, appliedSeq: number, encode: () => Uint8Array): StoredDocument {
+  if (kept !== undefined && kept.appliedSeq >= appliedSeq) return kept;
+  return { appliedSeq, bytes: encode() };
+}
+
+/** Removes events and messages up to seq `through`, also from the log. */
+export function purgeRoom(state: MemoryState, room: RoomRef, through: number): void {
+  const kept = state.rooms.get(room.key);
+  if (kept === undefined) return;
+  for (const event of [...kept.events.values()]) {
+    if (event.seq > through) continue;
+    kept.events.delete(event.seq);
+    kept.seqs.delete(event.eventId);
+    if (event.messageIndex > 0) {
+      kept.created.delete(event.messageIndex);
+      kept.messages.delete(event.messageIndex);
+    }
+  }
+  for (const [index, stored] of [...kept.messages]) {
+    const seq = fromBinary(MessageDocumentSchema, stored.bytes).message?.position?.seq ?? 0;
+    if (seq > 0 && seq <= through) kept.messages.delete(index);
+  }
+}

@@ -1,0 +1,119 @@
+// An engine without a disk, for tests: EventLog, Archive and Fanout over plain maps, deterministic, with faults on request.
+
+import type { Archive } from "../../src/ports/archive.js";
+import type { AppendBatch, EventLog } from "../../src/ports/event-log.js";
+import type { Fanout } from "../../src/ports/fanout.js";
+import { MemoryArchive } from "./memory-engine-archive.js";
+import { MemoryFanout } from "./memory-engine-fanout.js";
+import { MemoryLog } from "./memory-engine-log.js";
+import { emptyState, type MemoryState } from "./memory-engine-state.js";
+
+/** What goes wrong with one append. */
+export type AppendFault =
+  /** Nothing is stored; the append rejects with UNAVAILABLE. */
+  | { readonly kind: "refuse" }
+  /** The batch is stored; the append rejects with UNAVAILABLE all the same: the uncertain outcome. */
+  | { readonly kind: "lose-answer" }
+  /** Somebody else writes at that offset first: this batch, or a void record that only takes the offset. Answers `displaced`. */
+  | { readonly kind: "displace"; readonly by?: AppendBatch }
+  /** The batch is stored and answered once `until` has resolved; not before, and not at all after a crash or an `open`. */
+  | { readonly kind: "hold"; readonly until: Promise<unknown> };
+
+export interface MemoryEngineOptions {
+  /** Default 4. */
+  readonly shards?: number;
+  /** Default true. False: the test's owner writes the archive with `apply`, as in a cluster. */
+  readonly archivesOnAppend?: boolean;
+  /** Archive reads answer through promises. Default false: at once. */
+  readonly answersLater?: boolean;
+}
+
+/** The engine's durable state at one moment. Opaque. */
+export interface MemorySnapshot {
+  readonly state: MemoryState;
+}
+
+export class MemoryEngine {
+  readonly shards: number;
+  readonly archivesOnAppend: boolean;
+  /** Archive reads answer through promises, from now on. */
+  answersLater: boolean;
+  /** While true, archive reads and `apply` fail with UNAVAILABLE. */
+  archiveDown = false;
+  /** So many announcements are lost, from the next one on. */
+  lostAnnouncements = 0;
+  /** Asked for each append that has no fault of its own: a simulation decides here. */
+  faultOf: (shard: number, at: number, batch: AppendBatch) => AppendFault | undefined = () => undefined;
+
+  /** What was made durable; adapters of all incarnations look here. */
+  state: MemoryState;
+  #faults: { readonly fault: AppendFault; readonly shard: number | undefined }[] = [];
+  #incarnation = 0;
+  #log: MemoryLog;
+  #archive: MemoryArchive;
+  #fanout: MemoryFanout;
+
+  constructor(options: MemoryEngineOptions = {}) {
+    this.shards = options.shards ?? 4;
+    this.archivesOnAppend = options.archivesOnAppend ?? true;
+    this.answersLater = options.answersLater ?? false;
+    this.state = emptyState(this.shards);
+    this.#log = new MemoryLog(this, 0);
+    this.#archive = new MemoryArchive(this, 0);
+    this.#fanout = new MemoryFanout(this);
+  }
+
+  /** The ports of the current incarnation: those handed out before a crash never answer again. */
+  get log(): EventLog {
+    return this.#log;
+  }
+
+  get archive(): Archive {
+    return this.#archive;
+  }
+
+  get fanout(): Fanout {
+    return this.#fanout;
+  }
+
+  get incarnation(): number {
+    return this.#incarnation;
+  }
+
+  /** The next append, of this shard if one is named, meets the fault. Faults are met in the order they were given. */
+  faultNextAppend(fault: AppendFault, shard?: number): void {
+    this.#faults.push({ fault, shard });
+  }
+
+  /** Takes the fault that an append meets. Called by the log. */
+  takeFault(shard: number, at: number, batch: AppendBatch): AppendFault | undefined {
+    const index = this.#faults.findIndex((each) => each.shard === undefined || each.shard === shard);
+    if (index < 0) return this.faultOf(shard, at, batch);
+    return this.#faults.splice(index, 1)[0]?.fault;
+  }
+
+  /** The process dies: appends under way are neither stored nor answered, listeners are gone, what was durable stays. */
+  crash(): void {
+    this.#restart();
+  }
+
+  /** A copy of everything durable. */
+  snapshot(): MemorySnapshot {
+    return { state: structuredClone(this.state) };
+  }
+
+  /** The process dies and comes back on the snapshot's state: a restored backup. A snapshot can be restored again. */
+  restore(snapshot: MemorySnapshot): void {
+    this.state = structuredClone(snapshot.state);
+    this.#restart();
+  }
+
+  #restart(): void {
+    this.#incarnation += 1;
+    this.#faults = [];
+    this.#fanout.end();
+    this.#log = new MemoryLog(this, this.#incarnation);
+    this.#archive = new MemoryArchive(this, this.#incarnation);
+    this.#fanout = new MemoryFanout(this);
+  }
+}
