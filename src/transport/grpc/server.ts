@@ -1,0 +1,159 @@
+// The gRPC server: options, services, and an orderly end.
+
+import { type ChannelOptions, Server, ServerCredentials } from "@grpc/grpc-js";
+import type { Core } from "../../core/core.js";
+import type { Telemetry } from "../../core/telemetry.js";
+import { Health as HealthService } from "../../gen/grpc/health/v1/health_pb.js";
+import { DeliveryService } from "../../gen/trunkline/v1/delivery_pb.js";
+import { PresenceService } from "../../gen/trunkline/v1/presence_pb.js";
+import { RoomService } from "../../gen/trunkline/v1/room_pb.js";
+import { SessionService } from "../../gen/trunkline/v1/session_pb.js";
+import type { Clock } from "../../ports/clock.js";
+import { serviceDefinition } from "../../rpc/definition.js";
+import { Health } from "./health.js";
+import { listen } from "./listener.js";
+import { Reflection, reflectionAlphaDefinition, reflectionDefinition } from "./reflection.js";
+import { roomService } from "./room-service.js";
+import { sessionDefinition, sessionService } from "./session-service.js";
+import { unimplemented } from "./unimplemented.js";
+
+export interface GrpcTls {
+  /** The certificate chain, PEM. */
+  readonly cert: string | Uint8Array;
+  /** Its private key, PEM. */
+  readonly key: string | Uint8Array;
+  /** The authorities whose client certificates are accepted, PEM. Absent: none is asked for. */
+  readonly clientCa?: string | Uint8Array;
+  /** Whether a client without a certificate of `clientCa` is refused. Default: whether `clientCa` is given. */
+  readonly requireClientCert?: boolean;
+}
+
+export interface GrpcServerOptions {
+  readonly core: Pick<Core, "sessions" | "rooms" | "authenticate">;
+  readonly telemetry: Telemetry;
+  readonly clock: Clock;
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** Absent: plain text. */
+  readonly tls?: GrpcTls;
+  /** `maxFrameBytes`: the longest frame of a session that is handled; a longer one is refused with TOO_LARGE. */
+  readonly limits: { readonly maxFrameBytes: number };
+  /** TCP connections at once; more are closed as they come. Default 10,000: within the usual limit of file descriptors. */
+  readonly maxConnections?: number;
+  /** Streams at once on one connection; the client queues more. Default 1,000, for proxies that share one among many. */
+  readonly maxConcurrentStreams?: number;
+  /** Whether reflection is served. Default true: the contract is public. */
+  readonly reflection?: boolean;
+}
+
+export interface GrpcServer {
+  readonly address: string;
+  readonly port: number;
+  /** TCP connections, and session streams. */
+  readonly connections: number;
+  readonly sessions: number;
+  /** What health checks are told. False at first. */
+  setServing(serving: boolean): void;
+  /**
+   * Tells health checks, ends the streams that are still open, waits up to `deadlineMs` for calls to finish, then closes what
+   * is left. Sessions should have been drained before. Idempotent; never rejects.
+   */
+  close(deadlineMs: number): Promise<void>;
+}
+
+const DEFAULT_MAX_CONNECTIONS = 10_000;
+const DEFAULT_MAX_CONCURRENT_STREAMS = 1_000;
+
+/** Longest request of any kind, in bytes: 1,000 user ids of 128 bytes and a message fit. grpc-js itself refuses longer ones. */
+const MAX_REQUEST_BYTES = 256 * 1_024;
+
+/** So many times its limit a frame may be and still get a typed refusal rather than the end of its stream. */
+const REFUSED_FRAME_FACTOR = 4;
+
+/** HTTP/2 pings find connections whose peer vanished: after this much silence, and then so long for the answer. */
+const KEEPALIVE_MS = 30_000;
+const KEEPALIVE_TIMEOUT_MS = 10_000;
+
+/** A connection without any call is closed after so long; clients open it again when they need it. */
+const IDLE_CONNECTION_MS = 5 * 60_000;
+
+/** Rejects with the system's error when the address cannot be had, or the certificate is not one. */
+export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
+  const { core, clock, limits } = options;
+  const context = { telemetry: options.telemetry, clock };
+  const served = [SessionService, RoomService];
+  const later = [DeliveryService, PresenceService];
+
+  const server = new Server(channelOptions(options));
+  const sessions = sessionService(core.sessions, context);
+  const health = new Health(
+    served.map((service) => service.typeName),
+    context,
+  );
+  const reflection = new Reflection([...served, ...later, HealthService], context);
+  server.addService(sessionDefinition(limits.maxFrameBytes), sessions.implementation);
+  server.addService(serviceDefinition(RoomService), roomService(core, context));
+  for (const service of later) server.addService(serviceDefinition(service), unimplemented(service, context));
+  server.addService(serviceDefinition(HealthService), health.implementation);
+  if (options.reflection ?? true) {
+    server.addService(reflectionDefinition, reflection.implementation);
+    server.addService(reflectionAlphaDefinition, reflection.implementation);
+  }
+
+  const { host, port, maxConnections = DEFAULT_MAX_CONNECTIONS } = options;
+  const injector = server.createConnectionInjector(credentials(options.tls));
+  const listener = await listen({ host, port, maxConnections }, injector);
+
+  const shutDown = async (deadlineMs: number): Promise<void> => {
+    health.setServing(false);
+    const closed = listener.stop();
+    // What waits for the last stream of a connection would wait for these for ever.
+    sessions.close();
+    health.close();
+    reflection.close();
+    // GOAWAY to every connection. Its callback is no help: with Node's own `close` having marked them, it does not wait.
+    server.tryShutdown(() => {});
+    const timer = clock.after(deadlineMs, () => listener.destroy());
+    await closed;
+    timer.cancel();
+    server.forceShutdown();
+  };
+  let closing: Promise<void> | undefined;
+
+  return {
+    address: listener.address,
+    port: listener.port,
+    get connections() {
+      return listener.connections;
+    },
+    get sessions() {
+      return sessions.open;
+    },
+    setServing: (serving) => health.setServing(serving),
+    close: (deadlineMs) => {
+      closing ??= shutDown(deadlineMs);
+      return closing;
+    },
+  };
+}
+
+function channelOptions({ limits, maxConcurrentStreams }: GrpcServerOptions): ChannelOptions {
+  return {
+    // Its bookkeeping costs CPU and memory for each message and stream, and nothing here reads it.
+    "grpc.enable_channelz": 0,
+    "grpc.max_receive_message_length": Math.max(MAX_REQUEST_BYTES, REFUSED_FRAME_FACTOR * limits.maxFrameBytes),
+    "grpc.max_concurrent_streams": maxConcurrentStreams ?? DEFAULT_MAX_CONCURRENT_STREAMS,
+    "grpc.keepalive_time_ms": KEEPALIVE_MS,
+    "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,
+    "grpc.keepalive_permit_without_calls": 1,
+    "grpc.max_connection_idle_ms": IDLE_CONNECTION_MS,
+  };
+}
+
+function credentials(tls: GrpcTls | undefined): ServerCredentials {
+  if (tls === undefined) return ServerCredentials.createInsecure();
+  const pair = { private_key: Buffer.from(tls.key), cert_chain: Buffer.from(tls.cert) };
+  const ca = tls.clientCa === undefined ? null : Buffer.from(tls.clientCa);
+  return ServerCredentials.createSsl(ca, [pair], tls.requireClientCert ?? ca !== null);
+}
