@@ -1,0 +1,70 @@
+// The page: a handful of static files, read once, served with headers that let it load nothing from elsewhere.
+
+import { readdir, readFile } from "node:fs/promises";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { extname, join } from "node:path";
+
+const MEDIA_TYPES: ReadonlyMap<string, string> = new Map([
+  [".html", "text/html; charset=utf-8"],
+  [".css", "text/css; charset=utf-8"],
+  [".js", "text/javascript; charset=utf-8"],
+  [".svg", "image/svg+xml"],
+]);
+
+/** A host as a browser writes it: nothing that could end a directive of the policy. */
+const PLAIN_HOST = /^[A-Za-z0-9.-]+(?::\d+)?$|^\[[0-9A-Fa-f:.]+\](?::\d+)?$/;
+
+interface PageFile {
+  readonly type: string;
+  readonly bytes: Buffer;
+}
+
+export interface Page {
+  /** True if the path was one of the page's. */
+  serve(path: string, request: IncomingMessage, response: ServerResponse): boolean;
+}
+
+/** Reads the page's files. Rejects where the directory holds no index.html. */
+export async function loadPage(directory: string): Promise<Page> {
+  const files = new Map<string, PageFile>();
+  for (const name of await readdir(directory)) {
+    const type = MEDIA_TYPES.get(extname(name));
+    if (type !== undefined) files.set(`/${name}`, { type, bytes: await readFile(join(directory, name)) });
+  }
+  const index = files.get("/index.html");
+  if (index === undefined) throw new Error(`no index.html in ${directory}: has the page been built?`);
+  files.set("/", index);
+
+  return {
+    serve(path, request, response) {
+      const file = files.get(path);
+      if (file === undefined || (request.method !== "GET" && request.method !== "HEAD")) return false;
+      response.writeHead(200, {
+        "content-type": file.type,
+        "content-length": file.bytes.length,
+        "cache-control": "no-cache",
+        "content-security-policy": contentSecurityPolicy(request.headers.host ?? ""),
+        "cross-origin-opener-policy": "same-origin",
+        "referrer-policy": "no-referrer",
+        "x-content-type-options": "nosniff",
+      });
+      response.end(request.method === "HEAD" ? undefined : file.bytes);
+      return true;
+    },
+  };
+}
+
+function contentSecurityPolicy(host: string): string {
+  // Some browsers do not take 'self' to cover WebSocket.
+  const sockets = PLAIN_HOST.test(host) ? ` ws://${host} wss://${host}` : "";
+  return [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self'",
+    `connect-src 'self'${sockets}`,
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join("; ");
+}

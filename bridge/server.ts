@@ -1,0 +1,130 @@
+// The bridge: one HTTP server for WebSocket sessions, RoomService, health and the page.
+
+import { createServer as createPlainServer, type Server } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import { fileURLToPath } from "node:url";
+import { CloseCode } from "../src/gen/trunkline/v1/error_pb.js";
+import type { Clock } from "../src/ports/clock.js";
+import { binaryCodec } from "./codec/binary.js";
+import { createJsonCodec } from "./codec/json.js";
+import { loadPage } from "./http/page.js";
+import { roomRoutes } from "./http/rooms.js";
+import { requestListener } from "./http/routes.js";
+import { upgradeListener } from "./http/upgrade.js";
+import { type Bridge, type BridgeOptions, DEFAULT_HOST, DEFAULT_MAX_CONNECTIONS, DEFAULT_PORT } from "./options.js";
+import { dialectOf } from "./transport/encoding.js";
+import type { BridgeSocket, SocketHost } from "./transport/websocket.js";
+
+const SERVER_LIMITS = {
+  /** From connecting to the end of the headers, in milliseconds. */
+  headersTimeout: 10_000,
+  /** From connecting to the end of the request, in milliseconds. */
+  requestTimeout: 20_000,
+  /** Between two requests of one connection, in milliseconds. */
+  keepAliveTimeout: 10_000,
+  /** How often the first two are looked at, in milliseconds. */
+  connectionsCheckingInterval: 5_000,
+  /** A token in a header may be some KiB long. */
+  maxHeaderSize: 16 * 1024,
+  /**
+   * Bytes waiting in a socket beyond which its session is told to wait, and the least it can be for the system to be busy
+   * while the next are made.
+   */
+  highWaterMark: 64 * 1024,
+  noDelay: true,
+} as const;
+
+/** Sockets beside the WebSockets: calls, health, refusals on their way out. */
+const SPARE_SOCKETS = 512;
+
+/** Starts listening. Rejects where the address is taken or the page is not built. */
+export async function startBridge(options: BridgeOptions): Promise<Bridge> {
+  const { core, telemetry, clock, limits } = options;
+  const maxConnections = options.maxConnections ?? DEFAULT_MAX_CONNECTIONS;
+  const allowedOrigins = new Set(options.allowedOrigins);
+  const sockets = new Set<BridgeSocket>();
+  const allGone = Promise.withResolvers<void>();
+  let closing: Promise<void> | undefined;
+  let reasons: readonly string[] = ["starting"];
+
+  const host: SocketHost = {
+    clock,
+    maxFrameBytes: limits.maxFrameBytes,
+    binary: dialectOf(binaryCodec),
+    json: dialectOf(createJsonCodec()),
+    gone: (socket) => {
+      sockets.delete(socket);
+      if (closing !== undefined && sockets.size === 0) allGone.resolve();
+    },
+  };
+  const directory = options.page?.directory ?? fileURLToPath(new URL("demo/", import.meta.url));
+  const page = options.page === undefined ? undefined : await loadPage(directory);
+
+  const server =
+    options.tls === undefined
+      ? createPlainServer(SERVER_LIMITS)
+      : createTlsServer({ ...SERVER_LIMITS, cert: options.tls.cert, key: options.tls.key });
+  server.maxConnections = maxConnections + SPARE_SOCKETS;
+  server.on(
+    "request",
+    requestListener({
+      telemetry,
+      allowedOrigins,
+      rooms: roomRoutes({ core, telemetry, clock, maxFrameBytes: limits.maxFrameBytes }),
+      readiness: () => ({ reasons }),
+      page,
+      issueToken: options.page?.issueToken,
+    }),
+  );
+  server.on(
+    "upgrade",
+    upgradeListener({ sessions: core.sessions, telemetry, host, allowedOrigins, maxConnections, sockets }),
+  );
+
+  const { address, port } = await listen(server, options.host ?? DEFAULT_HOST, options.port ?? DEFAULT_PORT);
+  server.on("error", (cause) => telemetry.emit("fault", { where: "bridge.server", cause }));
+
+  return {
+    address,
+    port,
+    setReady(ready, why = ["not ready"]) {
+      reasons = ready ? [] : why;
+    },
+    close(deadlineMs) {
+      reasons = ["stopping"];
+      if (sockets.size === 0) allGone.resolve();
+      closing ??= closeServer(server, sockets, clock, deadlineMs).then(() => allGone.promise);
+      return closing;
+    },
+  };
+}
+
+async function listen(server: Server, host: string, port: number): Promise<{ address: string; port: number }> {
+  const listening = Promise.withResolvers<void>();
+  server.once("error", listening.reject);
+  server.listen(port, host, () => listening.resolve());
+  await listening.promise;
+  server.off("error", listening.reject);
+  const bound = server.address();
+  if (bound === null || typeof bound === "string") throw new Error("the server is not bound to a port");
+  return { address: bound.address, port: bound.port };
+}
+
+async function closeServer(
+  server: Server,
+  sockets: ReadonlySet<BridgeSocket>,
+  clock: Clock,
+  deadlineMs: number,
+): Promise<void> {
+  const closed = Promise.withResolvers<void>();
+  // Calls back when the last connection is gone, WebSockets included.
+  server.close(() => closed.resolve());
+  server.closeIdleConnections();
+  for (const socket of sockets) socket.end(CloseCode.GOING_AWAY, "the server is leaving");
+  const timer = clock.after(deadlineMs, () => {
+    for (const socket of sockets) socket.terminate();
+    server.closeAllConnections();
+  });
+  await closed.promise;
+  timer.cancel();
+}

@@ -1,0 +1,103 @@
+// The page, built and open in a real browser. All of it ends with the test file.
+
+import { execFile } from "node:child_process";
+import { cp, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { expect, onTestFinished } from "vitest";
+
+const CHROMIUM = process.env.TRUNKLINE_TEST_CHROMIUM ?? "";
+
+/** Why tests that need a browser cannot run; undefined: they can. */
+export const missingBrowser =
+  CHROMIUM === "" && process.env.CI !== "true" ? "TRUNKLINE_TEST_CHROMIUM is not set" : undefined;
+
+const QUIET = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+export function launchBrowser(): Promise<Browser> {
+  return chromium.launch({ executablePath: CHROMIUM, headless: true, args: QUIET });
+}
+
+/** Compiles the page as it stands into a directory of its own. */
+export async function buildPage(): Promise<{ readonly directory: string; remove(): Promise<void> }> {
+  const out = await mkdtemp(join(tmpdir(), "trunkline-page-"));
+  const directory = join(out, "bridge/demo");
+  await promisify(execFile)(process.execPath, [
+    "node_modules/typescript/bin/tsc",
+    "-p",
+    "bridge/demo/tsconfig.json",
+    "--outDir",
+    out,
+  ]);
+  for (const name of ["index.html", "style.css", "icon.svg"])
+    await cp(join("bridge/demo", name), join(directory, name));
+  return { directory, remove: () => rm(out, { recursive: true, force: true }) };
+}
+
+/** One person's tab. */
+export class Tab {
+  /** What the page has logged as errors, and what it has asked other hosts for. */
+  readonly complaints: string[] = [];
+
+  constructor(readonly page: Page) {
+    page.on("pageerror", (error) => this.complaints.push(error.message));
+    page.on("console", (message) => {
+      const text = message.text();
+      // A server that is away is what these tests are about, and the browser says so.
+      if (message.type() === "error" && !/ERR_CONNECTION|ERR_EMPTY|WebSocket connection/.test(text)) {
+        this.complaints.push(text);
+      }
+    });
+  }
+
+  async enter(url: string, name: string, room: string): Promise<void> {
+    await this.page.goto(url);
+    await this.page.getByLabel("Your name").fill(name);
+    await this.page.getByLabel("Room").fill(room);
+    await this.page.getByRole("button", { name: "Enter" }).click();
+  }
+
+  async say(text: string): Promise<void> {
+    await this.page.getByLabel("Message", { exact: true }).fill(text);
+    await this.page.keyboard.press("Enter");
+  }
+
+  /** Does not wait out the delay before reconnecting. */
+  async comeBackNow(): Promise<void> {
+    await this.page.getByRole("button", { name: "Now" }).click();
+  }
+
+  /** Resolves once the page says it is in this state. */
+  async state(kind: "connecting" | "live" | "waiting" | "stopped"): Promise<string> {
+    const state = this.page.locator(`#state[data-kind="${kind}"]`);
+    await state.waitFor();
+    return (await state.textContent()) ?? "";
+  }
+
+  /** Resolves once these and no other messages are shown, in this order, none of them pending. */
+  async shows(texts: readonly string[]): Promise<void> {
+    const settled = this.page.locator("#lines .line:not(.pending) .bubble");
+    // The page's own policy forbids the evaluation that waiting inside it would need.
+    await expect.poll(() => settled.allTextContents(), { timeout: 15_000 }).toEqual(texts);
+  }
+
+  async showsPending(text: string): Promise<void> {
+    await this.page.locator(".line.pending .bubble", { hasText: text }).waitFor();
+  }
+}
+
+export async function useTab(context: BrowserContext): Promise<Tab> {
+  const page = await context.newPage();
+  page.setDefaultTimeout(15_000);
+  onTestFinished(() => page.close());
+  return new Tab(page);
+}

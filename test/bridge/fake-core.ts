@@ -1,0 +1,117 @@
+// A core that does what a test tells it, and remembers what the bridge told it.
+
+import { EventEmitter, once } from "node:events";
+import type { Core } from "../../src/core/core.js";
+import type { Caller, RoomRequest, RoomResponse } from "../../src/core/room/calls.js";
+import type {
+  Admission,
+  ClientFrame,
+  Connection,
+  ConnectionOrigin,
+  SessionPort,
+  SessionSink,
+} from "../../src/core/session/port.js";
+import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
+
+export interface Malformed {
+  readonly error: TrunklineError;
+  readonly undecodable: boolean;
+  readonly ref: number | undefined;
+}
+
+/** One accepted connection, from the core's side. */
+export class FakeConnection implements Connection {
+  readonly frames: ClientFrame[] = [];
+  readonly faults: Malformed[] = [];
+  drains = 0;
+  /** Undefined: still there. */
+  clean: boolean | undefined;
+  readonly #changes = new EventEmitter();
+
+  constructor(
+    readonly sink: SessionSink,
+    readonly origin: ConnectionOrigin,
+  ) {}
+
+  receive(frame: ClientFrame): void {
+    this.frames.push(frame);
+    this.#changes.emit("change");
+  }
+
+  malformed(error: TrunklineError, undecodable: boolean, ref?: number): void {
+    this.faults.push({ error, undecodable, ref });
+    this.#changes.emit("change");
+  }
+
+  drained(): void {
+    this.drains++;
+    this.#changes.emit("change");
+  }
+
+  gone(clean: boolean): void {
+    this.clean = clean;
+    this.#changes.emit("change");
+  }
+
+  /** Resolves once the condition holds. */
+  async until(condition: (connection: FakeConnection) => boolean): Promise<void> {
+    while (!condition(this)) await once(this.#changes, "change");
+  }
+}
+
+export class FakeSessions implements SessionPort {
+  admission: Admission = { admitted: true };
+  asked = 0;
+  readonly connections: FakeConnection[] = [];
+  readonly #accepts = new EventEmitter();
+
+  admit(): Admission {
+    this.asked++;
+    return this.admission;
+  }
+
+  accept(sink: SessionSink, origin: ConnectionOrigin): Connection {
+    const connection = new FakeConnection(sink, origin);
+    this.connections.push(connection);
+    this.#accepts.emit("accept");
+    return connection;
+  }
+
+  /** The nth connection accepted, from 0. */
+  async connection(index = 0): Promise<FakeConnection> {
+    for (;;) {
+      const connection = this.connections[index];
+      if (connection !== undefined) return connection;
+      await once(this.#accepts, "accept");
+    }
+  }
+}
+
+export class FakeCore implements Pick<Core, "sessions" | "rooms" | "authenticate"> {
+  readonly sessions = new FakeSessions();
+  readonly calls: { readonly caller: Caller; readonly request: RoomRequest }[] = [];
+  /** Answers room calls. */
+  answer: (request: RoomRequest) => Promise<RoomResponse> = (request) =>
+    Promise.reject(new TrunklineError(ErrorCode.UNSUPPORTED, `${request.case} is not built`));
+
+  readonly rooms = {
+    call: (caller: Caller, request: RoomRequest): Promise<RoomResponse> => {
+      this.calls.push({ caller, request });
+      return this.answer(request);
+    },
+  };
+
+  async authenticate(token: string): Promise<Caller> {
+    const userId = /^good-(\w+)$/.exec(token)?.[1];
+    if (userId === undefined) throw new TrunklineError(ErrorCode.UNAUTHENTICATED, "the token does not verify");
+    const identity = {
+      tenantId: "demo",
+      userId,
+      displayName: userId,
+      grants: new Set<string>(),
+      expiresAtMs: undefined,
+      tokenId: "",
+    };
+    return { identity, deviceId: "" };
+  }
+}

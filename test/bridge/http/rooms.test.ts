@@ -1,0 +1,157 @@
+// RoomService over HTTP/1.1 in each of its three forms.
+
+import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
+import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
+import { describe, expect, it } from "vitest";
+import { ErrorInfoSchema, RetryInfoSchema } from "../../../src/gen/google/rpc/error_details_pb.js";
+import { ErrorSchema } from "../../../src/gen/trunkline/v1/error_pb.js";
+import { GetRoomResponseSchema, RoomService } from "../../../src/gen/trunkline/v1/room_pb.js";
+import { ErrorCode, TrunklineError } from "../../../src/ports/error.js";
+import { type BridgeUnderTest, useBridge } from "../use-bridge.js";
+
+const AUTHORIZED = { headers: { authorization: "Bearer good-alice" } };
+
+function answerWithRoom({ core }: BridgeUnderTest): void {
+  core.answer = async (request) => {
+    const roomId = request.case === "getRoom" ? request.value.roomId : "?";
+    return { case: "getRoom", value: create(GetRoomResponseSchema, { room: { roomId, name: "General" } }) };
+  };
+}
+
+async function refusalOf(call: Promise<unknown>): Promise<ConnectError> {
+  try {
+    await call;
+  } catch (error) {
+    if (error instanceof ConnectError) return error;
+  }
+  throw new Error("the call was not refused");
+}
+
+describe.each<[string, (baseUrl: string) => Transport]>([
+  ["Connect", (baseUrl) => createConnectTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: true })],
+  ["Connect with JSON", (baseUrl) => createConnectTransport({ baseUrl, httpVersion: "1.1" })],
+  ["gRPC-Web", (baseUrl) => createGrpcWebTransport({ baseUrl, httpVersion: "1.1" })],
+])("%s", (_name, transport) => {
+  it("calls the core as the token's user and returns its answer", async () => {
+    const under = await useBridge();
+    answerWithRoom(under);
+    const rooms = createClient(RoomService, transport(under.http));
+    const response = await rooms.getRoom({ roomId: "general" }, AUTHORIZED);
+    expect(response.room?.name).toBe("General");
+    expect(under.core.calls).toHaveLength(1);
+    expect(under.core.calls[0]?.caller.identity.userId).toBe("alice");
+    expect(under.core.calls[0]?.request.value).toMatchObject({ roomId: "general" });
+  });
+
+  it("refuses a missing and a bad token as UNAUTHENTICATED before the core is asked", async () => {
+    const { http, core } = await useBridge();
+    const rooms = createClient(RoomService, transport(http));
+    for (const headers of [{}, { authorization: "Bearer bad" }, { authorization: "Basic Zm9v" }]) {
+      const error = await refusalOf(rooms.getRoom({ roomId: "r" }, { headers }));
+      expect(error.code).toBe(Code.Unauthenticated);
+      expect(error.findDetails(ErrorInfoSchema)[0]).toMatchObject({ domain: "trunkline", reason: "UNAUTHENTICATED" });
+    }
+    expect(core.calls).toHaveLength(0);
+  });
+
+  it("carries the code, the details and when to retry", async () => {
+    const { http, core } = await useBridge();
+    core.answer = () =>
+      Promise.reject(
+        new TrunklineError(ErrorCode.CONFLICT, "stale", { retryAfterMs: 1_500, details: { current_version: "4" } }),
+      );
+    const error = await refusalOf(createClient(RoomService, transport(http)).updateRoom({ roomId: "r" }, AUTHORIZED));
+    expect(error.code).toBe(Code.Aborted);
+    expect(error.rawMessage).toBe("stale");
+    expect(error.findDetails(ErrorInfoSchema)[0]).toMatchObject({
+      reason: "CONFLICT",
+      metadata: { current_version: "4" },
+    });
+    expect(error.findDetails(ErrorSchema)[0]).toMatchObject({ code: ErrorCode.CONFLICT, retryAfterMs: 1_500 });
+    expect(error.findDetails(RetryInfoSchema)[0]?.retryDelay).toMatchObject({ seconds: 1n, nanos: 500_000_000 });
+  });
+
+  it("tells nothing of a fault, and the log its cause", async () => {
+    const { http, core, telemetry } = await useBridge();
+    const causes: unknown[] = [];
+    telemetry.on("request.refused", ({ cause }) => causes.push(cause));
+    const secret = new Error("the password is hunter2");
+    core.answer = () => Promise.reject(secret);
+    const error = await refusalOf(createClient(RoomService, transport(http)).getRoom({ roomId: "r" }, AUTHORIZED));
+    expect(error.code).toBe(Code.Internal);
+    expect(error.rawMessage).toBe("internal error");
+    expect(causes).toEqual([secret]);
+  });
+
+  it("refuses a request over the limit", async () => {
+    const { http } = await useBridge({ limits: { maxFrameBytes: 1_000 } });
+    const rooms = createClient(RoomService, transport(http));
+    const error = await refusalOf(rooms.createRoom({ name: "x".repeat(10_000) }, AUTHORIZED));
+    expect(error.code).toBe(Code.ResourceExhausted);
+  });
+});
+
+describe("deadlines", () => {
+  it("ends a call that the core does not answer in 30 s", async () => {
+    const { http, core, clock } = await useBridge();
+    const asked = Promise.withResolvers<void>();
+    core.answer = () => {
+      asked.resolve();
+      return new Promise(() => {});
+    };
+    const rooms = createClient(RoomService, createConnectTransport({ baseUrl: http, httpVersion: "1.1" }));
+    const refusal = refusalOf(rooms.getRoom({ roomId: "r" }, AUTHORIZED));
+    await asked.promise;
+    clock.advance(30_000);
+    expect((await refusal).code).toBe(Code.DeadlineExceeded);
+  });
+
+  it("lets go of a call whose client has gone", async () => {
+    const { http, core, clock } = await useBridge();
+    const abort = new AbortController();
+    core.answer = () => {
+      abort.abort();
+      return new Promise(() => {});
+    };
+    const rooms = createClient(RoomService, createConnectTransport({ baseUrl: http, httpVersion: "1.1" }));
+    await refusalOf(rooms.getRoom({ roomId: "r" }, { ...AUTHORIZED, signal: abort.signal }));
+    await expect.poll(() => clock.pending).toBe(0);
+  });
+});
+
+describe("plain JSON", () => {
+  it("is what curl sends", async () => {
+    const under = await useBridge();
+    answerWithRoom(under);
+    const response = await fetch(`${under.http}/trunkline.v1.RoomService/GetRoom`, {
+      method: "POST",
+      headers: { "content-type": "application/json", authorization: "Bearer good-alice" },
+      body: '{"roomId":"general"}',
+    });
+    expect(await response.json()).toEqual({ room: { roomId: "general", name: "General" } });
+  });
+});
+
+describe("other origins", () => {
+  const preflight = (http: string, origin: string) =>
+    fetch(`${http}/trunkline.v1.RoomService/GetRoom`, {
+      method: "OPTIONS",
+      headers: { origin, "access-control-request-method": "POST" },
+    });
+
+  it("may call if they are listed", async () => {
+    const { http } = await useBridge();
+    const response = await preflight(http, "https://app.example.com");
+    expect(response.status).toBe(204);
+    expect(response.headers.get("access-control-allow-origin")).toBe("https://app.example.com");
+    expect(response.headers.get("access-control-allow-headers")).toContain("Authorization");
+  });
+
+  it("may not if they are not", async () => {
+    const { http } = await useBridge();
+    const response = await preflight(http, "https://evil.test");
+    expect(response.headers.get("access-control-allow-origin")).toBeNull();
+    expect(response.headers.get("access-control-allow-headers")).toBeNull();
+  });
+});

@@ -1,0 +1,102 @@
+// Who gets a WebSocket, and what the others are told.
+
+import { describe, expect, it } from "vitest";
+import { upgrade, useBridge, useClient } from "../use-bridge.js";
+
+describe("origins", () => {
+  it("lets clients in that send none: they are no browsers", async () => {
+    const { port } = await useBridge();
+    expect((await upgrade(port)).status).toBe(101);
+  });
+
+  it("lets pages of the bridge's own host in, also behind a proxy that ends TLS", async () => {
+    const { port } = await useBridge({ allowedOrigins: [] });
+    expect((await upgrade(port, { origin: `http://127.0.0.1:${port}` })).status).toBe(101);
+    expect((await upgrade(port, { origin: "https://chat.example.com", host: "chat.example.com" })).status).toBe(101);
+  });
+
+  it("lets listed origins in and no others", async () => {
+    const { port, core } = await useBridge();
+    expect((await upgrade(port, { origin: "https://app.example.com" })).status).toBe(101);
+    for (const origin of ["https://app.example.com.evil.test", "http://app.example.com", "null", "nonsense"]) {
+      expect((await upgrade(port, { origin })).status, origin).toBe(403);
+    }
+    expect(core.sessions.asked).toBe(1);
+  });
+
+  it("lets every origin in where * is stated", async () => {
+    const { port } = await useBridge({ allowedOrigins: ["*"] });
+    expect((await upgrade(port, { origin: "https://anywhere.test" })).status).toBe(101);
+  });
+});
+
+describe("subprotocols", () => {
+  it.each(["trunkline.v1.binary", "trunkline.v1.json"])("speaks %s where it is offered", async (name) => {
+    const { port } = await useBridge();
+    const { status, text } = await upgrade(port, { "sec-websocket-protocol": `unknown, ${name}` });
+    expect(status).toBe(101);
+    expect(text).toContain(`Sec-WebSocket-Protocol: ${name}`);
+  });
+
+  it("takes the first of those it knows", async () => {
+    const { url } = await useBridge();
+    const client = await useClient(url, ["trunkline.v1.json", "trunkline.v1.binary"]);
+    expect(client.socket.protocol).toBe("trunkline.v1.json");
+  });
+
+  it("refuses a client that offers only unknown ones", async () => {
+    const { port, core } = await useBridge();
+    const { status, text } = await upgrade(port, { "sec-websocket-protocol": "trunkline.v2, chat" });
+    expect(status).toBe(400);
+    expect(text).toContain("trunkline.v1.binary, trunkline.v1.json");
+    expect(core.sessions.connections).toHaveLength(0);
+  });
+});
+
+describe("admission", () => {
+  it("answers 503 with Retry-After when the core admits nobody", async () => {
+    const { port, core } = await useBridge();
+    core.sessions.admission = { admitted: false, retryAfterMs: 2_500 };
+    const { status, text } = await upgrade(port);
+    expect(status).toBe(503);
+    expect(text).toMatch(/^Retry-After: 3\r$/m);
+    expect(text).toContain('"code":"UNAVAILABLE"');
+    expect(core.sessions.connections).toHaveLength(0);
+  });
+
+  it("answers 503 beyond the connections it may hold, and takes new ones when others leave", async () => {
+    const { port, url, core } = await useBridge({ maxConnections: 1 });
+    const client = await useClient(url);
+    expect((await upgrade(port)).status).toBe(503);
+    client.socket.close();
+    const connection = await core.sessions.connection();
+    await connection.until(({ clean }) => clean !== undefined);
+    expect((await upgrade(port)).status).toBe(101);
+  });
+
+  it("says which connections it has refused", async () => {
+    const { port, telemetry } = await useBridge();
+    const refused: number[] = [];
+    telemetry.on("session.refused", ({ code }) => refused.push(code));
+    await upgrade(port, { origin: "https://evil.test" });
+    expect(refused).toEqual([403]);
+  });
+});
+
+describe("requests that are no WebSocket handshake", () => {
+  it("get 404 on other paths", async () => {
+    const { port } = await useBridge();
+    expect((await upgrade(port, {}, "/elsewhere")).status).toBe(404);
+  });
+
+  it("get 400 for another kind of upgrade or a missing key", async () => {
+    const { port } = await useBridge();
+    expect((await upgrade(port, { upgrade: "h2c" })).status).toBe(400);
+    expect((await upgrade(port, { "sec-websocket-key": "short" })).status).toBe(400);
+  });
+
+  it("get 426 without an upgrade", async () => {
+    const { http } = await useBridge();
+    expect((await fetch(`${http}/v1/connect`)).status).toBe(426);
+  });
+});
