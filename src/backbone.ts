@@ -1,0 +1,152 @@
+// The backbone: wires store, verifier, core, gRPC server and bridge; starts them in order and lets go of them in order.
+
+import { createHash, randomBytes } from "node:crypto";
+import type { Bridge } from "../bridge/options.js";
+import { startBridge } from "../bridge/server.js";
+import { EmbeddedStore } from "./adapters/embedded/lmdb.js";
+import type { Backbone, BackboneOptions, ListenAddress, StopOptions } from "./backbone/options.js";
+import { StartedParts } from "./backbone/started-parts.js";
+import { verifierOf } from "./backbone/verifier.js";
+import type { Ids } from "./core/core.js";
+import { createCore } from "./core/create-core.js";
+import { DEFAULT_LIMITS, type Limits } from "./core/limit/limits.js";
+import { Telemetry } from "./core/telemetry.js";
+import { createSystemClock } from "./ops/clock.js";
+import { startLoadSampler } from "./ops/load.js";
+import { createLog, type Logger } from "./ops/log.js";
+import { logTelemetry } from "./ops/log-telemetry.js";
+import { createMetrics } from "./ops/metrics.js";
+import { startMetricsServer } from "./ops/metrics-server.js";
+import type { Clock, Timer } from "./ports/clock.js";
+import type { TokenVerifier } from "./ports/token-verifier.js";
+import { startGrpcServer } from "./transport/grpc/server.js";
+
+const DEFAULT_HOST = "127.0.0.1";
+const DEFAULT_GRPC_PORT = 9090;
+const DEFAULT_BRIDGE_PORT = 8080;
+const DEFAULT_DRAIN_SPREAD_MS = 3_000;
+const DEFAULT_SHUTDOWN_DEADLINE_MS = 15_000;
+
+/**
+ * Starts a backbone. Rejects with the cause when a port is taken or the store cannot be opened; what had been started by then
+ * is stopped again.
+ */
+export async function startBackbone(options: BackboneOptions): Promise<Backbone> {
+  const logger = options.logger ?? createLog({ level: "silent", format: "json", to: { write: () => {} } }).logger;
+  const parts = new StartedParts((part, cause) => logger.error({ part, err: cause }, "a part could not be stopped"));
+  try {
+    return await start(options, logger, parts);
+  } catch (error) {
+    await parts.stop(DEFAULT_SHUTDOWN_DEADLINE_MS);
+    throw error;
+  }
+}
+
+async function start(options: BackboneOptions, logger: Logger, parts: StartedParts): Promise<Backbone> {
+  const clock = options.clock ?? createSystemClock();
+  const limits: Limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const telemetry = new Telemetry();
+  parts.add("log", logTelemetry(telemetry, logger, clock));
+  const sampler = startLoadSampler(clock);
+  parts.add("load sampler", () => sampler.stop());
+  const onFault = (where: string) => (cause: unknown) => telemetry.emit("fault", { where, cause });
+
+  const store = await EmbeddedStore.open({
+    directory: options.dataDirectory,
+    clock,
+    onFault: onFault("store"),
+    ...defined({ shards: options.shards, retentionMs: options.retentionMs }),
+  });
+  parts.add("store", () => store.close());
+
+  const verifier = verifierOf(options.auth, clock, logger);
+  if ("address" in options.auth) parts.add("auth client", () => verifier.close());
+
+  const { log, archive, fanout } = store;
+  const load = () => sampler.load();
+  const core = createCore({ log, archive, fanout, verifier, clock, ids, telemetry, limits, load });
+  parts.add("core", () => core.stop());
+  await core.start();
+
+  const { host = DEFAULT_HOST, port, ...grpcOptions } = options.grpc ?? { port: DEFAULT_GRPC_PORT };
+  const grpc = await startGrpcServer({ core, telemetry, clock, limits, host, port, ...grpcOptions });
+  parts.add("gRPC server", (leftMs) => grpc.close(leftMs));
+  const bridge = await startBridge({
+    core,
+    telemetry,
+    clock,
+    limits,
+    allowedOrigins: [],
+    ...(options.bridge ?? { port: DEFAULT_BRIDGE_PORT }),
+  });
+  parts.add("bridge", (leftMs) => bridge.close(leftMs));
+  const metricsAddress = options.metrics && (await serveMetrics(options.metrics, telemetry, load, parts));
+
+  grpc.setServing(true);
+  const endReadiness = watchReadiness(verifier, bridge, clock);
+  const leave = ({ spreadMs, deadlineMs }: Required<StopOptions>) => {
+    endReadiness();
+    grpc.setServing(false);
+    bridge.setReady(false, ["leaving"]);
+    return parts.stop(deadlineMs, () => core.drain(spreadMs));
+  };
+  let stopping: Promise<"drained" | "cut off"> | undefined;
+  return {
+    core,
+    telemetry,
+    grpcAddress: joinAddress(grpc.address, grpc.port),
+    bridgeAddress: joinAddress(bridge.address, bridge.port),
+    metricsAddress,
+    backup: (directory) => store.backup(directory),
+    stop: ({ spreadMs = DEFAULT_DRAIN_SPREAD_MS, deadlineMs = DEFAULT_SHUTDOWN_DEADLINE_MS } = {}) => {
+      stopping ??= leave({ spreadMs, deadlineMs });
+      return stopping;
+    },
+  };
+}
+
+const RANDOM_ID_BYTES = 16;
+/** 16 bytes in base64url, without padding. */
+const ID_LENGTH = 22;
+
+const ids: Ids = {
+  random: () => randomBytes(RANDOM_ID_BYTES).toString("base64url"),
+  digest: (text) => createHash("sha256").update(text).digest("base64url").slice(0, ID_LENGTH),
+};
+
+async function serveMetrics(
+  { host = DEFAULT_HOST, port }: ListenAddress,
+  telemetry: Telemetry,
+  load: () => number,
+  parts: StartedParts,
+): Promise<string> {
+  const metrics = createMetrics(telemetry, load);
+  parts.add("metrics", () => metrics.stop());
+  const server = await startMetricsServer(metrics, host, port);
+  parts.add("metrics server", () => server.close());
+  return server.address;
+}
+
+/** How old the bridge's answer about readiness may be, in milliseconds. */
+const READINESS_INTERVAL_MS = 250;
+
+/** Keeps the bridge's readiness current. Returns what ends it. */
+function watchReadiness(verifier: TokenVerifier, bridge: Bridge, clock: Clock): () => void {
+  let timer: Timer | undefined;
+  const look = () => {
+    bridge.setReady(verifier.available, ["the auth service does not answer"]);
+    timer = clock.after(READINESS_INTERVAL_MS, look);
+  };
+  look();
+  return () => timer?.cancel();
+}
+
+function joinAddress(host: string, port: number): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** The entries that are set: an absent option and one that is undefined mean the same. */
+function defined<T extends object>(options: { readonly [K in keyof T]: T[K] | undefined }): Partial<T> {
+  // Only entries whose value is of T's type are left.
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>;
+}

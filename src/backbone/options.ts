@@ -1,0 +1,66 @@
+// What a backbone is started with, and what one can do with it.
+
+import type { BridgeOptions } from "../../bridge/options.js";
+import type { ClientTls } from "../adapters/auth/tls.js";
+import type { Core } from "../core/core.js";
+import type { Limits } from "../core/limit/limits.js";
+import type { Telemetry } from "../core/telemetry.js";
+import type { Logger } from "../ops/log.js";
+import type { Clock } from "../ports/clock.js";
+import type { TokenVerifier } from "../ports/token-verifier.js";
+import type { GrpcTls } from "../transport/grpc/server.js";
+
+/** Where to listen. */
+export interface ListenAddress {
+  /** Default 127.0.0.1: this machine only. */
+  readonly host?: string;
+  /** 0: any free one. */
+  readonly port: number;
+}
+
+export interface BackboneOptions {
+  /** Where everything is stored. Created if it is not there; one backbone at a time. */
+  readonly dataDirectory: string;
+  /** Groups of rooms that are stored independently. Default 64; counts when the store is created. */
+  readonly shards?: number;
+  /** How long events are kept, in milliseconds. Default: for ever. */
+  readonly retentionMs?: number;
+  /** Who says whom a token stands for: the address of an AuthService, or an implementation in this process. */
+  readonly auth: { readonly address: string; readonly tls?: ClientTls } | { readonly verifier: TokenVerifier };
+  /** Default port 9090. */
+  readonly grpc?: ListenAddress & { readonly tls?: GrpcTls };
+  /** Default port 8080. */
+  readonly bridge?: ListenAddress &
+    Pick<BridgeOptions, "tls" | "page" | "maxConnections"> & { readonly allowedOrigins?: readonly string[] };
+  /** Where /metrics is served. Default: nowhere. */
+  readonly metrics?: ListenAddress;
+  /** Differences from the default limits. */
+  readonly limits?: Partial<Limits>;
+  /** Default: nothing is logged. */
+  readonly logger?: Logger;
+  readonly clock?: Clock;
+}
+
+export interface StopOptions {
+  /** The time over which clients are told to come back, in milliseconds. Default 3,000. */
+  readonly spreadMs?: number;
+  /** What has not ended by then is cut off, in milliseconds from the call. Default 15,000. */
+  readonly deadlineMs?: number;
+}
+
+/** A running backbone. */
+export interface Backbone {
+  readonly core: Core;
+  readonly telemetry: Telemetry;
+  /** Addresses as bound, "host:port". */
+  readonly grpcAddress: string;
+  readonly bridgeAddress: string;
+  readonly metricsAddress: string | undefined;
+  /** Copies the live store to an empty directory. */
+  backup(directory: string): Promise<void>;
+  /**
+   * Leaves in order: health says no, clients are told when to come back, what was accepted is finished, then everything is
+   * closed. Resolves with whether all of it ended by itself. Idempotent; never rejects.
+   */
+  stop(options?: StopOptions): Promise<"drained" | "cut off">;
+}

@@ -1,0 +1,57 @@
+// From the configuration to a backbone's options: reads the files that it names.
+
+import type { ClientTls } from "../adapters/auth/tls.js";
+import type { BackboneOptions } from "../backbone/options.js";
+import { limitsOf } from "../ops/config/limit-options.js";
+import { flagName } from "../ops/config/names.js";
+import type { Config } from "../ops/config/options.js";
+import type { Logger } from "../ops/log.js";
+import { CommandError } from "./exit-code.js";
+import { readPair, readPem } from "./pem.js";
+
+/** Everything but who verifies tokens, which differs between commands. */
+export function backboneOptions(config: Config, logger: Logger): Omit<BackboneOptions, "auth"> {
+  const grpcTls = readPair(config, "grpcTlsCert", "grpcTlsKey");
+  const clientCa = readPem(config, "grpcTlsClientCa");
+  if (clientCa !== undefined && grpcTls === undefined) {
+    throw new CommandError(`--${flagName("grpcTlsClientCa")} needs --${flagName("grpcTlsCert")}`);
+  }
+  const bridgeTls = readPair(config, "bridgeTlsCert", "bridgeTlsKey");
+  return {
+    dataDirectory: config.dataDirectory,
+    shards: config.shards,
+    ...(config.retention === 0 ? {} : { retentionMs: config.retention }),
+    grpc: {
+      host: config.grpcHost ?? config.host,
+      port: config.grpcPort,
+      ...(grpcTls && { tls: { ...grpcTls, ...(clientCa && { clientCa }) } }),
+    },
+    bridge: {
+      host: config.bridgeHost ?? config.host,
+      port: config.bridgePort,
+      allowedOrigins: config.allowedOrigins,
+      maxConnections: config.maxConnections,
+      ...(bridgeTls && { tls: bridgeTls }),
+      ...(config.page && { page: {} }),
+    },
+    ...(config.metricsPort !== undefined && { metrics: { host: config.metricsHost, port: config.metricsPort } }),
+    limits: limitsOf(config),
+    logger,
+  };
+}
+
+/** How the auth service is reached. Throws CommandError where the configuration does not say. */
+export function authOptions(config: Config): { readonly address: string; readonly tls?: ClientTls } {
+  const address = config.authAddress;
+  if (address === undefined) {
+    throw new CommandError(
+      "trunkline serve needs an auth service, which says whom a token stands for: give its address with --auth-address HOST:PORT.\n" +
+        "`trunkline auth` is a ready one for JWTs; `trunkline dev` needs none",
+    );
+  }
+  if (config.authInsecure) return { address, tls: "plain" };
+  const ca = readPem(config, "authCa");
+  const pair = readPair(config, "authClientCert", "authClientKey");
+  if (ca === undefined && pair === undefined) return { address };
+  return { address, tls: { ...(ca && { ca }), ...(pair && { identity: { certificate: pair.cert, key: pair.key } }) } };
+}

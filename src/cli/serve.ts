@@ -1,0 +1,57 @@
+// trunkline serve
+
+import { isLoopback } from "../adapters/auth/tls.js";
+import { startBackbone } from "../backbone.js";
+import type { Config } from "../ops/config/options.js";
+import type { Logger } from "../ops/log.js";
+import { announce } from "./announce.js";
+import { authOptions, backboneOptions } from "./backbone-options.js";
+import type { Command } from "./command.js";
+import { runUntilStopped } from "./lifetime.js";
+import { openLog } from "./open-log.js";
+import { startError } from "./start-error.js";
+
+export const serveCommand: Command = {
+  name: "serve",
+  summary: "run a server, with your auth service",
+  usage: "--auth-address HOST:PORT [options]",
+  description:
+    "Runs a backbone: gRPC for native apps and services, the bridge for browsers, the embedded store. Who a token stands for is asked of an auth service: yours, or `trunkline auth`.",
+  examples: [
+    "trunkline serve --auth-address 127.0.0.1:9091",
+    "trunkline serve --auth-address auth.internal:443 --host 0.0.0.0 --allowed-origins https://app.example",
+  ],
+  positionals: [],
+  flags: {},
+  groups: ["General", "Listening", "Store", "Verifying tokens", "Operation", "Limits"],
+  also: [],
+  without: [],
+  defaults: {},
+  run: async ({ config, terminal }) => {
+    const auth = authOptions(config);
+    const log = openLog(config, terminal);
+    const options = backboneOptions(config, log.logger);
+    return runUntilStopped(
+      async () => {
+        const backbone = await startBackbone({ ...options, auth }).catch((error: unknown) => {
+          throw startError(error, config);
+        });
+        warnOfPlainText(config, log.logger);
+        announce({ backbone, config, authAddress: auth.address, development: false }, log.logger, terminal);
+        return backbone;
+      },
+      log,
+      { spreadMs: config.drainSpread, deadlineMs: config.shutdownDeadline },
+    );
+  },
+};
+
+function warnOfPlainText(config: Config, logger: Logger): void {
+  const grpcHost = config.grpcHost ?? config.host;
+  const bridgeHost = config.bridgeHost ?? config.host;
+  const text = "no TLS beyond this machine: tokens can be read on the way unless a proxy in front ends TLS";
+  if (!isLoopback(grpcHost) && config.grpcTlsCert === undefined)
+    logger.warn({ listener: "gRPC", host: grpcHost }, text);
+  if (!isLoopback(bridgeHost) && config.bridgeTlsCert === undefined)
+    logger.warn({ listener: "bridge", host: bridgeHost }, text);
+}

@@ -1,0 +1,36 @@
+// The public door: run a backbone inside your own process.
+//
+//   const backbone = await startBackbone({ dataDirectory: "./data", auth: { address: "127.0.0.1:9091" } });
+//   …
+//   await backbone.stop();
+
+export type { Backbone, BackboneOptions, ListenAddress, StopOptions } from "./backbone/options.js";
+export { startBackbone } from "./backbone.js";
+
+// To verify tokens in your own process.
+
+export { ErrorCode, type ErrorOptions, TrunklineError } from "./ports/error.js";
+export type { Identity, Revocation, TokenVerifier } from "./ports/token-verifier.js";
+
+// To ask an auth service, or to run one.
+
+export { type AuthServiceOptions, type RunningAuthService, startAuthService } from "./adapters/auth/auth-service.js";
+export type { JwtOptions } from "./adapters/auth/jwt-validator.js";
+export type { ClientTls, ServerTls } from "./adapters/auth/tls.js";
+
+// To act on rooms without a connection.
+
+export type { Core } from "./core/core.js";
+export type { Caller, RoomCalls, RoomRequest, RoomResponse } from "./core/room/calls.js";
+
+// To bound it, to watch it, to stop its time.
+
+export { DEFAULT_LIMITS, type Limits, type Rate } from "./core/limit/limits.js";
+export type { Telemetry, TelemetryEvents, TelemetryName } from "./core/telemetry.js";
+export { createSystemClock } from "./ops/clock.js";
+export { createLog, type Log, type Logger, type LogOptions } from "./ops/log.js";
+export type { Clock, Timer } from "./ports/clock.js";
+
+// To copy a store that another process uses.
+
+export { backupFromOutside } from "./adapters/embedded/backup-from-outside.js";

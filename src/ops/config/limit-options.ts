@@ -1,0 +1,95 @@
+// The core's limits as options. Their defaults are the core's own.
+
+import { DEFAULT_LIMITS, type Limits } from "../../core/limit/limits.js";
+import { duration, integer, type Option, rate, size } from "./option.js";
+
+const MANY = 10_000_000;
+const of = DEFAULT_LIMITS;
+
+export const LIMIT_OPTIONS = {
+  maxFrameBytes: size(
+    of.maxFrameBytes,
+    1024,
+    "Longest frame a client may send. A 16 KiB text in JSON with escapes fits.",
+  ),
+  maxTextBytes: size(of.maxTextBytes, 1, "Longest text of a message, in UTF-8."),
+  maxMetadataBytes: size(of.maxMetadataBytes, 0, "Longest metadata of a message or room, encoded."),
+  maxInFlight: integer("N", of.maxInFlight, 1, MANY, "Requests of one session that have no answer yet."),
+  maxRoomsPerSession: integer("N", of.maxRoomsPerSession, 1, MANY, "Rooms one session may be subscribed to."),
+  maxSessionsPerUser: integer("N", of.maxSessionsPerUser, 1, MANY, "Live sessions of one user; the oldest is closed."),
+  maxMembersPerCall: integer("N", of.maxMembersPerCall, 1, MANY, "Members that AddMembers takes in one call."),
+  handshakeDeadline: duration(of.handshakeDeadlineMs, 1, "From accepting a connection to a verified Hello."),
+  pingInterval: duration(of.pingIntervalMs, 1, "Between two pings of the server."),
+  pongDeadline: duration(of.pongDeadlineMs, 1, "From a ping to giving the client up."),
+  tokenWarning: duration(of.tokenWarningMs, 0, "How long before a token's end its session is warned."),
+  recoveryLimit: integer(
+    "N",
+    of.recoveryLimit,
+    0,
+    MANY,
+    "Events replayed in-band when subscribing; a longer gap is named.",
+  ),
+  outboxBytes: size(
+    of.outboxBytes,
+    1024,
+    "What may wait in a session's outbox before live pushes stop and the session lags.",
+  ),
+  ephemeralBytes: size(
+    of.ephemeralBytes,
+    0,
+    "What may wait in a session's outbox before ephemeral frames are dropped.",
+  ),
+  stallDeadline: duration(
+    of.stallDeadlineMs,
+    1,
+    "A session that takes nothing for so long while data waits is closed.",
+  ),
+  ringBytes: size(of.ringBytes, 0, "Recent events kept in memory per room, to feed lagging and resuming sessions."),
+  replayReads: integer("N", of.replayReads, 1, MANY, "Reads of the store for replay at once, in the whole process."),
+  shardPendingBytes: size(
+    of.shardPendingBytes,
+    1024,
+    "Events of a shard that wait to be stored, beyond which it refuses more.",
+  ),
+  sessionRate: rate(of.sessionRate, "Messages a second per session, and how many at once."),
+  userRate: rate(of.userRate, "Messages a second per user over all sessions, and how many at once."),
+  roomRate: rate(of.roomRate, "Messages a second per room over all users, and how many at once."),
+  frameRate: rate(of.frameRate, "Frames of any kind a second per session, and how many at once."),
+  connectRate: rate(of.connectRate, "New connections a second, and how many at once."),
+  maxHandshakes: integer("N", of.maxHandshakes, 1, MANY, "Connections that have not said Hello yet, at most."),
+} satisfies { readonly [K in keyof Limits as OptionName<K>]: Option<Limits[K]> };
+
+/** Durations are written with their unit, so an option's name does not carry it. */
+type OptionName<K> = K extends `${infer Name}Ms` ? Name : K;
+
+/** The limits as the core takes them. */
+export function limitsOf(values: LimitValues): Limits {
+  return {
+    maxFrameBytes: values.maxFrameBytes,
+    maxTextBytes: values.maxTextBytes,
+    maxMetadataBytes: values.maxMetadataBytes,
+    maxInFlight: values.maxInFlight,
+    maxRoomsPerSession: values.maxRoomsPerSession,
+    maxSessionsPerUser: values.maxSessionsPerUser,
+    maxMembersPerCall: values.maxMembersPerCall,
+    handshakeDeadlineMs: values.handshakeDeadline,
+    pingIntervalMs: values.pingInterval,
+    pongDeadlineMs: values.pongDeadline,
+    tokenWarningMs: values.tokenWarning,
+    recoveryLimit: values.recoveryLimit,
+    outboxBytes: values.outboxBytes,
+    ephemeralBytes: values.ephemeralBytes,
+    stallDeadlineMs: values.stallDeadline,
+    ringBytes: values.ringBytes,
+    replayReads: values.replayReads,
+    shardPendingBytes: values.shardPendingBytes,
+    sessionRate: values.sessionRate,
+    userRate: values.userRate,
+    roomRate: values.roomRate,
+    frameRate: values.frameRate,
+    connectRate: values.connectRate,
+    maxHandshakes: values.maxHandshakes,
+  };
+}
+
+type LimitValues = { readonly [K in keyof Limits as OptionName<K>]: Limits[K] };

@@ -1,0 +1,77 @@
+// What the log says of the core's events.
+
+import type { Telemetry } from "../core/telemetry.js";
+import type { Clock } from "../ports/clock.js";
+import { ErrorCode } from "../ports/error.js";
+import type { Logger } from "./log.js";
+
+/** A hostile client can cause refusals without end: more lines than this a second are counted, not written. */
+const LINES_PER_SECOND = 20;
+
+/** Writes the core's events into the log. Returns what ends it. */
+export function logTelemetry(telemetry: Telemetry, logger: Logger, clock: Clock): () => void {
+  const refused = new Throttle(clock);
+  const lagging = new Throttle(clock);
+  const faults = new Throttle(clock);
+  const subscriptions = [
+    telemetry.on("session.opened", (data) => logger.debug(data, "session opened")),
+    telemetry.on("session.closed", (data) => logger.debug(data, "session closed")),
+    telemetry.on("session.refused", (data) =>
+      refused.pass((more) => logger.info({ ...data, ...more }, "connection refused")),
+    ),
+    telemetry.on("session.lagging", (data) =>
+      lagging.pass((more) => logger.info({ ...data, ...more }, "session lags")),
+    ),
+    telemetry.on("request.refused", ({ operation, code, message, cause }) => {
+      const level = levelOf(code);
+      const fields = { operation, code: ErrorCode[code], reason: message };
+      if (level === "debug") logger.debug(fields, "request refused");
+      else refused.pass((more) => logger[level]({ ...fields, err: cause, ...more }, "request failed"));
+    }),
+    telemetry.on("log.appended", (data) => logger.trace(data, "events stored")),
+    telemetry.on("log.failed", ({ shard, cause }) =>
+      faults.pass((more) => logger.error({ shard, err: cause, ...more }, "events could not be stored")),
+    ),
+    telemetry.on("fanout.window", (data) => logger.debug(data, "fan-out window changed")),
+    telemetry.on("fault", ({ where, cause }) =>
+      faults.pass((more) => logger.error({ where, err: cause, ...more }, "fault")),
+    ),
+  ];
+  return () => {
+    for (const end of subscriptions) end();
+  };
+}
+
+/** A client's mistake is not the operator's business; a failure inside is. */
+function levelOf(code: ErrorCode): "debug" | "warn" | "error" {
+  if (code === ErrorCode.INTERNAL) return "error";
+  return code === ErrorCode.UNAVAILABLE ? "warn" : "debug";
+}
+
+/** Lets so many lines through each second, and tells the next one how many were left out. */
+class Throttle {
+  readonly #clock: Clock;
+  #second = 0;
+  #written = 0;
+  #suppressed = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  pass(write: (more: { readonly suppressed?: number }) => void): void {
+    const second = Math.floor(this.#clock.monotonic() / 1_000);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#written = 0;
+    }
+    if (this.#written >= LINES_PER_SECOND) {
+      this.#suppressed += 1;
+      return;
+    }
+    this.#written += 1;
+    const suppressed = this.#suppressed;
+    this.#suppressed = 0;
+    write(suppressed === 0 ? {} : { suppressed });
+  }
+}

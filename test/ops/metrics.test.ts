@@ -1,0 +1,67 @@
+// The figures a scrape gets.
+
+import { expect, onTestFinished, test } from "vitest";
+import { Telemetry } from "../../src/core/telemetry.js";
+import { createMetrics } from "../../src/ops/metrics.js";
+import { startMetricsServer } from "../../src/ops/metrics-server.js";
+import { ErrorCode } from "../../src/ports/error.js";
+
+function useMetrics() {
+  const telemetry = new Telemetry();
+  const metrics = createMetrics(telemetry, () => 0.25);
+  onTestFinished(() => metrics.stop());
+  return { telemetry, metrics };
+}
+
+test("the core's events become figures", async () => {
+  const { telemetry, metrics } = useMetrics();
+  const session = { sessionId: "s", tenantId: "t", userId: "u" };
+  telemetry.emit("session.opened", { ...session, transport: "grpc" });
+  telemetry.emit("session.opened", { ...session, transport: "websocket" });
+  telemetry.emit("session.closed", { ...session, code: 4001, reason: "slow" });
+  telemetry.emit("request.refused", { operation: "publish", code: ErrorCode.RATE_LIMITED, message: "" });
+  telemetry.emit("log.appended", { shard: 1, events: 3, bytes: 600, waitMs: 2 });
+  telemetry.emit("fanout.flushed", { events: 3, recipients: 100 });
+  telemetry.emit("fanout.window", { windowMs: 10, load: 0.7 });
+  const text = await metrics.scrape();
+  for (const line of [
+    "trunkline_sessions 1",
+    'trunkline_sessions_opened_total{transport="grpc"} 1',
+    'trunkline_sessions_closed_total{code="4001"} 1',
+    'trunkline_requests_refused_total{operation="publish",code="RATE_LIMITED"} 1',
+    "trunkline_events_stored_total 3",
+    "trunkline_stored_bytes_total 600",
+    "trunkline_append_seconds_count 1",
+    "trunkline_deliveries_total 300",
+    "trunkline_fanout_window_seconds 0.01",
+    "trunkline_event_loop_utilization 0.25",
+  ]) {
+    expect(text.split("\n")).toContain(line);
+  }
+  expect(text).toContain("process_resident_memory_bytes");
+});
+
+test("two registries in one process do not mix", async () => {
+  const [one, other] = [useMetrics(), useMetrics()];
+  one.telemetry.emit("log.appended", { shard: 0, events: 1, bytes: 1, waitMs: 1 });
+  expect(await other.metrics.scrape()).toContain("trunkline_events_stored_total 0");
+});
+
+test("they are served at /metrics and nothing else is", async () => {
+  const { metrics } = useMetrics();
+  const server = await startMetricsServer(metrics, "127.0.0.1", 0);
+  onTestFinished(() => server.close());
+  const answer = await fetch(`http://${server.address}/metrics`);
+  expect(answer.headers.get("content-type")).toContain("text/plain");
+  expect(await answer.text()).toContain("trunkline_sessions 0");
+  expect((await fetch(`http://${server.address}/`)).status).toBe(404);
+  expect((await fetch(`http://${server.address}/metrics`, { method: "POST" })).status).toBe(404);
+});
+
+test("a port in use is refused with the system's error", async () => {
+  const { metrics } = useMetrics();
+  const server = await startMetricsServer(metrics, "127.0.0.1", 0);
+  onTestFinished(() => server.close());
+  const port = Number(server.address.split(":").at(-1));
+  await expect(startMetricsServer(metrics, "127.0.0.1", port)).rejects.toMatchObject({ code: "EADDRINUSE" });
+});
