@@ -1,0 +1,35 @@
+// What a load generator can be asked to do, and how it answers.
+
+import { type FanoutInput, type FanoutOutcome, runFanout } from "./fanout.js";
+import { type MemoryInput, type MemoryOutcome, runMemory } from "./memory.js";
+import { type PublishInput, type PublishOutcome, runPublish } from "./publish.js";
+import { type ResumeInput, type ResumeOutcome, runResume } from "./resume.js";
+
+/** Per kind of job, what it takes and what comes of it. */
+export interface Jobs {
+  readonly fanout: { readonly input: FanoutInput; readonly outcome: readonly FanoutOutcome[] };
+  readonly publish: { readonly input: PublishInput; readonly outcome: PublishOutcome };
+  readonly memory: { readonly input: MemoryInput; readonly outcome: MemoryOutcome };
+  readonly resume: { readonly input: ResumeInput; readonly outcome: ResumeOutcome };
+}
+
+export type JobKind = keyof Jobs;
+export type Job = { readonly [K in JobKind]: { readonly kind: K; readonly input: Jobs[K]["input"] } }[JobKind];
+
+export type Answer<Outcome> =
+  | { readonly ok: true; readonly outcome: Outcome }
+  | { readonly ok: false; readonly reason: string };
+
+/** Does one job. */
+export function run(job: Job): Promise<Jobs[JobKind]["outcome"]> {
+  switch (job.kind) {
+    case "fanout":
+      return runFanout(job.input);
+    case "publish":
+      return runPublish(job.input);
+    case "memory":
+      return runMemory(job.input);
+    case "resume":
+      return runResume(job.input);
+  }
+}

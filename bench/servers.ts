@@ -1,0 +1,50 @@
+// Starts the servers under test, each in a process of its own with nothing else in it.
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Children } from "./process/children.js";
+import type { PeerTarget, TrunklineTarget } from "./target.js";
+import { readAddresses, trunklineArguments } from "./trunkline.js";
+
+export interface Running<T> {
+  readonly target: T;
+  stop(): Promise<void>;
+}
+
+const GC_ON_SIGNAL = ["--expose-gc", "--import", new URL("./process/gc-on-signal.js", import.meta.url).href];
+const CLI = fileURLToPath(new URL("../src/cli.js", import.meta.url));
+
+/** Trunkline as one process on a new data directory, with its rate limits lifted. */
+export async function startTrunkline(children: Children, profile?: string): Promise<Running<TrunklineTarget>> {
+  const data = await mkdtemp(join(tmpdir(), "trunkline-bench-"));
+  const profiling = profile === undefined ? [] : ["--cpu-prof", "--cpu-prof-dir", profile];
+  const child = await children.startProgram(
+    [...GC_ON_SIGNAL, ...profiling, CLI, ...trunklineArguments(data)],
+    { env: plainEnvironment(), cwd: data },
+    readAddresses,
+  );
+  return {
+    target: { kind: "trunkline", pid: child.pid, ...child.ready },
+    async stop() {
+      await child.stop();
+      await rm(data, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A peer as one process. */
+export async function startPeer(children: Children, kind: PeerTarget["kind"]): Promise<Running<PeerTarget>> {
+  const module = kind === "ws" ? "./peer/ws-server.js" : "./peer/socket-io-server.js";
+  const child = await children.startPeer(fileURLToPath(new URL(module, import.meta.url)), GC_ON_SIGNAL);
+  return { target: { kind, pid: child.pid, port: child.port }, stop: child.stop };
+}
+
+/** The environment without what would configure Trunkline or Node differently from one machine to the next. */
+function plainEnvironment(): NodeJS.ProcessEnv {
+  const kept = Object.entries(process.env).filter(
+    ([name]) => !name.startsWith("TRUNKLINE_") && name !== "NODE_OPTIONS",
+  );
+  return { ...Object.fromEntries(kept), NODE_ENV: "production" };
+}

@@ -1,0 +1,19 @@
+// A server under test, as load generators see it.
+
+export type Target = TrunklineTarget | PeerTarget;
+
+export interface TrunklineTarget {
+  readonly kind: "trunkline";
+  readonly pid: number;
+  /** The bridge: WebSocket. */
+  readonly webPort: number;
+  readonly grpcPort: number;
+  /** The key that development tokens are signed with: ten thousand users need no ten thousand requests. */
+  readonly keyFile: string;
+}
+
+export interface PeerTarget {
+  readonly kind: "ws" | "socket.io";
+  readonly pid: number;
+  readonly port: number;
+}

@@ -1,0 +1,38 @@
+// How Trunkline is started for a benchmark, and how its start-up log says where it listens.
+
+import { join } from "node:path";
+import type { TrunklineTarget } from "./target.js";
+
+export type Addresses = Pick<TrunklineTarget, "webPort" | "grpcPort" | "keyFile">;
+
+/** Rates are lifted, because a few connections send what many would; bounds on memory and sizes stay at their defaults. */
+const LIFTED = ["session-rate", "user-rate", "room-rate", "frame-rate", "connect-rate"];
+
+/** The arguments after the program's name. */
+export function trunklineArguments(dataDirectory: string): readonly string[] {
+  return [
+    "dev",
+    ...["--log-format", "json"],
+    ...["--grpc-port", "0"],
+    ...["--bridge-port", "0"],
+    ...["--data-directory", dataDirectory],
+    ...LIFTED.flatMap((rate) => [`--${rate}`, "0"]),
+  ];
+}
+
+/** The addresses, if this line of the log is the one that names them. */
+export function readAddresses(line: string): Addresses | undefined {
+  if (!line.includes('"listening"')) return undefined;
+  const entry: unknown = JSON.parse(line);
+  if (typeof entry !== "object" || entry === null || !("grpc" in entry && "bridge" in entry && "data" in entry)) {
+    return undefined;
+  }
+  return { grpcPort: portOf(entry.grpc), webPort: portOf(entry.bridge), keyFile: join(String(entry.data), KEY_FILE) };
+}
+
+/** Where `trunkline dev` keeps the key that development tokens are signed with. */
+const KEY_FILE = "dev-key.json";
+
+function portOf(address: unknown): number {
+  return Number(String(address).split(":").at(-1));
+}
