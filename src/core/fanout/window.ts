@@ -5,8 +5,8 @@
 import type { Clock, Timer } from "../../ports/clock.js";
 import type { Telemetry } from "../telemetry.js";
 
-/** The steps, in milliseconds. The last bounds the latency that collecting may add. */
-const WINDOWS_MS = [0, 5, 10, 25] as const;
+/** The steps, in milliseconds. The last bounds the latency that collecting may add: two frames of a 60 Hz screen. */
+const WINDOWS_MS = [0, 5, 12, 33] as const;
 const SAMPLE_INTERVAL_MS = 250;
 /** Busier than this: one step up. */
 const BUSY = 0.5;
