@@ -1,6 +1,6 @@
 // The backbone: wires store, verifier, core, gRPC server and bridge; starts them in order and lets go of them in order.
 
-import { createHash, randomBytes } from "node:crypto";
+import { hash, randomBytes } from "node:crypto";
 import type { Bridge } from "../bridge/options.js";
 import { startBridge } from "../bridge/server.js";
 import { EmbeddedStore } from "./adapters/embedded/lmdb.js";
@@ -111,7 +111,7 @@ const ID_LENGTH = 22;
 
 const ids: Ids = {
   random: () => randomBytes(RANDOM_ID_BYTES).toString("base64url"),
-  digest: (text) => createHash("sha256").update(text).digest("base64url").slice(0, ID_LENGTH),
+  digest: (text) => hash("sha256", text, "base64url").slice(0, ID_LENGTH),
 };
 
 async function serveMetrics(
