@@ -127,7 +127,7 @@ function showState(state: SessionState): void {
   clearInterval(countdown);
   stateView.dataset.kind = state.kind;
   nowButton.hidden = state.kind !== "waiting" && state.kind !== "stopped";
-  nowButton.textContent = state.kind === "stopped" ? "Reconnect" : "Now";
+  nowButton.textContent = state.kind === "stopped" ? "Reconnect" : "Try now";
   switch (state.kind) {
     case "connecting":
       stateView.textContent = "connecting…";
@@ -216,6 +216,14 @@ leaveButton.addEventListener("click", () => {
 window.addEventListener("online", () => {
   if (stateView.dataset.kind === "waiting") chat?.connect();
 });
+
+// A state that needs a row of its own, or a keyboard, takes room from the lines: the newest stay in sight.
+let height = 0;
+new ResizeObserver(() => {
+  const lost = height - scroll.clientHeight;
+  if (lost > 0) scroll.scrollTop += lost;
+  height = scroll.clientHeight;
+}).observe(scroll);
 
 function storedSeat(): Seat | undefined {
   const stored: Seat | null = JSON.parse(sessionStorage.getItem(SEAT) ?? "null");

@@ -34,7 +34,12 @@ export class LinesView {
     const { scrollTop, scrollHeight, clientHeight } = this.#scroll;
     const atEnd = scrollHeight - scrollTop - clientHeight < FOLLOW_PIXELS;
     const first = this.#list.firstElementChild;
-    const drawn = [...drawnLines(lines, self), ...pending.map(drawnPending)];
+    const last = lines.at(-1);
+    const goesOn = last?.kind === "message" && last.sender.userId === self;
+    const drawn = [
+      ...drawnLines(lines, self),
+      ...pending.map((message, index) => drawnPending(message, index === 0 && !goesOn)),
+    ];
     const keys = new Set(drawn.map(({ key }) => key));
     for (const [key, { element }] of this.#elements) {
       if (keys.has(key)) continue;
@@ -93,11 +98,11 @@ function* drawnLines(lines: readonly Line[], self: string): Generator<Drawn> {
   }
 }
 
-function drawnPending({ clientMessageId, text, attempts, failure }: Pending): Drawn {
+function drawnPending({ clientMessageId, text, attempts, failure }: Pending, first: boolean): Drawn {
   const waits = attempts === 0 ? "waiting…" : attempts === 1 ? "sending…" : `sending again (${attempts})…`;
   return {
     key: `own ${clientMessageId}`,
-    classes: `line own ${failure === undefined ? "pending" : "failed"}`,
+    classes: `line own ${failure === undefined ? "pending" : "failed"}${first ? " first" : ""}`,
     userId: "",
     who: "",
     text,

@@ -77,7 +77,7 @@ describe.skipIf(missingBrowser !== undefined)(
 
       const context = await browser.newContext({
         colorScheme: "light",
-        viewport: { width: 860, height: 600 },
+        viewport: { width: 860, height: 660 },
         deviceScaleFactor: 2,
       });
       onTestFinished(() => context.close());
@@ -94,8 +94,11 @@ describe.skipIf(missingBrowser !== undefined)(
       };
       await say(grace, "Is the engine up?");
       await ada.shows(said);
-      await say(ada, "Up and running. I am about to pull the plug, keep typing.");
+      await say(ada, "Up and running since this morning.");
+      await say(ada, "I am about to pull the plug. Keep typing!");
       await grace.shows(said);
+      await say(grace, "You are not serious.");
+      await ada.shows(said);
 
       await first.backbone.stop({ spreadMs: 0, deadlineMs: 2_000 });
       await grace.state("waiting");
@@ -106,6 +109,8 @@ describe.skipIf(missingBrowser !== undefined)(
 
       await say(ada, "And it is here, once, in its place. Nobody reloaded anything.");
       await grace.shows(said);
+      await say(grace, "So that is what durable means.");
+      await ada.shows(said);
       if (SCREENSHOT !== undefined) await ada.page.screenshot({ path: SCREENSHOT });
 
       // A third tab that was never there sees the same.

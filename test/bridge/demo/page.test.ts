@@ -196,5 +196,23 @@ describe.skipIf(missingBrowser !== undefined)(
       const overflow = await ada.page.evaluate("document.documentElement.scrollWidth - window.innerWidth");
       expect(overflow).toBeLessThanOrEqual(0);
     });
+
+    it("keeps the newest message in sight when the news of a lost connection takes room from the messages", async () => {
+      const { bridge, url } = await serve();
+      const ada = await useTab(context);
+      await ada.page.setViewportSize({ width: 390, height: 400 });
+      await ada.enter(url, "Ada", "general");
+      await ada.state("live");
+      const said = Array.from({ length: 12 }, (_, index) => `message ${index}`);
+      for (const text of said) await ada.say(text);
+      await ada.shows(said);
+      const room = () => ada.page.evaluate("document.getElementById('scroll').clientHeight");
+      const before = await room();
+      await bridge.close(0);
+      await ada.state("waiting");
+      expect(await room()).toBeLessThan(Number(before));
+      const below = "(({ scrollHeight, scrollTop, clientHeight }) => scrollHeight - scrollTop - clientHeight)";
+      await expect.poll(() => ada.page.evaluate(`${below}(document.getElementById("scroll"))`)).toBeLessThanOrEqual(1);
+    });
   },
 );

@@ -73,7 +73,7 @@ export class Tab {
 
   /** Does not wait out the delay before reconnecting. */
   async comeBackNow(): Promise<void> {
-    await this.page.getByRole("button", { name: "Now" }).click();
+    await this.page.getByRole("button", { name: "Try now" }).click();
   }
 
   /** Resolves once the page says it is in this state. */
