@@ -22,6 +22,8 @@ with grpc.insecure_channel(address) as channel:
         if frame.HasField("error"):
             sys.exit(f"refused: {frame.error.message}")
         for event in frame.room_events.events:
+            if not event.HasField("message_created"):
+                continue  # Somebody joined, say.
             said = event.message_created
             print(f"{event.position.seq:>5}  {event.actor.display_name or event.actor.user_id}: {said.body.text}", flush=True)
             if said.client_message_id == key:
