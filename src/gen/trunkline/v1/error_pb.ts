@@ -73,7 +73,8 @@ export const ErrorSchema: GenMessage<Error> = /*@__PURE__*/
 
 /**
  * Why a request was refused. The same codes appear in frames (`Error`), as gRPC status details
- * (`google.rpc.ErrorInfo` with domain "trunkline" and the code's name without its prefix as reason) and in JSON.
+ * (`google.rpc.ErrorInfo` with domain "trunkline", the code's name without its prefix as reason, and `field` and the
+ * entries of `details` as metadata) and in JSON.
  *
  * @generated from enum trunkline.v1.ErrorCode
  */
