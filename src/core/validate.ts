@@ -25,13 +25,18 @@ export function utf8Length(text: string): number {
     const unit = text.charCodeAt(i);
     if (unit < 0x80) continue;
     if (unit < 0x800) length += 1;
-    else if (unit >= 0xd800 && unit < 0xdc00 && i + 1 < text.length) {
-      // A surrogate pair: two units, four bytes.
+    else if (unit >= 0xd800 && unit < 0xdc00 && isLowSurrogate(text.charCodeAt(i + 1))) {
+      // A surrogate pair: two units, four bytes. One alone is encoded as U+FFFD, three.
       length += 2;
       i++;
     } else length += 2;
   }
   return length;
+}
+
+/** NaN, what stands after the end, is none. */
+function isLowSurrogate(unit: number): boolean {
+  return unit >= 0xdc00 && unit < 0xe000;
 }
 
 /** An id, a key: 1–128 bytes of [A-Za-z0-9._:~-]. */

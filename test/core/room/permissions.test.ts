@@ -1,0 +1,193 @@
+// Who may do what: every permission, role, kind and status of a room, against a table written by hand.
+
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { describe, expect, it } from "vitest";
+import { authorize, requireRoom } from "../../../src/core/room/permissions.js";
+import {
+  type Member,
+  MemberSchema,
+  Permission,
+  Role,
+  type Room,
+  RoomKind,
+  RoomSchema,
+  RoomStatus,
+} from "../../../src/gen/trunkline/v1/message_pb.js";
+import { ErrorCode, TrunklineError } from "../../../src/ports/error.js";
+import { identity } from "../use-core.js";
+
+const NOW_MS = 1_790_000_000_000;
+const OF_A_NEWER_CONTRACT: number = 99;
+
+// The roles that have it: owner, admin, member, reader. Then whether it can be used at all in a direct room and in an archived one.
+const TABLE = `
+  permission     | roles         | direct | archived
+  READ           | own adm mem rea | yes  | yes
+  PUBLISH        | own adm mem     | yes  | no
+  EDIT_OWN       | own adm mem     | yes  | no
+  EDIT_ANY       | own adm         | yes  | no
+  DELETE_OWN     | own adm mem     | yes  | no
+  DELETE_ANY     | own adm         | yes  | no
+  REACT          | own adm mem     | yes  | no
+  PIN            | own adm         | yes  | no
+  INVITE         | own adm         | no   | no
+  REMOVE         | own adm         | no   | no
+  SET_ROLES      | own adm         | no   | no
+  UPDATE_ROOM    | own adm         | yes  | yes
+  DELETE_ROOM    | own             | yes  | yes
+  SEE_MEMBERS    | own adm mem     | yes  | yes
+  SEE_PRESENCE   | own adm mem     | yes  | yes
+  SIGNAL         | own adm mem     | yes  | yes
+  START_CALL     | own adm mem     | yes  | yes
+`;
+
+interface Row {
+  readonly permission: Permission;
+  readonly roles: readonly string[];
+  readonly direct: boolean;
+  readonly archived: boolean;
+}
+
+const ROLES: readonly [string, Role][] = [
+  ["own", Role.OWNER],
+  ["adm", Role.ADMIN],
+  ["mem", Role.MEMBER],
+  ["rea", Role.READER],
+];
+const KINDS = [RoomKind.GROUP, RoomKind.CHANNEL, RoomKind.INBOX, RoomKind.DIRECT];
+const STATUSES = [RoomStatus.ACTIVE, RoomStatus.ARCHIVED];
+
+const ROWS: readonly Row[] = TABLE.trim()
+  .split("\n")
+  .slice(1)
+  .map((line) => {
+    const [name = "", roles = "", direct = "", archived = ""] = line.split("|").map((cell) => cell.trim());
+    const permission = Object.entries(Permission).find(([key]) => key === name)?.[1];
+    if (typeof permission !== "number") throw new Error(`there is no permission ${name}`);
+    return { permission, roles: roles.split(" "), direct: direct === "yes", archived: archived === "yes" };
+  });
+
+function room(kind = RoomKind.GROUP, status = RoomStatus.ACTIVE): Room {
+  return create(RoomSchema, { roomId: "lobby", kind, status });
+}
+
+function member(role: Role, differing: Partial<Pick<Member, "granted" | "denied" | "mutedUntil">> = {}): Member {
+  return create(MemberSchema, { userId: "bob", role, ...differing });
+}
+
+const BOB = identity("bob");
+const ADMINISTRATOR = identity("root", { grants: new Set(["admin"]) });
+
+function judge(...[where, who, as, permission]: [Room, Member | undefined, typeof BOB, Permission]): string {
+  try {
+    authorize(where, who, as, permission, NOW_MS);
+    return "may";
+  } catch (refusal) {
+    if (!(refusal instanceof TrunklineError)) throw refusal;
+    return ErrorCode[refusal.code] ?? "";
+  }
+}
+
+/** Everything that is not as the table says, in words. */
+function differences(expected: (row: Row, kind: RoomKind, status: RoomStatus, role: string) => string, as = BOB) {
+  return (who: (role: Role, permission: Permission) => Member | undefined): string[] =>
+    ROWS.flatMap((row) =>
+      KINDS.flatMap((kind) =>
+        STATUSES.flatMap((status) =>
+          ROLES.flatMap(([name, role]) => {
+            const found = judge(room(kind, status), who(role, row.permission), as, row.permission);
+            const wanted = expected(row, kind, status, name);
+            const where = `${RoomKind[kind]}, ${RoomStatus[status]}, ${name}, ${Permission[row.permission]}`;
+            return found === wanted ? [] : [`${where}: ${found} instead of ${wanted}`];
+          }),
+        ),
+      ),
+    );
+}
+
+/** Whether the room takes it from anybody. */
+function taken(row: Row, kind: RoomKind, status: RoomStatus): boolean {
+  return (row.direct || kind !== RoomKind.DIRECT) && (row.archived || status !== RoomStatus.ARCHIVED);
+}
+
+describe("authorize", () => {
+  it("has a row for every permission", () => {
+    const all = Object.values(Permission).filter((value) => typeof value === "number" && value > 0);
+    expect(ROWS.map(({ permission }) => permission)).toEqual(all);
+  });
+
+  it("gives each role what the table says, in every kind and status of room", () => {
+    const found = differences((row, kind, status, role) =>
+      taken(row, kind, status) && row.roles.includes(role) ? "may" : "PERMISSION_DENIED",
+    );
+    expect(found((role) => member(role))).toEqual([]);
+  });
+
+  it("gives a member what was granted beyond its role", () => {
+    const found = differences((row, kind, status) => (taken(row, kind, status) ? "may" : "PERMISSION_DENIED"));
+    expect(found((role, permission) => member(role, { granted: [permission] }))).toEqual([]);
+  });
+
+  it("takes from a member what was denied, also where it was granted too", () => {
+    const found = differences(() => "PERMISSION_DENIED");
+    expect(found((role, permission) => member(role, { denied: [permission] }))).toEqual([]);
+    expect(found((role, permission) => member(role, { denied: [permission], granted: [permission] }))).toEqual([]);
+  });
+
+  it("lets a muted member do everything but publish", () => {
+    const mutedUntil = timestampFromMs(NOW_MS + 1);
+    const found = differences((row, kind, status, role) =>
+      taken(row, kind, status) && row.roles.includes(role) && row.permission !== Permission.PUBLISH
+        ? "may"
+        : "PERMISSION_DENIED",
+    );
+    expect(found((role) => member(role, { mutedUntil }))).toEqual([]);
+  });
+
+  it("lets a member publish from the millisecond on at which its mute ends", () => {
+    const at = (ms: number) => member(Role.MEMBER, { mutedUntil: timestampFromMs(ms) });
+    expect(judge(room(), at(NOW_MS), BOB, Permission.PUBLISH)).toBe("may");
+    expect(() => authorize(room(), at(NOW_MS + 250), BOB, Permission.PUBLISH, NOW_MS)).toThrow(
+      expect.objectContaining({ code: ErrorCode.PERMISSION_DENIED, retryAfterMs: 250 }),
+    );
+  });
+
+  it("refuses whoever is no member, with a code of its own where membership would help", () => {
+    const found = differences((row, kind, status) => (taken(row, kind, status) ? "NOT_A_MEMBER" : "PERMISSION_DENIED"));
+    expect(found(() => undefined)).toEqual([]);
+  });
+
+  it("lets a tenant's administrator do whatever the room takes, member or not, denied or not", () => {
+    const found = differences(
+      (row, kind, status) => (taken(row, kind, status) ? "may" : "PERMISSION_DENIED"),
+      ADMINISTRATOR,
+    );
+    expect(found(() => undefined)).toEqual([]);
+    expect(found((role) => member(role))).toEqual([]);
+    expect(found((_, permission) => member(Role.READER, { denied: [permission] }))).toEqual([]);
+    expect(found(() => member(Role.READER, { mutedUntil: timestampFromMs(NOW_MS + 1) }))).toEqual([]);
+  });
+
+  it("gives nothing for other grants, nor for a role of a newer contract", () => {
+    const service = identity("bot", { grants: new Set(["service"]) });
+    expect(judge(room(), undefined, service, Permission.READ)).toBe("NOT_A_MEMBER");
+    expect(judge(room(), member(Role.UNSPECIFIED), BOB, Permission.READ)).toBe("PERMISSION_DENIED");
+    expect(judge(room(), member(OF_A_NEWER_CONTRACT), BOB, Permission.READ)).toBe("PERMISSION_DENIED");
+  });
+
+  it("names the permission that is missing", () => {
+    expect(() => authorize(room(), member(Role.READER), BOB, Permission.PIN, NOW_MS)).toThrow(
+      expect.objectContaining({ code: ErrorCode.PERMISSION_DENIED, details: { permission: "PIN" } }),
+    );
+  });
+});
+
+describe("requireRoom", () => {
+  it("takes a deleted room for one that never was", () => {
+    for (const absent of [undefined, room(RoomKind.GROUP, RoomStatus.DELETED)]) {
+      expect(() => requireRoom(absent)).toThrow(expect.objectContaining({ code: ErrorCode.NOT_FOUND }));
+    }
+    expect(requireRoom(room(RoomKind.GROUP, RoomStatus.ARCHIVED)).roomId).toBe("lobby");
+  });
+});
