@@ -13,12 +13,15 @@ export class Places {
 
   /** Runs at once if there is a place. What answers without a promise takes none. */
   run<T>(work: () => Awaitable<T>): Awaitable<T> {
-    if (this.#free > 0) return this.#take(work);
-    return new Promise<void>((resolve) => this.#waiting.push(resolve)).then(() => this.#take(work));
+    if (this.#free > 0) {
+      this.#free--;
+      return this.#hold(work);
+    }
+    return new Promise<void>((resolve) => this.#waiting.push(resolve)).then(() => this.#hold(work));
   }
 
-  #take<T>(work: () => Awaitable<T>): Awaitable<T> {
-    this.#free--;
+  /** Works in a place that is taken. */
+  #hold<T>(work: () => Awaitable<T>): Awaitable<T> {
     let result: Awaitable<T>;
     try {
       result = work();
@@ -32,7 +35,9 @@ export class Places {
   }
 
   #release(): void {
-    this.#free++;
-    this.#waiting.shift()?.();
+    // Handed over, never free in between: whoever comes before the one who waits goes on would take it too.
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#free++;
+    else next();
   }
 }
