@@ -17,11 +17,13 @@ export class TimerWheel {
   readonly #clock: Clock;
   readonly #slots: Set<Timed>[] = Array.from({ length: SLOTS }, () => new Set());
   #at = 0;
-  #nextMs = 0;
+  /** When the next slot's time has come. */
+  #nextMs: number;
   #timer: Timer | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
+    this.#nextMs = clock.monotonic() + SLOT_MS;
   }
 
   start(): void {
@@ -34,10 +36,15 @@ export class TimerWheel {
     this.#timer = undefined;
   }
 
-  /** Calls `timed.tick` in `delayMs`, to the half second, at most 31 s from now; replaces an earlier request. */
+  /**
+   * Calls `timed.tick` in `delayMs` or up to half a second later, in 31 s at the latest; replaces an earlier request. After a
+   * standstill of the process of many seconds it may be called early.
+   */
   schedule(timed: Timed, delayMs: number): void {
     this.remove(timed);
-    const slots = Math.min(Math.max(Math.ceil(delayMs / SLOT_MS), 1), SLOTS - 1);
+    // Counted from the slot that was last, not from now: between two slots, or when they are late, that lies in the past.
+    const sinceSlotMs = this.#clock.monotonic() - (this.#nextMs - SLOT_MS);
+    const slots = Math.min(Math.max(Math.ceil((sinceSlotMs + delayMs) / SLOT_MS), 1), SLOTS - 1);
     timed.slot = (this.#at + slots) % SLOTS;
     this.#slots[timed.slot]?.add(timed);
   }
@@ -55,11 +62,13 @@ export class TimerWheel {
   #turn(): void {
     const nowMs = this.#clock.monotonic();
     // A process that was stopped for long passes every slot once; more would change nothing.
-    for (let turned = 0; this.#nextMs <= nowMs; turned++) {
+    this.#nextMs = Math.max(this.#nextMs, nowMs - (SLOTS - 1) * SLOT_MS);
+    while (this.#nextMs <= nowMs) {
       this.#nextMs += SLOT_MS;
-      if (turned >= SLOTS) continue;
       this.#at = (this.#at + 1) % SLOTS;
       for (const timed of [...(this.#slots[this.#at] ?? [])]) {
+        // Removed or moved by one that was called before it.
+        if (timed.slot !== this.#at) continue;
         this.remove(timed);
         const againMs = timed.tick(nowMs);
         if (againMs > 0) this.schedule(timed, againMs);
