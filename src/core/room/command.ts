@@ -76,7 +76,7 @@ export type Command = Keyed &
 
 export type EventKind = RoomEvent["kind"];
 
-/** The case of the first event each command makes: tells a repeat from another use of the same key. */
+/** The case of the events each command makes: tells a repeat from another use of the same key. */
 export const FIRST_EVENT: Readonly<Record<Command["kind"], EventKind["case"]>> = {
   publish: "messageCreated",
   create: "roomCreated",
@@ -97,9 +97,11 @@ export interface Outcome {
   readonly eventId: string;
   readonly createdAtMs: number;
   readonly messageIndex: number;
+  /** The case of the events that came of it. */
+  readonly made: EventKind["case"];
   /** The key was used before: the place is that of the first time. */
   readonly duplicate: boolean;
-  /** The room and the members named, as of the turn; not for messages. */
+  /** The room and the members named, as of the turn; not for messages, nor for a repeat of who may not read the room any more. */
   readonly room: Room | undefined;
   readonly members: readonly Member[];
 }

@@ -18,7 +18,7 @@ import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import type { Caller } from "./calls.js";
 import type { Command, EventKind, NewMember } from "./command.js";
 import * as event from "./event-kinds.js";
-import { authorize, isAdministrator, rank, requireRoom } from "./permissions.js";
+import { authorize, hasPermission, isAdministrator, rank, requireRoom } from "./permissions.js";
 import type { RoomState } from "./state.js";
 
 type Of<K extends Command["kind"]> = Extract<Command, { kind: K }>;
@@ -90,6 +90,10 @@ function decideCreate(state: RoomState, caller: Caller, command: Of<"create">, n
   const member = ({ userId, role }: NewMember, displayName: string): Member =>
     create(MemberSchema, { userId, role, joinedAt: createdAt, displayName });
   const { userId, displayName } = caller.identity;
+  const others = new Map<string, NewMember>();
+  for (const other of command.members) {
+    if (other.userId !== userId && !others.has(other.userId)) others.set(other.userId, other);
+  }
   return [
     event.roomCreated(
       create(RoomSchema, {
@@ -106,9 +110,7 @@ function decideCreate(state: RoomState, caller: Caller, command: Of<"create">, n
       }),
       [
         member({ userId, role: direct ? Role.MEMBER : Role.OWNER }, displayName),
-        ...command.members
-          .filter((other) => other.userId !== userId)
-          .map((other) => member(withDefaultRole(other, command.roomKind), "")),
+        ...[...others.values()].map((other) => member(withDefaultRole(other, command.roomKind), "")),
       ],
     ),
   ];
@@ -128,6 +130,8 @@ function decideJoin(state: RoomState, caller: Caller, nowMs: number): readonly E
   const { userId, displayName } = caller.identity;
   const standing = state.standing(userId);
   if (standing.member !== undefined) return [];
+  if (room.kind === RoomKind.DIRECT)
+    throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "a direct room has its two users and nobody else");
   if (standing.banned) throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "you are banned from the room");
   if (room.status === RoomStatus.ARCHIVED)
     throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "the room is archived");
@@ -250,7 +254,12 @@ function decideSet(state: RoomState, caller: Caller, command: Of<"set">, nowMs: 
 
 /** Nobody gives away a permission they do not hold. */
 function requireHeld(state: RoomState, caller: Caller, granted: readonly Permission[]): void {
-  const room = requireRoom(state.room);
-  for (const permission of granted)
-    authorize(room, state.member(caller.identity.userId), caller.identity, permission, 0);
+  if (isAdministrator(caller.identity)) return;
+  const member = state.member(caller.identity.userId);
+  for (const [index, permission] of granted.entries()) {
+    if (member !== undefined && hasPermission(member, permission)) continue;
+    throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "you cannot give a right you do not have", {
+      field: `overrides.granted[${index}]`,
+    });
+  }
 }

@@ -4,7 +4,7 @@ import type { Outcome } from "./command.js";
 
 /** How long a caller may take to resend without `attempt` > 1: an id younger than this is either remembered or looked up. */
 export const REMEMBER_MS = 10 * 60_000;
-/** Bound per room. A busier room is looked up in the archive instead of remembered for the whole time. */
+/** Bound per room, what is not durable yet aside: the archive does not know it. A busier room is looked up in the archive instead of remembered for the whole time. */
 const MAX_REMEMBERED = 4_096;
 
 export class RecentChanges {
@@ -20,14 +20,14 @@ export class RecentChanges {
     return this.#outcomes.get(eventId);
   }
 
-  remember(outcome: Outcome): void {
+  /** Everything up to `durableSeq` can be looked up. */
+  remember(outcome: Outcome, durableSeq: number): void {
     this.#outcomes.set(outcome.eventId, outcome);
-    if (this.#outcomes.size <= MAX_REMEMBERED) return;
     // Maps iterate in order of insertion: the first is the oldest.
     for (const [eventId, oldest] of this.#outcomes) {
+      if (this.#outcomes.size <= MAX_REMEMBERED || oldest.seq > durableSeq) return;
       this.#outcomes.delete(eventId);
       this.#completeSinceMs = Math.max(this.#completeSinceMs, oldest.createdAtMs);
-      break;
     }
   }
 

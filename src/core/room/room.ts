@@ -10,6 +10,7 @@ import {
   PositionSchema,
   type RoomEvent,
   RoomEventSchema,
+  RoomStatus,
 } from "../../gen/trunkline/v1/message_pb.js";
 import { EncodedEvent } from "../../ports/encoded-event.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
@@ -83,24 +84,30 @@ export class Room {
     const eventId = context.eventId(this.ref, caller.identity.userId, command.key);
 
     const known = this.recent.find(eventId);
-    if (known !== undefined) return { outcome: this.repeat(known, command), events: [] };
+    if (known !== undefined) return { outcome: this.#repeat(known, caller, command), events: [] };
 
     const kinds = decide(this.state, caller, command, context.nowMs);
     if (command.kind === "publish") this.#limit(caller, context);
 
+    // The id of the key itself is the last event's: the place that the answer names is the place that a repeat finds.
     const events = kinds.map((kind, index) =>
-      this.#accept(kind, index === 0 ? eventId : `${eventId}.${index}`, caller, context),
+      this.#accept(kind, index === kinds.length - 1 ? eventId : `${eventId}.${index}`, caller, context),
     );
     const outcome = this.#outcome(caller, command, eventId, events, context.nowMs);
-    if (events.length > 0) this.recent.remember(outcome);
+    if (events.length > 0) this.recent.remember(outcome, this.durableSeq);
     return { outcome, events };
   }
 
   /** The answer to a key that was used before. Throws when it was used for something else. */
-  repeat(known: Outcome, command: Command): Outcome {
-    const isMessage = known.messageIndex > 0;
-    if (isMessage !== (command.kind === "publish")) throw keyReused();
-    return isMessage ? { ...known, duplicate: true } : { ...known, duplicate: true, room: this.state.view() };
+  #repeat(known: Outcome, caller: Caller, command: Command): Outcome {
+    if (known.made !== FIRST_EVENT[command.kind]) throw keyReused();
+    return { ...known, duplicate: true, ...this.#shown(caller, command) };
+  }
+
+  /** What a repeat may still see: the caller may have lost the room since. */
+  #shown(caller: Caller, command: Command): Pick<Outcome, "room" | "members"> {
+    if (command.kind === "publish" || !this.#mayRead(caller)) return { room: undefined, members: [] };
+    return { room: this.state.view(), members: this.#membersOf(caller, command) };
   }
 
   /** The answer to a key whose event the archive has: `event` is what came of it. */
@@ -113,9 +120,9 @@ export class Room {
       createdAtMs:
         event.createdAt === undefined ? 0 : Number(event.createdAt.seconds) * 1_000 + event.createdAt.nanos / 1e6,
       messageIndex: event.kind.case === "messageCreated" ? event.kind.value.messageIndex : 0,
+      made: event.kind.case,
       duplicate: true,
-      room: command.kind === "publish" ? undefined : this.state.view(),
-      members: this.#membersOf(caller, command),
+      ...this.#shown(caller, command),
     };
   }
 
@@ -159,6 +166,7 @@ export class Room {
       eventId,
       createdAtMs: nowMs,
       messageIndex: events[0]?.messageIndex ?? 0,
+      made: FIRST_EVENT[command.kind],
       duplicate: false,
       room: message ? undefined : this.state.view(),
       members: message ? [] : this.#membersOf(caller, command),
@@ -199,6 +207,12 @@ export class Room {
     if (this.#lastPublishMs.size <= MAX_SLOW_MODE) return;
     const oldest = this.#lastPublishMs.keys().next();
     if (oldest.done !== true) this.#lastPublishMs.delete(oldest.value);
+  }
+
+  #mayRead(caller: Caller): boolean {
+    if (this.state.room?.status === RoomStatus.DELETED) return false;
+    const member = this.state.member(caller.identity.userId);
+    return isAdministrator(caller.identity) || (member !== undefined && hasPermission(member, Permission.READ));
   }
 
   #mayAdminister(caller: Caller): boolean {
