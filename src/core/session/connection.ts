@@ -23,7 +23,7 @@ type State =
   /** No Hello yet. */
   | { readonly is: "greeting" }
   /** The token is being verified; what came since the Hello waits. */
-  | { readonly is: "opening"; readonly held: ClientFrame[] }
+  | { readonly is: "opening"; readonly ref: number; readonly held: ClientFrame[] }
   | { readonly is: "live"; readonly session: LiveSession }
   | { readonly is: "ended" };
 
@@ -35,6 +35,8 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
   readonly #origin: ConnectionOrigin;
   /** Called once, when the connection is no longer one without a session. */
   readonly #greeted: (connection: SessionConnection) => void;
+  /** Until when a session must be live, monotonic. */
+  readonly #deadlineMs: number;
   #state: State = { is: "greeting" };
   #malformed = 0;
 
@@ -50,6 +52,7 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
     this.#origin = origin;
     this.#greeted = greeted;
     this.outbox = new Outbox(sink, services.flusher, limits, this);
+    this.#deadlineMs = services.deps.clock.monotonic() + limits.handshakeDeadlineMs;
     services.wheel.schedule(this, limits.handshakeDeadlineMs);
   }
 
@@ -107,7 +110,7 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
       return;
     }
     const held: ClientFrame[] = [];
-    this.#state = { is: "opening", held };
+    this.#state = { is: "opening", ref, held };
     this.#open(ref, frame.value, held).catch((error: unknown) => this.#reject(ref, TrunklineError.from(error)));
   }
 
@@ -186,7 +189,8 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
   }
 
   #sendFirst(frame: ServerFrame["frame"], replyTo: number): void {
-    if (this.#state.is !== "ended") this.outbox.pushFirst(this.encode(serverFrame(frame, replyTo)));
+    if (this.#state.is === "ended" || this.outbox.pushFirst(this.encode(serverFrame(frame, replyTo)))) return;
+    this.close(CloseCode.SLOW_CONSUMER, "refusals were not read while more was asked");
   }
 
   close(code: CloseCode, reason: string, error?: TrunklineError, reconnectAfterMs = error?.retryAfterMs ?? 0): void {
@@ -209,7 +213,13 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
 
   tick(monotonicMs: number): number {
     if (this.#state.is === "live") return this.#state.session.tick(monotonicMs);
-    this.close(CloseCode.PROTOCOL_ERROR, "no hello was answered in time");
+    const leftMs = this.#deadlineMs - monotonicMs;
+    if (leftMs > 0) return leftMs;
+    // A client that has said its hello is not at fault: it is to come back.
+    if (this.#state.is === "opening") {
+      const { ref } = this.#state;
+      this.#reject(ref, new TrunklineError(ErrorCode.DEADLINE, "the token was not verified in time"));
+    } else this.close(CloseCode.PROTOCOL_ERROR, "no hello came in time");
     return 0;
   }
 

@@ -18,6 +18,9 @@ export class Outbox {
   readonly #limits: Limits;
   readonly #owner: OutboxOwner;
   #queue: Uint8Array[] = [];
+  /** What overtakes the queue: not empty only while the sink takes no more. */
+  #urgent: Uint8Array[] = [];
+  #urgentBytes = 0;
   #bytes = 0;
   /** Since when the sink takes no more, monotonic; undefined: it takes more. */
   #blockedSinceMs: number | undefined;
@@ -67,15 +70,21 @@ export class Outbox {
     return true;
   }
 
-  /** Ping, Error: overtakes what waits. */
-  pushFirst(bytes: Uint8Array): void {
+  /**
+   * Ping, Error: overtakes what waits, in order among its like. Returns false, and takes nothing, when more of them than one write
+   * holds would wait: whoever goes on asking without reading could else fill the memory with refusals.
+   */
+  pushFirst(bytes: Uint8Array): boolean {
+    if (this.#closed) return true;
     if (this.#blockedSinceMs === undefined) {
       this.push(bytes);
-      return;
+      return true;
     }
-    if (this.#closed) return;
-    this.#queue.unshift(bytes);
+    if (this.#urgentBytes + bytes.length > WRITE_BYTES) return false;
+    this.#urgent.push(bytes);
+    this.#urgentBytes += bytes.length;
     this.#bytes += bytes.length;
+    return true;
   }
 
   /** Writes what waits, as far as the sink takes it. Called by the flusher at the end of a turn. */
@@ -88,14 +97,19 @@ export class Outbox {
   drained(): void {
     if (this.#blockedSinceMs === undefined) return;
     this.#blockedSinceMs = undefined;
+    if (this.#urgent.length > 0) {
+      this.#queue = this.#urgent.concat(this.#queue);
+      this.#urgent = [];
+      this.#urgentBytes = 0;
+    }
     this.flush();
   }
 
-  /** The last frame. Overtakes what waits; that is written only as far as the sink still takes it. */
+  /** The last frame. Overtakes what waits; of that, only what overtakes too is written if the sink takes no more. */
   close(last: Uint8Array): void {
     if (this.#closed) return;
     while (this.#blockedSinceMs === undefined && this.#queue.length > 0) this.#write();
-    this.#sink.write([last]);
+    this.#sink.write([...this.#urgent, last]);
     this.discard();
   }
 
@@ -103,6 +117,8 @@ export class Outbox {
   discard(): void {
     this.#closed = true;
     this.#queue = [];
+    this.#urgent = [];
+    this.#urgentBytes = 0;
     this.#bytes = 0;
   }
 
