@@ -63,7 +63,7 @@ export class LiveSession implements Subscriber {
   #caller: Caller;
   #user: UserSessions | undefined;
   readonly #rooms = new Map<string, Subscription>();
-  /** Subscriptions that wait for the outbox. */
+  /** Subscriptions that wait for the outbox, the next first. */
   #waiting: Subscription[] = [];
   #lanes: Lanes | undefined;
   readonly #frameRate: TokenBucket;
@@ -409,10 +409,12 @@ export class LiveSession implements Subscriber {
 
   /** The outbox is ready: those that waited go on, in turn. */
   onReady(): void {
-    if (this.#waiting.length === 0) return;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const subscription of waiting) subscription.resume();
+    // Whoever has filled the outbox waits behind those that had no turn yet, or a busy room would starve the others.
+    while (this.ready) {
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
+      next.resume();
+    }
   }
 
   lost(subscription: Subscription, loss: AccessLoss): void {
