@@ -2,7 +2,6 @@
 
 import { create } from "@bufbuild/protobuf";
 import {
-  type Member,
   type Message,
   Permission,
   type Position,
@@ -19,7 +18,7 @@ import { materialise } from "../message/materialise.js";
 import { validateId, validateOptionalId } from "../validate.js";
 import type { Caller } from "./calls.js";
 import type { RoomOwner } from "./owner.js";
-import { authorize, requireRoom } from "./permissions.js";
+import { authorize, hasPermission, requireRoom } from "./permissions.js";
 
 const MEMBERS_PAGE = { usual: 100, most: 500 };
 const ROOMS_PAGE = { usual: 100, most: 500 };
@@ -69,6 +68,7 @@ export class RoomReader {
     }));
     if (seen.room === undefined || seen.member === undefined || seen.room.status === RoomStatus.DELETED)
       return undefined;
+    if (!hasPermission(seen.member, Permission.READ)) return undefined;
     const [last] = await this.#deps.archive.messages(ref, { beforeIndex: END, limit: 1 });
     return create(rpc.RoomSummarySchema, {
       ...seen,
@@ -77,20 +77,25 @@ export class RoomReader {
   }
 
   async getHistory(caller: Caller, request: rpc.GetHistoryRequest): Promise<rpc.GetHistoryResponse> {
-    const { ref, top } = await this.#readable(caller, request.roomId, Permission.READ);
+    const { ref, top, lastIndex } = await this.#readable(caller, request.roomId, Permission.READ);
     const limit = pageSize("limit", request.limit, HISTORY_PAGE);
     const forward = request.from.case === "afterIndex";
     // One more than wanted tells whether there are more.
     const range: MessageRange =
       request.from.case === "afterIndex"
         ? { afterIndex: request.from.value, limit: limit + 1 }
-        : { beforeIndex: request.from.case === "beforeIndex" ? request.from.value : END, limit: limit + 1 };
+        : { beforeIndex: Math.min(request.from.value ?? END, lastIndex + 1), limit: limit + 1 };
     const stored = await this.#deps.archive.messages(ref, range);
-    const { page, more } = cut(stored, limit, forward);
+    // Newer than the state that the page shows: not there yet, or the next page would begin after what this one left out.
+    const { page, more } = cut(
+      stored.filter(({ messageIndex }) => messageIndex <= lastIndex),
+      limit,
+      forward,
+    );
     const nowMs = this.#deps.clock.now();
     const messages = page.flatMap((entry) => {
       const message = materialise(ref.roomId, entry);
-      return message === undefined || isHidden(message, top, nowMs) ? [] : [message];
+      return message === undefined || isExpired(message, nowMs) ? [] : [message];
     });
     return create(rpc.GetHistoryResponseSchema, {
       messages,
@@ -126,15 +131,16 @@ export class RoomReader {
     caller: Caller,
     roomId: string,
     permission: Permission,
-  ): Promise<{ readonly ref: RoomRef; readonly top: Position; readonly member: Member | undefined }> {
+  ): Promise<{ readonly ref: RoomRef; readonly top: Position; readonly lastIndex: number }> {
     validateId("room_id", roomId);
     const { tenantId, userId } = caller.identity;
     const ref = roomRef(tenantId, roomId);
     return await this.#owner.view(ref, [userId], ({ state }) => {
-      const member = state.member(userId);
-      authorize(requireRoom(state.room), member, caller.identity, permission, this.#deps.clock.now());
+      const { identity } = caller;
+      authorize(requireRoom(state.room), state.member(userId), identity, permission, this.#deps.clock.now());
       // The answer waits until all of this is durable.
-      return { ref, top: create(PositionSchema, { seq: state.seq, tag: state.tag }), member };
+      const top = create(PositionSchema, { seq: state.seq, tag: state.tag });
+      return { ref, top, lastIndex: state.lastMessageIndex };
     });
   }
 }
@@ -166,9 +172,6 @@ function cut(
   return { page: forward ? page : page.toReversed(), more: count < stored.length };
 }
 
-/** Expired, or newer than the state that the page shows. */
-function isHidden(message: Message, top: Position, nowMs: number): boolean {
-  if ((message.position?.seq ?? 0) > top.seq) return true;
-  const { expiresAt } = message;
+function isExpired({ expiresAt }: Message, nowMs: number): boolean {
   return expiresAt !== undefined && Number(expiresAt.seconds) * 1_000 <= nowMs;
 }
