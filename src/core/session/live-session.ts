@@ -14,7 +14,8 @@ import type { RoomEventsFrame } from "../fanout/room-events-frame.js";
 import { TokenBucket } from "../limit/token-bucket.js";
 import type { Caller } from "../room/calls.js";
 import type { Command, Outcome } from "../room/command.js";
-import { type Opened, openSubscription } from "../subscription/open.js";
+import { isAdministrator } from "../room/permissions.js";
+import { authorizeReading, type Opened, openSubscription } from "../subscription/open.js";
 import type { Subscriber, Subscription } from "../subscription/subscription.js";
 import * as validate from "../validate.js";
 import { serverFrame, wireError } from "./frames.js";
@@ -339,12 +340,43 @@ export class LiveSession implements Subscriber {
     if (identity.tenantId !== this.identity.tenantId || identity.userId !== this.identity.userId) {
       throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "the token is another user's");
     }
+    const demoted = isAdministrator(this.identity) && !isAdministrator(identity);
     this.#caller = { identity, deviceId: this.deviceId };
     this.verifiedAtMs = this.#services.deps.clock.now();
     this.#tokenWarned = false;
     this.#connection.reschedule();
     const expiresAt = identity.expiresAtMs === undefined ? undefined : timestampFromMs(identity.expiresAtMs);
     this.#reply(ref, { case: "tokenAccepted", value: create(wire.TokenAcceptedSchema, { expiresAt }) });
+    if (demoted) for (const roomId of this.#rooms.keys()) this.#authorizeAgain(roomId);
+  }
+
+  /** In the room's lane: a subscription that is being opened was perhaps authorized as the user was before, and is then judged. */
+  #authorizeAgain(roomId: string): void {
+    this.#lanes ??= new Lanes();
+    this.#lanes.run(roomId, async () => {
+      const subscription = this.#rooms.get(roomId);
+      if (subscription === undefined) return;
+      try {
+        await authorizeReading(this.#services, subscription.feed.ref, this.#caller);
+      } catch (error) {
+        if (this.#rooms.get(roomId) !== subscription) return;
+        this.#readingRefused(subscription, TrunklineError.from(error));
+      }
+    });
+  }
+
+  #readingRefused(subscription: Subscription, refusal: TrunklineError): void {
+    switch (refusal.code) {
+      case ErrorCode.NOT_A_MEMBER:
+      case ErrorCode.PERMISSION_DENIED:
+      case ErrorCode.NOT_FOUND:
+        subscription.end();
+        this.lost(subscription, "access-lost");
+        return;
+      default:
+        // Nobody can tell whether the user may read the room: a fresh session of the same token will find out, and misses nothing.
+        this.#connection.close(CloseCode.UNAVAILABLE, "the rooms could not be authorized anew", refusal);
+    }
   }
 
   // — time —

@@ -80,6 +80,8 @@ export class Registry {
       return [...sessions].filter((session) => session.verifiedAtMs <= atMs);
     }
     const covered: LiveSession[] = [];
+    // Tokens without an id can be revoked by user only.
+    if (subject.tokenId === "") return covered;
     for (const session of this.all()) {
       if (session.identity.tenantId === tenantId && session.identity.tokenId === subject.tokenId) covered.push(session);
     }

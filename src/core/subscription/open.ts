@@ -47,12 +47,7 @@ export async function openSubscription(
   steps.opening(subscription);
   try {
     await services.hub.listen(feed);
-    const { userId } = caller.identity;
-    const seen = await services.owner.view(ref, [userId], ({ state }) => {
-      const member = state.member(userId);
-      authorize(requireRoom(state.room), member, caller.identity, Permission.READ, services.deps.clock.now());
-      return { top: create(PositionSchema, { seq: state.seq, tag: state.tag }), room: state.view(), member };
-    });
+    const seen = await authorizeReading(services, ref, caller);
     const { outcome, sent } = await outcomeOf(services, ref, after, seen.top);
     // The session ended, or moved the subscription, while this waited.
     if (subscription.status === "ended") return;
@@ -65,6 +60,19 @@ export async function openSubscription(
     if (subscription.status !== "ended") steps.failed();
     throw error;
   }
+}
+
+/** What the owner shows of a room to whoever may read it; rejects with the refusal. */
+export function authorizeReading(
+  { owner, deps }: SessionServices,
+  ref: RoomRef,
+  { identity }: Caller,
+): Promise<Omit<Opened, "outcome">> {
+  return owner.view(ref, [identity.userId], ({ state }) => {
+    const member = state.member(identity.userId);
+    authorize(requireRoom(state.room), member, identity, Permission.READ, deps.clock.now());
+    return { top: create(PositionSchema, { seq: state.seq, tag: state.tag }), room: state.view(), member };
+  });
 }
 
 interface Plan {
