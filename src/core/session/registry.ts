@@ -4,11 +4,27 @@ import type { Revocation } from "../../ports/token-verifier.js";
 import type { Limits } from "../limit/limits.js";
 import { TokenBucket } from "../limit/token-bucket.js";
 import type { LiveSession } from "./live-session.js";
+import type { Timed, TimerWheel } from "./wheel.js";
 
 /** What all sessions of one user share. */
-export interface UserSessions {
-  readonly sessions: Set<LiveSession>;
+export class UserSessions implements Timed {
+  readonly sessions = new Set<LiveSession>();
   readonly rate: TokenBucket;
+  slot = -1;
+  readonly #forget: () => void;
+
+  constructor(rate: TokenBucket, forget: () => void) {
+    this.rate = rate;
+    this.#forget = forget;
+  }
+
+  /** Without a session: forgotten once that gives the user no messages that the rate would not. */
+  tick(monotonicMs: number): number {
+    if (this.sessions.size > 0) return 0;
+    const fullInMs = this.rate.fullInMs(monotonicMs);
+    if (fullInMs === 0) this.#forget();
+    return fullInMs;
+  }
 }
 
 export type Registration =
@@ -24,11 +40,13 @@ export type Registration =
 
 export class Registry {
   readonly #limits: Limits;
+  readonly #wheel: TimerWheel;
   readonly #users = new Map<string, UserSessions>();
   #size = 0;
 
-  constructor(limits: Limits) {
+  constructor(limits: Limits, wheel: TimerWheel) {
     this.#limits = limits;
+    this.#wheel = wheel;
   }
 
   get size(): number {
@@ -42,10 +60,8 @@ export class Registry {
   /** The higher attempt of a device wins; among equals the later connection. */
   add(session: LiveSession, monotonicMs: number): Registration {
     const key = userKey(session.identity.tenantId, session.identity.userId);
-    const user = this.#users.get(key) ?? {
-      sessions: new Set(),
-      rate: new TokenBucket(this.#limits.userRate, monotonicMs),
-    };
+    const rate = (): TokenBucket => new TokenBucket(this.#limits.userRate, monotonicMs);
+    const user = this.#users.get(key) ?? new UserSessions(rate(), () => this.#users.delete(key));
     let replaced: LiveSession | undefined;
     for (const other of user.sessions) {
       if (other.deviceId !== session.deviceId) continue;
@@ -70,7 +86,8 @@ export class Registry {
     const user = this.#users.get(key);
     if (user?.sessions.delete(session) !== true) return;
     this.#size--;
-    if (user.sessions.size === 0) this.#users.delete(key);
+    // Not forgotten at once, or whoever comes back would begin with a full burst each time.
+    if (user.sessions.size === 0) this.#wheel.schedule(user, 0);
   }
 
   /** The live sessions that a revocation covers. */

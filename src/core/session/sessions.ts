@@ -45,7 +45,7 @@ export class Sessions implements SessionPort, SessionServices {
     this.hub = hub;
     this.flusher = new Flusher(deps.clock);
     this.wheel = new TimerWheel(deps.clock);
-    this.registry = new Registry(deps.limits);
+    this.registry = new Registry(deps.limits, this.wheel);
     this.#connectRate = new TokenBucket(deps.limits.connectRate, deps.clock.monotonic());
   }
 
