@@ -51,6 +51,8 @@ export class RoomFeed {
   #announced = 0;
   /** The last seq handed to live readers: a reader that has come so far is live. */
   #flushed = 0;
+  /** Events that were not announced here, the first and the last: what they take away is found when they are read. */
+  #unseen: { readonly from: number; readonly to: number } | undefined;
   /** When it last flushed, monotonic: the collecting window counts from then, so that a quiet room is never delayed. */
   flushedAtMs = Number.NEGATIVE_INFINITY;
   /** Whether a flush has been asked for. */
@@ -83,9 +85,12 @@ export class RoomFeed {
 
   /** The owner has said that the room's durable top is at least this. */
   reach(seq: number): void {
-    if (this.#pending.length > 0 || seq <= this.#flushed) return;
+    // What was announced and not flushed goes out by itself.
+    if (seq <= this.#announced) return;
+    this.flush();
+    this.#miss(seq);
+    this.#announced = seq;
     this.#flushed = seq;
-    if (seq > this.#announced) this.#announced = seq;
     for (const reader of this.#readers) reader.behind();
   }
 
@@ -94,7 +99,10 @@ export class RoomFeed {
     for (const event of events) {
       if (event.seq <= this.#announced) continue;
       // A hole: what is pending goes out by itself, and the cursors will find the hole and read it from the archive.
-      if (event.seq !== this.#announced + 1) this.flush();
+      if (event.seq !== this.#announced + 1) {
+        this.flush();
+        this.#miss(event.seq - 1);
+      }
       this.#announced = event.seq;
       this.#pending.push(event);
       this.#watchAccess(event);
@@ -133,7 +141,18 @@ export class RoomFeed {
     return reading;
   }
 
+  /** Events up to `to` have passed without an announcement. */
+  #miss(to: number): void {
+    // Before the first announcement nobody reads: whoever begins is authorized at a later event.
+    if (this.#announced > 0) this.#unseen = { from: this.#unseen?.from ?? this.#announced + 1, to };
+  }
+
+  /** A page of the archive. */
   #frame(events: readonly EncodedEvent[]): RoomEventsFrame | undefined {
+    if (this.#unseen !== undefined) {
+      const { from, to } = this.#unseen;
+      for (const event of events) if (event.seq >= from && event.seq <= to) this.#watchAccess(event);
+    }
     return events.length === 0 ? undefined : new RoomEventsFrame(this.ref.roomId, events);
   }
 

@@ -4,6 +4,7 @@
 // reads, and is live from the moment its cursor meets the feed's top. There is no buffer to merge and so no seam to get wrong.
 
 import type { Timer } from "../../ports/clock.js";
+import type { Awaitable } from "../../ports/room-ref.js";
 import { isPromise } from "../awaitable.js";
 import type { AccessLoss, FeedReader, RoomFeed } from "../fanout/feed.js";
 import type { RoomEventsFrame } from "../fanout/room-events-frame.js";
@@ -113,9 +114,16 @@ export class Subscription implements FeedReader {
         this.#session.wait(this);
         return;
       }
-      const page = this.feed.after(this.#cursor.sent);
-      if (!isPromise(page)) this.#hand(page);
-      else this.#await(page);
+      let page: Awaitable<RoomEventsFrame | undefined>;
+      try {
+        page = this.feed.after(this.#cursor.sent);
+      } catch {
+        this.#readLater();
+        return;
+      }
+      if (isPromise(page)) this.#await(page);
+      // What stands in the page may have taken the room away.
+      else if (this.#status === "catching-up") this.#hand(page);
     }
   }
 
@@ -129,14 +137,18 @@ export class Subscription implements FeedReader {
         this.resume();
       },
       () => {
-        // The store is away: the session stays, and misses nothing when it is back.
-        if (this.#status !== "catching-up") return;
-        this.#retry = this.#session.after(RETRY_READ_MS, () => {
-          this.#reading = false;
-          this.resume();
-        });
+        if (this.#status === "catching-up") this.#readLater();
       },
     );
+  }
+
+  /** The store is away: the session stays, and misses nothing when it is back. */
+  #readLater(): void {
+    this.#reading = true;
+    this.#retry = this.#session.after(RETRY_READ_MS, () => {
+      this.#reading = false;
+      this.resume();
+    });
   }
 
   #hand(frame: RoomEventsFrame | undefined): void {
