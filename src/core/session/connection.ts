@@ -5,7 +5,7 @@ import { CloseCode } from "../../gen/trunkline/v1/error_pb.js";
 import { GoodbyeSchema, type Hello } from "../../gen/trunkline/v1/session_pb.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import type { RoomEventsFrame } from "../fanout/room-events-frame.js";
-import { serverFrame, wireError } from "./frames.js";
+import { serverFrame, wireError, wireMs } from "./frames.js";
 import { closeCodeOf, validateHello, welcome } from "./hello.js";
 import { type LiveConnection, LiveSession } from "./live-session.js";
 import { Outbox, type OutboxOwner } from "./outbox.js";
@@ -198,7 +198,7 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
     this.#end(code, reason);
     const goodbye = create(GoodbyeSchema, {
       reason: code,
-      reconnectAfterMs: Math.ceil(reconnectAfterMs),
+      reconnectAfterMs: wireMs(reconnectAfterMs),
       error: error === undefined ? undefined : wireError(error),
     });
     this.outbox.close(this.encode(serverFrame({ case: "goodbye", value: goodbye })));

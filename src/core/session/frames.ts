@@ -9,12 +9,20 @@ export function serverFrame(frame: ServerFrame["frame"], replyTo = 0): ServerFra
   return create(ServerFrameSchema, { replyTo, frame });
 }
 
+/** The longest time that a field of milliseconds can say: 49 days. */
+const LONGEST_MS = 2 ** 32 - 1;
+
+/** A time from now as fields say it: whole milliseconds, not sooner. What is farther than they reach is said as that far. */
+export function wireMs(milliseconds: number): number {
+  return Math.min(Math.max(Math.ceil(milliseconds), 0), LONGEST_MS);
+}
+
 export function wireError(error: TrunklineError, details: Readonly<Record<string, string>> = {}): WireError {
   return create(ErrorSchema, {
     code: error.code,
     message: error.message,
     retryable: error.retryable,
-    retryAfterMs: error.retryAfterMs === undefined ? undefined : Math.ceil(error.retryAfterMs),
+    retryAfterMs: error.retryAfterMs === undefined ? undefined : wireMs(error.retryAfterMs),
     field: error.field,
     details: { ...error.details, ...details },
   });

@@ -18,7 +18,7 @@ import { isAdministrator } from "../room/permissions.js";
 import { authorizeReading, type Opened, openSubscription } from "../subscription/open.js";
 import type { Subscriber, Subscription } from "../subscription/subscription.js";
 import * as validate from "../validate.js";
-import { serverFrame, wireError } from "./frames.js";
+import { serverFrame, wireError, wireMs } from "./frames.js";
 import { Heartbeat } from "./heartbeat.js";
 import { Lanes } from "./lanes.js";
 import type { Outbox } from "./outbox.js";
@@ -417,7 +417,8 @@ export class LiveSession implements Subscriber {
     if (warningMs > 0) return warningMs;
     if (!this.#tokenWarned) {
       this.#tokenWarned = true;
-      this.#connection.send({ case: "tokenExpiring", value: create(wire.TokenExpiringSchema, { inMs: leftMs }) });
+      const value = create(wire.TokenExpiringSchema, { inMs: wireMs(leftMs) });
+      this.#connection.send({ case: "tokenExpiring", value });
     }
     return leftMs;
   }

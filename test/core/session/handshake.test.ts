@@ -228,6 +228,18 @@ describe("a handshake", () => {
     expect(client.last("goodbye").reconnectAfterMs).toBe(1_235);
   });
 
+  it("that is to come back later than a frame can say is told the latest it can", async () => {
+    const core = await useCore();
+    const away = new TrunklineError(ErrorCode.UNAVAILABLE, "away for the year", { retryAfterMs: 365 * 86_400_000 });
+    core.verifier.answer("anna", away);
+    const client = core.dial();
+    client.send(hello("anna", "phone"));
+    await settle();
+    expectRefused(client, ErrorCode.UNAVAILABLE, CloseCode.UNAVAILABLE);
+    expect(client.last("error").retryAfterMs).toBe(2 ** 32 - 1);
+    expect(client.last("goodbye").reconnectAfterMs).toBe(2 ** 32 - 1);
+  });
+
   it("that fails for a reason nobody foresaw tells none of it", async () => {
     const core = await useCore();
     const cause = new TypeError("secret of the house");

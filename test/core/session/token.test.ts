@@ -44,6 +44,14 @@ describe("a token that expires", () => {
     expect(anna.last("tokenExpiring").inMs).toBe(19_500);
   });
 
+  it("is announced though its end is farther than the announcement can say", async () => {
+    const core = await useCore({ limits: { tokenWarningMs: 365 * 86_400_000 } });
+    const anna = await core.connect("anna", {}, { expiresAtMs: 60 * 86_400_000 });
+    await core.elapse(500);
+    expect(anna.last("tokenExpiring").inMs).toBe(2 ** 32 - 1);
+    expect((await anna.ask({ case: "ping", value: { id: 1 } })).case).toBe("pong");
+  });
+
   it("ends the session though the client is busy", async () => {
     const core = await useCore();
     const anna = await core.connect("anna", {}, { expiresAtMs: 3_000 });
