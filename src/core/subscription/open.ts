@@ -31,9 +31,12 @@ export interface OpeningSteps {
   opened(opened: Opened): void;
 }
 
+/** What opening needs of the rest of the core. */
+export type OpeningServices = Pick<SessionServices, "deps" | "owner" | "hub">;
+
 /** Resolves when the subscription is live or catching up; rejects with the refusal, after `failed`. */
 export async function openSubscription(
-  services: SessionServices,
+  services: OpeningServices,
   session: Subscriber,
   ref: RoomRef,
   caller: Caller,
@@ -52,6 +55,7 @@ export async function openSubscription(
     // The session ended, or moved the subscription, while this waited.
     if (subscription.status === "ended") return;
     const loss = subscription.lostSince(seen.top.seq);
+    if (loss === "room-deleted") throw new TrunklineError(ErrorCode.NOT_FOUND, "there is no such room");
     if (loss !== undefined) throw new TrunklineError(ErrorCode.NOT_A_MEMBER, "you are no longer a member of the room");
     feed.reach(seen.top.seq);
     steps.opened({ ...seen, outcome });
@@ -64,7 +68,7 @@ export async function openSubscription(
 
 /** What the owner shows of a room to whoever may read it; rejects with the refusal. */
 export function authorizeReading(
-  { owner, deps }: SessionServices,
+  { owner, deps }: Pick<SessionServices, "deps" | "owner">,
   ref: RoomRef,
   { identity }: Caller,
 ): Promise<Omit<Opened, "outcome">> {
@@ -83,7 +87,7 @@ interface Plan {
 
 /** How to get from `after` to `top`. */
 async function outcomeOf(
-  { deps }: SessionServices,
+  { deps }: Pick<SessionServices, "deps">,
   ref: RoomRef,
   after: Position | undefined,
   top: Position,
