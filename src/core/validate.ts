@@ -1,6 +1,6 @@
 // What a field may hold: checked once, at the edge, with errors that name the field and the reason.
 
-import type { JsonObject } from "@bufbuild/protobuf";
+import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import { type Body, type Mention, Role, RoomKind, type RoomSettings } from "../gen/trunkline/v1/message_pb.js";
 import { ErrorCode, TrunklineError } from "../ports/error.js";
 import type { Limits } from "./limit/limits.js";
@@ -10,6 +10,8 @@ export const MAX_ID_LENGTH = 128;
 /** Ids that begin so are made by the system and cannot be chosen. */
 export const SYSTEM_ID_PREFIX = "~";
 const MAX_NAME_BYTES = 256;
+/** Objects and lists of metadata within each other. Decoders refuse messages that are nested beyond 100, at two a level. */
+const MAX_METADATA_DEPTH = 32;
 const MAX_MENTIONS = 50;
 const MAX_URL_BYTES = 2_048;
 const MAX_FILE_NAME_BYTES = 255;
@@ -56,6 +58,7 @@ export function validateName(field: string, value: string): void {
 
 export function validateMetadata(field: string, value: JsonObject | undefined, limits: Limits): void {
   if (value === undefined) return;
+  requireWritable(field, value, MAX_METADATA_DEPTH);
   // The struct arrives as JSON; its encoded size is what is stored.
   let bytes: number;
   try {
@@ -64,6 +67,16 @@ export function validateMetadata(field: string, value: JsonObject | undefined, l
     throw new TrunklineError(ErrorCode.INVALID_ARGUMENT, `${field}: is no JSON object`, { field, cause });
   }
   if (bytes > limits.maxMetadataBytes) throw TrunklineError.tooLarge(field, limits.maxMetadataBytes);
+}
+
+/** What one encoding can say and another cannot would be stored, and then fail whoever reads it. */
+function requireWritable(field: string, value: JsonValue, levels: number): void {
+  if (typeof value === "number" && !Number.isFinite(value)) {
+    throw TrunklineError.invalid(field, "numbers must be finite: JSON has no others");
+  }
+  if (typeof value !== "object" || value === null) return;
+  if (levels === 0) throw TrunklineError.invalid(field, `is nested deeper than ${MAX_METADATA_DEPTH}`);
+  for (const inner of Object.values(value)) requireWritable(field, inner, levels - 1);
 }
 
 export function validateSettings(field: string, settings: RoomSettings | undefined): void {

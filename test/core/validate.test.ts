@@ -183,6 +183,23 @@ describe("metadata", () => {
     expect(metadata({ a: "x".repeat(4_096 - around + 1) })).toBe("TOO_LARGE metadata");
   });
 
+  it.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])(
+    "may not hold %d anywhere: protobuf can say it, JSON cannot, and the room would be unreadable in JSON",
+    (number) => {
+      expect(metadata({ a: number })).toBe("INVALID_ARGUMENT metadata");
+      expect(metadata({ a: [1, { b: [number] }] })).toBe("INVALID_ARGUMENT metadata");
+      expect(metadata({ a: [Number.MAX_VALUE, -0, null, true, "NaN"] })).toBe("");
+    },
+  );
+
+  it("may be nested 32 deep", () => {
+    const nested = (depth: number): object => (depth === 1 ? {} : { a: nested(depth - 1) });
+    const lists = (depth: number): unknown[] => (depth === 1 ? [] : [lists(depth - 1)]);
+    const parsed = (value: object) => metadata(JSON.parse(JSON.stringify(value)));
+    expect([parsed(nested(32)), parsed({ a: lists(31) })]).toEqual(["", ""]);
+    expect([parsed(nested(33)), parsed({ a: lists(32) })]).toEqual(Array(2).fill("INVALID_ARGUMENT metadata"));
+  });
+
   it("is refused, not followed, where it is nested beyond what can be written", () => {
     let deep: Record<string, never> | { a: object } = {};
     for (let depth = 0; depth < 200_000; depth++) deep = { a: deep };
