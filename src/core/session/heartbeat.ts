@@ -2,6 +2,9 @@
 
 import type { Limits } from "../limit/limits.js";
 
+/** A deadline that is looked at so much too late was missed by this process, not by the client, in milliseconds. */
+const STANDSTILL_MS = 2_000;
+
 export type Beat =
   | { readonly is: "waiting"; readonly nextMs: number }
   | { readonly is: "ping"; readonly id: number; readonly lastRoundTripMs: number | undefined; readonly nextMs: number }
@@ -30,7 +33,11 @@ export class Heartbeat {
   }
 
   tick(monotonicMs: number): Beat {
-    if (this.#lostAtMs !== undefined && monotonicMs >= this.#lostAtMs) return { is: "lost" };
+    if (this.#lostAtMs !== undefined && monotonicMs >= this.#lostAtMs) {
+      if (monotonicMs - this.#lostAtMs < STANDSTILL_MS) return { is: "lost" };
+      // The pongs of all clients may wait to be read: without this, everybody would be sent away at once.
+      this.#lostAtMs = monotonicMs + this.#limits.pongDeadlineMs;
+    }
     if (monotonicMs < this.#nextPingMs) {
       return {
         is: "waiting",

@@ -94,6 +94,21 @@ describe("the server's heartbeat", () => {
     expect(anna.endedWith).toBe(CloseCode.HEARTBEAT_LOST);
   });
 
+  it("gives nobody up because the process itself stood still, and whoever stays silent after it", async () => {
+    const core = await useCore();
+    const anna = await core.connect("anna");
+    const bert = await core.connect("bert");
+    await untilPing(core, anna);
+    expect(bert.all("ping")).toHaveLength(1);
+    core.clock.advance(20_000);
+    // Anna's pong was there in time, and is read only now.
+    anna.post({ case: "pong", value: { id: anna.last("ping").id } });
+    await core.elapse(9_500);
+    expect([anna.endedWith, bert.endedWith]).toEqual([undefined, undefined]);
+    await core.elapse(1_500);
+    expect([anna.endedWith, bert.endedWith]).toEqual([undefined, CloseCode.HEARTBEAT_LOST]);
+  });
+
   it("asks each session, however many there are", async () => {
     const core = await useCore();
     const sessions = [];
