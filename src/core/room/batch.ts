@@ -35,6 +35,11 @@ export class Batch {
     return this.#records.length;
   }
 
+  /** The rooms it holds events of. */
+  get rooms(): Iterable<Room> {
+    return this.#parts.keys();
+  }
+
   add(room: Room, events: readonly TentativeEvent[]): void {
     let part = this.#parts.get(room);
     if (part === undefined) {

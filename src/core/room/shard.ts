@@ -6,6 +6,7 @@ import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import type { Awaitable, RoomRef } from "../../ports/room-ref.js";
 import { isPromise } from "../awaitable.js";
 import type { CoreDependencies } from "../core.js";
+import { PAGE_BYTES } from "../limit/limits.js";
 import { Batch, type Waiter } from "./batch.js";
 import type { Caller } from "./calls.js";
 import { type Command, type Outcome, usersOf } from "./command.js";
@@ -19,6 +20,10 @@ const REOPEN_LAST_MS = 5_000;
 const IDLE_MS = 11 * 60_000;
 /** Standings an actor keeps before it forgets those that are archived. */
 const MAX_STANDINGS = 20_000;
+/** Events read at once to announce what was stored without an answer. */
+const UNTOLD_PAGE = 500;
+/** Above every seq. */
+const LAST_SEQ = 0xffff_ffff;
 
 type Status =
   | { readonly is: "closed" }
@@ -46,6 +51,8 @@ export class Shard {
   #underWay: Batch | undefined;
   #flushAsked = false;
   #failures = 0;
+  /** Rooms whose append failed, with the last seq announced: what stands behind it was stored and not answered. */
+  readonly #untold = new Map<string, { readonly ref: RoomRef; readonly announced: number }>();
   /** Resolves when nothing is under way: for drain. */
   #idle: (() => void)[] = [];
 
@@ -160,14 +167,17 @@ export class Shard {
   }
 
   #loadStandings(room: Room, users: readonly string[]): Awaitable<Room> {
-    let waiting: PromiseLike<void>[] | undefined;
+    let waiting: Promise<void>[] | undefined;
     for (const userId of users) {
       if (room.state.knows(userId)) continue;
       const document = this.#deps.archive.member(room.ref, userId);
       if (!isPromise(document)) room.state.load(userId, document);
       else {
+        const loaded = Promise.resolve(document).then((found) => room.state.load(userId, found));
+        // The next look-up may throw at once; this one's refusal is then nobody's.
+        loaded.catch(ignore);
         waiting ??= [];
-        waiting.push(document.then((found) => room.state.load(userId, found)));
+        waiting.push(loaded);
       }
     }
     return waiting === undefined ? room : Promise.all(waiting).then(() => room);
@@ -204,6 +214,11 @@ export class Shard {
       if (events.length > 0) this.#accept(room, events);
       return outcome;
     });
+  }
+
+  /** Asked anew after each wait: `close` may have come between. */
+  get #isClosed(): boolean {
+    return this.#status.is === "closed";
   }
 
   get #pendingBytes(): number {
@@ -272,7 +287,7 @@ export class Shard {
     this.#end = end;
     this.#failures = 0;
     this.#underWay = undefined;
-    batch.settle((room, events) => this.#announce(room, events));
+    batch.settle(({ ref }, events) => this.#announce(ref, events));
     this.#deps.telemetry.emit("log.appended", {
       shard: this.#index,
       events: batch.size,
@@ -283,12 +298,12 @@ export class Shard {
     if (this.#underWay === undefined) this.#tellIdle();
   }
 
-  #announce(room: Room, events: readonly EncodedEvent[]): void {
-    this.#deps.fanout.announce(room.ref, events);
+  #announce(ref: RoomRef, events: readonly EncodedEvent[]): void {
+    this.#deps.fanout.announce(ref, events);
     const last = events.at(-1);
     if (last?.event.kind.case !== "roomDeleted") return;
     // The deletion itself stays, so that whoever comes back learns of it.
-    this.#deps.archive.purge(room.ref, last.seq - 1).catch((cause: unknown) => {
+    this.#deps.archive.purge(ref, last.seq - 1).catch((cause: unknown) => {
       this.#deps.telemetry.emit("fault", { where: "purging a deleted room", cause });
     });
   }
@@ -296,6 +311,8 @@ export class Shard {
   /** Nobody has seen anything of what is tentative: the actors are dropped, the log says what happened. */
   #failed(error: TrunklineError): void {
     this.#deps.telemetry.emit("log.failed", { shard: this.#index, cause: error });
+    for (const { ref, durableSeq } of this.#underWay?.rooms ?? [])
+      this.#untold.set(ref.key, { ref, announced: durableSeq });
     const delayMs = Math.min(REOPEN_FIRST_MS * 2 ** this.#failures++, REOPEN_LAST_MS);
     const timer = this.#deps.clock.after(delayMs, () => void this.open().catch(ignore));
     this.#status = { is: "away", timer, error };
@@ -315,14 +332,32 @@ export class Shard {
   async #reopen(): Promise<void> {
     try {
       const { end, tail } = await this.#deps.log.open(this.#index);
-      if (this.#status.is === "closed") return;
+      if (this.#isClosed) return;
       // An engine whose archive lags behind its log brings a tail; folding it is that engine's owner's work.
       if (tail.length > 0) throw new Error("the log holds events that the archive lacks");
+      await this.#tellUntold();
+      if (this.#isClosed) return;
       this.#end = end;
       this.#status = { is: "open" };
     } catch (cause) {
-      if (this.#status.is !== "closed") this.#failed(unavailable("the log cannot be opened", cause));
+      if (!this.#isClosed) this.#failed(unavailable("the log cannot be opened", cause));
       throw cause;
+    }
+  }
+
+  /** Announces what was stored without an answer: nobody else will, and whoever resends it is only told where it stands. */
+  async #tellUntold(): Promise<void> {
+    for (const [key, { ref, announced }] of this.#untold) {
+      let from = announced + 1;
+      for (;;) {
+        const range = { from, to: LAST_SEQ, limit: UNTOLD_PAGE, maxBytes: PAGE_BYTES };
+        const events = await this.#deps.archive.events(ref, range);
+        const last = events.at(-1);
+        if (last === undefined || this.#isClosed) break;
+        this.#announce(ref, events);
+        from = last.seq + 1;
+      }
+      this.#untold.delete(key);
     }
   }
 
