@@ -47,7 +47,8 @@ export class Outbox {
 
   /** Whether a session that catches up may be fed. */
   get ready(): boolean {
-    return this.#blockedSinceMs === undefined && this.#bytes < WRITE_BYTES;
+    // An outbox that is full below one write's bytes takes nothing either.
+    return this.#blockedSinceMs === undefined && this.#bytes < WRITE_BYTES && !this.full;
   }
 
   /** Since when nothing has been taken, monotonic. */

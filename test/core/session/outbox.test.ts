@@ -153,6 +153,15 @@ describe("an outbox", () => {
     expect(outbox.blockedSinceMs).toBeUndefined();
   });
 
+  it("is not ready while it is full, however small its bound", () => {
+    const owner = { onReady: () => {} };
+    const limits = { ...DEFAULT_LIMITS, outboxBytes: 1 * KIB };
+    const outbox = new Outbox(new Sink(), new Flusher(new StoppedClock()), limits, owner);
+    outbox.push(frame(1, 2 * KIB));
+    expect(outbox.full).toBe(true);
+    expect(outbox.ready).toBe(false);
+  });
+
   it("says that it is ready when little waits, not before", async () => {
     const { owner, outbox, sink, block } = useOutbox();
     await block();
