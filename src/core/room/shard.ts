@@ -16,7 +16,10 @@ import { RoomState } from "./state.js";
 /** First wait before a shard whose log failed is opened again, in milliseconds; doubles up to the last. */
 const REOPEN_FIRST_MS = 100;
 const REOPEN_LAST_MS = 5_000;
-/** An actor unused for so long is dropped, in milliseconds: as long as an id must be remembered. */
+/**
+ * An actor unused for so long is dropped, in milliseconds: as long as an id must be remembered. One of a room that does not exist has
+ * nothing to remember, and whoever makes up ids makes many of them: the next sweep drops it.
+ */
 const IDLE_MS = 11 * 60_000;
 /** Standings an actor keeps before it forgets those that are archived. */
 const MAX_STANDINGS = 20_000;
@@ -117,7 +120,8 @@ export class Shard {
     const nowMs = this.#deps.clock.now();
     for (const [key, room] of this.#rooms) {
       if (room.tentative) continue;
-      if (monotonicMs - room.usedAtMs > IDLE_MS) this.#rooms.delete(key);
+      const idleMs = room.state.room === undefined ? 0 : IDLE_MS;
+      if (monotonicMs - room.usedAtMs > idleMs) this.#rooms.delete(key);
       else room.recent.expire(nowMs);
       if (room.state.loaded > MAX_STANDINGS) room.state.unload();
     }

@@ -365,4 +365,25 @@ describe("an actor", () => {
     expect(reads).toEqual([`${TENANT}/lobby`]);
     expectSound(await rooms.events("lobby"));
   });
+
+  it("of a room that does not exist is dropped at the next sweep", async () => {
+    const rooms = await useRooms();
+    const reads: string[] = [];
+    const { archive } = rooms.engine;
+    const read = archive.room.bind(archive);
+    archive.room = (ref) => {
+      reads.push(ref.roomId);
+      return read(ref);
+    };
+    await rooms.room("lobby");
+    const look = async () => {
+      await expectRefusal(rooms.ask(ADA, "getRoom", { roomId: "nowhere" }), ErrorCode.NOT_FOUND);
+      await rooms.ask(ADA, "getRoom", { roomId: "lobby" });
+    };
+    await look();
+    await look();
+    rooms.clock.advance(MINUTE_MS);
+    await look();
+    expect(reads).toEqual(["lobby", "nowhere", "nowhere"]);
+  });
 });
