@@ -15,6 +15,13 @@ export interface ArchiveChanges {
   readonly rooms: readonly { readonly room: RoomRef; readonly document: RoomDocument }[];
   readonly members: readonly { readonly room: RoomRef; readonly document: MemberDocument }[];
   readonly messages: readonly MessageChange[];
+  /** Stored events whose content is taken away: same place, id and tag, other bytes. One that is no longer kept is left out. */
+  readonly scrubs: readonly EventScrub[];
+}
+
+export interface EventScrub {
+  readonly room: RoomRef;
+  readonly event: EncodedEvent;
 }
 
 /** An event, indexed by position, by id, and, where it created a message, by message index. */
@@ -26,6 +33,8 @@ export interface EventChange {
   readonly createdAtMs: number;
   /** 0: it created no message. */
   readonly messageIndex: number;
+  /** When the message it created expires, in milliseconds since 1970; undefined: never, or it created none. */
+  readonly expiresAtMs: number | undefined;
 }
 
 /** A message that has changed since it was created. */
@@ -33,6 +42,12 @@ export interface MessageChange {
   readonly room: RoomRef;
   readonly messageIndex: number;
   readonly document: MessageDocument;
+}
+
+/** A message whose time is over. */
+export interface ExpiredMessage {
+  readonly room: RoomRef;
+  readonly messageId: string;
 }
 
 /** A message: the event that created it, and what became of it since. */
@@ -85,6 +100,12 @@ export interface Archive {
 
   /** The seq of the event with this id. Undefined: it never happened, or is no longer kept. */
   seqOf(room: RoomRef, eventId: string): Awaitable<number | undefined>;
+
+  /** The message that the event with this id created. Undefined: there is none, or it is no longer kept. */
+  message(room: RoomRef, messageId: string): Awaitable<StoredMessage | undefined>;
+
+  /** Messages that expired before `beforeMs` and are not scrubbed yet, the earliest first. */
+  expired(beforeMs: number, limit: number): Awaitable<readonly ExpiredMessage[]>;
 
   /** Messages by index, in rising order. */
   messages(room: RoomRef, range: MessageRange): Awaitable<readonly StoredMessage[]>;

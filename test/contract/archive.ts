@@ -7,6 +7,7 @@ import {
   ALL,
   changesOf,
   eventChange,
+  eventScrub,
   memberDocument,
   messageChange,
   newRoom,
@@ -231,6 +232,61 @@ export function describeArchive(name: string, factory: () => Promise<ArchiveSubj
       const [message] = await archive.messages(room, { afterIndex: 0, limit: 1 });
       expect(message?.created?.seq).toBe(1);
       expect(message?.document?.appliedSeq).toBe(2);
+    });
+
+    it("finds a message by its id, within its room only", async () => {
+      const room = await roomWith(3);
+      await apply({ events: [eventChange(room, 4, { messageIndex: 0 })], messages: [messageChange(room, 2, 2, 4)] });
+      const found = await archive.message(room, `${room.roomId}:2`);
+      expect(found).toMatchObject({ messageIndex: 2, created: { seq: 2 }, document: { appliedSeq: 4 } });
+      expect((await archive.message(room, `${room.roomId}:1`))?.document).toBeUndefined();
+      expect(await archive.message(room, `${room.roomId}:4`)).toBeUndefined();
+      expect(await archive.message(room, `${room.roomId}:5`)).toBeUndefined();
+      expect(await archive.message(newRoom(), `${room.roomId}:2`)).toBeUndefined();
+    });
+
+    it("scrubs an event wherever it is read, and keeps its place", async () => {
+      const room = await roomWith(3);
+      await apply({ events: [eventChange(room, 4)], scrubs: [eventScrub(room, 2), eventScrub(room, 4)] });
+      const events = await archive.events(room, ALL);
+      const texts = events.map(({ event }) => textLength(event.kind) !== undefined && JSON.stringify(event.kind));
+      expect(texts.map((text) => String(text).includes("text "))).toEqual([true, false, true, false]);
+      expect(events.map(({ seq, tag }) => ({ seq, tag }))).toEqual(
+        [1, 2, 3, 4].map((seq) => ({ seq, tag: tagOf(seq) })),
+      );
+      expect(await archive.seqOf(room, `${room.roomId}:2`)).toBe(2);
+      const message = await archive.message(room, `${room.roomId}:2`);
+      expect(message?.created?.event.kind).toMatchObject({ case: "messageCreated", value: { messageIndex: 2 } });
+      expect(JSON.stringify(message?.created?.event.kind)).not.toContain("text ");
+    });
+
+    it("scrubs nothing that is no longer kept", async () => {
+      const room = await roomWith(3);
+      await archive.purge(room, 2);
+      await apply({ scrubs: [eventScrub(room, 2)] });
+      expect(await seqs(room)).toEqual([3]);
+    });
+
+    it("tells which messages have expired, the earliest first, until they are scrubbed or purged", async () => {
+      const room = newRoom();
+      // Before all that other tests may have left.
+      const expiring = [3_000, 1_000, 2_000, undefined].map((expiresAtMs, index) =>
+        eventChange(room, index + 1, expiresAtMs === undefined ? {} : { expiresAtMs }),
+      );
+      await apply({ events: expiring });
+      const expired = async (beforeMs: number, limit = 10) =>
+        (await archive.expired(beforeMs, limit)).map(({ room: { key }, messageId }) => {
+          expect(key).toBe(room.key);
+          return messageId.slice(room.roomId.length + 1);
+        });
+      expect(await expired(1_000)).toEqual([]);
+      expect(await expired(2_001)).toEqual(["2", "3"]);
+      expect(await expired(9_000)).toEqual(["2", "3", "1"]);
+      expect(await expired(9_000, 1)).toEqual(["2"]);
+      await apply({ scrubs: [eventScrub(room, 2)] });
+      expect(await expired(9_000)).toEqual(["3", "1"]);
+      await archive.purge(room, 3);
+      expect(await expired(9_000)).toEqual([]);
     });
 
     it("moves the watermark of one shard, and never back", async () => {

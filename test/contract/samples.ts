@@ -1,6 +1,6 @@
 // Events and documents to store, and a room's history that grows by them.
 
-import { create, toBinary } from "@bufbuild/protobuf";
+import { clone, create, toBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
   type MemberDocument,
@@ -11,7 +11,7 @@ import {
   RoomDocumentSchema,
 } from "../../src/gen/trunkline/store/v1/documents_pb.js";
 import { RoomEventSchema } from "../../src/gen/trunkline/v1/message_pb.js";
-import type { ArchiveChanges, EventChange, MessageChange } from "../../src/ports/archive.js";
+import type { ArchiveChanges, EventChange, EventScrub, MessageChange } from "../../src/ports/archive.js";
 import { EncodedEvent } from "../../src/ports/encoded-event.js";
 import type { AppendBatch } from "../../src/ports/event-log.js";
 import { type RoomRef, roomRef } from "../../src/ports/room-ref.js";
@@ -36,11 +36,13 @@ export interface SampleOptions {
   readonly messageIndex?: number;
   readonly text?: string;
   readonly createdAtMs?: number;
+  readonly expiresAtMs?: number;
 }
 
 /** The event at `seq`. Its id says which it is. */
 export function eventChange(room: RoomRef, seq: number, options: SampleOptions = {}): EventChange {
-  const { messageIndex = seq, text = `text ${seq}`, createdAtMs = CREATED_AT_MS + seq } = options;
+  const { messageIndex = seq, text = `text ${seq}`, createdAtMs = CREATED_AT_MS + seq, expiresAtMs } = options;
+  const expiresAt = expiresAtMs === undefined ? undefined : timestampFromMs(expiresAtMs);
   const eventId = `${room.roomId}:${seq}`;
   const event = create(RoomEventSchema, {
     eventId,
@@ -49,11 +51,19 @@ export function eventChange(room: RoomRef, seq: number, options: SampleOptions =
     actor: { userId: "ada" },
     kind:
       messageIndex > 0
-        ? { case: "messageCreated", value: { messageIndex, body: { kind: { case: "text", value: text } } } }
+        ? { case: "messageCreated", value: { messageIndex, body: { kind: { case: "text", value: text } }, expiresAt } }
         : { case: "roomUpdated", value: {} },
   });
   const encoded = new EncodedEvent(seq, tagOf(seq), toBinary(RoomEventSchema, event), event);
-  return { room, event: encoded, eventId, createdAtMs, messageIndex };
+  return { room, event: encoded, eventId, createdAtMs, messageIndex, expiresAtMs };
+}
+
+/** The event at `seq` of the same id, without what it said. */
+export function eventScrub(room: RoomRef, seq: number): EventScrub {
+  const { event } = eventChange(room, seq);
+  const scrubbed = clone(RoomEventSchema, event.event);
+  if (scrubbed.kind.case === "messageCreated") scrubbed.kind.value.body = undefined;
+  return { room, event: new EncodedEvent(seq, event.tag, toBinary(RoomEventSchema, scrubbed), scrubbed) };
 }
 
 export function roomDocument(room: RoomRef, appliedSeq: number, name = `as of ${appliedSeq}`): RoomDocument {
@@ -85,7 +95,7 @@ export function messageChange(
 }
 
 export function changesOf(changes: Partial<ArchiveChanges>): ArchiveChanges {
-  return { events: [], rooms: [], members: [], messages: [], ...changes };
+  return { events: [], rooms: [], members: [], messages: [], scrubs: [], ...changes };
 }
 
 export function batchOf(changes: Partial<ArchiveChanges>): AppendBatch {

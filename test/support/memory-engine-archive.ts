@@ -12,13 +12,14 @@ import type {
   Archive,
   ArchiveChanges,
   EventRange,
+  ExpiredMessage,
   MessageRange,
   Page,
   StoredMessage,
 } from "../../src/ports/archive.js";
 import { EncodedEvent } from "../../src/ports/encoded-event.js";
 import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
-import type { Awaitable, RoomRef } from "../../src/ports/room-ref.js";
+import { type Awaitable, type RoomRef, roomRef } from "../../src/ports/room-ref.js";
 import type { MemoryEngine } from "./memory-engine.js";
 import { never } from "./memory-engine-log.js";
 import { applyChanges, purgeRoom, type RoomState, type StoredEvent } from "./memory-engine-state.js";
@@ -84,6 +85,34 @@ export class MemoryArchive implements Archive {
 
   seqOf(room: RoomRef, eventId: string): Awaitable<number | undefined> {
     return this.#answer(() => this.#room(room)?.seqs.get(eventId));
+  }
+
+  message(room: RoomRef, messageId: string): Awaitable<StoredMessage | undefined> {
+    return this.#answer(() => {
+      const kept = this.#room(room);
+      const created = kept?.events.get(kept.seqs.get(messageId) ?? 0);
+      return kept === undefined || created === undefined || created.messageIndex === 0
+        ? undefined
+        : messageOf(kept, created.messageIndex);
+    });
+  }
+
+  expired(beforeMs: number, limit: number): Awaitable<readonly ExpiredMessage[]> {
+    return this.#answer(() => {
+      const found: (ExpiredMessage & { readonly atMs: number })[] = [];
+      for (const [key, { events }] of this.#engine.state.rooms) {
+        for (const { eventId, expiresAtMs } of events.values()) {
+          if (expiresAtMs === undefined || expiresAtMs >= beforeMs) continue;
+          const slash = key.indexOf("/");
+          found.push({
+            room: roomRef(key.slice(0, slash), key.slice(slash + 1)),
+            messageId: eventId,
+            atMs: expiresAtMs,
+          });
+        }
+      }
+      return found.sort((a, b) => a.atMs - b.atMs).slice(0, limit);
+    });
   }
 
   messages(room: RoomRef, range: MessageRange): Awaitable<readonly StoredMessage[]> {

@@ -7,6 +7,7 @@ import {
   RoomDocumentSchema,
 } from "../../src/gen/trunkline/store/v1/documents_pb.js";
 import type { ArchiveChanges } from "../../src/ports/archive.js";
+import type { EncodedEvent } from "../../src/ports/encoded-event.js";
 import type { RoomRef } from "../../src/ports/room-ref.js";
 
 export interface StoredEvent {
@@ -15,6 +16,7 @@ export interface StoredEvent {
   readonly bytes: Uint8Array;
   readonly eventId: string;
   readonly messageIndex: number;
+  readonly expiresAtMs: number | undefined;
 }
 
 /** Documents are kept as bytes, so that nobody changes one by holding on to it. */
@@ -79,7 +81,7 @@ function roomOf(state: MemoryState, room: RoomRef): RoomState {
 
 /** Applies changes as `Archive.apply` states it: idempotent, documents only forward. */
 export function applyChanges(state: MemoryState, changes: ArchiveChanges): void {
-  for (const { room, event, eventId, messageIndex } of changes.events) {
+  for (const { room, event, eventId, messageIndex, expiresAtMs } of changes.events) {
     const kept = roomOf(state, room);
     if (kept.events.has(event.seq)) continue;
     kept.events.set(event.seq, {
@@ -88,10 +90,12 @@ export function applyChanges(state: MemoryState, changes: ArchiveChanges): void 
       bytes: event.bytes.slice(),
       eventId,
       messageIndex,
+      expiresAtMs,
     });
     kept.seqs.set(eventId, event.seq);
     if (messageIndex > 0) kept.created.set(messageIndex, event.seq);
   }
+  for (const { room, event } of changes.scrubs) scrub(state, room, event);
   for (const { room, document } of changes.rooms) {
     const kept = roomOf(state, room);
     kept.document = newer(kept.document, document.appliedSeq, () => toBinary(RoomDocumentSchema, document));
@@ -110,6 +114,20 @@ export function applyChanges(state: MemoryState, changes: ArchiveChanges): void 
       messageIndex,
       newer(messages.get(messageIndex), document.appliedSeq, () => toBinary(MessageDocumentSchema, document)),
     );
+  }
+}
+
+/** Takes an event's content away, also in the log. */
+function scrub(state: MemoryState, room: RoomRef, { seq, bytes }: EncodedEvent): void {
+  const events = state.rooms.get(room.key)?.events;
+  const stored = events?.get(seq);
+  if (stored === undefined) return;
+  events?.set(seq, { ...stored, bytes: bytes.slice(), expiresAtMs: undefined });
+  for (const { entries } of state.shards) {
+    for (const [index, entry] of entries.entries()) {
+      if (entry.event?.seq !== seq || `${entry.tenantId}/${entry.roomId}` !== room.key) continue;
+      entries[index] = { ...entry, event: { ...entry.event, bytes: bytes.slice() } };
+    }
   }
 }
 

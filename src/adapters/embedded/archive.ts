@@ -8,13 +8,32 @@ import {
   type RoomDocument,
   RoomDocumentSchema,
 } from "../../gen/trunkline/store/v1/documents_pb.js";
-import type { Archive, ArchiveChanges, EventRange, MessageRange, Page, StoredMessage } from "../../ports/archive.js";
+import type {
+  Archive,
+  ArchiveChanges,
+  EventRange,
+  ExpiredMessage,
+  MessageRange,
+  Page,
+  StoredMessage,
+} from "../../ports/archive.js";
 import type { EncodedEvent } from "../../ports/encoded-event.js";
-import type { RoomRef } from "../../ports/room-ref.js";
-import { newerOnly, pushDocuments, pushEvent } from "./changes.js";
+import { type RoomRef, roomRef } from "../../ports/room-ref.js";
+import { newerOnly, pushDocuments, pushEvent, pushScrubs } from "./changes.js";
 import { type GroupCommit, unavailable, type Write } from "./group-commit.js";
-import { after, lastPart, lastUint32, namedKey, numberedKey, roomKey, shardKey, userKey } from "./keys.js";
-import { documentOf, readEncodedEvent, readMessage, readShard, readUint32, writeShard } from "./records.js";
+import {
+  after,
+  expirationOf,
+  lastPart,
+  lastUint32,
+  namedKey,
+  numberedKey,
+  roomKey,
+  shardKey,
+  timeKey,
+  userKey,
+} from "./keys.js";
+import { documentOf, readEncodedEvent, readEvent, readMessage, readShard, readUint32, writeShard } from "./records.js";
 import { eventRemovals } from "./removal.js";
 import type { Tables } from "./tables.js";
 
@@ -85,6 +104,28 @@ export class EmbeddedArchive implements Archive {
     });
   }
 
+  message(room: RoomRef, messageId: string): StoredMessage | undefined {
+    return reading(() => {
+      const key = roomKey(room);
+      const seq = this.#tables.ids.getBinary(namedKey(key, messageId));
+      const created = seq && this.#tables.events.getBinary(numberedKey(key, readUint32(seq)));
+      const { messageIndex } = created ? readEvent(created) : { messageIndex: 0 };
+      const stored = messageIndex > 0 && this.#tables.messages.getBinary(numberedKey(key, messageIndex));
+      return stored ? this.#message(key, messageIndex, stored) : undefined;
+    });
+  }
+
+  expired(beforeMs: number, limit: number): readonly ExpiredMessage[] {
+    return reading(() => {
+      const keys = this.#tables.expirations.getKeys({ start: timeKey(0), end: timeKey(beforeMs), limit });
+      return Array.from(keys, (key) => {
+        const { room, eventId } = expirationOf(key);
+        const slash = room.indexOf("/");
+        return { room: roomRef(room.slice(0, slash), room.slice(slash + 1)), messageId: eventId };
+      });
+    });
+  }
+
   messages(room: RoomRef, range: MessageRange): readonly StoredMessage[] {
     return reading(() => {
       const key = roomKey(room);
@@ -123,6 +164,7 @@ export class EmbeddedArchive implements Archive {
       const pushed: Write[] = [];
       const news = newerOnly(this.#tables, changes);
       for (const change of news.events) pushEvent(pushed, this.#tables, change, undefined);
+      pushScrubs(pushed, this.#tables, news.scrubs);
       pushDocuments(pushed, this.#tables, news);
       const known = readShard(this.#tables.shards.getBinary(shardKey(shard)));
       const value = writeShard({ end: known.end, archived: Math.max(known.archived, end) });

@@ -7,26 +7,28 @@ import {
   MessageDocumentSchema,
   RoomDocumentSchema,
 } from "../../gen/trunkline/store/v1/documents_pb.js";
-import type { ArchiveChanges, EventChange, MessageChange } from "../../ports/archive.js";
+import type { ArchiveChanges, EventChange, EventScrub, MessageChange } from "../../ports/archive.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import type { Write } from "./group-commit.js";
-import { namedKey, numberedKey, roomKey, userKey } from "./keys.js";
+import { expirationKey, namedKey, numberedKey, roomKey, userKey } from "./keys.js";
 import {
   appliedSeqOf,
   type LogPlace,
+  readEvent,
   readMessage,
   writeDocument,
   writeEvent,
   writeMessage,
   writeUint32,
 } from "./records.js";
+import { expirationRemoval } from "./removal.js";
 import type { Table, Tables } from "./tables.js";
 
 const PRESENT = Buffer.from([1]);
 
 /** The event, its id, and its message where it created one. */
 export function pushEvent(writes: Write[], tables: Tables, change: EventChange, place: LogPlace | undefined): void {
-  const { event, eventId, messageIndex } = change;
+  const { event, eventId, messageIndex, expiresAtMs } = change;
   const room = roomKey(change.room);
   const value = writeEvent({ tag: event.tag, messageIndex, place, eventId, bytes: event.bytes });
   writes.push({ table: tables.events, key: numberedKey(room, event.seq), value });
@@ -34,6 +36,22 @@ export function pushEvent(writes: Write[], tables: Tables, change: EventChange, 
   if (messageIndex === 0) return;
   const message = writeMessage({ createdSeq: event.seq, appliedSeq: 0, document: undefined });
   writes.push({ table: tables.messages, key: numberedKey(room, messageIndex), value: message });
+  if (expiresAtMs === undefined) return;
+  writes.push({ table: tables.expirations, key: expirationKey(expiresAtMs, room, eventId), value: PRESENT });
+}
+
+/** Events without what they said. `writes` holds those that are being stored with them. */
+export function pushScrubs(writes: Write[], tables: Tables, scrubs: readonly EventScrub[]): void {
+  for (const { room, event } of scrubs) {
+    const prefix = roomKey(room);
+    const key = numberedKey(prefix, event.seq);
+    const underWay = writes.findLast((write) => write.table === tables.events && write.key === key);
+    const stored = underWay?.value ?? tables.events.getBinary(key);
+    if (stored === undefined) continue;
+    const record = readEvent(stored);
+    writes.push({ table: tables.events, key, value: writeEvent({ ...record, bytes: event.bytes }) });
+    writes.push(...expirationRemoval(tables, prefix, record.eventId, record.bytes));
+  }
 }
 
 /** Documents, as they are: the caller knows that they are newer than what is stored. */
@@ -89,6 +107,8 @@ export function newerOnly(tables: Tables, changes: ArchiveChanges): ArchiveChang
     return true;
   };
   return {
+    // A scrub writes the same bytes again.
+    scrubs: changes.scrubs,
     events: changes.events.filter(({ room, event }) => {
       return tables.events.getBinary(numberedKey(roomKey(room), event.seq)) === undefined;
     }),

@@ -72,6 +72,25 @@ export function userKey(tenantId: string, userId: string): string {
   return part(`${tenantId}/${userId}`);
 }
 
+/** In the table of expirations: milliseconds up to 2^48, then what expires. */
+export function expirationKey(atMs: number, room: string, eventId: string): string {
+  return timeKey(atMs) + room + part(eventId);
+}
+
+/** Begins the keys of what expires then: compares as the time does. */
+export function timeKey(atMs: number): string {
+  const high = Math.floor(atMs / 0x100000000);
+  return String.fromCharCode(high >>> 8, high & 0xff) + uint32(atMs % 0x100000000);
+}
+
+const TIME_LENGTH = 6;
+
+/** The room's key and the event's id in a key of the table of expirations. */
+export function expirationOf(key: string): { readonly room: string; readonly eventId: string } {
+  const [room = "", eventId = ""] = key.slice(TIME_LENGTH).split(END);
+  return { room, eventId };
+}
+
 export function shardKey(shard: number): string {
   return String.fromCharCode(shard >>> 8, shard & 0xff);
 }

@@ -27,6 +27,8 @@ export interface Tables {
   readonly formerMembers: Table;
   /** [tenant/user, room id] → nothing, of present members. */
   readonly memberships: Table;
+  /** [when, room, event id] → nothing, of messages that expire. */
+  readonly expirations: Table;
   /** How many shards the store was created with. */
   readonly shardCount: number;
 }
@@ -77,6 +79,7 @@ export async function openTables(directory: string, shards: number): Promise<Tab
       members: openTable(root, "members"),
       formerMembers: openTable(root, "former-members"),
       memberships: openTable(root, "memberships"),
+      expirations: openTable(root, "expirations"),
       shardCount,
     };
     if (schema === undefined) {

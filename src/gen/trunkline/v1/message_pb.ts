@@ -14,7 +14,7 @@ import type { JsonObject, Message as Message$1 } from "@bufbuild/protobuf";
  * Describes the file trunkline/v1/message.proto.
  */
 export const file_trunkline_v1_message: GenFile = /*@__PURE__*/
-  fileDesc("Chp0cnVua2xpbmUvdjEvbWVzc2FnZS5wcm90bxIMdHJ1bmtsaW5lLnYxIiQKCFBvc2l0aW9uEgsKA3NlcRgBIAEoDRILCgN0YWcYAiABKA0iQQoFQWN0b3ISDwoHdXNlcl9pZBgBIAEoCRIRCglkZXZpY2VfaWQYAiABKAkSFAoMZGlzcGxheV9uYW1lGAMgASgJIqYBCgRCb2R5Eg4KBHRleHQYASABKAlIABIuCgphdHRhY2htZW50GAIgASgLMhgudHJ1bmtsaW5lLnYxLkF0dGFjaG1lbnRIABIqCgZjdXN0b20YAyABKAsyGC50cnVua2xpbmUudjEuQ3VzdG9tQm9keUgAEioKBnN5c3RlbRgEIAEoCzIYLnRydW5rbGluZS52MS5TeXN0ZW1Cb2R5SABCBgoEa2luZCJ+CgpBdHRhY2htZW50EgsKA3VybBgBIAEoCRIRCgltaW1lX3R5cGUYAiABKAkSEgoKc2l6ZV9ieXRlcxgDIAEoDRIMCgRuYW1lGAQgASgJEg0KBXdpZHRoGAUgASgNEg4KBmhlaWdodBgGIAEoDRIPCgdjYXB0aW9uGAcgASgJIigKCkN1c3RvbUJvZHkSDAoEdHlwZRgBIAEoCRIMCgRkYXRhGAIgASgMIigKClN5c3RlbUJvZHkSDAoEdHlwZRgBIAEoCRIMCgR0ZXh0GAIgASgJIhoKB01lbnRpb24SDwoHdXNlcl9pZBgBIAEoCSI6CghSZWFjdGlvbhINCgVlbW9qaRgBIAEoCRINCgVjb3VudBgCIAEoDRIQCgh1c2VyX2lkcxgDIAMoCSKoBAoHTWVzc2FnZRISCgptZXNzYWdlX2lkGAEgASgJEg8KB3Jvb21faWQYAiABKAkSKAoIcG9zaXRpb24YAyABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24SFQoNbWVzc2FnZV9pbmRleBgEIAEoDRIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIjCgZzZW5kZXIYBiABKAsyEy50cnVua2xpbmUudjEuQWN0b3ISIAoEYm9keRgHIAEoCzISLnRydW5rbGluZS52MS5Cb2R5EhAKCHJlcGx5X3RvGAggASgJEhMKC3RocmVhZF9yb290GAkgASgJEicKCG1lbnRpb25zGAogAygLMhUudHJ1bmtsaW5lLnYxLk1lbnRpb24SKQoIbWV0YWRhdGEYCyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Ei4KCmV4cGlyZXNfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZlcnNpb24YDSABKA0SLQoJZWRpdGVkX2F0GA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdkZWxldGVkGA8gASgIEikKCXJlYWN0aW9ucxgQIAMoCzIWLnRydW5rbGluZS52MS5SZWFjdGlvbhIZChFjbGllbnRfbWVzc2FnZV9pZBgRIAEoCSLsBQoJUm9vbUV2ZW50EhAKCGV2ZW50X2lkGAEgASgJEigKCHBvc2l0aW9uGAIgASgLMhYudHJ1bmtsaW5lLnYxLlBvc2l0aW9uEi4KCmNyZWF0ZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiIKBWFjdG9yGAQgASgLMhMudHJ1bmtsaW5lLnYxLkFjdG9yEjcKD21lc3NhZ2VfY3JlYXRlZBgFIAEoCzIcLnRydW5rbGluZS52MS5NZXNzYWdlQ3JlYXRlZEgAEjUKDm1lc3NhZ2VfZWRpdGVkGAYgASgLMhsudHJ1bmtsaW5lLnYxLk1lc3NhZ2VFZGl0ZWRIABI3Cg9tZXNzYWdlX2RlbGV0ZWQYByABKAsyHC50cnVua2xpbmUudjEuTWVzc2FnZURlbGV0ZWRIABIxCgxyZWFjdGlvbl9zZXQYCCABKAsyGS50cnVua2xpbmUudjEuUmVhY3Rpb25TZXRIABI1Cg5tZXNzYWdlX3Bpbm5lZBgJIAEoCzIbLnRydW5rbGluZS52MS5NZXNzYWdlUGlubmVkSAASMwoNbWVtYmVyX2pvaW5lZBgKIAEoCzIaLnRydW5rbGluZS52MS5NZW1iZXJKb2luZWRIABIvCgttZW1iZXJfbGVmdBgLIAEoCzIYLnRydW5rbGluZS52MS5NZW1iZXJMZWZ0SAASNQoObWVtYmVyX2NoYW5nZWQYDCABKAsyGy50cnVua2xpbmUudjEuTWVtYmVyQ2hhbmdlZEgAEjEKDHJvb21fY3JlYXRlZBgNIAEoCzIZLnRydW5rbGluZS52MS5Sb29tQ3JlYXRlZEgAEjEKDHJvb21fdXBkYXRlZBgOIAEoCzIZLnRydW5rbGluZS52MS5Sb29tVXBkYXRlZEgAEjEKDHJvb21fZGVsZXRlZBgPIAEoCzIZLnRydW5rbGluZS52MS5Sb29tRGVsZXRlZEgAQgYKBGtpbmQijwIKDk1lc3NhZ2VDcmVhdGVkEiAKBGJvZHkYASABKAsyEi50cnVua2xpbmUudjEuQm9keRIVCg1tZXNzYWdlX2luZGV4GAIgASgNEhkKEWNsaWVudF9tZXNzYWdlX2lkGAMgASgJEhAKCHJlcGx5X3RvGAQgASgJEhMKC3RocmVhZF9yb290GAUgASgJEicKCG1lbnRpb25zGAYgAygLMhUudHJ1bmtsaW5lLnYxLk1lbnRpb24SKQoIbWV0YWRhdGEYByABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Ei4KCmV4cGlyZXNfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlYKDU1lc3NhZ2VFZGl0ZWQSEgoKbWVzc2FnZV9pZBgBIAEoCRIgCgRib2R5GAIgASgLMhIudHJ1bmtsaW5lLnYxLkJvZHkSDwoHdmVyc2lvbhgDIAEoDSI1Cg5NZXNzYWdlRGVsZXRlZBISCgptZXNzYWdlX2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKA0iPAoLUmVhY3Rpb25TZXQSEgoKbWVzc2FnZV9pZBgBIAEoCRINCgVlbW9qaRgCIAEoCRIKCgJvbhgDIAEoCCIzCg1NZXNzYWdlUGlubmVkEhIKCm1lc3NhZ2VfaWQYASABKAkSDgoGcGlubmVkGAIgASgIIjQKDE1lbWJlckpvaW5lZBIkCgZtZW1iZXIYASABKAsyFC50cnVua2xpbmUudjEuTWVtYmVyIi0KCk1lbWJlckxlZnQSDwoHdXNlcl9pZBgBIAEoCRIOCgZiYW5uZWQYAiABKAgiNQoNTWVtYmVyQ2hhbmdlZBIkCgZtZW1iZXIYASABKAsyFC50cnVua2xpbmUudjEuTWVtYmVyIlYKC1Jvb21DcmVhdGVkEiAKBHJvb20YASABKAsyEi50cnVua2xpbmUudjEuUm9vbRIlCgdtZW1iZXJzGAIgAygLMhQudHJ1bmtsaW5lLnYxLk1lbWJlciIvCgtSb29tVXBkYXRlZBIgCgRyb29tGAEgASgLMhIudHJ1bmtsaW5lLnYxLlJvb20iDQoLUm9vbURlbGV0ZWQiuAMKBFJvb20SDwoHcm9vbV9pZBgBIAEoCRIkCgRraW5kGAIgASgOMhYudHJ1bmtsaW5lLnYxLlJvb21LaW5kEigKBnN0YXR1cxgDIAEoDjIYLnRydW5rbGluZS52MS5Sb29tU3RhdHVzEgwKBG5hbWUYBCABKAkSEQoJcGFyZW50X2lkGAUgASgJEikKCG1ldGFkYXRhGAYgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIPCgd2ZXJzaW9uGAcgASgNEi4KCmNyZWF0ZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCmNyZWF0ZWRfYnkYCSABKAkSKQoJam9pbl9ydWxlGAogASgOMhYudHJ1bmtsaW5lLnYxLkpvaW5SdWxlEiwKCHNldHRpbmdzGAsgASgLMhoudHJ1bmtsaW5lLnYxLlJvb21TZXR0aW5ncxIjCgN0b3AYDCABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24SGgoSbGFzdF9tZXNzYWdlX2luZGV4GA0gASgNEhQKDG1lbWJlcl9jb3VudBgOIAEoDSJmCgxSb29tU2V0dGluZ3MSGQoMc2xvd19tb2RlX21zGAEgASgNSACIAQESGQoMcmV0ZW50aW9uX21zGAIgASgNSAGIAQFCDwoNX3Nsb3dfbW9kZV9tc0IPCg1fcmV0ZW50aW9uX21zIoYCCgZNZW1iZXISDwoHdXNlcl9pZBgBIAEoCRIgCgRyb2xlGAIgASgOMhIudHJ1bmtsaW5lLnYxLlJvbGUSKQoHZ3JhbnRlZBgDIAMoDjIYLnRydW5rbGluZS52MS5QZXJtaXNzaW9uEigKBmRlbmllZBgEIAMoDjIYLnRydW5rbGluZS52MS5QZXJtaXNzaW9uEi8KC211dGVkX3VudGlsGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCglqb2luZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDGRpc3BsYXlfbmFtZRgHIAEoCSp8CghSb29tS2luZBIZChVST09NX0tJTkRfVU5TUEVDSUZJRUQQABIUChBST09NX0tJTkRfRElSRUNUEAESEwoPUk9PTV9LSU5EX0dST1VQEAISFQoRUk9PTV9LSU5EX0NIQU5ORUwQAxITCg9ST09NX0tJTkRfSU5CT1gQBCp0CgpSb29tU3RhdHVzEhsKF1JPT01fU1RBVFVTX1VOU1BFQ0lGSUVEEAASFgoSUk9PTV9TVEFUVVNfQUNUSVZFEAESGAoUUk9PTV9TVEFUVVNfQVJDSElWRUQQAhIXChNST09NX1NUQVRVU19ERUxFVEVEEAMqTwoISm9pblJ1bGUSGQoVSk9JTl9SVUxFX1VOU1BFQ0lGSUVEEAASEgoOSk9JTl9SVUxFX09QRU4QARIUChBKT0lOX1JVTEVfSU5WSVRFEAIqXgoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASDgoKUk9MRV9PV05FUhABEg4KClJPTEVfQURNSU4QAhIPCgtST0xFX01FTUJFUhADEg8KC1JPTEVfUkVBREVSEAQq0gMKClBlcm1pc3Npb24SGgoWUEVSTUlTU0lPTl9VTlNQRUNJRklFRBAAEhMKD1BFUk1JU1NJT05fUkVBRBABEhYKElBFUk1JU1NJT05fUFVCTElTSBACEhcKE1BFUk1JU1NJT05fRURJVF9PV04QAxIXChNQRVJNSVNTSU9OX0VESVRfQU5ZEAQSGQoVUEVSTUlTU0lPTl9ERUxFVEVfT1dOEAUSGQoVUEVSTUlTU0lPTl9ERUxFVEVfQU5ZEAYSFAoQUEVSTUlTU0lPTl9SRUFDVBAHEhIKDlBFUk1JU1NJT05fUElOEAgSFQoRUEVSTUlTU0lPTl9JTlZJVEUQCRIVChFQRVJNSVNTSU9OX1JFTU9WRRAKEhgKFFBFUk1JU1NJT05fU0VUX1JPTEVTEAsSGgoWUEVSTUlTU0lPTl9VUERBVEVfUk9PTRAMEhoKFlBFUk1JU1NJT05fREVMRVRFX1JPT00QDRIaChZQRVJNSVNTSU9OX1NFRV9NRU1CRVJTEA4SGwoXUEVSTUlTU0lPTl9TRUVfUFJFU0VOQ0UQDxIVChFQRVJNSVNTSU9OX1NJR05BTBAQEhkKFVBFUk1JU1NJT05fU1RBUlRfQ0FMTBARYgZwcm90bzM", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("Chp0cnVua2xpbmUvdjEvbWVzc2FnZS5wcm90bxIMdHJ1bmtsaW5lLnYxIiQKCFBvc2l0aW9uEgsKA3NlcRgBIAEoDRILCgN0YWcYAiABKA0iQQoFQWN0b3ISDwoHdXNlcl9pZBgBIAEoCRIRCglkZXZpY2VfaWQYAiABKAkSFAoMZGlzcGxheV9uYW1lGAMgASgJIqYBCgRCb2R5Eg4KBHRleHQYASABKAlIABIuCgphdHRhY2htZW50GAIgASgLMhgudHJ1bmtsaW5lLnYxLkF0dGFjaG1lbnRIABIqCgZjdXN0b20YAyABKAsyGC50cnVua2xpbmUudjEuQ3VzdG9tQm9keUgAEioKBnN5c3RlbRgEIAEoCzIYLnRydW5rbGluZS52MS5TeXN0ZW1Cb2R5SABCBgoEa2luZCJ+CgpBdHRhY2htZW50EgsKA3VybBgBIAEoCRIRCgltaW1lX3R5cGUYAiABKAkSEgoKc2l6ZV9ieXRlcxgDIAEoDRIMCgRuYW1lGAQgASgJEg0KBXdpZHRoGAUgASgNEg4KBmhlaWdodBgGIAEoDRIPCgdjYXB0aW9uGAcgASgJIigKCkN1c3RvbUJvZHkSDAoEdHlwZRgBIAEoCRIMCgRkYXRhGAIgASgMIigKClN5c3RlbUJvZHkSDAoEdHlwZRgBIAEoCRIMCgR0ZXh0GAIgASgJIhoKB01lbnRpb24SDwoHdXNlcl9pZBgBIAEoCSI6CghSZWFjdGlvbhINCgVlbW9qaRgBIAEoCRINCgVjb3VudBgCIAEoDRIQCgh1c2VyX2lkcxgDIAMoCSL7BAoHTWVzc2FnZRISCgptZXNzYWdlX2lkGAEgASgJEg8KB3Jvb21faWQYAiABKAkSKAoIcG9zaXRpb24YAyABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24SFQoNbWVzc2FnZV9pbmRleBgEIAEoDRIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIjCgZzZW5kZXIYBiABKAsyEy50cnVua2xpbmUudjEuQWN0b3ISIAoEYm9keRgHIAEoCzISLnRydW5rbGluZS52MS5Cb2R5EhAKCHJlcGx5X3RvGAggASgJEhMKC3RocmVhZF9yb290GAkgASgJEicKCG1lbnRpb25zGAogAygLMhUudHJ1bmtsaW5lLnYxLk1lbnRpb24SKQoIbWV0YWRhdGEYCyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Ei4KCmV4cGlyZXNfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZlcnNpb24YDSABKA0SLQoJZWRpdGVkX2F0GA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdkZWxldGVkGA8gASgIEikKCXJlYWN0aW9ucxgQIAMoCzIWLnRydW5rbGluZS52MS5SZWFjdGlvbhIZChFjbGllbnRfbWVzc2FnZV9pZBgRIAEoCRITCgtyZXBseV9jb3VudBgSIAEoDRIOCgZwaW5uZWQYEyABKAgSLAoOZm9yd2FyZGVkX2Zyb20YFCABKAsyFC50cnVua2xpbmUudjEuT3JpZ2luIoIBCgZPcmlnaW4SDwoHcm9vbV9pZBgBIAEoCRISCgptZXNzYWdlX2lkGAIgASgJEiMKBnNlbmRlchgDIAEoCzITLnRydW5rbGluZS52MS5BY3RvchIuCgpjcmVhdGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLsBQoJUm9vbUV2ZW50EhAKCGV2ZW50X2lkGAEgASgJEigKCHBvc2l0aW9uGAIgASgLMhYudHJ1bmtsaW5lLnYxLlBvc2l0aW9uEi4KCmNyZWF0ZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiIKBWFjdG9yGAQgASgLMhMudHJ1bmtsaW5lLnYxLkFjdG9yEjcKD21lc3NhZ2VfY3JlYXRlZBgFIAEoCzIcLnRydW5rbGluZS52MS5NZXNzYWdlQ3JlYXRlZEgAEjUKDm1lc3NhZ2VfZWRpdGVkGAYgASgLMhsudHJ1bmtsaW5lLnYxLk1lc3NhZ2VFZGl0ZWRIABI3Cg9tZXNzYWdlX2RlbGV0ZWQYByABKAsyHC50cnVua2xpbmUudjEuTWVzc2FnZURlbGV0ZWRIABIxCgxyZWFjdGlvbl9zZXQYCCABKAsyGS50cnVua2xpbmUudjEuUmVhY3Rpb25TZXRIABI1Cg5tZXNzYWdlX3Bpbm5lZBgJIAEoCzIbLnRydW5rbGluZS52MS5NZXNzYWdlUGlubmVkSAASMwoNbWVtYmVyX2pvaW5lZBgKIAEoCzIaLnRydW5rbGluZS52MS5NZW1iZXJKb2luZWRIABIvCgttZW1iZXJfbGVmdBgLIAEoCzIYLnRydW5rbGluZS52MS5NZW1iZXJMZWZ0SAASNQoObWVtYmVyX2NoYW5nZWQYDCABKAsyGy50cnVua2xpbmUudjEuTWVtYmVyQ2hhbmdlZEgAEjEKDHJvb21fY3JlYXRlZBgNIAEoCzIZLnRydW5rbGluZS52MS5Sb29tQ3JlYXRlZEgAEjEKDHJvb21fdXBkYXRlZBgOIAEoCzIZLnRydW5rbGluZS52MS5Sb29tVXBkYXRlZEgAEjEKDHJvb21fZGVsZXRlZBgPIAEoCzIZLnRydW5rbGluZS52MS5Sb29tRGVsZXRlZEgAQgYKBGtpbmQivQIKDk1lc3NhZ2VDcmVhdGVkEiAKBGJvZHkYASABKAsyEi50cnVua2xpbmUudjEuQm9keRIVCg1tZXNzYWdlX2luZGV4GAIgASgNEhkKEWNsaWVudF9tZXNzYWdlX2lkGAMgASgJEhAKCHJlcGx5X3RvGAQgASgJEhMKC3RocmVhZF9yb290GAUgASgJEicKCG1lbnRpb25zGAYgAygLMhUudHJ1bmtsaW5lLnYxLk1lbnRpb24SKQoIbWV0YWRhdGEYByABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Ei4KCmV4cGlyZXNfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKDmZvcndhcmRlZF9mcm9tGAkgASgLMhQudHJ1bmtsaW5lLnYxLk9yaWdpbiKqAQoNTWVzc2FnZUVkaXRlZBISCgptZXNzYWdlX2lkGAEgASgJEiAKBGJvZHkYAiABKAsyEi50cnVua2xpbmUudjEuQm9keRIPCgd2ZXJzaW9uGAMgASgNEicKCG1lbnRpb25zGAQgAygLMhUudHJ1bmtsaW5lLnYxLk1lbnRpb24SKQoIbWV0YWRhdGEYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IkYKDk1lc3NhZ2VEZWxldGVkEhIKCm1lc3NhZ2VfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRIPCgdleHBpcmVkGAMgASgIIjwKC1JlYWN0aW9uU2V0EhIKCm1lc3NhZ2VfaWQYASABKAkSDQoFZW1vamkYAiABKAkSCgoCb24YAyABKAgiMwoNTWVzc2FnZVBpbm5lZBISCgptZXNzYWdlX2lkGAEgASgJEg4KBnBpbm5lZBgCIAEoCCI0CgxNZW1iZXJKb2luZWQSJAoGbWVtYmVyGAEgASgLMhQudHJ1bmtsaW5lLnYxLk1lbWJlciItCgpNZW1iZXJMZWZ0Eg8KB3VzZXJfaWQYASABKAkSDgoGYmFubmVkGAIgASgIIjUKDU1lbWJlckNoYW5nZWQSJAoGbWVtYmVyGAEgASgLMhQudHJ1bmtsaW5lLnYxLk1lbWJlciJWCgtSb29tQ3JlYXRlZBIgCgRyb29tGAEgASgLMhIudHJ1bmtsaW5lLnYxLlJvb20SJQoHbWVtYmVycxgCIAMoCzIULnRydW5rbGluZS52MS5NZW1iZXIiLwoLUm9vbVVwZGF0ZWQSIAoEcm9vbRgBIAEoCzISLnRydW5rbGluZS52MS5Sb29tIg0KC1Jvb21EZWxldGVkItQDCgRSb29tEg8KB3Jvb21faWQYASABKAkSJAoEa2luZBgCIAEoDjIWLnRydW5rbGluZS52MS5Sb29tS2luZBIoCgZzdGF0dXMYAyABKA4yGC50cnVua2xpbmUudjEuUm9vbVN0YXR1cxIMCgRuYW1lGAQgASgJEhEKCXBhcmVudF9pZBgFIAEoCRIpCghtZXRhZGF0YRgGIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSDwoHdmVyc2lvbhgHIAEoDRIuCgpjcmVhdGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpjcmVhdGVkX2J5GAkgASgJEikKCWpvaW5fcnVsZRgKIAEoDjIWLnRydW5rbGluZS52MS5Kb2luUnVsZRIsCghzZXR0aW5ncxgLIAEoCzIaLnRydW5rbGluZS52MS5Sb29tU2V0dGluZ3MSIwoDdG9wGAwgASgLMhYudHJ1bmtsaW5lLnYxLlBvc2l0aW9uEhoKEmxhc3RfbWVzc2FnZV9pbmRleBgNIAEoDRIUCgxtZW1iZXJfY291bnQYDiABKA0SGgoScGlubmVkX21lc3NhZ2VfaWRzGA8gAygJImYKDFJvb21TZXR0aW5ncxIZCgxzbG93X21vZGVfbXMYASABKA1IAIgBARIZCgxyZXRlbnRpb25fbXMYAiABKA1IAYgBAUIPCg1fc2xvd19tb2RlX21zQg8KDV9yZXRlbnRpb25fbXMihgIKBk1lbWJlchIPCgd1c2VyX2lkGAEgASgJEiAKBHJvbGUYAiABKA4yEi50cnVua2xpbmUudjEuUm9sZRIpCgdncmFudGVkGAMgAygOMhgudHJ1bmtsaW5lLnYxLlBlcm1pc3Npb24SKAoGZGVuaWVkGAQgAygOMhgudHJ1bmtsaW5lLnYxLlBlcm1pc3Npb24SLwoLbXV0ZWRfdW50aWwYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCWpvaW5lZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMZGlzcGxheV9uYW1lGAcgASgJKnwKCFJvb21LaW5kEhkKFVJPT01fS0lORF9VTlNQRUNJRklFRBAAEhQKEFJPT01fS0lORF9ESVJFQ1QQARITCg9ST09NX0tJTkRfR1JPVVAQAhIVChFST09NX0tJTkRfQ0hBTk5FTBADEhMKD1JPT01fS0lORF9JTkJPWBAEKnQKClJvb21TdGF0dXMSGwoXUk9PTV9TVEFUVVNfVU5TUEVDSUZJRUQQABIWChJST09NX1NUQVRVU19BQ1RJVkUQARIYChRST09NX1NUQVRVU19BUkNISVZFRBACEhcKE1JPT01fU1RBVFVTX0RFTEVURUQQAypPCghKb2luUnVsZRIZChVKT0lOX1JVTEVfVU5TUEVDSUZJRUQQABISCg5KT0lOX1JVTEVfT1BFThABEhQKEEpPSU5fUlVMRV9JTlZJVEUQAipeCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIOCgpST0xFX09XTkVSEAESDgoKUk9MRV9BRE1JThACEg8KC1JPTEVfTUVNQkVSEAMSDwoLUk9MRV9SRUFERVIQBCrSAwoKUGVybWlzc2lvbhIaChZQRVJNSVNTSU9OX1VOU1BFQ0lGSUVEEAASEwoPUEVSTUlTU0lPTl9SRUFEEAESFgoSUEVSTUlTU0lPTl9QVUJMSVNIEAISFwoTUEVSTUlTU0lPTl9FRElUX09XThADEhcKE1BFUk1JU1NJT05fRURJVF9BTlkQBBIZChVQRVJNSVNTSU9OX0RFTEVURV9PV04QBRIZChVQRVJNSVNTSU9OX0RFTEVURV9BTlkQBhIUChBQRVJNSVNTSU9OX1JFQUNUEAcSEgoOUEVSTUlTU0lPTl9QSU4QCBIVChFQRVJNSVNTSU9OX0lOVklURRAJEhUKEVBFUk1JU1NJT05fUkVNT1ZFEAoSGAoUUEVSTUlTU0lPTl9TRVRfUk9MRVMQCxIaChZQRVJNSVNTSU9OX1VQREFURV9ST09NEAwSGgoWUEVSTUlTU0lPTl9ERUxFVEVfUk9PTRANEhoKFlBFUk1JU1NJT05fU0VFX01FTUJFUlMQDhIbChdQRVJNSVNTSU9OX1NFRV9QUkVTRU5DRRAPEhUKEVBFUk1JU1NJT05fU0lHTkFMEBASGQoVUEVSTUlTU0lPTl9TVEFSVF9DQUxMEBFiBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * A place in a room's history.
@@ -435,6 +435,27 @@ export type Message = Message$1<"trunkline.v1.Message"> & {
    * @generated from field: string client_message_id = 17;
    */
   clientMessageId: string;
+
+  /**
+   * How many messages of its thread there are, this one and deleted ones not counted.
+   *
+   * @generated from field: uint32 reply_count = 18;
+   */
+  replyCount: number;
+
+  /**
+   * Whether it is pinned in its room.
+   *
+   * @generated from field: bool pinned = 19;
+   */
+  pinned: boolean;
+
+  /**
+   * The message this one passes on. Absent: it is its sender's own.
+   *
+   * @generated from field: trunkline.v1.Origin forwarded_from = 20;
+   */
+  forwardedFrom?: Origin | undefined;
 };
 
 /**
@@ -443,6 +464,48 @@ export type Message = Message$1<"trunkline.v1.Message"> & {
  */
 export const MessageSchema: GenMessage<Message> = /*@__PURE__*/
   messageDesc(file_trunkline_v1_message, 8);
+
+/**
+ * The message that another one passes on, as it was then.
+ *
+ * @generated from message trunkline.v1.Origin
+ */
+export type Origin = Message$1<"trunkline.v1.Origin"> & {
+  /**
+   * The room it is in.
+   *
+   * @generated from field: string room_id = 1;
+   */
+  roomId: string;
+
+  /**
+   * The message.
+   *
+   * @generated from field: string message_id = 2;
+   */
+  messageId: string;
+
+  /**
+   * Who sent it.
+   *
+   * @generated from field: trunkline.v1.Actor sender = 3;
+   */
+  sender?: Actor | undefined;
+
+  /**
+   * When the server accepted it.
+   *
+   * @generated from field: google.protobuf.Timestamp created_at = 4;
+   */
+  createdAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message trunkline.v1.Origin.
+ * Use `create(OriginSchema)` to create a new message.
+ */
+export const OriginSchema: GenMessage<Origin> = /*@__PURE__*/
+  messageDesc(file_trunkline_v1_message, 9);
 
 /**
  * A durable change of a room. It is stored before anybody is told of it, has one place in one order, and can be
@@ -580,7 +643,7 @@ export type RoomEvent = Message$1<"trunkline.v1.RoomEvent"> & {
  * Use `create(RoomEventSchema)` to create a new message.
  */
 export const RoomEventSchema: GenMessage<RoomEvent> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_message, 9);
+  messageDesc(file_trunkline_v1_message, 10);
 
 /**
  * A message was sent. `RoomEvent.event_id` is its message_id.
@@ -643,6 +706,13 @@ export type MessageCreated = Message$1<"trunkline.v1.MessageCreated"> & {
    * @generated from field: google.protobuf.Timestamp expires_at = 8;
    */
   expiresAt?: Timestamp | undefined;
+
+  /**
+   * The message this one passes on. Absent: it is its sender's own.
+   *
+   * @generated from field: trunkline.v1.Origin forwarded_from = 9;
+   */
+  forwardedFrom?: Origin | undefined;
 };
 
 /**
@@ -650,7 +720,7 @@ export type MessageCreated = Message$1<"trunkline.v1.MessageCreated"> & {
  * Use `create(MessageCreatedSchema)` to create a new message.
  */
 export const MessageCreatedSchema: GenMessage<MessageCreated> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_message, 10);
+  messageDesc(file_trunkline_v1_message, 11);
 
 /**
  * A message's body was replaced.
@@ -678,6 +748,20 @@ export type MessageEdited = Message$1<"trunkline.v1.MessageEdited"> & {
    * @generated from field: uint32 version = 3;
    */
   version: number;
+
+  /**
+   * Users named in it now.
+   *
+   * @generated from field: repeated trunkline.v1.Mention mentions = 4;
+   */
+  mentions: Mention[];
+
+  /**
+   * Its metadata now.
+   *
+   * @generated from field: google.protobuf.Struct metadata = 5;
+   */
+  metadata?: JsonObject | undefined;
 };
 
 /**
@@ -685,10 +769,10 @@ export type MessageEdited = Message$1<"trunkline.v1.MessageEdited"> & {
  * Use `create(MessageEditedSchema)` to create a new message.
  */
 export const MessageEditedSchema: GenMessage<MessageEdited> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_message, 11);
+  messageDesc(file_trunkline_v1_message, 12);
 
 /**
- * A message was deleted for everyone.
+ * A message was deleted for everyone, or its time was over. What it said is gone wherever it was kept; its events stay, without.
  *
  * @generated from message trunkline.v1.MessageDeleted
  */
@@ -706,6 +790,13 @@ export type MessageDeleted = Message$1<"trunkline.v1.MessageDeleted"> & {
    * @generated from field: uint32 version = 2;
    */
   version: number;
+
+  /**
+   * True: its time was over.
+   *
+   * @generated from field: bool expired = 3;
+   */
+  expired: boolean;
 };
 
 /**
@@ -713,7 +804,7 @@ export type MessageDeleted = Message$1<"trunkline.v1.MessageDeleted"> & {
  * Use `create(MessageDeletedSchema)` to create a new message.
  */
 export const MessageDeletedSchema: GenMessage<MessageDeleted> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_message, 12);
+  messageDesc(file_trunkline_v1_message, 13);
 
 /**
  * A reaction was set or taken back.
@@ -748,7 +839,7 @@ export type ReactionSet = Message$1<"trunkline.v1.ReactionSet"> & {
  * Use `create(ReactionSetSchema)` to create a new message.
  */
 export const ReactionSetSchema: GenMessage<ReactionSet> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_message, 13);
+  messageDesc(file_trunkline_v1_message, 14);
 
 /**
  * A message was pinned or unpinned.
@@ -776,7 +867,7 @@ export type MessagePinned = Message$1<"trunkline.v1.MessagePinned"> & {
  * Use `create(MessagePinnedSchema)` to create a new message.
  */
 export const MessagePinnedSchema: GenMessage<MessagePinned> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_message, 14);
+  messageDesc(file_trunkline_v1_message, 15);
 
 /**
  * Somebody joined by themselves, or was added by the event's actor.
@@ -797,7 +888,7 @@ export type MemberJoined = Message$1<"trunkline.v1.MemberJoined"> & {
  * Use `create(MemberJoinedSchema)` to create a new message.
  */
 export const MemberJoinedSchema: GenMessage<MemberJoined> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_message, 15);
+  messageDesc(file_trunkline_v1_message, 16);
 
 /**
  * Somebody left by themselves, or was removed by the event's actor. From here on the user receives nothing of the room.
@@ -825,7 +916,7 @@ export type MemberLeft = Message$1<"trunkline.v1.MemberLeft"> & {
  * Use `create(MemberLeftSchema)` to create a new message.
  */
 export const MemberLeftSchema: GenMessage<MemberLeft> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_message, 16);
+  messageDesc(file_trunkline_v1_message, 17);
 
 /**
  * Somebody's role or rights changed. A right that was taken away holds from this event on.
@@ -846,7 +937,7 @@ export type MemberChanged = Message$1<"trunkline.v1.MemberChanged"> & {
  * Use `create(MemberChangedSchema)` to create a new message.
  */
 export const MemberChangedSchema: GenMessage<MemberChanged> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_message, 17);
+  messageDesc(file_trunkline_v1_message, 18);
 
 /**
  * The room was created.
@@ -874,7 +965,7 @@ export type RoomCreated = Message$1<"trunkline.v1.RoomCreated"> & {
  * Use `create(RoomCreatedSchema)` to create a new message.
  */
 export const RoomCreatedSchema: GenMessage<RoomCreated> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_message, 18);
+  messageDesc(file_trunkline_v1_message, 19);
 
 /**
  * The room's name, metadata or settings changed.
@@ -895,7 +986,7 @@ export type RoomUpdated = Message$1<"trunkline.v1.RoomUpdated"> & {
  * Use `create(RoomUpdatedSchema)` to create a new message.
  */
 export const RoomUpdatedSchema: GenMessage<RoomUpdated> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_message, 19);
+  messageDesc(file_trunkline_v1_message, 20);
 
 /**
  * The room was deleted.
@@ -910,7 +1001,7 @@ export type RoomDeleted = Message$1<"trunkline.v1.RoomDeleted"> & {
  * Use `create(RoomDeletedSchema)` to create a new message.
  */
 export const RoomDeletedSchema: GenMessage<RoomDeleted> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_message, 20);
+  messageDesc(file_trunkline_v1_message, 21);
 
 /**
  * A room.
@@ -1015,6 +1106,13 @@ export type Room = Message$1<"trunkline.v1.Room"> & {
    * @generated from field: uint32 member_count = 14;
    */
   memberCount: number;
+
+  /**
+   * message_ids of its pinned messages, oldest pin first, ≤ 50. In an event's copy: unset.
+   *
+   * @generated from field: repeated string pinned_message_ids = 15;
+   */
+  pinnedMessageIds: string[];
 };
 
 /**
@@ -1022,7 +1120,7 @@ export type Room = Message$1<"trunkline.v1.Room"> & {
  * Use `create(RoomSchema)` to create a new message.
  */
 export const RoomSchema: GenMessage<Room> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_message, 21);
+  messageDesc(file_trunkline_v1_message, 22);
 
 /**
  * Settings of a room. An absent value means the tenant's or server's default.
@@ -1050,7 +1148,7 @@ export type RoomSettings = Message$1<"trunkline.v1.RoomSettings"> & {
  * Use `create(RoomSettingsSchema)` to create a new message.
  */
 export const RoomSettingsSchema: GenMessage<RoomSettings> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_message, 22);
+  messageDesc(file_trunkline_v1_message, 23);
 
 /**
  * Somebody's membership of a room.
@@ -1113,7 +1211,7 @@ export type Member = Message$1<"trunkline.v1.Member"> & {
  * Use `create(MemberSchema)` to create a new message.
  */
 export const MemberSchema: GenMessage<Member> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_message, 23);
+  messageDesc(file_trunkline_v1_message, 24);
 
 /**
  * What a room is for.

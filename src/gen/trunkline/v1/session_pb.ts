@@ -20,7 +20,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file trunkline/v1/session.proto.
  */
 export const file_trunkline_v1_session: GenFile = /*@__PURE__*/
-  fileDesc("Chp0cnVua2xpbmUvdjEvc2Vzc2lvbi5wcm90bxIMdHJ1bmtsaW5lLnYxIusFCgtDbGllbnRGcmFtZRILCgNyZWYYASABKA0SJAoFaGVsbG8YAiABKAsyEy50cnVua2xpbmUudjEuSGVsbG9IABIzCg1yZWZyZXNoX3Rva2VuGAMgASgLMhoudHJ1bmtsaW5lLnYxLlJlZnJlc2hUb2tlbkgAEiwKCXN1YnNjcmliZRgEIAEoCzIXLnRydW5rbGluZS52MS5TdWJzY3JpYmVIABIwCgt1bnN1YnNjcmliZRgFIAEoCzIZLnRydW5rbGluZS52MS5VbnN1YnNjcmliZUgAEigKB3B1Ymxpc2gYBiABKAsyFS50cnVua2xpbmUudjEuUHVibGlzaEgAEjEKDGVkaXRfbWVzc2FnZRgHIAEoCzIZLnRydW5rbGluZS52MS5FZGl0TWVzc2FnZUgAEjUKDmRlbGV0ZV9tZXNzYWdlGAggASgLMhsudHJ1bmtsaW5lLnYxLkRlbGV0ZU1lc3NhZ2VIABIkCgVyZWFjdBgJIAEoCzITLnRydW5rbGluZS52MS5SZWFjdEgAEiIKBG1hcmsYCiABKAsyEi50cnVua2xpbmUudjEuTWFya0gAEiYKBnR5cGluZxgLIAEoCzIULnRydW5rbGluZS52MS5UeXBpbmdIABIvCgtzZW5kX3NpZ25hbBgMIAEoCzIYLnRydW5rbGluZS52MS5TZW5kU2lnbmFsSAASMQoMc2V0X3ByZXNlbmNlGA0gASgLMhkudHJ1bmtsaW5lLnYxLlNldFByZXNlbmNlSAASNQoOd2F0Y2hfcHJlc2VuY2UYDiABKAsyGy50cnVua2xpbmUudjEuV2F0Y2hQcmVzZW5jZUgAEiIKBGNhbGwYDyABKAsyEi50cnVua2xpbmUudjEuQ2FsbEgAEiIKBHBpbmcYECABKAsyEi50cnVua2xpbmUudjEuUGluZ0gAEiIKBHBvbmcYESABKAsyEi50cnVua2xpbmUudjEuUG9uZ0gAQgcKBWZyYW1lIuYGCgtTZXJ2ZXJGcmFtZRIQCghyZXBseV90bxgBIAEoDRIoCgd3ZWxjb21lGAIgASgLMhUudHJ1bmtsaW5lLnYxLldlbGNvbWVIABI1Cg50b2tlbl9hY2NlcHRlZBgDIAEoCzIbLnRydW5rbGluZS52MS5Ub2tlbkFjY2VwdGVkSAASLgoKc3Vic2NyaWJlZBgEIAEoCzIYLnRydW5rbGluZS52MS5TdWJzY3JpYmVkSAASMgoMdW5zdWJzY3JpYmVkGAUgASgLMhoudHJ1bmtsaW5lLnYxLlVuc3Vic2NyaWJlZEgAEiwKCXB1Ymxpc2hlZBgGIAEoCzIXLnRydW5rbGluZS52MS5QdWJsaXNoZWRIABIoCgdjaGFuZ2VkGAcgASgLMhUudHJ1bmtsaW5lLnYxLkNoYW5nZWRIABI7ChFwcmVzZW5jZV9zbmFwc2hvdBgIIAEoCzIeLnRydW5rbGluZS52MS5QcmVzZW5jZVNuYXBzaG90SAASLwoLY2FsbF9yZXN1bHQYCSABKAsyGC50cnVua2xpbmUudjEuQ2FsbFJlc3VsdEgAEiIKBGRvbmUYCiABKAsyEi50cnVua2xpbmUudjEuRG9uZUgAEiQKBWVycm9yGAsgASgLMhMudHJ1bmtsaW5lLnYxLkVycm9ySAASLwoLcm9vbV9ldmVudHMYDCABKAsyGC50cnVua2xpbmUudjEuUm9vbUV2ZW50c0gAEigKB3NpZ25hbHMYDSABKAsyFS50cnVua2xpbmUudjEuU2lnbmFsc0gAEjkKEHByZXNlbmNlX2NoYW5nZXMYDiABKAsyHS50cnVua2xpbmUudjEuUHJlc2VuY2VDaGFuZ2VzSAASKAoHbWFya2VycxgPIAEoCzIVLnRydW5rbGluZS52MS5NYXJrZXJzSAASNQoOdG9rZW5fZXhwaXJpbmcYECABKAsyGy50cnVua2xpbmUudjEuVG9rZW5FeHBpcmluZ0gAEigKB2dvb2RieWUYESABKAsyFS50cnVua2xpbmUudjEuR29vZGJ5ZUgAEiIKBHBpbmcYEiABKAsyEi50cnVua2xpbmUudjEuUGluZ0gAEiIKBHBvbmcYEyABKAsyEi50cnVua2xpbmUudjEuUG9uZ0gAQgcKBWZyYW1lIooBCgVIZWxsbxINCgV0b2tlbhgBIAEoCRIkCgZkZXZpY2UYAiABKAsyFC50cnVua2xpbmUudjEuRGV2aWNlEg8KB2F0dGVtcHQYAyABKA0SEAoIcHJvdG9jb2wYBCABKA0SKQoFcm9vbXMYBSADKAsyGi50cnVua2xpbmUudjEuUm9vbVBvc2l0aW9uImYKBkRldmljZRIRCglkZXZpY2VfaWQYASABKAkSJgoEa2luZBgCIAEoDjIYLnRydW5rbGluZS52MS5EZXZpY2VLaW5kEgwKBG5hbWUYAyABKAkSEwoLYXBwX3ZlcnNpb24YBCABKAkiRgoMUm9vbVBvc2l0aW9uEg8KB3Jvb21faWQYASABKAkSJQoFYWZ0ZXIYAiABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24ilQIKB1dlbGNvbWUSEgoKc2Vzc2lvbl9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhEKCXRlbmFudF9pZBgDIAEoCRIUCgxkaXNwbGF5X25hbWUYBCABKAkSLwoLc2VydmVyX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiQKBmxpbWl0cxgGIAEoCzIULnRydW5rbGluZS52MS5MaW1pdHMSGAoQcGluZ19pbnRlcnZhbF9tcxgHIAEoDRI0ChB0b2tlbl9leHBpcmVzX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1yb29tc19wZW5kaW5nGAkgASgNInsKBkxpbWl0cxIXCg9tYXhfZnJhbWVfYnl0ZXMYASABKA0SFgoObWF4X3RleHRfYnl0ZXMYAiABKA0SFQoNbWF4X2luX2ZsaWdodBgDIAEoDRIRCgltYXhfcm9vbXMYBCABKA0SFgoOcmVjb3ZlcnlfbGltaXQYBSABKA0iHQoMUmVmcmVzaFRva2VuEg0KBXRva2VuGAEgASgJIj8KDVRva2VuQWNjZXB0ZWQSLgoKZXhwaXJlc19hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiVQoJU3Vic2NyaWJlEg8KB3Jvb21faWQYASABKAkSJQoFYWZ0ZXIYAiABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24SEAoIcHJlc2VuY2UYAyABKAgiuAIKClN1YnNjcmliZWQSDwoHcm9vbV9pZBgBIAEoCRIjCgN0b3AYAiABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24SIAoEcm9vbRgDIAEoCzISLnRydW5rbGluZS52MS5Sb29tEiQKBm1lbWJlchgEIAEoCzIULnRydW5rbGluZS52MS5NZW1iZXISKwoJY2F1Z2h0X3VwGAUgASgLMhYudHJ1bmtsaW5lLnYxLkNhdWdodFVwSAASLAoJcmVwbGF5aW5nGAYgASgLMhcudHJ1bmtsaW5lLnYxLlJlcGxheWluZ0gAEiAKA2dhcBgHIAEoCzIRLnRydW5rbGluZS52MS5HYXBIABIkCgVyZXNldBgIIAEoCzITLnRydW5rbGluZS52MS5SZXNldEgAQgkKB291dGNvbWUiCgoIQ2F1Z2h0VXAiGgoJUmVwbGF5aW5nEg0KBWNvdW50GAEgASgNIicKA0dhcBIQCghmcm9tX3NlcRgBIAEoDRIOCgZ0b19zZXEYAiABKA0iMgoFUmVzZXQSKQoGcmVhc29uGAEgASgOMhkudHJ1bmtsaW5lLnYxLlJlc2V0UmVhc29uIh4KC1Vuc3Vic2NyaWJlEg8KB3Jvb21faWQYASABKAkiUAoMVW5zdWJzY3JpYmVkEg8KB3Jvb21faWQYASABKAkSLwoGcmVhc29uGAIgASgOMh8udHJ1bmtsaW5lLnYxLlVuc3Vic2NyaWJlUmVhc29uIpcCCgdQdWJsaXNoEg8KB3Jvb21faWQYASABKAkSGQoRY2xpZW50X21lc3NhZ2VfaWQYAiABKAkSDwoHYXR0ZW1wdBgDIAEoDRIgCgRib2R5GAQgASgLMhIudHJ1bmtsaW5lLnYxLkJvZHkSEAoIcmVwbHlfdG8YBSABKAkSEwoLdGhyZWFkX3Jvb3QYBiABKAkSJwoIbWVudGlvbnMYByADKAsyFS50cnVua2xpbmUudjEuTWVudGlvbhIpCghtZXRhZGF0YRgIIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSHQoQZXhwaXJlc19hZnRlcl9tcxgJIAEoDUgAiAEBQhMKEV9leHBpcmVzX2FmdGVyX21zIqMBCglQdWJsaXNoZWQSEgoKbWVzc2FnZV9pZBgBIAEoCRIoCghwb3NpdGlvbhgCIAEoCzIWLnRydW5rbGluZS52MS5Qb3NpdGlvbhIuCgpjcmVhdGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglkdXBsaWNhdGUYBCABKAgSFQoNbWVzc2FnZV9pbmRleBgFIAEoDSKIAQoLRWRpdE1lc3NhZ2USDwoHcm9vbV9pZBgBIAEoCRISCgptZXNzYWdlX2lkGAIgASgJEgsKA2tleRgDIAEoCRIgCgRib2R5GAQgASgLMhIudHJ1bmtsaW5lLnYxLkJvZHkSFAoMYmFzZV92ZXJzaW9uGAUgASgNEg8KB2F0dGVtcHQYBiABKA0iUgoNRGVsZXRlTWVzc2FnZRIPCgdyb29tX2lkGAEgASgJEhIKCm1lc3NhZ2VfaWQYAiABKAkSCwoDa2V5GAMgASgJEg8KB2F0dGVtcHQYBCABKA0iZQoFUmVhY3QSDwoHcm9vbV9pZBgBIAEoCRISCgptZXNzYWdlX2lkGAIgASgJEgsKA2tleRgDIAEoCRINCgVlbW9qaRgEIAEoCRIKCgJvbhgFIAEoCBIPCgdhdHRlbXB0GAYgASgNIlcKB0NoYW5nZWQSKAoIcG9zaXRpb24YASABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24SDwoHdmVyc2lvbhgCIAEoDRIRCglkdXBsaWNhdGUYAyABKAgiaAoETWFyaxIPCgdyb29tX2lkGAEgASgJEikKCWRlbGl2ZXJlZBgCIAEoCzIWLnRydW5rbGluZS52MS5Qb3NpdGlvbhIkCgRyZWFkGAMgASgLMhYudHJ1bmtsaW5lLnYxLlBvc2l0aW9uIl4KBk1hcmtlchIPCgd1c2VyX2lkGAEgASgJEhUKDWRlbGl2ZXJlZF9zZXEYAiABKA0SEAoIcmVhZF9zZXEYAyABKA0SGgoScmVhZF9tZXNzYWdlX2luZGV4GAQgASgNIkEKB01hcmtlcnMSDwoHcm9vbV9pZBgBIAEoCRIlCgdtYXJrZXJzGAIgAygLMhQudHJ1bmtsaW5lLnYxLk1hcmtlciIpCgZUeXBpbmcSDwoHcm9vbV9pZBgBIAEoCRIOCgZ0eXBpbmcYAiABKAgiWAoKU2VuZFNpZ25hbBIRCgdyb29tX2lkGAEgASgJSAASEQoHdXNlcl9pZBgCIAEoCUgAEgwKBHR5cGUYAyABKAkSDAoEZGF0YRgEIAEoDEIICgZ0YXJnZXQiQQoHU2lnbmFscxIPCgdyb29tX2lkGAEgASgJEiUKB3NpZ25hbHMYAiADKAsyFC50cnVua2xpbmUudjEuU2lnbmFsInMKBlNpZ25hbBIjCgZzZW5kZXIYASABKAsyEy50cnVua2xpbmUudjEuQWN0b3ISEAoGdHlwaW5nGAIgASgISAASKgoGY3VzdG9tGAMgASgLMhgudHJ1bmtsaW5lLnYxLkN1c3RvbUJvZHlIAEIGCgRraW5kIrEBCghQcmVzZW5jZRIPCgd1c2VyX2lkGAEgASgJEiwKBnN0YXR1cxgCIAEoDjIcLnRydW5rbGluZS52MS5QcmVzZW5jZVN0YXR1cxIMCgR0ZXh0GAMgASgJEikKBXVudGlsGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCglsYXN0X3NlZW4YBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wInQKC1NldFByZXNlbmNlEiwKBnN0YXR1cxgBIAEoDjIcLnRydW5rbGluZS52MS5QcmVzZW5jZVN0YXR1cxIMCgR0ZXh0GAIgASgJEikKBXVudGlsGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIzCg1XYXRjaFByZXNlbmNlEhAKCHVzZXJfaWRzGAEgAygJEhAKCHJvb21faWRzGAIgAygJIm4KEFByZXNlbmNlU25hcHNob3QSKQoJcHJlc2VuY2VzGAEgAygLMhYudHJ1bmtsaW5lLnYxLlByZXNlbmNlEi8KBmNvdW50cxgCIAMoCzIfLnRydW5rbGluZS52MS5Sb29tUHJlc2VuY2VDb3VudCI0ChFSb29tUHJlc2VuY2VDb3VudBIPCgdyb29tX2lkGAEgASgJEg4KBm9ubGluZRgCIAEoDSJtCg9QcmVzZW5jZUNoYW5nZXMSKQoJcHJlc2VuY2VzGAEgAygLMhYudHJ1bmtsaW5lLnYxLlByZXNlbmNlEi8KBmNvdW50cxgCIAMoCzIfLnRydW5rbGluZS52MS5Sb29tUHJlc2VuY2VDb3VudCKjCQoEQ2FsbBI2CgtjcmVhdGVfcm9vbRgBIAEoCzIfLnRydW5rbGluZS52MS5DcmVhdGVSb29tUmVxdWVzdEgAEjAKCGdldF9yb29tGAIgASgLMhwudHJ1bmtsaW5lLnYxLkdldFJvb21SZXF1ZXN0SAASNgoLdXBkYXRlX3Jvb20YAyABKAsyHy50cnVua2xpbmUudjEuVXBkYXRlUm9vbVJlcXVlc3RIABI2CgtkZWxldGVfcm9vbRgEIAEoCzIfLnRydW5rbGluZS52MS5EZWxldGVSb29tUmVxdWVzdEgAEjIKCWpvaW5fcm9vbRgFIAEoCzIdLnRydW5rbGluZS52MS5Kb2luUm9vbVJlcXVlc3RIABI0CgpsZWF2ZV9yb29tGAYgASgLMh4udHJ1bmtsaW5lLnYxLkxlYXZlUm9vbVJlcXVlc3RIABI2CgthZGRfbWVtYmVycxgHIAEoCzIfLnRydW5rbGluZS52MS5BZGRNZW1iZXJzUmVxdWVzdEgAEjoKDXJlbW92ZV9tZW1iZXIYCCABKAsyIS50cnVua2xpbmUudjEuUmVtb3ZlTWVtYmVyUmVxdWVzdEgAEjQKCnNldF9tZW1iZXIYCSABKAsyHi50cnVua2xpbmUudjEuU2V0TWVtYmVyUmVxdWVzdEgAEjgKDGxpc3RfbWVtYmVycxgKIAEoCzIgLnRydW5rbGluZS52MS5MaXN0TWVtYmVyc1JlcXVlc3RIABI0CgpsaXN0X3Jvb21zGAsgASgLMh4udHJ1bmtsaW5lLnYxLkxpc3RSb29tc1JlcXVlc3RIABI2CgtnZXRfaGlzdG9yeRgMIAEoCzIfLnRydW5rbGluZS52MS5HZXRIaXN0b3J5UmVxdWVzdEgAEjQKCmdldF9ldmVudHMYDSABKAsyHi50cnVua2xpbmUudjEuR2V0RXZlbnRzUmVxdWVzdEgAEjgKDGdldF9yZWNlaXB0cxgOIAEoCzIgLnRydW5rbGluZS52MS5HZXRSZWNlaXB0c1JlcXVlc3RIABI2CgtwaW5fbWVzc2FnZRgPIAEoCzIfLnRydW5rbGluZS52MS5QaW5NZXNzYWdlUmVxdWVzdEgAEjgKDGhpZGVfbWVzc2FnZRgQIAEoCzIgLnRydW5rbGluZS52MS5IaWRlTWVzc2FnZVJlcXVlc3RIABI0CgpibG9ja191c2VyGBEgASgLMh4udHJ1bmtsaW5lLnYxLkJsb2NrVXNlclJlcXVlc3RIABI4CgxsaXN0X2RldmljZXMYEiABKAsyIC50cnVua2xpbmUudjEuTGlzdERldmljZXNSZXF1ZXN0SAASOAoMY2xvc2VfZGV2aWNlGBMgASgLMiAudHJ1bmtsaW5lLnYxLkNsb3NlRGV2aWNlUmVxdWVzdEgAEjgKDGdldF9zZXR0aW5ncxgUIAEoCzIgLnRydW5rbGluZS52MS5HZXRTZXR0aW5nc1JlcXVlc3RIABI4CgxzZXRfc2V0dGluZ3MYFSABKAsyIC50cnVua2xpbmUudjEuU2V0U2V0dGluZ3NSZXF1ZXN0SABCBQoDcnBjIr4JCgpDYWxsUmVzdWx0EjcKC2NyZWF0ZV9yb29tGAEgASgLMiAudHJ1bmtsaW5lLnYxLkNyZWF0ZVJvb21SZXNwb25zZUgAEjEKCGdldF9yb29tGAIgASgLMh0udHJ1bmtsaW5lLnYxLkdldFJvb21SZXNwb25zZUgAEjcKC3VwZGF0ZV9yb29tGAMgASgLMiAudHJ1bmtsaW5lLnYxLlVwZGF0ZVJvb21SZXNwb25zZUgAEjcKC2RlbGV0ZV9yb29tGAQgASgLMiAudHJ1bmtsaW5lLnYxLkRlbGV0ZVJvb21SZXNwb25zZUgAEjMKCWpvaW5fcm9vbRgFIAEoCzIeLnRydW5rbGluZS52MS5Kb2luUm9vbVJlc3BvbnNlSAASNQoKbGVhdmVfcm9vbRgGIAEoCzIfLnRydW5rbGluZS52MS5MZWF2ZVJvb21SZXNwb25zZUgAEjcKC2FkZF9tZW1iZXJzGAcgASgLMiAudHJ1bmtsaW5lLnYxLkFkZE1lbWJlcnNSZXNwb25zZUgAEjsKDXJlbW92ZV9tZW1iZXIYCCABKAsyIi50cnVua2xpbmUudjEuUmVtb3ZlTWVtYmVyUmVzcG9uc2VIABI1CgpzZXRfbWVtYmVyGAkgASgLMh8udHJ1bmtsaW5lLnYxLlNldE1lbWJlclJlc3BvbnNlSAASOQoMbGlzdF9tZW1iZXJzGAogASgLMiEudHJ1bmtsaW5lLnYxLkxpc3RNZW1iZXJzUmVzcG9uc2VIABI1CgpsaXN0X3Jvb21zGAsgASgLMh8udHJ1bmtsaW5lLnYxLkxpc3RSb29tc1Jlc3BvbnNlSAASNwoLZ2V0X2hpc3RvcnkYDCABKAsyIC50cnVua2xpbmUudjEuR2V0SGlzdG9yeVJlc3BvbnNlSAASNQoKZ2V0X2V2ZW50cxgNIAEoCzIfLnRydW5rbGluZS52MS5HZXRFdmVudHNSZXNwb25zZUgAEjkKDGdldF9yZWNlaXB0cxgOIAEoCzIhLnRydW5rbGluZS52MS5HZXRSZWNlaXB0c1Jlc3BvbnNlSAASNwoLcGluX21lc3NhZ2UYDyABKAsyIC50cnVua2xpbmUudjEuUGluTWVzc2FnZVJlc3BvbnNlSAASOQoMaGlkZV9tZXNzYWdlGBAgASgLMiEudHJ1bmtsaW5lLnYxLkhpZGVNZXNzYWdlUmVzcG9uc2VIABI1CgpibG9ja191c2VyGBEgASgLMh8udHJ1bmtsaW5lLnYxLkJsb2NrVXNlclJlc3BvbnNlSAASOQoMbGlzdF9kZXZpY2VzGBIgASgLMiEudHJ1bmtsaW5lLnYxLkxpc3REZXZpY2VzUmVzcG9uc2VIABI5CgxjbG9zZV9kZXZpY2UYEyABKAsyIS50cnVua2xpbmUudjEuQ2xvc2VEZXZpY2VSZXNwb25zZUgAEjkKDGdldF9zZXR0aW5ncxgUIAEoCzIhLnRydW5rbGluZS52MS5HZXRTZXR0aW5nc1Jlc3BvbnNlSAASOQoMc2V0X3NldHRpbmdzGBUgASgLMiEudHJ1bmtsaW5lLnYxLlNldFNldHRpbmdzUmVzcG9uc2VIAEIFCgNycGMiBgoERG9uZSJGCgpSb29tRXZlbnRzEg8KB3Jvb21faWQYASABKAkSJwoGZXZlbnRzGAIgAygLMhcudHJ1bmtsaW5lLnYxLlJvb21FdmVudCIeCg1Ub2tlbkV4cGlyaW5nEg0KBWluX21zGAEgASgNInIKB0dvb2RieWUSJwoGcmVhc29uGAEgASgOMhcudHJ1bmtsaW5lLnYxLkNsb3NlQ29kZRIaChJyZWNvbm5lY3RfYWZ0ZXJfbXMYAiABKA0SIgoFZXJyb3IYAyABKAsyEy50cnVua2xpbmUudjEuRXJyb3IiSgoEUGluZxIKCgJpZBgBIAEoDRIfChJsYXN0X3JvdW5kX3RyaXBfbXMYAiABKA1IAIgBAUIVChNfbGFzdF9yb3VuZF90cmlwX21zIhIKBFBvbmcSCgoCaWQYASABKA0qiAEKCkRldmljZUtpbmQSGwoXREVWSUNFX0tJTkRfVU5TUEVDSUZJRUQQABITCg9ERVZJQ0VfS0lORF9XRUIQARIWChJERVZJQ0VfS0lORF9NT0JJTEUQAhIXChNERVZJQ0VfS0lORF9ERVNLVE9QEAMSFwoTREVWSUNFX0tJTkRfU0VSVklDRRAEKoIBCgtSZXNldFJlYXNvbhIcChhSRVNFVF9SRUFTT05fVU5TUEVDSUZJRUQQABIbChdSRVNFVF9SRUFTT05fQkVZT05EX0VORBABEh4KGlJFU0VUX1JFQVNPTl9PVEhFUl9ISVNUT1JZEAISGAoUUkVTRVRfUkVBU09OX0VYUElSRUQQAyqiAQoRVW5zdWJzY3JpYmVSZWFzb24SIgoeVU5TVUJTQ1JJQkVfUkVBU09OX1VOU1BFQ0lGSUVEEAASIAocVU5TVUJTQ1JJQkVfUkVBU09OX1JFUVVFU1RFRBABEiIKHlVOU1VCU0NSSUJFX1JFQVNPTl9BQ0NFU1NfTE9TVBACEiMKH1VOU1VCU0NSSUJFX1JFQVNPTl9ST09NX0RFTEVURUQQAyrHAQoOUHJlc2VuY2VTdGF0dXMSHwobUFJFU0VOQ0VfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGwoXUFJFU0VOQ0VfU1RBVFVTX09GRkxJTkUQARIaChZQUkVTRU5DRV9TVEFUVVNfT05MSU5FEAISGAoUUFJFU0VOQ0VfU1RBVFVTX0FXQVkQAxIiCh5QUkVTRU5DRV9TVEFUVVNfRE9fTk9UX0RJU1RVUkIQBBIdChlQUkVTRU5DRV9TVEFUVVNfSU5WSVNJQkxFEAUyVQoOU2Vzc2lvblNlcnZpY2USQwoHQ29ubmVjdBIZLnRydW5rbGluZS52MS5DbGllbnRGcmFtZRoZLnRydW5rbGluZS52MS5TZXJ2ZXJGcmFtZSgBMAFiBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_trunkline_v1_error, file_trunkline_v1_message, file_trunkline_v1_room]);
+  fileDesc("Chp0cnVua2xpbmUvdjEvc2Vzc2lvbi5wcm90bxIMdHJ1bmtsaW5lLnYxIusFCgtDbGllbnRGcmFtZRILCgNyZWYYASABKA0SJAoFaGVsbG8YAiABKAsyEy50cnVua2xpbmUudjEuSGVsbG9IABIzCg1yZWZyZXNoX3Rva2VuGAMgASgLMhoudHJ1bmtsaW5lLnYxLlJlZnJlc2hUb2tlbkgAEiwKCXN1YnNjcmliZRgEIAEoCzIXLnRydW5rbGluZS52MS5TdWJzY3JpYmVIABIwCgt1bnN1YnNjcmliZRgFIAEoCzIZLnRydW5rbGluZS52MS5VbnN1YnNjcmliZUgAEigKB3B1Ymxpc2gYBiABKAsyFS50cnVua2xpbmUudjEuUHVibGlzaEgAEjEKDGVkaXRfbWVzc2FnZRgHIAEoCzIZLnRydW5rbGluZS52MS5FZGl0TWVzc2FnZUgAEjUKDmRlbGV0ZV9tZXNzYWdlGAggASgLMhsudHJ1bmtsaW5lLnYxLkRlbGV0ZU1lc3NhZ2VIABIkCgVyZWFjdBgJIAEoCzITLnRydW5rbGluZS52MS5SZWFjdEgAEiIKBG1hcmsYCiABKAsyEi50cnVua2xpbmUudjEuTWFya0gAEiYKBnR5cGluZxgLIAEoCzIULnRydW5rbGluZS52MS5UeXBpbmdIABIvCgtzZW5kX3NpZ25hbBgMIAEoCzIYLnRydW5rbGluZS52MS5TZW5kU2lnbmFsSAASMQoMc2V0X3ByZXNlbmNlGA0gASgLMhkudHJ1bmtsaW5lLnYxLlNldFByZXNlbmNlSAASNQoOd2F0Y2hfcHJlc2VuY2UYDiABKAsyGy50cnVua2xpbmUudjEuV2F0Y2hQcmVzZW5jZUgAEiIKBGNhbGwYDyABKAsyEi50cnVua2xpbmUudjEuQ2FsbEgAEiIKBHBpbmcYECABKAsyEi50cnVua2xpbmUudjEuUGluZ0gAEiIKBHBvbmcYESABKAsyEi50cnVua2xpbmUudjEuUG9uZ0gAQgcKBWZyYW1lIuYGCgtTZXJ2ZXJGcmFtZRIQCghyZXBseV90bxgBIAEoDRIoCgd3ZWxjb21lGAIgASgLMhUudHJ1bmtsaW5lLnYxLldlbGNvbWVIABI1Cg50b2tlbl9hY2NlcHRlZBgDIAEoCzIbLnRydW5rbGluZS52MS5Ub2tlbkFjY2VwdGVkSAASLgoKc3Vic2NyaWJlZBgEIAEoCzIYLnRydW5rbGluZS52MS5TdWJzY3JpYmVkSAASMgoMdW5zdWJzY3JpYmVkGAUgASgLMhoudHJ1bmtsaW5lLnYxLlVuc3Vic2NyaWJlZEgAEiwKCXB1Ymxpc2hlZBgGIAEoCzIXLnRydW5rbGluZS52MS5QdWJsaXNoZWRIABIoCgdjaGFuZ2VkGAcgASgLMhUudHJ1bmtsaW5lLnYxLkNoYW5nZWRIABI7ChFwcmVzZW5jZV9zbmFwc2hvdBgIIAEoCzIeLnRydW5rbGluZS52MS5QcmVzZW5jZVNuYXBzaG90SAASLwoLY2FsbF9yZXN1bHQYCSABKAsyGC50cnVua2xpbmUudjEuQ2FsbFJlc3VsdEgAEiIKBGRvbmUYCiABKAsyEi50cnVua2xpbmUudjEuRG9uZUgAEiQKBWVycm9yGAsgASgLMhMudHJ1bmtsaW5lLnYxLkVycm9ySAASLwoLcm9vbV9ldmVudHMYDCABKAsyGC50cnVua2xpbmUudjEuUm9vbUV2ZW50c0gAEigKB3NpZ25hbHMYDSABKAsyFS50cnVua2xpbmUudjEuU2lnbmFsc0gAEjkKEHByZXNlbmNlX2NoYW5nZXMYDiABKAsyHS50cnVua2xpbmUudjEuUHJlc2VuY2VDaGFuZ2VzSAASKAoHbWFya2VycxgPIAEoCzIVLnRydW5rbGluZS52MS5NYXJrZXJzSAASNQoOdG9rZW5fZXhwaXJpbmcYECABKAsyGy50cnVua2xpbmUudjEuVG9rZW5FeHBpcmluZ0gAEigKB2dvb2RieWUYESABKAsyFS50cnVua2xpbmUudjEuR29vZGJ5ZUgAEiIKBHBpbmcYEiABKAsyEi50cnVua2xpbmUudjEuUGluZ0gAEiIKBHBvbmcYEyABKAsyEi50cnVua2xpbmUudjEuUG9uZ0gAQgcKBWZyYW1lIooBCgVIZWxsbxINCgV0b2tlbhgBIAEoCRIkCgZkZXZpY2UYAiABKAsyFC50cnVua2xpbmUudjEuRGV2aWNlEg8KB2F0dGVtcHQYAyABKA0SEAoIcHJvdG9jb2wYBCABKA0SKQoFcm9vbXMYBSADKAsyGi50cnVua2xpbmUudjEuUm9vbVBvc2l0aW9uImYKBkRldmljZRIRCglkZXZpY2VfaWQYASABKAkSJgoEa2luZBgCIAEoDjIYLnRydW5rbGluZS52MS5EZXZpY2VLaW5kEgwKBG5hbWUYAyABKAkSEwoLYXBwX3ZlcnNpb24YBCABKAkiRgoMUm9vbVBvc2l0aW9uEg8KB3Jvb21faWQYASABKAkSJQoFYWZ0ZXIYAiABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24ilQIKB1dlbGNvbWUSEgoKc2Vzc2lvbl9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhEKCXRlbmFudF9pZBgDIAEoCRIUCgxkaXNwbGF5X25hbWUYBCABKAkSLwoLc2VydmVyX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiQKBmxpbWl0cxgGIAEoCzIULnRydW5rbGluZS52MS5MaW1pdHMSGAoQcGluZ19pbnRlcnZhbF9tcxgHIAEoDRI0ChB0b2tlbl9leHBpcmVzX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1yb29tc19wZW5kaW5nGAkgASgNInsKBkxpbWl0cxIXCg9tYXhfZnJhbWVfYnl0ZXMYASABKA0SFgoObWF4X3RleHRfYnl0ZXMYAiABKA0SFQoNbWF4X2luX2ZsaWdodBgDIAEoDRIRCgltYXhfcm9vbXMYBCABKA0SFgoOcmVjb3ZlcnlfbGltaXQYBSABKA0iHQoMUmVmcmVzaFRva2VuEg0KBXRva2VuGAEgASgJIj8KDVRva2VuQWNjZXB0ZWQSLgoKZXhwaXJlc19hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiVQoJU3Vic2NyaWJlEg8KB3Jvb21faWQYASABKAkSJQoFYWZ0ZXIYAiABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24SEAoIcHJlc2VuY2UYAyABKAgiuAIKClN1YnNjcmliZWQSDwoHcm9vbV9pZBgBIAEoCRIjCgN0b3AYAiABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24SIAoEcm9vbRgDIAEoCzISLnRydW5rbGluZS52MS5Sb29tEiQKBm1lbWJlchgEIAEoCzIULnRydW5rbGluZS52MS5NZW1iZXISKwoJY2F1Z2h0X3VwGAUgASgLMhYudHJ1bmtsaW5lLnYxLkNhdWdodFVwSAASLAoJcmVwbGF5aW5nGAYgASgLMhcudHJ1bmtsaW5lLnYxLlJlcGxheWluZ0gAEiAKA2dhcBgHIAEoCzIRLnRydW5rbGluZS52MS5HYXBIABIkCgVyZXNldBgIIAEoCzITLnRydW5rbGluZS52MS5SZXNldEgAQgkKB291dGNvbWUiCgoIQ2F1Z2h0VXAiGgoJUmVwbGF5aW5nEg0KBWNvdW50GAEgASgNIicKA0dhcBIQCghmcm9tX3NlcRgBIAEoDRIOCgZ0b19zZXEYAiABKA0iMgoFUmVzZXQSKQoGcmVhc29uGAEgASgOMhkudHJ1bmtsaW5lLnYxLlJlc2V0UmVhc29uIh4KC1Vuc3Vic2NyaWJlEg8KB3Jvb21faWQYASABKAkiUAoMVW5zdWJzY3JpYmVkEg8KB3Jvb21faWQYASABKAkSLwoGcmVhc29uGAIgASgOMh8udHJ1bmtsaW5lLnYxLlVuc3Vic2NyaWJlUmVhc29uIsICCgdQdWJsaXNoEg8KB3Jvb21faWQYASABKAkSGQoRY2xpZW50X21lc3NhZ2VfaWQYAiABKAkSDwoHYXR0ZW1wdBgDIAEoDRIgCgRib2R5GAQgASgLMhIudHJ1bmtsaW5lLnYxLkJvZHkSEAoIcmVwbHlfdG8YBSABKAkSEwoLdGhyZWFkX3Jvb3QYBiABKAkSJwoIbWVudGlvbnMYByADKAsyFS50cnVua2xpbmUudjEuTWVudGlvbhIpCghtZXRhZGF0YRgIIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSHQoQZXhwaXJlc19hZnRlcl9tcxgJIAEoDUgAiAEBEikKB2ZvcndhcmQYCiABKAsyGC50cnVua2xpbmUudjEuTWVzc2FnZVJlZkITChFfZXhwaXJlc19hZnRlcl9tcyIxCgpNZXNzYWdlUmVmEg8KB3Jvb21faWQYASABKAkSEgoKbWVzc2FnZV9pZBgCIAEoCSKjAQoJUHVibGlzaGVkEhIKCm1lc3NhZ2VfaWQYASABKAkSKAoIcG9zaXRpb24YAiABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24SLgoKY3JlYXRlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJZHVwbGljYXRlGAQgASgIEhUKDW1lc3NhZ2VfaW5kZXgYBSABKA0i3AEKC0VkaXRNZXNzYWdlEg8KB3Jvb21faWQYASABKAkSEgoKbWVzc2FnZV9pZBgCIAEoCRILCgNrZXkYAyABKAkSIAoEYm9keRgEIAEoCzISLnRydW5rbGluZS52MS5Cb2R5EhQKDGJhc2VfdmVyc2lvbhgFIAEoDRIPCgdhdHRlbXB0GAYgASgNEicKCG1lbnRpb25zGAcgAygLMhUudHJ1bmtsaW5lLnYxLk1lbnRpb24SKQoIbWV0YWRhdGEYCCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IlIKDURlbGV0ZU1lc3NhZ2USDwoHcm9vbV9pZBgBIAEoCRISCgptZXNzYWdlX2lkGAIgASgJEgsKA2tleRgDIAEoCRIPCgdhdHRlbXB0GAQgASgNImUKBVJlYWN0Eg8KB3Jvb21faWQYASABKAkSEgoKbWVzc2FnZV9pZBgCIAEoCRILCgNrZXkYAyABKAkSDQoFZW1vamkYBCABKAkSCgoCb24YBSABKAgSDwoHYXR0ZW1wdBgGIAEoDSJXCgdDaGFuZ2VkEigKCHBvc2l0aW9uGAEgASgLMhYudHJ1bmtsaW5lLnYxLlBvc2l0aW9uEg8KB3ZlcnNpb24YAiABKA0SEQoJZHVwbGljYXRlGAMgASgIImgKBE1hcmsSDwoHcm9vbV9pZBgBIAEoCRIpCglkZWxpdmVyZWQYAiABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24SJAoEcmVhZBgDIAEoCzIWLnRydW5rbGluZS52MS5Qb3NpdGlvbiJeCgZNYXJrZXISDwoHdXNlcl9pZBgBIAEoCRIVCg1kZWxpdmVyZWRfc2VxGAIgASgNEhAKCHJlYWRfc2VxGAMgASgNEhoKEnJlYWRfbWVzc2FnZV9pbmRleBgEIAEoDSJBCgdNYXJrZXJzEg8KB3Jvb21faWQYASABKAkSJQoHbWFya2VycxgCIAMoCzIULnRydW5rbGluZS52MS5NYXJrZXIiKQoGVHlwaW5nEg8KB3Jvb21faWQYASABKAkSDgoGdHlwaW5nGAIgASgIIlgKClNlbmRTaWduYWwSEQoHcm9vbV9pZBgBIAEoCUgAEhEKB3VzZXJfaWQYAiABKAlIABIMCgR0eXBlGAMgASgJEgwKBGRhdGEYBCABKAxCCAoGdGFyZ2V0IkEKB1NpZ25hbHMSDwoHcm9vbV9pZBgBIAEoCRIlCgdzaWduYWxzGAIgAygLMhQudHJ1bmtsaW5lLnYxLlNpZ25hbCJzCgZTaWduYWwSIwoGc2VuZGVyGAEgASgLMhMudHJ1bmtsaW5lLnYxLkFjdG9yEhAKBnR5cGluZxgCIAEoCEgAEioKBmN1c3RvbRgDIAEoCzIYLnRydW5rbGluZS52MS5DdXN0b21Cb2R5SABCBgoEa2luZCKxAQoIUHJlc2VuY2USDwoHdXNlcl9pZBgBIAEoCRIsCgZzdGF0dXMYAiABKA4yHC50cnVua2xpbmUudjEuUHJlc2VuY2VTdGF0dXMSDAoEdGV4dBgDIAEoCRIpCgV1bnRpbBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJbGFzdF9zZWVuGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJ0CgtTZXRQcmVzZW5jZRIsCgZzdGF0dXMYASABKA4yHC50cnVua2xpbmUudjEuUHJlc2VuY2VTdGF0dXMSDAoEdGV4dBgCIAEoCRIpCgV1bnRpbBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiMwoNV2F0Y2hQcmVzZW5jZRIQCgh1c2VyX2lkcxgBIAMoCRIQCghyb29tX2lkcxgCIAMoCSJuChBQcmVzZW5jZVNuYXBzaG90EikKCXByZXNlbmNlcxgBIAMoCzIWLnRydW5rbGluZS52MS5QcmVzZW5jZRIvCgZjb3VudHMYAiADKAsyHy50cnVua2xpbmUudjEuUm9vbVByZXNlbmNlQ291bnQiNAoRUm9vbVByZXNlbmNlQ291bnQSDwoHcm9vbV9pZBgBIAEoCRIOCgZvbmxpbmUYAiABKA0ibQoPUHJlc2VuY2VDaGFuZ2VzEikKCXByZXNlbmNlcxgBIAMoCzIWLnRydW5rbGluZS52MS5QcmVzZW5jZRIvCgZjb3VudHMYAiADKAsyHy50cnVua2xpbmUudjEuUm9vbVByZXNlbmNlQ291bnQiowkKBENhbGwSNgoLY3JlYXRlX3Jvb20YASABKAsyHy50cnVua2xpbmUudjEuQ3JlYXRlUm9vbVJlcXVlc3RIABIwCghnZXRfcm9vbRgCIAEoCzIcLnRydW5rbGluZS52MS5HZXRSb29tUmVxdWVzdEgAEjYKC3VwZGF0ZV9yb29tGAMgASgLMh8udHJ1bmtsaW5lLnYxLlVwZGF0ZVJvb21SZXF1ZXN0SAASNgoLZGVsZXRlX3Jvb20YBCABKAsyHy50cnVua2xpbmUudjEuRGVsZXRlUm9vbVJlcXVlc3RIABIyCglqb2luX3Jvb20YBSABKAsyHS50cnVua2xpbmUudjEuSm9pblJvb21SZXF1ZXN0SAASNAoKbGVhdmVfcm9vbRgGIAEoCzIeLnRydW5rbGluZS52MS5MZWF2ZVJvb21SZXF1ZXN0SAASNgoLYWRkX21lbWJlcnMYByABKAsyHy50cnVua2xpbmUudjEuQWRkTWVtYmVyc1JlcXVlc3RIABI6Cg1yZW1vdmVfbWVtYmVyGAggASgLMiEudHJ1bmtsaW5lLnYxLlJlbW92ZU1lbWJlclJlcXVlc3RIABI0CgpzZXRfbWVtYmVyGAkgASgLMh4udHJ1bmtsaW5lLnYxLlNldE1lbWJlclJlcXVlc3RIABI4CgxsaXN0X21lbWJlcnMYCiABKAsyIC50cnVua2xpbmUudjEuTGlzdE1lbWJlcnNSZXF1ZXN0SAASNAoKbGlzdF9yb29tcxgLIAEoCzIeLnRydW5rbGluZS52MS5MaXN0Um9vbXNSZXF1ZXN0SAASNgoLZ2V0X2hpc3RvcnkYDCABKAsyHy50cnVua2xpbmUudjEuR2V0SGlzdG9yeVJlcXVlc3RIABI0CgpnZXRfZXZlbnRzGA0gASgLMh4udHJ1bmtsaW5lLnYxLkdldEV2ZW50c1JlcXVlc3RIABI4CgxnZXRfcmVjZWlwdHMYDiABKAsyIC50cnVua2xpbmUudjEuR2V0UmVjZWlwdHNSZXF1ZXN0SAASNgoLcGluX21lc3NhZ2UYDyABKAsyHy50cnVua2xpbmUudjEuUGluTWVzc2FnZVJlcXVlc3RIABI4CgxoaWRlX21lc3NhZ2UYECABKAsyIC50cnVua2xpbmUudjEuSGlkZU1lc3NhZ2VSZXF1ZXN0SAASNAoKYmxvY2tfdXNlchgRIAEoCzIeLnRydW5rbGluZS52MS5CbG9ja1VzZXJSZXF1ZXN0SAASOAoMbGlzdF9kZXZpY2VzGBIgASgLMiAudHJ1bmtsaW5lLnYxLkxpc3REZXZpY2VzUmVxdWVzdEgAEjgKDGNsb3NlX2RldmljZRgTIAEoCzIgLnRydW5rbGluZS52MS5DbG9zZURldmljZVJlcXVlc3RIABI4CgxnZXRfc2V0dGluZ3MYFCABKAsyIC50cnVua2xpbmUudjEuR2V0U2V0dGluZ3NSZXF1ZXN0SAASOAoMc2V0X3NldHRpbmdzGBUgASgLMiAudHJ1bmtsaW5lLnYxLlNldFNldHRpbmdzUmVxdWVzdEgAQgUKA3JwYyK+CQoKQ2FsbFJlc3VsdBI3CgtjcmVhdGVfcm9vbRgBIAEoCzIgLnRydW5rbGluZS52MS5DcmVhdGVSb29tUmVzcG9uc2VIABIxCghnZXRfcm9vbRgCIAEoCzIdLnRydW5rbGluZS52MS5HZXRSb29tUmVzcG9uc2VIABI3Cgt1cGRhdGVfcm9vbRgDIAEoCzIgLnRydW5rbGluZS52MS5VcGRhdGVSb29tUmVzcG9uc2VIABI3CgtkZWxldGVfcm9vbRgEIAEoCzIgLnRydW5rbGluZS52MS5EZWxldGVSb29tUmVzcG9uc2VIABIzCglqb2luX3Jvb20YBSABKAsyHi50cnVua2xpbmUudjEuSm9pblJvb21SZXNwb25zZUgAEjUKCmxlYXZlX3Jvb20YBiABKAsyHy50cnVua2xpbmUudjEuTGVhdmVSb29tUmVzcG9uc2VIABI3CgthZGRfbWVtYmVycxgHIAEoCzIgLnRydW5rbGluZS52MS5BZGRNZW1iZXJzUmVzcG9uc2VIABI7Cg1yZW1vdmVfbWVtYmVyGAggASgLMiIudHJ1bmtsaW5lLnYxLlJlbW92ZU1lbWJlclJlc3BvbnNlSAASNQoKc2V0X21lbWJlchgJIAEoCzIfLnRydW5rbGluZS52MS5TZXRNZW1iZXJSZXNwb25zZUgAEjkKDGxpc3RfbWVtYmVycxgKIAEoCzIhLnRydW5rbGluZS52MS5MaXN0TWVtYmVyc1Jlc3BvbnNlSAASNQoKbGlzdF9yb29tcxgLIAEoCzIfLnRydW5rbGluZS52MS5MaXN0Um9vbXNSZXNwb25zZUgAEjcKC2dldF9oaXN0b3J5GAwgASgLMiAudHJ1bmtsaW5lLnYxLkdldEhpc3RvcnlSZXNwb25zZUgAEjUKCmdldF9ldmVudHMYDSABKAsyHy50cnVua2xpbmUudjEuR2V0RXZlbnRzUmVzcG9uc2VIABI5CgxnZXRfcmVjZWlwdHMYDiABKAsyIS50cnVua2xpbmUudjEuR2V0UmVjZWlwdHNSZXNwb25zZUgAEjcKC3Bpbl9tZXNzYWdlGA8gASgLMiAudHJ1bmtsaW5lLnYxLlBpbk1lc3NhZ2VSZXNwb25zZUgAEjkKDGhpZGVfbWVzc2FnZRgQIAEoCzIhLnRydW5rbGluZS52MS5IaWRlTWVzc2FnZVJlc3BvbnNlSAASNQoKYmxvY2tfdXNlchgRIAEoCzIfLnRydW5rbGluZS52MS5CbG9ja1VzZXJSZXNwb25zZUgAEjkKDGxpc3RfZGV2aWNlcxgSIAEoCzIhLnRydW5rbGluZS52MS5MaXN0RGV2aWNlc1Jlc3BvbnNlSAASOQoMY2xvc2VfZGV2aWNlGBMgASgLMiEudHJ1bmtsaW5lLnYxLkNsb3NlRGV2aWNlUmVzcG9uc2VIABI5CgxnZXRfc2V0dGluZ3MYFCABKAsyIS50cnVua2xpbmUudjEuR2V0U2V0dGluZ3NSZXNwb25zZUgAEjkKDHNldF9zZXR0aW5ncxgVIAEoCzIhLnRydW5rbGluZS52MS5TZXRTZXR0aW5nc1Jlc3BvbnNlSABCBQoDcnBjIgYKBERvbmUiRgoKUm9vbUV2ZW50cxIPCgdyb29tX2lkGAEgASgJEicKBmV2ZW50cxgCIAMoCzIXLnRydW5rbGluZS52MS5Sb29tRXZlbnQiHgoNVG9rZW5FeHBpcmluZxINCgVpbl9tcxgBIAEoDSJyCgdHb29kYnllEicKBnJlYXNvbhgBIAEoDjIXLnRydW5rbGluZS52MS5DbG9zZUNvZGUSGgoScmVjb25uZWN0X2FmdGVyX21zGAIgASgNEiIKBWVycm9yGAMgASgLMhMudHJ1bmtsaW5lLnYxLkVycm9yIkoKBFBpbmcSCgoCaWQYASABKA0SHwoSbGFzdF9yb3VuZF90cmlwX21zGAIgASgNSACIAQFCFQoTX2xhc3Rfcm91bmRfdHJpcF9tcyISCgRQb25nEgoKAmlkGAEgASgNKogBCgpEZXZpY2VLaW5kEhsKF0RFVklDRV9LSU5EX1VOU1BFQ0lGSUVEEAASEwoPREVWSUNFX0tJTkRfV0VCEAESFgoSREVWSUNFX0tJTkRfTU9CSUxFEAISFwoTREVWSUNFX0tJTkRfREVTS1RPUBADEhcKE0RFVklDRV9LSU5EX1NFUlZJQ0UQBCqCAQoLUmVzZXRSZWFzb24SHAoYUkVTRVRfUkVBU09OX1VOU1BFQ0lGSUVEEAASGwoXUkVTRVRfUkVBU09OX0JFWU9ORF9FTkQQARIeChpSRVNFVF9SRUFTT05fT1RIRVJfSElTVE9SWRACEhgKFFJFU0VUX1JFQVNPTl9FWFBJUkVEEAMqogEKEVVuc3Vic2NyaWJlUmVhc29uEiIKHlVOU1VCU0NSSUJFX1JFQVNPTl9VTlNQRUNJRklFRBAAEiAKHFVOU1VCU0NSSUJFX1JFQVNPTl9SRVFVRVNURUQQARIiCh5VTlNVQlNDUklCRV9SRUFTT05fQUNDRVNTX0xPU1QQAhIjCh9VTlNVQlNDUklCRV9SRUFTT05fUk9PTV9ERUxFVEVEEAMqxwEKDlByZXNlbmNlU3RhdHVzEh8KG1BSRVNFTkNFX1NUQVRVU19VTlNQRUNJRklFRBAAEhsKF1BSRVNFTkNFX1NUQVRVU19PRkZMSU5FEAESGgoWUFJFU0VOQ0VfU1RBVFVTX09OTElORRACEhgKFFBSRVNFTkNFX1NUQVRVU19BV0FZEAMSIgoeUFJFU0VOQ0VfU1RBVFVTX0RPX05PVF9ESVNUVVJCEAQSHQoZUFJFU0VOQ0VfU1RBVFVTX0lOVklTSUJMRRAFMlUKDlNlc3Npb25TZXJ2aWNlEkMKB0Nvbm5lY3QSGS50cnVua2xpbmUudjEuQ2xpZW50RnJhbWUaGS50cnVua2xpbmUudjEuU2VydmVyRnJhbWUoATABYgZwcm90bzM", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_trunkline_v1_error, file_trunkline_v1_message, file_trunkline_v1_room]);
 
 /**
  * What a client sends.
@@ -951,11 +951,18 @@ export type Publish = Message<"trunkline.v1.Publish"> & {
   metadata?: JsonObject | undefined;
 
   /**
-   * How long it lives, in milliseconds. Absent: as long as the room's retention.
+   * How long it lives, in milliseconds, 1 s to a year. Absent: as long as the room's retention.
    *
    * @generated from field: optional uint32 expires_after_ms = 9;
    */
   expiresAfterMs?: number | undefined;
+
+  /**
+   * A message to pass on, in a room the user can read. Its body is taken over, and `body` must be absent.
+   *
+   * @generated from field: trunkline.v1.MessageRef forward = 10;
+   */
+  forward?: MessageRef | undefined;
 };
 
 /**
@@ -964,6 +971,34 @@ export type Publish = Message<"trunkline.v1.Publish"> & {
  */
 export const PublishSchema: GenMessage<Publish> = /*@__PURE__*/
   messageDesc(file_trunkline_v1_session, 17);
+
+/**
+ * A message of a room.
+ *
+ * @generated from message trunkline.v1.MessageRef
+ */
+export type MessageRef = Message<"trunkline.v1.MessageRef"> & {
+  /**
+   * The room.
+   *
+   * @generated from field: string room_id = 1;
+   */
+  roomId: string;
+
+  /**
+   * The message.
+   *
+   * @generated from field: string message_id = 2;
+   */
+  messageId: string;
+};
+
+/**
+ * Describes the message trunkline.v1.MessageRef.
+ * Use `create(MessageRefSchema)` to create a new message.
+ */
+export const MessageRefSchema: GenMessage<MessageRef> = /*@__PURE__*/
+  messageDesc(file_trunkline_v1_session, 18);
 
 /**
  * The message is stored: it is in the room's order for good and will be delivered to everybody who reads the room.
@@ -1012,7 +1047,7 @@ export type Published = Message<"trunkline.v1.Published"> & {
  * Use `create(PublishedSchema)` to create a new message.
  */
 export const PublishedSchema: GenMessage<Published> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 18);
+  messageDesc(file_trunkline_v1_session, 19);
 
 /**
  * Replace a message's body. Answered by Changed.
@@ -1061,6 +1096,20 @@ export type EditMessage = Message<"trunkline.v1.EditMessage"> & {
    * @generated from field: uint32 attempt = 6;
    */
   attempt: number;
+
+  /**
+   * Users named in it now, ≤ 50: the former ones are replaced.
+   *
+   * @generated from field: repeated trunkline.v1.Mention mentions = 7;
+   */
+  mentions: Mention[];
+
+  /**
+   * Its metadata now, ≤ 4 KiB encoded. Absent: as it was.
+   *
+   * @generated from field: google.protobuf.Struct metadata = 8;
+   */
+  metadata?: JsonObject | undefined;
 };
 
 /**
@@ -1068,7 +1117,7 @@ export type EditMessage = Message<"trunkline.v1.EditMessage"> & {
  * Use `create(EditMessageSchema)` to create a new message.
  */
 export const EditMessageSchema: GenMessage<EditMessage> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 19);
+  messageDesc(file_trunkline_v1_session, 20);
 
 /**
  * Delete a message for everyone. Answered by Changed.
@@ -1110,7 +1159,7 @@ export type DeleteMessage = Message<"trunkline.v1.DeleteMessage"> & {
  * Use `create(DeleteMessageSchema)` to create a new message.
  */
 export const DeleteMessageSchema: GenMessage<DeleteMessage> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 20);
+  messageDesc(file_trunkline_v1_session, 21);
 
 /**
  * Set or take back a reaction. Answered by Changed.
@@ -1166,7 +1215,7 @@ export type React = Message<"trunkline.v1.React"> & {
  * Use `create(ReactSchema)` to create a new message.
  */
 export const ReactSchema: GenMessage<React> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 21);
+  messageDesc(file_trunkline_v1_session, 22);
 
 /**
  * The edit, deletion or reaction is stored.
@@ -1182,7 +1231,7 @@ export type Changed = Message<"trunkline.v1.Changed"> & {
   position?: Position | undefined;
 
   /**
-   * The version the message has now.
+   * The version the message has now; of a repeat, the one its change made.
    *
    * @generated from field: uint32 version = 2;
    */
@@ -1201,7 +1250,7 @@ export type Changed = Message<"trunkline.v1.Changed"> & {
  * Use `create(ChangedSchema)` to create a new message.
  */
 export const ChangedSchema: GenMessage<Changed> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 22);
+  messageDesc(file_trunkline_v1_session, 23);
 
 /**
  * How far the user has received and read a room. Cumulative; going back is ignored. Answered by Done.
@@ -1236,7 +1285,7 @@ export type Mark = Message<"trunkline.v1.Mark"> & {
  * Use `create(MarkSchema)` to create a new message.
  */
 export const MarkSchema: GenMessage<Mark> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 23);
+  messageDesc(file_trunkline_v1_session, 24);
 
 /**
  * How far a user has received and read a room.
@@ -1278,7 +1327,7 @@ export type Marker = Message<"trunkline.v1.Marker"> & {
  * Use `create(MarkerSchema)` to create a new message.
  */
 export const MarkerSchema: GenMessage<Marker> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 24);
+  messageDesc(file_trunkline_v1_session, 25);
 
 /**
  * Markers of a room have moved.
@@ -1306,7 +1355,7 @@ export type Markers = Message<"trunkline.v1.Markers"> & {
  * Use `create(MarkersSchema)` to create a new message.
  */
 export const MarkersSchema: GenMessage<Markers> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 25);
+  messageDesc(file_trunkline_v1_session, 26);
 
 /**
  * Say that the user is typing, or no longer. The server ends it after 5 s.
@@ -1334,7 +1383,7 @@ export type Typing = Message<"trunkline.v1.Typing"> & {
  * Use `create(TypingSchema)` to create a new message.
  */
 export const TypingSchema: GenMessage<Typing> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 26);
+  messageDesc(file_trunkline_v1_session, 27);
 
 /**
  * Send an application-defined ephemeral signal: not stored, not replayed, may be dropped. Answered by Done.
@@ -1385,7 +1434,7 @@ export type SendSignal = Message<"trunkline.v1.SendSignal"> & {
  * Use `create(SendSignalSchema)` to create a new message.
  */
 export const SendSignalSchema: GenMessage<SendSignal> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 27);
+  messageDesc(file_trunkline_v1_session, 28);
 
 /**
  * Ephemeral signals.
@@ -1413,7 +1462,7 @@ export type Signals = Message<"trunkline.v1.Signals"> & {
  * Use `create(SignalsSchema)` to create a new message.
  */
 export const SignalsSchema: GenMessage<Signals> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 28);
+  messageDesc(file_trunkline_v1_session, 29);
 
 /**
  * One ephemeral signal.
@@ -1457,7 +1506,7 @@ export type Signal = Message<"trunkline.v1.Signal"> & {
  * Use `create(SignalSchema)` to create a new message.
  */
 export const SignalSchema: GenMessage<Signal> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 29);
+  messageDesc(file_trunkline_v1_session, 30);
 
 /**
  * A user's status over all of the user's sessions.
@@ -1506,7 +1555,7 @@ export type Presence = Message<"trunkline.v1.Presence"> & {
  * Use `create(PresenceSchema)` to create a new message.
  */
 export const PresenceSchema: GenMessage<Presence> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 30);
+  messageDesc(file_trunkline_v1_session, 31);
 
 /**
  * Set the user's status. Answered by Done.
@@ -1541,7 +1590,7 @@ export type SetPresence = Message<"trunkline.v1.SetPresence"> & {
  * Use `create(SetPresenceSchema)` to create a new message.
  */
 export const SetPresenceSchema: GenMessage<SetPresence> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 31);
+  messageDesc(file_trunkline_v1_session, 32);
 
 /**
  * Follow the presence of users and rooms. Replaces what was watched before. Answered by PresenceSnapshot.
@@ -1569,7 +1618,7 @@ export type WatchPresence = Message<"trunkline.v1.WatchPresence"> & {
  * Use `create(WatchPresenceSchema)` to create a new message.
  */
 export const WatchPresenceSchema: GenMessage<WatchPresence> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 32);
+  messageDesc(file_trunkline_v1_session, 33);
 
 /**
  * What the presence watch covers now.
@@ -1597,7 +1646,7 @@ export type PresenceSnapshot = Message<"trunkline.v1.PresenceSnapshot"> & {
  * Use `create(PresenceSnapshotSchema)` to create a new message.
  */
 export const PresenceSnapshotSchema: GenMessage<PresenceSnapshot> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 33);
+  messageDesc(file_trunkline_v1_session, 34);
 
 /**
  * How many are online in a room.
@@ -1625,7 +1674,7 @@ export type RoomPresenceCount = Message<"trunkline.v1.RoomPresenceCount"> & {
  * Use `create(RoomPresenceCountSchema)` to create a new message.
  */
 export const RoomPresenceCountSchema: GenMessage<RoomPresenceCount> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 34);
+  messageDesc(file_trunkline_v1_session, 35);
 
 /**
  * Presence of watched users has changed.
@@ -1653,7 +1702,7 @@ export type PresenceChanges = Message<"trunkline.v1.PresenceChanges"> & {
  * Use `create(PresenceChangesSchema)` to create a new message.
  */
 export const PresenceChangesSchema: GenMessage<PresenceChanges> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 35);
+  messageDesc(file_trunkline_v1_session, 36);
 
 /**
  * Call a method of RoomService, so that one connection is all a client needs. Answered by CallResult.
@@ -1842,7 +1891,7 @@ export type Call = Message<"trunkline.v1.Call"> & {
  * Use `create(CallSchema)` to create a new message.
  */
 export const CallSchema: GenMessage<Call> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 36);
+  messageDesc(file_trunkline_v1_session, 37);
 
 /**
  * A RoomService method has answered.
@@ -2031,7 +2080,7 @@ export type CallResult = Message<"trunkline.v1.CallResult"> & {
  * Use `create(CallResultSchema)` to create a new message.
  */
 export const CallResultSchema: GenMessage<CallResult> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 37);
+  messageDesc(file_trunkline_v1_session, 38);
 
 /**
  * The request was done.
@@ -2046,7 +2095,7 @@ export type Done = Message<"trunkline.v1.Done"> & {
  * Use `create(DoneSchema)` to create a new message.
  */
 export const DoneSchema: GenMessage<Done> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 38);
+  messageDesc(file_trunkline_v1_session, 39);
 
 /**
  * Durable events of a room, dense and in order. A receiver drops those at or below the seq it has, and hands on the rest.
@@ -2074,7 +2123,7 @@ export type RoomEvents = Message<"trunkline.v1.RoomEvents"> & {
  * Use `create(RoomEventsSchema)` to create a new message.
  */
 export const RoomEventsSchema: GenMessage<RoomEvents> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 39);
+  messageDesc(file_trunkline_v1_session, 40);
 
 /**
  * The token will expire soon: send RefreshToken.
@@ -2095,7 +2144,7 @@ export type TokenExpiring = Message<"trunkline.v1.TokenExpiring"> & {
  * Use `create(TokenExpiringSchema)` to create a new message.
  */
 export const TokenExpiringSchema: GenMessage<TokenExpiring> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 40);
+  messageDesc(file_trunkline_v1_session, 41);
 
 /**
  * The server ends the session. The number of `reason` tells whether and when to reconnect (see CloseCode).
@@ -2130,7 +2179,7 @@ export type Goodbye = Message<"trunkline.v1.Goodbye"> & {
  * Use `create(GoodbyeSchema)` to create a new message.
  */
 export const GoodbyeSchema: GenMessage<Goodbye> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 41);
+  messageDesc(file_trunkline_v1_session, 42);
 
 /**
  * Are you there? Answer with Pong and the same id.
@@ -2158,7 +2207,7 @@ export type Ping = Message<"trunkline.v1.Ping"> & {
  * Use `create(PingSchema)` to create a new message.
  */
 export const PingSchema: GenMessage<Ping> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 42);
+  messageDesc(file_trunkline_v1_session, 43);
 
 /**
  * The answer to Ping.
@@ -2179,7 +2228,7 @@ export type Pong = Message<"trunkline.v1.Pong"> & {
  * Use `create(PongSchema)` to create a new message.
  */
 export const PongSchema: GenMessage<Pong> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 43);
+  messageDesc(file_trunkline_v1_session, 44);
 
 /**
  * What kind of device.

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file trunkline/store/v1/documents.proto.
  */
 export const file_trunkline_store_v1_documents: GenFile = /*@__PURE__*/
-  fileDesc("CiJ0cnVua2xpbmUvc3RvcmUvdjEvZG9jdW1lbnRzLnByb3RvEhJ0cnVua2xpbmUuc3RvcmUudjEibQoMUm9vbURvY3VtZW50EhEKCXRlbmFudF9pZBgBIAEoCRIgCgRyb29tGAIgASgLMhIudHJ1bmtsaW5lLnYxLlJvb20SEwoLYXBwbGllZF9zZXEYAyABKA0SEwoLb3duZXJfY291bnQYBCABKA0iaQoOTWVtYmVyRG9jdW1lbnQSJAoGbWVtYmVyGAEgASgLMhQudHJ1bmtsaW5lLnYxLk1lbWJlchITCgthcHBsaWVkX3NlcRgCIAEoDRIMCgRsZWZ0GAMgASgIEg4KBmJhbm5lZBgEIAEoCCJOCg9NZXNzYWdlRG9jdW1lbnQSJgoHbWVzc2FnZRgBIAEoCzIVLnRydW5rbGluZS52MS5NZXNzYWdlEhMKC2FwcGxpZWRfc2VxGAIgASgNYgZwcm90bzM", [file_trunkline_v1_message]);
+  fileDesc("CiJ0cnVua2xpbmUvc3RvcmUvdjEvZG9jdW1lbnRzLnByb3RvEhJ0cnVua2xpbmUuc3RvcmUudjEibQoMUm9vbURvY3VtZW50EhEKCXRlbmFudF9pZBgBIAEoCRIgCgRyb29tGAIgASgLMhIudHJ1bmtsaW5lLnYxLlJvb20SEwoLYXBwbGllZF9zZXEYAyABKA0SEwoLb3duZXJfY291bnQYBCABKA0iaQoOTWVtYmVyRG9jdW1lbnQSJAoGbWVtYmVyGAEgASgLMhQudHJ1bmtsaW5lLnYxLk1lbWJlchITCgthcHBsaWVkX3NlcRgCIAEoDRIMCgRsZWZ0GAMgASgIEg4KBmJhbm5lZBgEIAEoCCJhCg9NZXNzYWdlRG9jdW1lbnQSJgoHbWVzc2FnZRgBIAEoCzIVLnRydW5rbGluZS52MS5NZXNzYWdlEhMKC2FwcGxpZWRfc2VxGAIgASgNEhEKCWJvZHlfc2VxcxgDIAMoDWIGcHJvdG8z", [file_trunkline_v1_message]);
 
 /**
  * A room as folded from its events up to `applied_seq`.
@@ -107,7 +107,7 @@ export const MemberDocumentSchema: GenMessage<MemberDocument> = /*@__PURE__*/
  */
 export type MessageDocument = Message<"trunkline.store.v1.MessageDocument"> & {
   /**
-   * The message as it stands.
+   * The message as it stands; of reactions, every user.
    *
    * @generated from field: trunkline.v1.Message message = 1;
    */
@@ -119,6 +119,13 @@ export type MessageDocument = Message<"trunkline.store.v1.MessageDocument"> & {
    * @generated from field: uint32 applied_seq = 2;
    */
   appliedSeq: number;
+
+  /**
+   * The seqs of the events that hold, or held, a body of it: where it must be scrubbed when the message is deleted.
+   *
+   * @generated from field: repeated uint32 body_seqs = 3;
+   */
+  bodySeqs: number[];
 };
 
 /**
