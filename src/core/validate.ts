@@ -15,6 +15,10 @@ const MAX_METADATA_DEPTH = 32;
 const MAX_MENTIONS = 50;
 const MAX_URL_BYTES = 2_048;
 const MAX_FILE_NAME_BYTES = 255;
+const MAX_EMOJI_BYTES = 64;
+const MIN_LIFETIME_MS = 1_000;
+/** Just under 50 days: what 32 bits of milliseconds hold. */
+const MAX_LIFETIME_MS = 0xffff_ffff;
 const ID = /^[A-Za-z0-9._:~-]+$/;
 const URL_SCHEME = /^[a-z][a-z0-9+.-]*:/i;
 /** Schemes that a page which shows an attachment could be tricked into running. */
@@ -80,11 +84,24 @@ function requireWritable(field: string, value: JsonValue, levels: number): void 
 }
 
 export function validateSettings(field: string, settings: RoomSettings | undefined): void {
-  if (settings?.retentionMs !== undefined) {
-    throw new TrunklineError(ErrorCode.UNSUPPORTED, `${field}.retention_ms: not supported yet`, {
-      field: `${field}.retention_ms`,
-    });
+  if (settings?.retentionMs !== undefined && settings.retentionMs !== 0) {
+    validateLifetime(`${field}.retention_ms`, settings.retentionMs);
   }
+}
+
+/** How long a message lives, in milliseconds. */
+export function validateLifetime(field: string, ms: number): void {
+  if (ms < MIN_LIFETIME_MS || ms > MAX_LIFETIME_MS) {
+    throw TrunklineError.invalid(field, `from ${MIN_LIFETIME_MS} to ${MAX_LIFETIME_MS}`);
+  }
+}
+
+/** The name of a reaction: an emoji or a short code. */
+export function validateEmoji(field: string, emoji: string): void {
+  if (emoji === "") throw TrunklineError.invalid(field, "is required");
+  if (utf8Length(emoji) > MAX_EMOJI_BYTES) throw TrunklineError.tooLarge(field, MAX_EMOJI_BYTES);
+  if (/[\p{Cc}\p{Zs}\p{Zl}\p{Zp}]/u.test(emoji))
+    throw TrunklineError.invalid(field, "holds a space or control character");
 }
 
 /** A message's body: exactly one kind, each within its limits. */

@@ -215,12 +215,22 @@ describe("names, settings, roles and kinds", () => {
     expect(verdict(() => validate.validateName("name", `${"é".repeat(128)}x`))).toBe("TOO_LARGE name");
   });
 
-  it("a retention is refused as not supported, with its field", () => {
+  it("a retention is nothing, or from a second on", () => {
     const settings = (init: MessageInitShape<typeof RoomSettingsSchema>) =>
       verdict(() => validate.validateSettings("settings", create(RoomSettingsSchema, init)));
     expect(settings({ slowModeMs: 5 })).toBe("");
-    expect(settings({ retentionMs: 0 })).toBe("UNSUPPORTED settings.retention_ms");
+    expect(settings({ retentionMs: 0 })).toBe("");
+    expect(settings({ retentionMs: 1_000 })).toBe("");
+    expect(settings({ retentionMs: 999 })).toBe("INVALID_ARGUMENT settings.retention_ms");
     expect(verdict(() => validate.validateSettings("settings", undefined))).toBe("");
+  });
+
+  it("a reaction is an emoji or a short code", () => {
+    const emoji = (text: string) => verdict(() => validate.validateEmoji("emoji", text));
+    expect(["+1", "👩‍👩‍👧‍👦", ":shipit:"].map(emoji)).toEqual(["", "", ""]);
+    expect(["", "two words", "a\tb", "a\u00a0b"].map(emoji)).toEqual(Array(4).fill("INVALID_ARGUMENT emoji"));
+    expect(emoji("x".repeat(64))).toBe("");
+    expect(emoji("x".repeat(65))).toBe("TOO_LARGE emoji");
   });
 
   it("a role or kind of a newer contract is refused, an inbox too", () => {

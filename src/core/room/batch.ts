@@ -1,6 +1,6 @@
 // A shard's open batch: events that have taken their turn, and the callers that wait for them.
 
-import type { EventChange } from "../../ports/archive.js";
+import type { EventChange, EventScrub } from "../../ports/archive.js";
 import type { EncodedEvent } from "../../ports/encoded-event.js";
 import type { TrunklineError } from "../../ports/error.js";
 import type { AppendBatch, NewRecord } from "../../ports/event-log.js";
@@ -11,6 +11,7 @@ interface RoomPart {
   readonly room: Room;
   readonly events: EncodedEvent[];
   readonly users: Set<string>;
+  readonly messages: Set<string>;
 }
 
 /** Who waits: told once, after the log has answered. */
@@ -23,6 +24,7 @@ export class Batch {
   readonly #parts = new Map<Room, RoomPart>();
   readonly #records: NewRecord[] = [];
   readonly #events: EventChange[] = [];
+  readonly #scrubs: EventScrub[] = [];
   readonly #waiters: Waiter[] = [];
   readonly openedAtMs: number;
   bytes = 0;
@@ -43,14 +45,16 @@ export class Batch {
   add(room: Room, events: readonly TentativeEvent[]): void {
     let part = this.#parts.get(room);
     if (part === undefined) {
-      part = { room, events: [], users: new Set() };
+      part = { room, events: [], users: new Set(), messages: new Set() };
       this.#parts.set(room, part);
     }
-    for (const { encoded, eventId, createdAtMs, messageIndex, users } of events) {
+    for (const { encoded, eventId, createdAtMs, messageIndex, expiresAtMs, changed, scrubs } of events) {
       part.events.push(encoded);
-      for (const userId of users) part.users.add(userId);
+      for (const userId of changed.users) part.users.add(userId);
+      for (const messageId of changed.messages) part.messages.add(messageId);
+      for (const event of scrubs) this.#scrubs.push({ room: room.ref, event });
       this.#records.push({ room: room.ref, event: encoded });
-      this.#events.push({ room: room.ref, event: encoded, eventId, createdAtMs, messageIndex });
+      this.#events.push({ room: room.ref, event: encoded, eventId, createdAtMs, messageIndex, expiresAtMs });
       this.bytes += encoded.bytes.length;
     }
   }
@@ -70,7 +74,10 @@ export class Batch {
         members: parts.flatMap(({ room, users }) =>
           [...users].map((userId) => ({ room: room.ref, document: room.state.memberDocument(userId) })),
         ),
-        messages: [],
+        messages: parts.flatMap(({ room, messages }) =>
+          [...messages].flatMap((id) => room.state.messageChange(id) ?? []),
+        ),
+        scrubs: this.#scrubs,
       },
     };
   }

@@ -6,6 +6,7 @@ import type {
   JoinRule,
   Member,
   Mention,
+  Origin,
   Permission,
   Role,
   Room,
@@ -36,7 +37,24 @@ export type Command = Keyed &
         readonly threadRoot: string;
         readonly mentions: Mention[];
         readonly metadata: JsonObject | undefined;
+        /** Undefined: as long as the room's messages live. */
+        readonly expiresAfterMs?: number | undefined;
+        readonly forwardedFrom?: Origin | undefined;
       }
+    | {
+        readonly kind: "edit";
+        readonly messageId: string;
+        readonly body: Body;
+        readonly mentions: Mention[];
+        /** Undefined: unchanged. */
+        readonly metadata: JsonObject | undefined;
+        /** 0: whatever it is. */
+        readonly baseVersion: number;
+      }
+    /** `expired`: only if its time is over; asked by the system. */
+    | { readonly kind: "deleteMessage"; readonly messageId: string; readonly expired: boolean }
+    | { readonly kind: "react"; readonly messageId: string; readonly emoji: string; readonly on: boolean }
+    | { readonly kind: "pin"; readonly messageId: string; readonly pinned: boolean }
     | {
         readonly kind: "create";
         readonly roomKind: RoomKind;
@@ -79,6 +97,10 @@ export type EventKind = RoomEvent["kind"];
 /** The case of the events each command makes: tells a repeat from another use of the same key. */
 export const FIRST_EVENT: Readonly<Record<Command["kind"], EventKind["case"]>> = {
   publish: "messageCreated",
+  edit: "messageEdited",
+  deleteMessage: "messageDeleted",
+  react: "reactionSet",
+  pin: "messagePinned",
   create: "roomCreated",
   update: "roomUpdated",
   delete: "roomDeleted",
@@ -97,6 +119,8 @@ export interface Outcome {
   readonly eventId: string;
   readonly createdAtMs: number;
   readonly messageIndex: number;
+  /** The version of the message that was changed; 0 for changes of the room. */
+  readonly version: number;
   /** The case of the events that came of it. */
   readonly made: EventKind["case"];
   /** The key was used before: the place is that of the first time. */
@@ -105,6 +129,28 @@ export interface Outcome {
   readonly room: Room | undefined;
   readonly members: readonly Member[];
 }
+
+/** Whether it concerns a message and not the room itself. */
+export function isAboutMessage({ kind }: Command): boolean {
+  return kind === "publish" || kind === "edit" || kind === "deleteMessage" || kind === "react" || kind === "pin";
+}
+
+/** The messages a command is judged on. */
+export function messagesOf(command: Command): readonly string[] {
+  switch (command.kind) {
+    case "publish":
+      return command.replyTo === "" && command.threadRoot === "" ? NONE : [command.replyTo, command.threadRoot];
+    case "edit":
+    case "deleteMessage":
+    case "react":
+    case "pin":
+      return [command.messageId];
+    default:
+      return NONE;
+  }
+}
+
+const NONE: readonly string[] = [];
 
 /** The users whose standing a command is judged on. */
 export function usersOf(caller: Caller, command: Command): readonly string[] {

@@ -1,4 +1,4 @@
-// The judgement of a command: authorize, limit, validate against the state, and the events that follow. Pure and synchronous.
+// The judgement of a command: limit, validate against the state, and the events that follow. Pure and synchronous.
 
 import { clone, create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
@@ -6,10 +6,8 @@ import {
   JoinRule,
   type Member,
   MemberSchema,
-  MessageCreatedSchema,
   Permission,
   Role,
-  type Room,
   RoomKind,
   RoomSchema,
   RoomStatus,
@@ -17,8 +15,9 @@ import {
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import type { Caller } from "./calls.js";
 import type { Command, EventKind, NewMember } from "./command.js";
+import { decideDeleteMessage, decideEdit, decidePin, decidePublish, decideReact } from "./decide-message.js";
 import * as event from "./event-kinds.js";
-import { authorize, hasPermission, isAdministrator, rank, requireRoom } from "./permissions.js";
+import { hasPermission, isAdministrator, permit, rank, requireRoom } from "./permissions.js";
 import type { RoomState } from "./state.js";
 
 type Of<K extends Command["kind"]> = Extract<Command, { kind: K }>;
@@ -32,6 +31,14 @@ export function decide(state: RoomState, caller: Caller, command: Command, nowMs
       return decideJoin(state, caller, nowMs);
     case "publish":
       return decidePublish(state, caller, command, nowMs);
+    case "edit":
+      return decideEdit(state, caller, command, nowMs);
+    case "deleteMessage":
+      return decideDeleteMessage(state, caller, command, nowMs);
+    case "react":
+      return decideReact(state, caller, command, nowMs);
+    case "pin":
+      return decidePin(state, caller, command, nowMs);
     case "update":
       return decideUpdate(state, caller, command, nowMs);
     case "delete":
@@ -48,34 +55,10 @@ export function decide(state: RoomState, caller: Caller, command: Command, nowMs
   }
 }
 
-function permit(state: RoomState, caller: Caller, permission: Permission, nowMs: number): Room {
-  const room = requireRoom(state.room);
-  authorize(room, state.member(caller.identity.userId), caller.identity, permission, nowMs);
-  return room;
-}
-
 /** The role a caller acts as when it changes other members. */
 function actingRank(state: RoomState, caller: Caller): number {
   if (isAdministrator(caller.identity)) return rank(Role.OWNER);
   return rank(state.member(caller.identity.userId)?.role ?? Role.UNSPECIFIED);
-}
-
-function decidePublish(state: RoomState, caller: Caller, command: Of<"publish">, nowMs: number): readonly EventKind[] {
-  permit(state, caller, Permission.PUBLISH, nowMs);
-  return [
-    {
-      case: "messageCreated",
-      value: create(MessageCreatedSchema, {
-        body: command.body,
-        messageIndex: state.lastMessageIndex + 1,
-        clientMessageId: command.key,
-        replyTo: command.replyTo,
-        threadRoot: command.threadRoot,
-        mentions: command.mentions,
-        metadata: command.metadata,
-      }),
-    },
-  ];
 }
 
 function decideCreate(state: RoomState, caller: Caller, command: Of<"create">, nowMs: number): readonly EventKind[] {

@@ -5,6 +5,7 @@ import type { RoomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
 import type { Caller } from "./calls.js";
 import type { Command } from "./command.js";
+import { Expiry } from "./expiry.js";
 import { shardOf } from "./position.js";
 import type { Room } from "./room.js";
 import { Shard, type Submission } from "./shard.js";
@@ -14,17 +15,20 @@ const SWEEP_INTERVAL_MS = 60_000;
 export class RoomOwner {
   readonly #deps: CoreDependencies;
   readonly #shards: readonly Shard[];
+  readonly #expiry: Expiry;
   #sweep: Timer | undefined;
 
   constructor(deps: CoreDependencies) {
     this.#deps = deps;
     this.#shards = Array.from({ length: deps.log.shards }, (_, index) => new Shard(index, deps));
+    this.#expiry = new Expiry(deps, (ref, caller, command) => this.submit(ref, caller, command).outcome);
   }
 
   /** Opens every shard. Rejects when one cannot be opened. */
   async start(): Promise<void> {
     await Promise.all(this.#shards.map((shard) => shard.open()));
     this.#scheduleSweep();
+    this.#expiry.start();
   }
 
   submit(ref: RoomRef, caller: Caller, command: Command): Submission {
@@ -42,6 +46,7 @@ export class RoomOwner {
 
   close(): void {
     this.#sweep?.cancel();
+    this.#expiry.stop();
     for (const shard of this.#shards) shard.close();
   }
 

@@ -3,6 +3,8 @@
 import { type Member, Permission, Role, type Room, RoomKind, RoomStatus } from "../../gen/trunkline/v1/message_pb.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import type { Identity } from "../../ports/token-verifier.js";
+import type { Caller } from "./calls.js";
+import type { RoomState } from "./state.js";
 
 const READER: readonly Permission[] = [Permission.READ];
 const MEMBER: readonly Permission[] = [
@@ -84,6 +86,13 @@ export function requireRoom(room: Room | undefined): Room {
   if (room === undefined || room.status === RoomStatus.DELETED) {
     throw new TrunklineError(ErrorCode.NOT_FOUND, "there is no such room");
   }
+  return room;
+}
+
+/** The room, if the caller may do `permission` in it now. */
+export function permit(state: RoomState, caller: Caller, permission: Permission, nowMs: number): Room {
+  const room = requireRoom(state.room);
+  authorize(room, state.member(caller.identity.userId), caller.identity, permission, nowMs);
   return room;
 }
 

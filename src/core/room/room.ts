@@ -1,7 +1,7 @@
 // A room as an actor: single-threaded, over a durable log. A turn is synchronous and reads as its steps.
 
 import { create, toBinary } from "@bufbuild/protobuf";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import {
   type Actor,
   ActorSchema,
@@ -17,13 +17,14 @@ import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import type { Rate } from "../limit/limits.js";
 import { TokenBucket } from "../limit/token-bucket.js";
+import { scrub } from "../message/scrub.js";
 import type { Caller } from "./calls.js";
-import { type Command, type EventKind, FIRST_EVENT, type Outcome, usersOf } from "./command.js";
+import { type Command, type EventKind, FIRST_EVENT, isAboutMessage, type Outcome, usersOf } from "./command.js";
 import { decide } from "./decide.js";
 import { hasPermission, isAdministrator } from "./permissions.js";
 import { nextTag } from "./position.js";
 import { RecentChanges } from "./recent.js";
-import type { RoomState } from "./state.js";
+import type { Changed, RoomState } from "./state.js";
 
 /** An event that has taken its turn and is on its way into the log. */
 export interface TentativeEvent {
@@ -31,8 +32,10 @@ export interface TentativeEvent {
   readonly eventId: string;
   readonly createdAtMs: number;
   readonly messageIndex: number;
-  /** Users whose standing it changed. */
-  readonly users: readonly string[];
+  readonly expiresAtMs: number | undefined;
+  readonly changed: Changed;
+  /** Stored events that it takes the content of. */
+  readonly scrubs: readonly EncodedEvent[];
 }
 
 export interface TurnResult {
@@ -106,7 +109,7 @@ export class Room {
 
   /** What a repeat may still see: the caller may have lost the room since. */
   #shown(caller: Caller, command: Command): Pick<Outcome, "room" | "members"> {
-    if (command.kind === "publish" || !this.#mayRead(caller)) return { room: undefined, members: [] };
+    if (isAboutMessage(command) || !this.#mayRead(caller)) return { room: undefined, members: [] };
     return { room: this.state.view(), members: this.#membersOf(caller, command) };
   }
 
@@ -120,6 +123,7 @@ export class Room {
       createdAtMs:
         event.createdAt === undefined ? 0 : Number(event.createdAt.seconds) * 1_000 + event.createdAt.nanos / 1e6,
       messageIndex: event.kind.case === "messageCreated" ? event.kind.value.messageIndex : 0,
+      version: versionMade(event.kind) ?? this.#versionOf(command),
       made: event.kind.case,
       duplicate: true,
       ...this.#shown(caller, command),
@@ -130,6 +134,7 @@ export class Room {
   settle(seq: number, tag: number): void {
     this.durableSeq = seq;
     this.durableTag = tag;
+    this.state.messages.settle(seq, !this.tentative);
   }
 
   #accept(kind: EventKind, eventId: string, caller: Caller, context: TurnContext): TentativeEvent {
@@ -142,13 +147,17 @@ export class Room {
       actor: actorOf(caller),
       kind,
     });
-    const users = this.state.apply(event);
+    // Before the fold: afterwards nothing says where its words were.
+    const scrubs =
+      kind.case === "messageDeleted" ? this.state.messages.bodiesOf(kind.value.messageId).map(scrub) : NONE;
+    const changed = this.state.apply(event);
     return {
       encoded: new EncodedEvent(seq, tag, toBinary(RoomEventSchema, event), event),
       eventId,
       createdAtMs: context.nowMs,
-      messageIndex: kind.case === "messageCreated" ? kind.value.messageIndex : 0,
-      users,
+      ...createdBy(kind),
+      changed,
+      scrubs,
     };
   }
 
@@ -159,13 +168,14 @@ export class Room {
     events: readonly TentativeEvent[],
     nowMs: number,
   ): Outcome {
-    const message = command.kind === "publish";
+    const message = isAboutMessage(command);
     return {
       seq: this.state.seq,
       tag: this.state.tag,
       eventId,
       createdAtMs: nowMs,
       messageIndex: events[0]?.messageIndex ?? 0,
+      version: this.#versionOf(command),
       made: FIRST_EVENT[command.kind],
       duplicate: false,
       room: message ? undefined : this.state.view(),
@@ -174,13 +184,18 @@ export class Room {
   }
 
   #membersOf(caller: Caller, command: Command): readonly Member[] {
-    if (command.kind === "publish") return [];
+    if (isAboutMessage(command)) return [];
     const members: Member[] = [];
     for (const userId of new Set(usersOf(caller, command))) {
       const member = this.state.member(userId);
       if (member !== undefined) members.push(member);
     }
     return members;
+  }
+
+  #versionOf(command: Command): number {
+    if (command.kind === "publish") return 1;
+    return "messageId" in command ? (this.state.messages.get(command.messageId)?.version ?? 0) : 0;
   }
 
   #limit(caller: Caller, context: TurnContext): void {
@@ -221,7 +236,24 @@ export class Room {
   }
 }
 
-function actorOf({ identity, deviceId }: Caller): Actor {
+const NONE: readonly EncodedEvent[] = [];
+
+function createdBy(kind: EventKind): Pick<TentativeEvent, "messageIndex" | "expiresAtMs"> {
+  if (kind.case !== "messageCreated") return NO_MESSAGE;
+  const { messageIndex, expiresAt } = kind.value;
+  return { messageIndex, expiresAtMs: expiresAt && timestampMs(expiresAt) };
+}
+
+const NO_MESSAGE = { messageIndex: 0, expiresAtMs: undefined };
+
+/** The version of a message that an event made. */
+function versionMade(kind: EventKind): number | undefined {
+  return kind.case === "messageEdited" || kind.case === "messageDeleted" ? kind.value.version : undefined;
+}
+
+/** Undefined: the system. */
+function actorOf({ identity, deviceId }: Caller): Actor | undefined {
+  if (identity.userId === "") return undefined;
   return create(ActorSchema, { userId: identity.userId, deviceId, displayName: identity.displayName });
 }
 

@@ -7,9 +7,10 @@ import type { Awaitable, RoomRef } from "../../ports/room-ref.js";
 import { isPromise } from "../awaitable.js";
 import type { CoreDependencies } from "../core.js";
 import { PAGE_BYTES } from "../limit/limits.js";
+import type { Missing } from "../message/room-messages.js";
 import { Batch, type Waiter } from "./batch.js";
 import type { Caller } from "./calls.js";
-import { type Command, type Outcome, usersOf } from "./command.js";
+import { type Command, messagesOf, type Outcome, usersOf } from "./command.js";
 import { Room, type TurnContext } from "./room.js";
 import { RoomState } from "./state.js";
 
@@ -133,8 +134,8 @@ export class Shard {
     try {
       const room = this.#load(ref, usersOf(caller, command));
       return isPromise(room)
-        ? room.then((loaded) => this.#lookUp(loaded, caller, command))
-        : this.#lookUp(room, caller, command);
+        ? room.then((loaded) => this.#prepareLoaded(loaded, caller, command))
+        : this.#prepareLoaded(room, caller, command);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -187,6 +188,34 @@ export class Shard {
     return waiting === undefined ? room : Promise.all(waiting).then(() => room);
   }
 
+  #prepareLoaded(room: Room, caller: Caller, command: Command): Awaitable<Prepared> {
+    const loading = this.#loadMessages(room, command);
+    if (loading === undefined) return this.#lookUp(room, caller, command);
+    return loading.then(() => this.#lookUp(room, caller, command));
+  }
+
+  /** Loads the messages that a command names, and what they draw in. Undefined: they are there. */
+  #loadMessages(room: Room, command: Command): PromiseLike<void> | undefined {
+    const { archive } = this.#deps;
+    const { messages } = room.state;
+    for (;;) {
+      const missing = missingOf(room, command);
+      if (missing === undefined) return undefined;
+      const waiting: PromiseLike<void>[] = [];
+      for (const messageId of missing.messages) {
+        const stored = archive.message(room.ref, messageId);
+        if (isPromise(stored)) waiting.push(stored.then((found) => messages.load(messageId, found)));
+        else messages.load(messageId, stored);
+      }
+      for (const seq of missing.bodies) {
+        const events = archive.events(room.ref, { from: seq, to: seq, limit: 1, maxBytes: 1 });
+        if (isPromise(events)) waiting.push(events.then(([found]) => messages.loadBody(seq, found?.event)));
+        else messages.loadBody(seq, events[0]?.event);
+      }
+      if (waiting.length > 0) return Promise.all(waiting).then(() => this.#loadMessages(room, command));
+    }
+  }
+
   /** Asks the archive for a repeat where memory cannot tell. */
   #lookUp(room: Room, caller: Caller, command: Command): Awaitable<Prepared> {
     const { nowMs, eventId } = this.#context();
@@ -209,6 +238,7 @@ export class Shard {
 
   #turn({ room, found }: Prepared, caller: Caller, command: Command): Promise<Outcome> {
     this.#requireCurrent(room, usersOf(caller, command));
+    if (missingOf(room, command) !== undefined) throw unavailable("the message has changed meanwhile");
     if (this.#pendingBytes > this.#deps.limits.shardPendingBytes) {
       throw new TrunklineError(ErrorCode.UNAVAILABLE, "the room's log is behind", { retryAfterMs: 1_000 });
     }
@@ -392,6 +422,14 @@ export class Shard {
     this.#idle = [];
     for (const resolve of told) resolve();
   }
+}
+
+/** What of the messages that a command names must be read first. */
+function missingOf(room: Room, command: Command): Missing | undefined {
+  const messageIds = messagesOf(command);
+  if (messageIds.length === 0) return undefined;
+  const missing = room.state.messages.missing(messageIds, command.kind === "deleteMessage");
+  return missing.messages.length + missing.bodies.length === 0 ? undefined : missing;
 }
 
 interface Prepared {

@@ -13,13 +13,26 @@ import {
   RoomSchema,
   RoomStatus,
 } from "../../gen/trunkline/v1/message_pb.js";
+import type { MessageChange } from "../../ports/archive.js";
 import type { RoomRef } from "../../ports/room-ref.js";
+import { RoomMessages } from "../message/room-messages.js";
 
 /** A user's standing in a room. `member` is undefined for who is not, or no longer, a member. */
 export interface Standing {
   readonly member: Member | undefined;
   readonly banned: boolean;
 }
+
+/** What an event changed beside the room itself. */
+export interface Changed {
+  /** Users whose standing it changed. */
+  readonly users: readonly string[];
+  /** Messages it changed after they were created. */
+  readonly messages: readonly string[];
+}
+
+const NOBODY: readonly string[] = [];
+const NOTHING: Changed = { users: NOBODY, messages: [] };
 
 const STRANGER: Standing = { member: undefined, banned: false };
 
@@ -36,11 +49,15 @@ export class RoomState {
   lastMessageIndex = 0;
   memberCount = 0;
   ownerCount = 0;
+  /** message_ids, oldest pin first. */
+  pinned: readonly string[] = [];
+  readonly messages: RoomMessages;
   /** The users whose standing has been needed; whoever is absent has not been loaded. */
   readonly #standings = new Map<string, Standing>();
 
   constructor(ref: RoomRef, document: RoomDocument | undefined) {
     this.ref = ref;
+    this.messages = new RoomMessages(ref.roomId);
     if (document?.room === undefined) return;
     this.room = document.room;
     this.seq = document.room.top?.seq ?? 0;
@@ -48,6 +65,7 @@ export class RoomState {
     this.lastMessageIndex = document.room.lastMessageIndex;
     this.memberCount = document.room.memberCount;
     this.ownerCount = document.ownerCount;
+    this.pinned = document.room.pinnedMessageIds;
   }
 
   /** How many standings are kept in memory. */
@@ -72,6 +90,7 @@ export class RoomState {
 
   /** Forgets standings; only when every event is archived. */
   unload(): void {
+    this.messages.unload();
     this.#standings.clear();
   }
 
@@ -90,6 +109,7 @@ export class RoomState {
     room.top = create(PositionSchema, { seq: this.seq, tag: this.tag });
     room.lastMessageIndex = this.lastMessageIndex;
     room.memberCount = this.memberCount;
+    room.pinnedMessageIds = [...this.pinned];
     return room;
   }
 
@@ -113,30 +133,51 @@ export class RoomState {
     });
   }
 
-  /** Folds one event in and returns the users whose standing it changed. Unknown kinds only advance the position. */
-  apply(event: RoomEvent): readonly string[] {
+  /** What has become of a message that has changed. */
+  messageChange(messageId: string): MessageChange | undefined {
+    const messageIndex = this.messages.get(messageId)?.messageIndex;
+    if (messageIndex === undefined) return undefined;
+    return { room: this.ref, messageIndex, document: this.messages.document(messageId, this.seq) };
+  }
+
+  /** Folds one event in and returns what else than the room it changed. Unknown kinds only advance the position. */
+  apply(event: RoomEvent): Changed {
+    const users = this.#applyToRoom(event);
+    const messages = this.messages.apply(event);
+    return users.length === 0 && messages.length === 0 ? NOTHING : { users, messages };
+  }
+
+  /** Returns the users whose standing was changed. */
+  #applyToRoom(event: RoomEvent): readonly string[] {
     this.seq = event.position?.seq ?? this.seq;
     this.tag = event.position?.tag ?? this.tag;
     const { kind } = event;
     switch (kind.case) {
       case "messageCreated":
         this.lastMessageIndex = kind.value.messageIndex;
-        return [];
+        return NOBODY;
+      case "messagePinned":
+        this.#pin(kind.value.messageId, kind.value.pinned);
+        return NOBODY;
+      case "messageDeleted":
+        this.#pin(kind.value.messageId, false);
+        return NOBODY;
       case "roomCreated":
         this.room = kind.value.room;
         for (const member of kind.value.members) this.#set(member.userId, { member, banned: false });
         return kind.value.members.map((member) => member.userId);
       case "roomUpdated":
         this.room = kind.value.room;
-        return [];
+        return NOBODY;
       case "roomDeleted":
         // Only the fact stays: what the room was is nobody's any more.
         this.room = create(RoomSchema, { roomId: this.ref.roomId, kind: this.room?.kind, status: RoomStatus.DELETED });
-        return [];
+        this.pinned = [];
+        return NOBODY;
       case "memberJoined":
       case "memberChanged": {
         const { member } = kind.value;
-        if (member === undefined) return [];
+        if (member === undefined) return NOBODY;
         this.#set(member.userId, { member, banned: false });
         return [member.userId];
       }
@@ -144,8 +185,14 @@ export class RoomState {
         this.#set(kind.value.userId, { member: undefined, banned: kind.value.banned });
         return [kind.value.userId];
       default:
-        return [];
+        return NOBODY;
     }
+  }
+
+  #pin(messageId: string, pinned: boolean): void {
+    const others = this.pinned.filter((each) => each !== messageId);
+    if (pinned) this.pinned = [...others, messageId];
+    else if (others.length < this.pinned.length) this.pinned = others;
   }
 
   #set(userId: string, next: Standing): void {

@@ -63,6 +63,7 @@ class Owner {
       rooms: [],
       members: [],
       messages: [],
+      scrubs: [],
     };
     for (const { kind, which } of step.events) {
       top.seq += 1;

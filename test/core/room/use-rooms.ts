@@ -6,7 +6,7 @@ import { expect, onTestFinished } from "vitest";
 import { Hub } from "../../../src/core/fanout/hub.js";
 import { DEFAULT_LIMITS, type Limits } from "../../../src/core/limit/limits.js";
 import type { Caller, RoomRequest, RoomResponse } from "../../../src/core/room/calls.js";
-import type { Outcome } from "../../../src/core/room/command.js";
+import type { Command, Outcome } from "../../../src/core/room/command.js";
 import { RoomOwner } from "../../../src/core/room/owner.js";
 import { RoomService } from "../../../src/core/room/service.js";
 import { Telemetry } from "../../../src/core/telemetry.js";
@@ -102,6 +102,11 @@ export class TestRooms {
     const asked = { roomId, key: `create-${roomId}`, attempt: 1, ...differing };
     const { room } = await this.ask(user("ada"), "createRoom", asked);
     return room?.roomId ?? "";
+  }
+
+  /** Submits any command; answers with its outcome. */
+  submit(caller: Caller, roomId: string, command: Command): Promise<Outcome> {
+    return this.owner.submit(roomRef(TENANT, roomId), caller, command).outcome;
   }
 
   /** Publishes a text. `submit` returns at once; its outcome comes with the log. */

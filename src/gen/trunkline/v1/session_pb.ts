@@ -951,7 +951,7 @@ export type Publish = Message<"trunkline.v1.Publish"> & {
   metadata?: JsonObject | undefined;
 
   /**
-   * How long it lives, in milliseconds, 1 s to a year. Absent: as long as the room's retention.
+   * How long it lives, in milliseconds, from 1,000. Absent: as long as the room's retention.
    *
    * @generated from field: optional uint32 expires_after_ms = 9;
    */
