@@ -3,6 +3,7 @@
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import { type Body, type Mention, Role, RoomKind, type RoomSettings } from "../gen/trunkline/v1/message_pb.js";
 import { ErrorCode, TrunklineError } from "../ports/error.js";
+import type { Identity } from "../ports/token-verifier.js";
 import type { Limits } from "./limit/limits.js";
 
 /** Longest id or key, in bytes. All characters allowed in ids are one byte long. */
@@ -105,7 +106,7 @@ export function validateEmoji(field: string, emoji: string): void {
 }
 
 /** A message's body: exactly one kind, each within its limits. */
-export function validateBody(field: string, body: Body | undefined, limits: Limits): void {
+export function validateBody(field: string, body: Body | undefined, identity: Identity, limits: Limits): void {
   if (body === undefined) throw TrunklineError.invalid(field, "is required");
   const kind = body.kind;
   switch (kind.case) {
@@ -132,6 +133,11 @@ export function validateBody(field: string, body: Body | undefined, limits: Limi
       validateId(`${field}.custom.type`, kind.value.type);
       return;
     case "system":
+      if (identity.grants.has("service")) {
+        validateId(`${field}.system.type`, kind.value.type);
+        validateText(`${field}.system.text`, kind.value.text, limits);
+        return;
+      }
       throw new TrunklineError(ErrorCode.PERMISSION_DENIED, `${field}.system: only services write system messages`, {
         field: `${field}.system`,
       });

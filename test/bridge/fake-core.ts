@@ -11,6 +11,7 @@ import type {
   SessionPort,
   SessionSink,
 } from "../../src/core/session/port.js";
+import { CloseCode } from "../../src/gen/trunkline/v1/error_pb.js";
 import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
 
 export interface Malformed {
@@ -24,6 +25,7 @@ export class FakeConnection implements Connection {
   readonly frames: ClientFrame[] = [];
   readonly faults: Malformed[] = [];
   drains = 0;
+  finished = false;
   /** Undefined: still there. */
   clean: boolean | undefined;
   readonly #changes = new EventEmitter();
@@ -31,6 +33,7 @@ export class FakeConnection implements Connection {
   constructor(
     readonly sink: SessionSink,
     readonly origin: ConnectionOrigin,
+    readonly endsFinished: boolean,
   ) {}
 
   receive(frame: ClientFrame): void {
@@ -48,6 +51,12 @@ export class FakeConnection implements Connection {
     this.#changes.emit("change");
   }
 
+  finish(): void {
+    this.finished = true;
+    if (this.endsFinished) this.sink.end(CloseCode.UNSPECIFIED, "finished");
+    this.#changes.emit("change");
+  }
+
   gone(clean: boolean): void {
     this.clean = clean;
     this.#changes.emit("change");
@@ -62,6 +71,8 @@ export class FakeConnection implements Connection {
 export class FakeSessions implements SessionPort {
   admission: Admission = { admitted: true };
   asked = 0;
+  /** Whether a connection whose client has finished is ended at once. */
+  endsFinished = false;
   readonly connections: FakeConnection[] = [];
   readonly #accepts = new EventEmitter();
 
@@ -71,7 +82,7 @@ export class FakeSessions implements SessionPort {
   }
 
   accept(sink: SessionSink, origin: ConnectionOrigin): Connection {
-    const connection = new FakeConnection(sink, origin);
+    const connection = new FakeConnection(sink, origin, this.endsFinished);
     this.connections.push(connection);
     this.#accepts.emit("accept");
     return connection;

@@ -13,6 +13,7 @@ import {
   RoomSettingsSchema,
 } from "../../src/gen/trunkline/v1/message_pb.js";
 import { ErrorCode } from "../../src/ports/error.js";
+import { identity } from "./use-core.js";
 
 /** What a check says: nothing, or the refusal's code and field. */
 function verdict(check: () => void): string {
@@ -82,12 +83,12 @@ describe("ids", () => {
 describe("bodies", () => {
   type Kind = MessageInitShape<typeof BodySchema>["kind"];
   const body = (kind: Kind, limits = DEFAULT_LIMITS) =>
-    verdict(() => validate.validateBody("body", create(BodySchema, { kind }), limits));
+    verdict(() => validate.validateBody("body", create(BodySchema, { kind }), identity("ada"), limits));
   const attachment = (differing: Extract<Kind, { case: "attachment" }>["value"]) =>
     body({ case: "attachment", value: { url: "https://files.example/1", ...differing } });
 
   it("are required and of one kind", () => {
-    expect(verdict(() => validate.validateBody("publish.body", undefined, DEFAULT_LIMITS))).toBe(
+    expect(verdict(() => validate.validateBody("publish.body", undefined, identity("ada"), DEFAULT_LIMITS))).toBe(
       "INVALID_ARGUMENT publish.body",
     );
     expect(body({ case: undefined })).toBe("INVALID_ARGUMENT body");
@@ -103,7 +104,7 @@ describe("bodies", () => {
 
   it("say the limit that a text is over", () => {
     const long = create(BodySchema, { kind: { case: "text", value: "x".repeat(20_000) } });
-    expect(() => validate.validateBody("body", long, DEFAULT_LIMITS)).toThrow(
+    expect(() => validate.validateBody("body", long, identity("ada"), DEFAULT_LIMITS)).toThrow(
       expect.objectContaining({ details: { limit: "16384" } }),
     );
   });

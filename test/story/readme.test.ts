@@ -76,28 +76,14 @@ describe("what the README says is refused is refused, and nothing else", () => {
   });
 
   test("of the fields it names", async () => {
-    const client = new TestClient("grpc", server.endpoints, schema);
-    onTestFinished(() => client.destroy());
-    const connection = await client.connect();
-    await connection.request({ hello: { token: token(), device: { deviceId: "writer" }, attempt: 1, protocol: 1 } });
     const room = { roomId: "readme", key: "create" };
     expect(await reasonOf("RoomService", "CreateRoom", room)).toBe("");
-    const message = { roomId: "readme", clientMessageId: "one", attempt: 1, body: { text: "soon gone" } };
-    const publish = await connection.request({ publish: { ...message, expiresAfterMs: 1 } });
-    const settings = { retentionMs: 1 };
     const given: { readonly [field: string]: unknown } = {
-      "publish.expires_after_ms": String(contentOf(publish).code).replace("ERROR_CODE_", ""),
       "create_room.parent_id": await reasonOf("RoomService", "CreateRoom", {
         roomId: "child",
         key: "a",
         parentId: "readme",
       }),
-      "create_room.settings.retention_ms": await reasonOf("RoomService", "CreateRoom", {
-        roomId: "b",
-        key: "b",
-        settings,
-      }),
-      "update_room.settings.retention_ms": await reasonOf("RoomService", "UpdateRoom", { ...room, key: "c", settings }),
     };
     expect(given).toEqual(Object.fromEntries(refusedAt("fields").map((field) => [field, "UNSUPPORTED"])));
   });

@@ -47,6 +47,8 @@ export class RoomFeed {
   readonly #readers = new Set<FeedReader>();
   readonly #pages = new Map<number, Promise<RoomEventsFrame | undefined>>();
   #pending: EncodedEvent[] = [];
+  /** Whether the ring holds what was deleted since. */
+  #forget = false;
   /** The last seq announced. */
   #announced = 0;
   /** The last seq handed to live readers: a reader that has come so far is live. */
@@ -118,6 +120,9 @@ export class RoomFeed {
     const frame = new RoomEventsFrame(this.ref.roomId, events);
     this.#flushed = frame.lastSeq;
     this.#ring.add(frame);
+    // What a deleted message said must not be told to who comes back: the archive, where it is scrubbed, tells them.
+    if (this.#forget) this.#ring.clear();
+    this.#forget = false;
     for (const reader of this.#readers) reader.offer(frame);
     this.#deps.flushed(events.length, this.#readers.size);
     return events.length;
@@ -167,6 +172,9 @@ export class RoomFeed {
         if (kind.value.member !== undefined && !mayRead(kind.value.member)) {
           this.#lose(event.seq, "access-lost", kind.value.member.userId);
         }
+        return;
+      case "messageDeleted":
+        this.#forget = true;
         return;
       case "roomDeleted":
         this.#lose(event.seq, "room-deleted", undefined);

@@ -1,6 +1,7 @@
 // A message as it stands now: from its creating event, or from its document once it has changed.
 
 import { clone, create } from "@bufbuild/protobuf";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Message, MessageSchema, type RoomEvent } from "../../gen/trunkline/v1/message_pb.js";
 import type { StoredMessage } from "../../ports/archive.js";
 
@@ -45,4 +46,9 @@ export function createdMessage(roomId: string, event: RoomEvent): Message | unde
     clientMessageId,
     forwardedFrom,
   });
+}
+
+/** Whether its time is over. */
+export function hasExpired({ expiresAt }: Message, nowMs: number): boolean {
+  return expiresAt !== undefined && timestampMs(expiresAt) <= nowMs;
 }

@@ -1,7 +1,6 @@
 // The messages of a room as its owner holds them: those that a command names, and those that are not durable yet.
 
 import { clone, create } from "@bufbuild/protobuf";
-import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type MessageDocument, MessageDocumentSchema } from "../../gen/trunkline/store/v1/documents_pb.js";
 import { type Message, MessageSchema, ReactionSchema, type RoomEvent } from "../../gen/trunkline/v1/message_pb.js";
 import type { StoredMessage } from "../../ports/archive.js";
@@ -200,9 +199,4 @@ function react(message: Message, emoji: string, userId: string, on: boolean): vo
   }
   if (reaction !== undefined) reaction.count = reaction.userIds.length;
   message.reactions = message.reactions.filter(({ count }) => count > 0);
-}
-
-/** Whether its time is over. */
-export function hasExpired({ expiresAt }: Message, nowMs: number): boolean {
-  return expiresAt !== undefined && timestampMs(expiresAt) <= nowMs;
 }

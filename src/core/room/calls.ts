@@ -1,6 +1,7 @@
 // RoomService without a transport: one door for frames (`Call`), gRPC and Connect.
 
-import type { Call, CallResult } from "../../gen/trunkline/v1/session_pb.js";
+import type { Body, Origin } from "../../gen/trunkline/v1/message_pb.js";
+import type { Call, CallResult, MessageRef } from "../../gen/trunkline/v1/session_pb.js";
 import type { Identity } from "../../ports/token-verifier.js";
 
 /** Who asks: a verified identity, and the device where known. */
@@ -17,4 +18,9 @@ export type RoomResponse = Exclude<CallResult["rpc"], { case: undefined }>;
 export interface RoomCalls {
   /** Resolves with the response of the same case; rejects with a TrunklineError. UNSUPPORTED for methods not built yet. */
   call(caller: Caller, request: RoomRequest): Promise<RoomResponse>;
+}
+
+export interface Forwarding {
+  /** What a message that is passed on says, and whose it is; rejects unless the caller may read it. */
+  forwarded(caller: Caller, message: MessageRef): Promise<{ readonly body: Body; readonly forwardedFrom: Origin }>;
 }

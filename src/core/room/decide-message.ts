@@ -12,7 +12,7 @@ import {
   ReactionSetSchema,
 } from "../../gen/trunkline/v1/message_pb.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
-import { hasExpired } from "../message/room-messages.js";
+import { hasExpired } from "../message/materialise.js";
 import type { Caller } from "./calls.js";
 import type { Command, EventKind } from "./command.js";
 import { permit } from "./permissions.js";

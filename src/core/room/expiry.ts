@@ -45,7 +45,9 @@ export class Expiry {
     for (;;) {
       const expired = await this.#deps.archive.expired(this.#deps.clock.now(), BATCH);
       const ends = await Promise.allSettled(expired.map(({ room, messageId }) => this.#end(room, messageId)));
-      if (this.#stopped || expired.length < BATCH || ends.some(({ status }) => status === "rejected")) return;
+      const failed = ends.find((end) => end.status === "rejected");
+      if (failed !== undefined) throw failed.reason;
+      if (this.#stopped || expired.length < BATCH) return;
     }
   }
 

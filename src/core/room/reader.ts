@@ -2,19 +2,22 @@
 
 import { create } from "@bufbuild/protobuf";
 import {
-  type Message,
+  type Body,
+  type Origin,
+  OriginSchema,
   Permission,
   type Position,
   PositionSchema,
   RoomStatus,
 } from "../../gen/trunkline/v1/message_pb.js";
 import * as rpc from "../../gen/trunkline/v1/room_pb.js";
+import type { MessageRef } from "../../gen/trunkline/v1/session_pb.js";
 import type { MessageRange, StoredMessage } from "../../ports/archive.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
 import { PAGE_BYTES } from "../limit/limits.js";
-import { materialise } from "../message/materialise.js";
+import { hasExpired, materialise } from "../message/materialise.js";
 import { validateId, validateOptionalId } from "../validate.js";
 import type { Caller } from "./calls.js";
 import type { RoomOwner } from "./owner.js";
@@ -70,10 +73,9 @@ export class RoomReader {
       return undefined;
     if (!hasPermission(seen.member, Permission.READ)) return undefined;
     const [last] = await this.#deps.archive.messages(ref, { beforeIndex: END, limit: 1 });
-    return create(rpc.RoomSummarySchema, {
-      ...seen,
-      lastMessage: last === undefined ? undefined : materialise(ref.roomId, last),
-    });
+    const message = last && materialise(ref.roomId, last);
+    const lastMessage = message && hasExpired(message, this.#deps.clock.now()) ? undefined : message;
+    return create(rpc.RoomSummarySchema, { ...seen, lastMessage });
   }
 
   async getHistory(caller: Caller, request: rpc.GetHistoryRequest): Promise<rpc.GetHistoryResponse> {
@@ -95,7 +97,7 @@ export class RoomReader {
     const nowMs = this.#deps.clock.now();
     const messages = page.flatMap((entry) => {
       const message = materialise(ref.roomId, entry);
-      return message === undefined || isExpired(message, nowMs) ? [] : [message];
+      return message === undefined || hasExpired(message, nowMs) ? [] : [message];
     });
     return create(rpc.GetHistoryResponseSchema, {
       messages,
@@ -124,6 +126,28 @@ export class RoomReader {
       top,
       more: (events.at(-1)?.seq ?? to) < to,
     });
+  }
+
+  async forwarded(
+    caller: Caller,
+    { roomId, messageId }: MessageRef,
+  ): Promise<{ readonly body: Body; readonly forwardedFrom: Origin }> {
+    const { ref, top } = await this.#readable(caller, roomId, Permission.READ);
+    const stored = await this.#deps.archive.message(ref, messageId);
+    const message = stored && materialise(roomId, stored);
+    if (
+      message?.body === undefined ||
+      (message.position?.seq ?? 0) > top.seq ||
+      hasExpired(message, this.#deps.clock.now())
+    ) {
+      throw new TrunklineError(ErrorCode.NOT_FOUND, "publish.forward: there is no such message in the room", {
+        field: "publish.forward.message_id",
+      });
+    }
+    const { body, sender, createdAt } = message;
+    // What was passed on before keeps its first origin.
+    const forwardedFrom = message.forwardedFrom ?? create(OriginSchema, { roomId, messageId, sender, createdAt });
+    return { body, forwardedFrom };
   }
 
   /** The room's durable top, if the caller may do `permission` in it. */
@@ -170,8 +194,4 @@ function cut(
   }
   const page = wanted.slice(0, count);
   return { page: forward ? page : page.toReversed(), more: count < stored.length };
-}
-
-function isExpired({ expiresAt }: Message, nowMs: number): boolean {
-  return expiresAt !== undefined && Number(expiresAt.seconds) * 1_000 <= nowMs;
 }

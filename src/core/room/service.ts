@@ -3,12 +3,13 @@
 import { create } from "@bufbuild/protobuf";
 import { JoinRule, Permission, PositionSchema, RoomKind, RoomStatus } from "../../gen/trunkline/v1/message_pb.js";
 import * as rpc from "../../gen/trunkline/v1/room_pb.js";
+import type { MessageRef } from "../../gen/trunkline/v1/session_pb.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
 import * as validate from "../validate.js";
 import { SYSTEM_ID_PREFIX } from "../validate.js";
-import type { Caller, RoomCalls, RoomRequest, RoomResponse } from "./calls.js";
+import type { Caller, Forwarding, RoomCalls, RoomRequest, RoomResponse } from "./calls.js";
 import type { Command, NewMember, Outcome } from "./command.js";
 import type { RoomOwner } from "./owner.js";
 import { authorize, requireRoom } from "./permissions.js";
@@ -17,7 +18,7 @@ import { RoomReader } from "./reader.js";
 /** Longest mute, in milliseconds: ten years. */
 const MAX_MUTE_MS = 10 * 365 * 24 * 3_600_000;
 
-export class RoomService implements RoomCalls {
+export class RoomService implements RoomCalls, Forwarding {
   readonly #deps: CoreDependencies;
   readonly #owner: RoomOwner;
   readonly #reader: RoomReader;
@@ -56,8 +57,9 @@ export class RoomService implements RoomCalls {
         return { case: request.case, value: await this.#reader.getHistory(caller, request.value) };
       case "getEvents":
         return { case: request.case, value: await this.#reader.getEvents(caller, request.value) };
-      case "getReceipts":
       case "pinMessage":
+        return { case: request.case, value: await this.#pinMessage(caller, request.value) };
+      case "getReceipts":
       case "hideMessage":
       case "blockUser":
       case "listDevices":
@@ -66,6 +68,10 @@ export class RoomService implements RoomCalls {
       case "setSettings":
         throw new TrunklineError(ErrorCode.UNSUPPORTED, `${request.case} is not supported yet`);
     }
+  }
+
+  forwarded(caller: Caller, message: MessageRef): ReturnType<Forwarding["forwarded"]> {
+    return this.#reader.forwarded(caller, message);
   }
 
   async #createRoom(caller: Caller, request: rpc.CreateRoomRequest): Promise<rpc.CreateRoomResponse> {
@@ -213,6 +219,13 @@ export class RoomService implements RoomCalls {
       member: memberOf(outcome, request.userId),
       position: positionOf(outcome),
     });
+  }
+
+  async #pinMessage(caller: Caller, request: rpc.PinMessageRequest): Promise<rpc.PinMessageResponse> {
+    const { messageId, pinned } = request;
+    validate.validateId("message_id", messageId);
+    const outcome = await this.#change(caller, request, { kind: "pin", messageId, pinned });
+    return create(rpc.PinMessageResponseSchema, { position: positionOf(outcome) });
   }
 
   /** A change of an existing room. */

@@ -7,7 +7,8 @@ import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import type { RoomEventsFrame } from "../fanout/room-events-frame.js";
 import { serverFrame, wireError, wireMs } from "./frames.js";
 import { closeCodeOf, validateHello, welcome } from "./hello.js";
-import { type LiveConnection, LiveSession } from "./live-session.js";
+import type { LiveConnection } from "./live-connection.js";
+import { LiveSession } from "./live-session.js";
 import { Outbox, type OutboxOwner } from "./outbox.js";
 import type { ClientFrame, Connection, ConnectionOrigin, ServerFrame, SessionSink } from "./port.js";
 import type { SessionServices } from "./services.js";
@@ -39,6 +40,8 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
   readonly #deadlineMs: number;
   #state: State = { is: "greeting" };
   #malformed = 0;
+  /** Whether the client sends no more. */
+  #finished = false;
 
   constructor(
     services: SessionServices,
@@ -91,6 +94,11 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
     this.outbox.drained();
   }
 
+  finish(): void {
+    this.#finished = true;
+    this.answered();
+  }
+
   gone(clean: boolean): void {
     this.#end(clean ? CLOSED_CLEANLY : CUT, clean ? "closed by the client" : "the connection was lost");
     this.outbox.discard();
@@ -123,7 +131,7 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
   }
 
   async #open(ref: number, hello: Hello, held: readonly ClientFrame[]): Promise<void> {
-    const { deps, registry, wheel } = this.#services;
+    const { deps, registry } = this.#services;
     const token = hello.token || this.#origin.token;
     if (!token)
       throw new TrunklineError(ErrorCode.UNAUTHENTICATED, "hello.token: is required", { field: "hello.token" });
@@ -158,7 +166,8 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
     deps.telemetry.emit("session.opened", { sessionId: session.id, tenantId, userId, transport: session.transport });
     session.resumeRooms(hello.rooms);
     for (const frame of held) this.receive(frame);
-    wheel.schedule(this, 0);
+    this.reschedule();
+    this.answered();
   }
 
   /** The handshake has failed. */
@@ -205,6 +214,17 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
     this.#sink.end(code, reason);
   }
 
+  answered(): void {
+    if (!this.#finished || this.#state.is === "opening" || this.#state.is === "ended") return;
+    if (this.#state.is === "live" && !this.#state.session.idle) return;
+    // What waits is written first; `onReady` comes back here.
+    if (!this.outbox.ready) return;
+    this.#end(CLOSED_CLEANLY, "finished by the client");
+    this.outbox.flush();
+    this.outbox.discard();
+    this.#sink.end(CloseCode.UNSPECIFIED, "finished by the client");
+  }
+
   reschedule(): void {
     if (this.#state.is !== "ended") this.#services.wheel.schedule(this, 0);
   }
@@ -225,6 +245,7 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
 
   onReady(): void {
     if (this.#state.is === "live") this.#state.session.onReady();
+    this.answered();
   }
 
   #end(code: number, reason: string): void {

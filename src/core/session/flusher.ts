@@ -1,12 +1,18 @@
 // Writes every outbox that got something in this turn, once, at its end: what came together leaves in one socket write.
 
 import type { Clock } from "../../ports/clock.js";
-import type { Outbox } from "./outbox.js";
+
+/** What is written at the end of a turn. */
+export interface Flushable {
+  /** Set by the flusher: whether it is in its list. */
+  marked: boolean;
+  flush(): void;
+}
 
 export class Flusher {
   readonly #clock: Clock;
-  #marked: Outbox[] = [];
-  #spare: Outbox[] = [];
+  #marked: Flushable[] = [];
+  #spare: Flushable[] = [];
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -16,7 +22,7 @@ export class Flusher {
     return this.#clock.monotonic();
   }
 
-  mark(outbox: Outbox): void {
+  mark(outbox: Flushable): void {
     outbox.marked = true;
     if (this.#marked.push(outbox) === 1) this.#clock.soon(() => this.flush());
   }

@@ -3,45 +3,27 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { CloseCode } from "../../gen/trunkline/v1/error_pb.js";
-import { PositionSchema } from "../../gen/trunkline/v1/message_pb.js";
 import * as wire from "../../gen/trunkline/v1/session_pb.js";
-import type { Timer } from "../../ports/clock.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { roomRef } from "../../ports/room-ref.js";
 import type { Identity } from "../../ports/token-verifier.js";
-import type { AccessLoss } from "../fanout/feed.js";
-import type { RoomEventsFrame } from "../fanout/room-events-frame.js";
 import { TokenBucket } from "../limit/token-bucket.js";
 import type { Caller } from "../room/calls.js";
 import type { Command, Outcome } from "../room/command.js";
 import { isAdministrator } from "../room/permissions.js";
-import { authorizeReading, type Opened, openSubscription } from "../subscription/open.js";
-import type { Subscriber, Subscription } from "../subscription/subscription.js";
-import * as validate from "../validate.js";
+import { validateId } from "../validate.js";
+import { changedFrom, deleteCommand, editCommand, publishCommand, publishedFrom, reactCommand } from "./commands.js";
 import { serverFrame, wireError, wireMs } from "./frames.js";
 import { Heartbeat } from "./heartbeat.js";
 import { Lanes } from "./lanes.js";
-import type { Outbox } from "./outbox.js";
+import type { LiveConnection } from "./live-connection.js";
 import type { ClientFrame } from "./port.js";
 import type { UserSessions } from "./registry.js";
+import { RoomSubscriptions } from "./room-subscriptions.js";
 import type { SessionServices } from "./services.js";
 
 /** Lane of frames that concern the session itself. */
 const OWN_LANE = "";
-
-/** What the connection gives a live session. */
-export interface LiveConnection {
-  readonly outbox: Outbox;
-  send(frame: wire.ServerFrame["frame"], replyTo?: number): void;
-  /** In the encoding of the connection's wire. */
-  encode(frame: wire.ServerFrame): Uint8Array;
-  encodeEvents(frame: RoomEventsFrame): Uint8Array;
-  /** Error: overtakes what waits. */
-  refuse(ref: number, operation: string, error: TrunklineError): void;
-  close(code: CloseCode, reason: string, error?: TrunklineError, reconnectAfterMs?: number): void;
-  /** The session's deadlines have changed. */
-  reschedule(): void;
-}
 
 export interface Admitted {
   readonly sessionId: string;
@@ -51,7 +33,7 @@ export interface Admitted {
   readonly transport: string;
 }
 
-export class LiveSession implements Subscriber {
+export class LiveSession {
   readonly id: string;
   readonly deviceId: string;
   readonly attempt: number;
@@ -63,13 +45,13 @@ export class LiveSession implements Subscriber {
   readonly #heartbeat: Heartbeat;
   #caller: Caller;
   #user: UserSessions | undefined;
-  readonly #rooms = new Map<string, Subscription>();
-  /** Subscriptions that wait for the outbox, the next first. */
-  #waiting: Subscription[] = [];
-  #lanes: Lanes | undefined;
+  readonly #rooms: RoomSubscriptions;
+  readonly #lanes = new Lanes();
   readonly #frameRate: TokenBucket;
   readonly #publishRate: TokenBucket;
   #inFlight = 0;
+  /** Rooms of the hello that have no outcome yet. */
+  #resuming = 0;
   #tokenWarned = false;
   #ended = false;
 
@@ -84,6 +66,7 @@ export class LiveSession implements Subscriber {
     this.transport = admitted.transport;
     this.verifiedAtMs = clock.now();
     this.#caller = { identity: admitted.identity, deviceId: admitted.deviceId };
+    this.#rooms = new RoomSubscriptions(services, connection, this.id, this.#caller);
     this.#heartbeat = new Heartbeat(limits, nowMs);
     this.#frameRate = new TokenBucket(limits.frameRate, nowMs);
     this.#publishRate = new TokenBucket(limits.sessionRate, nowMs);
@@ -93,8 +76,9 @@ export class LiveSession implements Subscriber {
     return this.#caller.identity;
   }
 
-  get userId(): string {
-    return this.#caller.identity.userId;
+  /** Whether nothing that was asked waits for an answer. */
+  get idle(): boolean {
+    return this.#inFlight === 0 && this.#resuming === 0;
   }
 
   /** Set once registered. */
@@ -109,12 +93,7 @@ export class LiveSession implements Subscriber {
   /** Ends what the session holds. Called by its connection. */
   end(): void {
     this.#ended = true;
-    for (const subscription of this.#rooms.values()) {
-      subscription.end();
-      this.#services.hub.release(subscription.feed);
-    }
-    this.#rooms.clear();
-    this.#waiting = [];
+    this.#rooms.end();
   }
 
   // — frames —
@@ -137,9 +116,19 @@ export class LiveSession implements Subscriber {
   }
 
   #dispatch(ref: number, frame: ClientFrame["frame"]): void {
+    const { limits } = this.#services.deps;
     switch (frame.case) {
       case "publish":
         this.#publish(ref, frame.value);
+        return;
+      case "editMessage":
+        this.#submit(ref, frame.case, frame.value.roomId, editCommand(frame.value, this.identity, limits), changedFrom);
+        return;
+      case "deleteMessage":
+        this.#submit(ref, frame.case, frame.value.roomId, deleteCommand(frame.value), changedFrom);
+        return;
+      case "react":
+        this.#submit(ref, frame.case, frame.value.roomId, reactCommand(frame.value), changedFrom);
         return;
       case "subscribe":
         this.#request(ref, frame.case, frame.value.roomId, () => this.#subscribe(ref, frame.value));
@@ -171,7 +160,6 @@ export class LiveSession implements Subscriber {
   /** A request that may wait. In its lane it begins after those sent before it, and holds up those sent after it. */
   #request(ref: number, operation: string, lane: string, handle: () => Promise<void>): void {
     this.#enter();
-    this.#lanes ??= new Lanes();
     this.#lanes.run(lane, () =>
       handle()
         .catch((error: unknown) => this.#connection.refuse(ref, operation, TrunklineError.from(error)))
@@ -199,6 +187,11 @@ export class LiveSession implements Subscriber {
   #leave(): void {
     this.#inFlight--;
     this.#services.requests.leave();
+    this.#tellAnswered();
+  }
+
+  #tellAnswered(): void {
+    if (this.idle && !this.#ended) this.#connection.answered();
   }
 
   #reply(ref: number, frame: wire.ServerFrame["frame"]): void {
@@ -208,48 +201,43 @@ export class LiveSession implements Subscriber {
   // — messages —
 
   #publish(ref: number, publish: wire.Publish): void {
-    const command = this.#publishCommand(publish);
+    const { body, ...command } = publishCommand(publish, this.identity, this.#services.deps.limits);
     this.#limitPublish();
-    this.#enter();
-    const room = roomRef(this.identity.tenantId, publish.roomId);
-    const settle = (outcome: Promise<Outcome>): void => {
-      outcome.then(
-        (done) => {
-          this.#leave();
-          this.#reply(ref, { case: "published", value: publishedFrom(done) });
-        },
-        (error: unknown) => {
-          this.#leave();
-          this.#connection.refuse(ref, "publish", TrunklineError.from(error));
-        },
-      );
-    };
-    const submit = (): Promise<unknown> | undefined => {
-      const { turned, outcome } = this.#services.owner.submit(room, this.#caller, command);
-      settle(outcome);
-      return turned;
-    };
-    this.#lanes ??= new Lanes();
-    this.#lanes.run(publish.roomId, submit);
+    if (publish.forward !== undefined) {
+      const { forward } = publish;
+      this.#request(ref, "publish", publish.roomId, async () => {
+        const origin = await this.#services.rooms.forwarded(this.#caller, forward);
+        const room = roomRef(this.identity.tenantId, publish.roomId);
+        const { outcome } = this.#services.owner.submit(room, this.#caller, { ...command, ...origin });
+        this.#reply(ref, publishedFrom(await outcome));
+      });
+    } else if (body !== undefined) this.#submit(ref, "publish", publish.roomId, { ...command, body }, publishedFrom);
   }
 
-  #publishCommand(publish: wire.Publish): Command {
-    const { limits } = this.#services.deps;
-    validate.validateId("publish.room_id", publish.roomId);
-    validate.validateId("publish.client_message_id", publish.clientMessageId);
-    validate.validateBody("publish.body", publish.body, limits);
-    validate.validateOptionalId("publish.reply_to", publish.replyTo);
-    validate.validateOptionalId("publish.thread_root", publish.threadRoot);
-    validate.validateMentions("publish.mentions", publish.mentions);
-    validate.validateMetadata("publish.metadata", publish.metadata, limits);
-    if (publish.expiresAfterMs !== undefined) {
-      throw new TrunklineError(ErrorCode.UNSUPPORTED, "publish.expires_after_ms: not supported yet", {
-        field: "publish.expires_after_ms",
-      });
-    }
-    const { body, replyTo, threadRoot, mentions, metadata, clientMessageId, attempt } = publish;
-    if (body === undefined) throw TrunklineError.invalid("publish.body", "is required");
-    return { kind: "publish", key: clientMessageId, attempt, body, replyTo, threadRoot, mentions, metadata };
+  /** A change of a room. What comes after it in the room need not wait for its outcome. */
+  #submit(
+    ref: number,
+    operation: string,
+    roomId: string,
+    command: Command,
+    reply: (outcome: Outcome) => wire.ServerFrame["frame"],
+  ): void {
+    this.#enter();
+    const room = roomRef(this.identity.tenantId, roomId);
+    this.#lanes.run(roomId, () => {
+      const { turned, outcome } = this.#services.owner.submit(room, this.#caller, command);
+      outcome.then(
+        (done) => {
+          this.#reply(ref, reply(done));
+          this.#leave();
+        },
+        (error: unknown) => {
+          this.#connection.refuse(ref, operation, TrunklineError.from(error));
+          this.#leave();
+        },
+      );
+      return turned;
+    });
   }
 
   #limitPublish(): void {
@@ -262,68 +250,36 @@ export class LiveSession implements Subscriber {
 
   /** The rooms of the Hello: each answered by a push. */
   resumeRooms(rooms: readonly wire.RoomPosition[]): void {
-    for (const room of rooms) {
-      this.#lanes ??= new Lanes();
-      this.#lanes.run(room.roomId, () =>
-        Promise.resolve(
-          this.#services.places.run(() => this.#open(room.roomId, room.after, 0, "hello.rooms.room_id")),
-        ).catch((error: unknown) => {
-          const refusal = TrunklineError.from(error);
-          this.#services.refused("hello.rooms", refusal);
-          if (!this.#ended) {
-            this.#connection.send({ case: "error", value: wireError(refusal, { room_id: room.roomId }) });
-          }
-        }),
+    for (const { roomId, after } of rooms) {
+      this.#resuming++;
+      const open = () => this.#rooms.open(roomId, after, 0, "hello.rooms.room_id");
+      this.#lanes.run(roomId, () =>
+        Promise.resolve(this.#services.places.run(open))
+          .catch((error: unknown) => this.#notResumed(roomId, TrunklineError.from(error)))
+          .finally(() => {
+            this.#resuming--;
+            this.#tellAnswered();
+          }),
       );
     }
   }
 
+  #notResumed(roomId: string, refusal: TrunklineError): void {
+    this.#services.refused("hello.rooms", refusal);
+    if (!this.#ended) this.#connection.send({ case: "error", value: wireError(refusal, { room_id: roomId }) });
+  }
+
   async #subscribe(ref: number, { roomId, after }: wire.Subscribe): Promise<void> {
-    await this.#open(roomId, after, ref, "subscribe.room_id");
-  }
-
-  async #open(roomId: string, after: wire.Subscribe["after"], ref: number, field: string): Promise<void> {
-    validate.validateId(field, roomId);
-    if (this.#ended) return;
-    const { maxRoomsPerSession } = this.#services.deps.limits;
-    if (!this.#rooms.has(roomId) && this.#rooms.size >= maxRoomsPerSession) {
-      throw new TrunklineError(ErrorCode.LIMIT_EXCEEDED, "too many rooms subscribed", {
-        details: { limit: String(maxRoomsPerSession) },
-      });
-    }
-    this.#drop(roomId);
-    const room = roomRef(this.identity.tenantId, roomId);
-    await openSubscription(this.#services, this, room, this.#caller, after, {
-      opening: (subscription) => this.#rooms.set(roomId, subscription),
-      failed: () => this.#drop(roomId),
-      opened: (opened) => this.#subscribed(roomId, opened, ref),
-    });
-  }
-
-  #subscribed(roomId: string, opened: Opened, ref: number): void {
-    const { top, room, member, outcome } = opened;
-    // A subscription that nobody wants an answer to still begins with its outcome: the events after it mean nothing without.
-    this.#connection.send(
-      { case: "subscribed", value: create(wire.SubscribedSchema, { roomId, top, room, member, outcome }) },
-      ref,
-    );
+    await this.#rooms.open(roomId, after, ref, "subscribe.room_id");
   }
 
   async #unsubscribe(ref: number, { roomId }: wire.Unsubscribe): Promise<void> {
-    validate.validateId("unsubscribe.room_id", roomId);
-    this.#drop(roomId);
+    validateId("unsubscribe.room_id", roomId);
+    this.#rooms.close(roomId);
     this.#reply(ref, {
       case: "unsubscribed",
       value: create(wire.UnsubscribedSchema, { roomId, reason: wire.UnsubscribeReason.REQUESTED }),
     });
-  }
-
-  #drop(roomId: string): void {
-    const subscription = this.#rooms.get(roomId);
-    if (subscription === undefined) return;
-    this.#rooms.delete(roomId);
-    subscription.end();
-    this.#services.hub.release(subscription.feed);
   }
 
   async #call(ref: number, { rpc }: wire.Call): Promise<void> {
@@ -342,40 +298,16 @@ export class LiveSession implements Subscriber {
     }
     const demoted = isAdministrator(this.identity) && !isAdministrator(identity);
     this.#caller = { identity, deviceId: this.deviceId };
+    this.#rooms.caller = this.#caller;
     this.verifiedAtMs = this.#services.deps.clock.now();
     this.#tokenWarned = false;
     this.#connection.reschedule();
     const expiresAt = identity.expiresAtMs === undefined ? undefined : timestampFromMs(identity.expiresAtMs);
     this.#reply(ref, { case: "tokenAccepted", value: create(wire.TokenAcceptedSchema, { expiresAt }) });
-    if (demoted) for (const roomId of this.#rooms.keys()) this.#authorizeAgain(roomId);
-  }
-
-  /** In the room's lane: a subscription that is being opened was perhaps authorized as the user was before, and is then judged. */
-  #authorizeAgain(roomId: string): void {
-    this.#lanes ??= new Lanes();
-    this.#lanes.run(roomId, async () => {
-      const subscription = this.#rooms.get(roomId);
-      if (subscription === undefined) return;
-      try {
-        await authorizeReading(this.#services, subscription.feed.ref, this.#caller);
-      } catch (error) {
-        if (this.#rooms.get(roomId) !== subscription) return;
-        this.#readingRefused(subscription, TrunklineError.from(error));
-      }
-    });
-  }
-
-  #readingRefused(subscription: Subscription, refusal: TrunklineError): void {
-    switch (refusal.code) {
-      case ErrorCode.NOT_A_MEMBER:
-      case ErrorCode.PERMISSION_DENIED:
-      case ErrorCode.NOT_FOUND:
-        subscription.end();
-        this.lost(subscription, "access-lost");
-        return;
-      default:
-        // Nobody can tell whether the user may read the room: a fresh session of the same token will find out, and misses nothing.
-        this.#connection.close(CloseCode.UNAVAILABLE, "the rooms could not be authorized anew", refusal);
+    if (!demoted) return;
+    for (const roomId of this.#rooms.roomIds) {
+      // In the room's lane: a subscription that is being opened was perhaps authorized as the user was before, and is then judged.
+      this.#lanes.run(roomId, () => this.#rooms.authorizeAgain(roomId));
     }
   }
 
@@ -423,77 +355,13 @@ export class LiveSession implements Subscriber {
     return leftMs;
   }
 
-  // — what subscriptions ask of their session —
-
-  send(frame: RoomEventsFrame): boolean {
-    const { outbox } = this.#connection;
-    if (outbox.full) return false;
-    outbox.push(this.#connection.encodeEvents(frame));
-    return true;
-  }
-
-  get ready(): boolean {
-    return this.#connection.outbox.ready;
-  }
-
-  wait(subscription: Subscription): void {
-    if (!this.#waiting.includes(subscription)) this.#waiting.push(subscription);
-  }
-
-  /** The outbox is ready: those that waited go on, in turn. */
+  /** The outbox is ready. */
   onReady(): void {
-    // Whoever has filled the outbox waits behind those that had no turn yet, or a busy room would starve the others.
-    while (this.ready) {
-      const next = this.#waiting.shift();
-      if (next === undefined) return;
-      next.resume();
-    }
-  }
-
-  lost(subscription: Subscription, loss: AccessLoss): void {
-    const { roomId } = subscription.feed.ref;
-    if (this.#rooms.get(roomId) === subscription) this.#rooms.delete(roomId);
-    this.#services.hub.release(subscription.feed);
-    const reason = loss === "room-deleted" ? wire.UnsubscribeReason.ROOM_DELETED : wire.UnsubscribeReason.ACCESS_LOST;
-    this.#connection.send({ case: "unsubscribed", value: create(wire.UnsubscribedSchema, { roomId, reason }) });
-  }
-
-  reset(subscription: Subscription): void {
-    const { ref, top } = subscription.feed;
-    this.#connection.send({
-      case: "subscribed",
-      value: create(wire.SubscribedSchema, {
-        roomId: ref.roomId,
-        top: create(PositionSchema, { seq: top }),
-        outcome: { case: "reset", value: create(wire.ResetSchema, { reason: wire.ResetReason.EXPIRED }) },
-      }),
-    });
-  }
-
-  lagging(subscription: Subscription, behind: number): void {
-    this.#services.deps.telemetry.emit("session.lagging", {
-      sessionId: this.id,
-      roomId: subscription.feed.ref.roomId,
-      behind,
-    });
-  }
-
-  after(delayMs: number, action: () => void): Timer {
-    return this.#services.deps.clock.after(delayMs, action);
+    this.#rooms.onReady();
   }
 }
 
 /** Calls about one room keep their order with its other frames. */
 function laneOf({ rpc }: wire.Call): string {
   return rpc.value !== undefined && "roomId" in rpc.value ? rpc.value.roomId : OWN_LANE;
-}
-
-function publishedFrom(outcome: Outcome): wire.Published {
-  return create(wire.PublishedSchema, {
-    messageId: outcome.eventId,
-    position: create(PositionSchema, { seq: outcome.seq, tag: outcome.tag }),
-    createdAt: timestampFromMs(outcome.createdAtMs),
-    duplicate: outcome.duplicate,
-    messageIndex: outcome.messageIndex,
-  });
 }

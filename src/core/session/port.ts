@@ -24,7 +24,10 @@ export interface SessionSink {
    * calls `drained`. What was handed over is taken in any case.
    */
   write(frames: readonly Uint8Array[]): boolean;
-  /** Ends the connection after what was written has been sent. Called once; nothing is written after it. */
+  /**
+   * Ends the connection after what was written has been sent. Called once; nothing is written after it. `UNSPECIFIED`: all is well, the
+   * client has finished.
+   */
   end(code: CloseCode, reason: string): void;
 }
 
@@ -45,6 +48,10 @@ export interface Connection {
   malformed(error: TrunklineError, undecodable: boolean, ref?: number): void;
   /** The sink can take more. */
   drained(): void;
+  /**
+   * The client sends no more but still reads: what it has asked is answered, then the sink is ended with `UNSPECIFIED` and no Goodbye.
+   */
+  finish(): void;
   /** The connection is gone. `clean`: the client closed it. Idempotent. */
   gone(clean: boolean): void;
 }

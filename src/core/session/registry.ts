@@ -1,14 +1,24 @@
 // The live sessions of this node: by user and by device.
 
-import type { Revocation } from "../../ports/token-verifier.js";
+import type { CloseCode } from "../../gen/trunkline/v1/error_pb.js";
+import type { Identity, Revocation } from "../../ports/token-verifier.js";
 import type { Limits } from "../limit/limits.js";
 import { TokenBucket } from "../limit/token-bucket.js";
-import type { LiveSession } from "./live-session.js";
 import type { Timed, TimerWheel } from "./wheel.js";
+
+/** A live session as the registry sees it. */
+export interface RegisteredSession {
+  readonly identity: Identity;
+  readonly deviceId: string;
+  readonly attempt: number;
+  /** When the token was last verified, wall clock. */
+  readonly verifiedAtMs: number;
+  close(code: CloseCode, reason: string, reconnectAfterMs?: number): void;
+}
 
 /** What all sessions of one user share. */
 export class UserSessions implements Timed {
-  readonly sessions = new Set<LiveSession>();
+  readonly sessions = new Set<RegisteredSession>();
   readonly rate: TokenBucket;
   slot = -1;
   readonly #forget: () => void;
@@ -32,8 +42,8 @@ export type Registration =
   | {
       readonly ok: true;
       readonly user: UserSessions;
-      readonly replaced: LiveSession | undefined;
-      readonly oldest: readonly LiveSession[];
+      readonly replaced: RegisteredSession | undefined;
+      readonly oldest: readonly RegisteredSession[];
     }
   /** The device has a session of a higher attempt. */
   | { readonly ok: false; readonly currentAttempt: number };
@@ -53,23 +63,23 @@ export class Registry {
     return this.#size;
   }
 
-  *all(): Iterable<LiveSession> {
+  *all(): Iterable<RegisteredSession> {
     for (const { sessions } of this.#users.values()) yield* sessions;
   }
 
   /** The higher attempt of a device wins; among equals the later connection. */
-  add(session: LiveSession, monotonicMs: number): Registration {
+  add(session: RegisteredSession, monotonicMs: number): Registration {
     const key = userKey(session.identity.tenantId, session.identity.userId);
     const rate = (): TokenBucket => new TokenBucket(this.#limits.userRate, monotonicMs);
     const user = this.#users.get(key) ?? new UserSessions(rate(), () => this.#users.delete(key));
-    let replaced: LiveSession | undefined;
+    let replaced: RegisteredSession | undefined;
     for (const other of user.sessions) {
       if (other.deviceId !== session.deviceId) continue;
       if (other.attempt > session.attempt) return { ok: false, currentAttempt: other.attempt };
       replaced = other;
     }
     const excess = user.sessions.size + 1 - Number(replaced !== undefined) - this.#limits.maxSessionsPerUser;
-    const oldest: LiveSession[] = [];
+    const oldest: RegisteredSession[] = [];
     // Sets iterate in order of insertion.
     for (const other of user.sessions) {
       if (oldest.length >= excess) break;
@@ -81,7 +91,7 @@ export class Registry {
     return { ok: true, user, replaced, oldest };
   }
 
-  remove(session: LiveSession): void {
+  remove(session: RegisteredSession): void {
     const key = userKey(session.identity.tenantId, session.identity.userId);
     const user = this.#users.get(key);
     if (user?.sessions.delete(session) !== true) return;
@@ -91,12 +101,12 @@ export class Registry {
   }
 
   /** The live sessions that a revocation covers. */
-  revoked({ tenantId, subject, atMs }: Revocation): readonly LiveSession[] {
+  revoked({ tenantId, subject, atMs }: Revocation): readonly RegisteredSession[] {
     if ("userId" in subject) {
       const sessions = this.#users.get(userKey(tenantId, subject.userId))?.sessions ?? [];
       return [...sessions].filter((session) => session.verifiedAtMs <= atMs);
     }
-    const covered: LiveSession[] = [];
+    const covered: RegisteredSession[] = [];
     // Tokens without an id can be revoked by user only.
     if (subject.tokenId === "") return covered;
     for (const session of this.all()) {

@@ -4,7 +4,7 @@ import type { TrunklineError } from "../../ports/error.js";
 import type { CoreDependencies } from "../core.js";
 import type { Hub } from "../fanout/hub.js";
 import type { Places } from "../limit/places.js";
-import type { RoomCalls } from "../room/calls.js";
+import type { Forwarding, RoomCalls } from "../room/calls.js";
 import type { RoomOwner } from "../room/owner.js";
 import type { Flusher } from "./flusher.js";
 import type { Registry } from "./registry.js";
@@ -14,7 +14,7 @@ import type { TimerWheel } from "./wheel.js";
 export interface SessionServices {
   readonly deps: CoreDependencies;
   readonly owner: RoomOwner;
-  readonly rooms: RoomCalls;
+  readonly rooms: RoomCalls & Forwarding;
   readonly hub: Hub;
   /** Rooms of hellos that are opened at once: a node that everybody comes back to does not try all at the same time. */
   readonly places: Places;

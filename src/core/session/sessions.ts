@@ -7,7 +7,7 @@ import type { CoreDependencies } from "../core.js";
 import type { Hub } from "../fanout/hub.js";
 import { Places } from "../limit/places.js";
 import { TokenBucket } from "../limit/token-bucket.js";
-import type { RoomCalls } from "../room/calls.js";
+import type { Forwarding, RoomCalls } from "../room/calls.js";
 import type { RoomOwner } from "../room/owner.js";
 import { SessionConnection } from "./connection.js";
 import { Flusher } from "./flusher.js";
@@ -25,7 +25,7 @@ const ADMISSION_RETRY_MS = 1_000;
 export class Sessions implements SessionPort, SessionServices {
   readonly deps: CoreDependencies;
   readonly owner: RoomOwner;
-  readonly rooms: RoomCalls;
+  readonly rooms: RoomCalls & Forwarding;
   readonly hub: Hub;
   readonly places = new Places(OPENINGS);
   readonly flusher: Flusher;
@@ -38,7 +38,7 @@ export class Sessions implements SessionPort, SessionServices {
   #draining = false;
   #endRevocations: (() => void) | undefined;
 
-  constructor(deps: CoreDependencies, owner: RoomOwner, rooms: RoomCalls, hub: Hub) {
+  constructor(deps: CoreDependencies, owner: RoomOwner, rooms: RoomCalls & Forwarding, hub: Hub) {
     this.deps = deps;
     this.owner = owner;
     this.rooms = rooms;

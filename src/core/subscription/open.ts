@@ -11,10 +11,19 @@ import {
 import * as wire from "../../gen/trunkline/v1/session_pb.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import type { RoomRef } from "../../ports/room-ref.js";
+import type { CoreDependencies } from "../core.js";
+import type { Hub } from "../fanout/hub.js";
 import type { Caller } from "../room/calls.js";
+import type { RoomOwner } from "../room/owner.js";
 import { authorize, requireRoom } from "../room/permissions.js";
-import type { SessionServices } from "../session/services.js";
 import { type Subscriber, Subscription } from "./subscription.js";
+
+/** The rest of the core as opening needs it. */
+export interface OpeningServices {
+  readonly deps: CoreDependencies;
+  readonly owner: RoomOwner;
+  readonly hub: Hub;
+}
 
 export interface Opened {
   readonly top: Position;
@@ -30,9 +39,6 @@ export interface OpeningSteps {
   /** Tells the client; events follow as soon as it returns. */
   opened(opened: Opened): void;
 }
-
-/** What opening needs of the rest of the core. */
-export type OpeningServices = Pick<SessionServices, "deps" | "owner" | "hub">;
 
 /** Resolves when the subscription is live or catching up; rejects with the refusal, after `failed`. */
 export async function openSubscription(
@@ -68,7 +74,7 @@ export async function openSubscription(
 
 /** What the owner shows of a room to whoever may read it; rejects with the refusal. */
 export function authorizeReading(
-  { owner, deps }: Pick<SessionServices, "deps" | "owner">,
+  { owner, deps }: Pick<OpeningServices, "deps" | "owner">,
   ref: RoomRef,
   { identity }: Caller,
 ): Promise<Omit<Opened, "outcome">> {
@@ -87,7 +93,7 @@ interface Plan {
 
 /** How to get from `after` to `top`. */
 async function outcomeOf(
-  { deps }: Pick<SessionServices, "deps">,
+  { deps }: Pick<OpeningServices, "deps">,
   ref: RoomRef,
   after: Position | undefined,
   top: Position,

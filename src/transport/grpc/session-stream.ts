@@ -79,9 +79,10 @@ export class SessionStream implements SessionSink {
       if (this.#state !== "open") return;
       // A stream that is lost ends for the reader too.
       const reset = this.#http2 !== undefined && this.#http2.rstCode !== constants.NGHTTP2_NO_ERROR;
-      // A client that closes its side says goodbye; replies that were written still reach it. Some cancel in the same way.
-      this.#tellGone(!reset);
-      this.#finish(undefined);
+      if (reset) {
+        this.#tellGone(false);
+        this.#finish(undefined);
+      } else connection.finish();
     });
   }
 

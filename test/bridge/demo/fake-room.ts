@@ -177,6 +177,10 @@ class FakeSession implements Connection {
 
   drained(): void {}
 
+  finish(): void {
+    this.sink.end(CloseCode.UNSPECIFIED, "finished");
+  }
+
   gone(): void {
     this.#world.live.delete(this);
     for (const { subscribers } of this.#world.roomsById.values()) subscribers.delete(this);

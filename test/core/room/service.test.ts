@@ -733,7 +733,6 @@ describe("every change", () => {
 
   it.each([
     "getReceipts",
-    "pinMessage",
     "hideMessage",
     "blockUser",
     "listDevices",

@@ -76,13 +76,15 @@ it("takes sixteen small frames ahead and then says that enough waits", async () 
   await connection.until(({ drains }) => drains === 1);
 });
 
-it("takes a client that closes its side as a clean goodbye and still delivers what was written", async () => {
+it("tells the session of a client that closes its side, and delivers its answers until the session ends", async () => {
   const { stream, connection } = await useStream();
-  connection.sink.write([connection.sink.encoding.frame(pong(7))]);
   stream.call.end();
+  await connection.until(({ finished }) => finished);
+  expect(connection.clean).toBeUndefined();
+  expect(connection.sink.write([connection.sink.encoding.frame(pong(7))])).toBe(true);
+  connection.sink.end(CloseCode.UNSPECIFIED, "finished by the client");
   expect((await stream.status).code).toBe(status.OK);
   expect(stream.frames).toMatchObject([{ frame: { value: { id: 7 } } }]);
-  expect(connection.clean).toBe(true);
 });
 
 it("tells the session that it is gone when the client cancels, and takes no more", async () => {

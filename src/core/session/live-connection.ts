@@ -1,0 +1,22 @@
+// A connection as its live session uses it.
+
+import type { CloseCode } from "../../gen/trunkline/v1/error_pb.js";
+import type { TrunklineError } from "../../ports/error.js";
+import type { RoomEventsFrame } from "../fanout/room-events-frame.js";
+import type { Outbox } from "./outbox.js";
+import type { ServerFrame } from "./port.js";
+
+export interface LiveConnection {
+  readonly outbox: Outbox;
+  send(frame: ServerFrame["frame"], replyTo?: number): void;
+  /** In the encoding of the connection's wire. */
+  encode(frame: ServerFrame): Uint8Array;
+  encodeEvents(frame: RoomEventsFrame): Uint8Array;
+  /** Error: overtakes what waits. */
+  refuse(ref: number, operation: string, error: TrunklineError): void;
+  close(code: CloseCode, reason: string, error?: TrunklineError, reconnectAfterMs?: number): void;
+  /** The session's deadlines have changed. */
+  reschedule(): void;
+  /** Nothing that was asked waits for an answer any more. */
+  answered(): void;
+}

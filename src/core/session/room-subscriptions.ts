@@ -1,0 +1,179 @@
+// The rooms a session is subscribed to: opened, moved, taken away, and fed in turn.
+
+import { create } from "@bufbuild/protobuf";
+import { CloseCode } from "../../gen/trunkline/v1/error_pb.js";
+import { PositionSchema } from "../../gen/trunkline/v1/message_pb.js";
+import * as wire from "../../gen/trunkline/v1/session_pb.js";
+import type { Timer } from "../../ports/clock.js";
+import { ErrorCode, TrunklineError } from "../../ports/error.js";
+import { roomRef } from "../../ports/room-ref.js";
+import type { AccessLoss } from "../fanout/feed.js";
+import type { RoomEventsFrame } from "../fanout/room-events-frame.js";
+import type { Caller } from "../room/calls.js";
+import { authorizeReading, type Opened, openSubscription } from "../subscription/open.js";
+import type { Subscriber, Subscription } from "../subscription/subscription.js";
+import { validateId } from "../validate.js";
+import type { LiveConnection } from "./live-connection.js";
+import type { SessionServices } from "./services.js";
+
+export class RoomSubscriptions implements Subscriber {
+  readonly #services: SessionServices;
+  readonly #connection: LiveConnection;
+  readonly #sessionId: string;
+  #caller: Caller;
+  readonly #rooms = new Map<string, Subscription>();
+  /** Those that wait for the outbox, the next first. */
+  #waiting: Subscription[] = [];
+  #ended = false;
+
+  constructor(services: SessionServices, connection: LiveConnection, sessionId: string, caller: Caller) {
+    this.#services = services;
+    this.#connection = connection;
+    this.#sessionId = sessionId;
+    this.#caller = caller;
+  }
+
+  /** The user has shown another token. */
+  set caller(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  get roomIds(): Iterable<string> {
+    return this.#rooms.keys();
+  }
+
+  /** Ends them all. */
+  end(): void {
+    this.#ended = true;
+    for (const subscription of this.#rooms.values()) {
+      subscription.end();
+      this.#services.hub.release(subscription.feed);
+    }
+    this.#rooms.clear();
+    this.#waiting = [];
+  }
+
+  /** Subscribes, or moves the subscription, to after this position. `field` is what a refusal of the room's id names. */
+  async open(roomId: string, after: wire.Subscribe["after"], ref: number, field: string): Promise<void> {
+    validateId(field, roomId);
+    if (this.#ended) return;
+    const { maxRoomsPerSession } = this.#services.deps.limits;
+    if (!this.#rooms.has(roomId) && this.#rooms.size >= maxRoomsPerSession) {
+      throw new TrunklineError(ErrorCode.LIMIT_EXCEEDED, "too many rooms subscribed", {
+        details: { limit: String(maxRoomsPerSession) },
+      });
+    }
+    this.close(roomId);
+    const room = roomRef(this.#caller.identity.tenantId, roomId);
+    await openSubscription(this.#services, this, room, this.#caller, after, {
+      opening: (subscription) => this.#rooms.set(roomId, subscription),
+      failed: () => this.close(roomId),
+      opened: (opened) => this.#opened(roomId, opened, ref),
+    });
+  }
+
+  /** Ends the subscription, if there is one. */
+  close(roomId: string): void {
+    const subscription = this.#rooms.get(roomId);
+    if (subscription === undefined) return;
+    this.#rooms.delete(roomId);
+    subscription.end();
+    this.#services.hub.release(subscription.feed);
+  }
+
+  /** Ends the subscription unless the user may read the room as what they are now. Never rejects. */
+  async authorizeAgain(roomId: string): Promise<void> {
+    const subscription = this.#rooms.get(roomId);
+    if (subscription === undefined) return;
+    try {
+      await authorizeReading(this.#services, subscription.feed.ref, this.#caller);
+    } catch (error) {
+      if (this.#rooms.get(roomId) === subscription) this.#readingRefused(subscription, TrunklineError.from(error));
+    }
+  }
+
+  #readingRefused(subscription: Subscription, refusal: TrunklineError): void {
+    switch (refusal.code) {
+      case ErrorCode.NOT_A_MEMBER:
+      case ErrorCode.PERMISSION_DENIED:
+      case ErrorCode.NOT_FOUND:
+        subscription.end();
+        this.lost(subscription, "access-lost");
+        return;
+      default:
+        // Nobody can tell whether the user may read the room: a fresh session of the same token will find out, and misses nothing.
+        this.#connection.close(CloseCode.UNAVAILABLE, "the rooms could not be authorized anew", refusal);
+    }
+  }
+
+  #opened(roomId: string, { top, room, member, outcome }: Opened, ref: number): void {
+    // A subscription that nobody wants an answer to still begins with its outcome: the events after it mean nothing without.
+    this.#connection.send(
+      { case: "subscribed", value: create(wire.SubscribedSchema, { roomId, top, room, member, outcome }) },
+      ref,
+    );
+  }
+
+  /** The outbox is ready: those that waited go on, in turn. */
+  onReady(): void {
+    // Whoever has filled the outbox waits behind those that had no turn yet, or a busy room would starve the others.
+    while (this.ready) {
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
+      next.resume();
+    }
+  }
+
+  // — what subscriptions ask —
+
+  get userId(): string {
+    return this.#caller.identity.userId;
+  }
+
+  send(frame: RoomEventsFrame): boolean {
+    const { outbox } = this.#connection;
+    if (outbox.full) return false;
+    outbox.push(this.#connection.encodeEvents(frame));
+    return true;
+  }
+
+  get ready(): boolean {
+    return this.#connection.outbox.ready;
+  }
+
+  wait(subscription: Subscription): void {
+    if (!this.#waiting.includes(subscription)) this.#waiting.push(subscription);
+  }
+
+  lost(subscription: Subscription, loss: AccessLoss): void {
+    const { roomId } = subscription.feed.ref;
+    if (this.#rooms.get(roomId) === subscription) this.#rooms.delete(roomId);
+    this.#services.hub.release(subscription.feed);
+    const reason = loss === "room-deleted" ? wire.UnsubscribeReason.ROOM_DELETED : wire.UnsubscribeReason.ACCESS_LOST;
+    this.#connection.send({ case: "unsubscribed", value: create(wire.UnsubscribedSchema, { roomId, reason }) });
+  }
+
+  reset(subscription: Subscription): void {
+    const { ref, top } = subscription.feed;
+    this.#connection.send({
+      case: "subscribed",
+      value: create(wire.SubscribedSchema, {
+        roomId: ref.roomId,
+        top: create(PositionSchema, { seq: top }),
+        outcome: { case: "reset", value: create(wire.ResetSchema, { reason: wire.ResetReason.EXPIRED }) },
+      }),
+    });
+  }
+
+  lagging(subscription: Subscription, behind: number): void {
+    this.#services.deps.telemetry.emit("session.lagging", {
+      sessionId: this.#sessionId,
+      roomId: subscription.feed.ref.roomId,
+      behind,
+    });
+  }
+
+  after(delayMs: number, action: () => void): Timer {
+    return this.#services.deps.clock.after(delayMs, action);
+  }
+}
