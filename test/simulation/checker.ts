@@ -1,0 +1,346 @@
+// Holds everything that is seen of a core against what its log holds, as it happens. Pure: no I/O, no clock.
+//
+// Two places of a receiver are watched: the wire, where each subscription is dense from where it began and ends with the right to
+// read; and the application, which is handed each event once.
+
+import type { Message, RoomEvent } from "../../src/gen/trunkline/v1/message_pb.js";
+import { RoomRecord } from "./room-record.js";
+
+export type ViolationKind =
+  | "lost"
+  | "doubled"
+  | "reordered"
+  | "phantom"
+  | "hole"
+  | "different"
+  | "taken back"
+  | "not permitted"
+  | "wrong outcome"
+  | "not answered"
+  | "not as logged"
+  | "not healed"
+  | "grown";
+
+/** A promise that did not hold. */
+export class Violation extends Error {
+  override readonly name = "Violation";
+  readonly kind: ViolationKind;
+
+  constructor(kind: ViolationKind, what: string) {
+    super(`${kind}: ${what}`);
+    this.kind = kind;
+  }
+}
+
+export interface Place {
+  readonly seq: number;
+  readonly tag: number;
+}
+
+/** A change that was answered as done. */
+export interface Acknowledgement extends Place {
+  readonly roomKey: string;
+  readonly eventId: string;
+  /** Empty: no message. */
+  readonly clientMessageId: string;
+  readonly text: string;
+}
+
+export type Outcome =
+  | { readonly is: "caught-up" }
+  | { readonly is: "replaying"; readonly count: number }
+  | { readonly is: "gap"; readonly from: number; readonly to: number }
+  | { readonly is: "reset"; readonly reason: "beyond-end" | "other-history" | "expired" };
+
+export interface Subscribed {
+  readonly roomKey: string;
+  readonly userId: string;
+  /** What the client had stated; undefined: from now on. */
+  readonly after: Place | undefined;
+  readonly top: Place;
+  readonly outcome: Outcome;
+}
+
+/** A subscription on the wire. */
+interface Wire {
+  readonly userId: string;
+  /** The seq that comes next. */
+  next: number;
+  /** The last seq the user may be given, if the right was taken away. */
+  readonly authorizedAt: number;
+}
+
+export function textOf(event: RoomEvent): string {
+  const { kind } = event;
+  return kind.case === "messageCreated" && kind.value.body?.kind.case === "text" ? kind.value.body.kind.value : "";
+}
+
+function keyOf(event: RoomEvent): string {
+  return event.kind.case === "messageCreated" ? event.kind.value.clientMessageId : "";
+}
+
+export class Checker {
+  /** Users who may do anything. */
+  readonly #trusted: ReadonlySet<string>;
+  #rooms = new Map<string, RoomRecord>();
+  /** By room, then by event id. */
+  #acknowledged = new Map<string, Map<string, Acknowledgement>>();
+  readonly #wires = new Map<string, Wire>();
+  readonly #applications = new Map<string, number>();
+  /** The last seq that is no longer kept, by room. */
+  readonly #purged = new Map<string, number>();
+
+  constructor(trusted: ReadonlySet<string> = new Set()) {
+    this.#trusted = trusted;
+  }
+
+  get rooms(): ReadonlyMap<string, RoomRecord> {
+    return this.#rooms;
+  }
+
+  room(roomKey: string): RoomRecord {
+    const found = this.#rooms.get(roomKey);
+    if (found !== undefined) return found;
+    const room = new RoomRecord(roomKey);
+    this.#rooms.set(roomKey, room);
+    return room;
+  }
+
+  // — the log —
+
+  /** The log has this event now. */
+  logged(roomKey: string, event: RoomEvent): void {
+    const room = this.room(roomKey);
+    const wrong = room.take(event, this.#trusted);
+    if (wrong === undefined) {
+      // Whatever a room was goes with it.
+      if (room.deletedAt !== undefined) this.purged(roomKey, room.deletedAt - 1);
+      return;
+    }
+    const kind = wrong.includes("twice") ? "doubled" : wrong.includes("may not") ? "not permitted" : "not as logged";
+    throw new Violation(kind, `${roomKey}: ${wrong}`);
+  }
+
+  /** Events up to here are no longer kept. */
+  purged(roomKey: string, through: number): void {
+    this.#purged.set(roomKey, Math.max(through, this.#purged.get(roomKey) ?? 0));
+  }
+
+  /** An older state of the log was put back: this is what it holds, and how far each room was purged then. */
+  restored(events: Iterable<readonly [string, RoomEvent]>, purged: ReadonlyMap<string, number>): void {
+    const before = this.#acknowledged;
+    this.#rooms = new Map();
+    this.#purged.clear();
+    this.#wires.clear();
+    for (const [roomKey, event] of events) this.logged(roomKey, event);
+    for (const [roomKey, through] of purged) this.purged(roomKey, through);
+    this.#acknowledged = new Map();
+    for (const acknowledged of [...before.values()].flatMap((ofRoom) => [...ofRoom.values()])) {
+      const room = this.#rooms.get(acknowledged.roomKey);
+      // What came after the backup is gone; what came before it still holds.
+      if (room !== undefined && acknowledged.seq <= room.top) this.acknowledged(acknowledged);
+    }
+  }
+
+  // — answers —
+
+  acknowledged(acknowledged: Acknowledgement): void {
+    this.#standsAsAcknowledged(acknowledged);
+    const { roomKey, eventId } = acknowledged;
+    const ofRoom = this.#acknowledged.get(roomKey) ?? new Map<string, Acknowledgement>();
+    this.#acknowledged.set(roomKey, ofRoom);
+    const before = ofRoom.get(eventId);
+    if (before !== undefined && before.seq !== acknowledged.seq) {
+      throw new Violation("doubled", `${eventId} was acknowledged at ${before.seq} and at ${acknowledged.seq}`);
+    }
+    ofRoom.set(eventId, acknowledged);
+  }
+
+  #standsAsAcknowledged({ roomKey, seq, tag, eventId, clientMessageId, text }: Acknowledgement): void {
+    const named = `${roomKey}: ${clientMessageId || eventId}, acknowledged at ${seq}`;
+    const event = this.#rooms.get(roomKey)?.at(seq);
+    if (event === undefined) throw new Violation("lost", `${named}, is not in the log`);
+    const message = clientMessageId !== "";
+    if (message && (event.eventId !== eventId || keyOf(event) !== clientMessageId)) {
+      throw new Violation("lost", `${named}: ${keyOf(event) || event.eventId} stands there`);
+    }
+    if (event.position?.tag !== tag) throw new Violation("different", `${named}, has another tag in the log`);
+    if (message && textOf(event) !== text) throw new Violation("different", `${named}, says something else`);
+  }
+
+  /** A change was refused for good: it must not be in the log, unless what it was is gone with its room. */
+  refused(roomKey: string, eventId: string): void {
+    const room = this.#rooms.get(roomKey);
+    if (room?.eventIds.has(eventId) !== true || room.deletedAt !== undefined) return;
+    const seq = room.events.findIndex((event) => event.eventId === eventId) + 1;
+    if (seq <= (this.#purged.get(roomKey) ?? 0)) return;
+    throw new Violation("taken back", `${roomKey}: ${eventId} was refused for good and stands at ${seq}`);
+  }
+
+  /** Somebody was shown the room as of this place: a history page, a page of events. */
+  shown(roomKey: string, userId: string, top: Place, events: readonly RoomEvent[]): void {
+    this.#requireReadable(roomKey, userId, top);
+    for (const event of events) {
+      if ((event.position?.seq ?? 0) > top.seq) throw new Violation("phantom", `${roomKey}: a page beyond its top`);
+      this.#requireLogged(roomKey, event);
+    }
+  }
+
+  /** Somebody was shown messages as of this place. */
+  history(roomKey: string, userId: string, asOf: Place, messages: readonly Message[]): void {
+    this.#requireReadable(roomKey, userId, asOf);
+    let index: number | undefined;
+    for (const message of messages) {
+      const { seq = 0, tag = 0 } = message.position ?? {};
+      const event = this.room(roomKey).at(seq);
+      const named = `${roomKey}: message ${message.messageIndex} at ${seq} as of ${asOf.seq}`;
+      if (seq > asOf.seq || event?.kind.case !== "messageCreated") throw new Violation("phantom", named);
+      const text = message.body?.kind.case === "text" ? message.body.kind.value : "";
+      const same = event.position?.tag === tag && event.eventId === message.messageId && textOf(event) === text;
+      if (!same || event.kind.value.messageIndex !== message.messageIndex) throw new Violation("different", named);
+      if (index !== undefined && message.messageIndex !== index + 1) throw new Violation("hole", named);
+      index = message.messageIndex;
+    }
+  }
+
+  #requireReadable(roomKey: string, userId: string, top: Place): void {
+    const room = this.room(roomKey);
+    if (room.tagAt(top.seq) !== top.tag) throw new Violation("phantom", `${roomKey}: a top at ${top.seq}/${top.tag}`);
+    if (!room.mayRead(userId, top.seq)) {
+      throw new Violation("not permitted", `${roomKey}: ${userId} reads at ${top.seq}`);
+    }
+  }
+
+  #requireLogged(roomKey: string, event: RoomEvent): void {
+    const { seq = 0, tag = 0 } = event.position ?? {};
+    const original = this.#rooms.get(roomKey)?.at(seq);
+    if (original === undefined) throw new Violation("phantom", `${roomKey}: ${seq} was shown and is not in the log`);
+    const same =
+      original.position?.tag === tag &&
+      original.eventId === event.eventId &&
+      original.kind.case === event.kind.case &&
+      keyOf(original) === keyOf(event) &&
+      textOf(original) === textOf(event);
+    if (!same) throw new Violation("different", `${roomKey}: ${seq} was shown as something else than the log holds`);
+  }
+
+  // — the wire —
+
+  /** A subscription begins on a connection. */
+  subscribed(connection: string, { roomKey, userId, after, top, outcome }: Subscribed): void {
+    const named = `${connection} ${roomKey}: after ${after?.seq}/${after?.tag}, top ${top.seq}`;
+    this.#requireReadable(roomKey, userId, top);
+    const wrong = this.#wrongOutcome(roomKey, after, top, outcome);
+    if (wrong !== undefined) throw new Violation("wrong outcome", `${named}: ${outcome.is}, but ${wrong}`);
+    const next = outcome.is === "replaying" && after !== undefined ? after.seq + 1 : top.seq + 1;
+    this.#wires.set(`${connection} ${roomKey}`, { userId, next, authorizedAt: top.seq });
+  }
+
+  #wrongOutcome(roomKey: string, after: Place | undefined, top: Place, outcome: Outcome): string | undefined {
+    const room = this.room(roomKey);
+    if (after === undefined) return outcome.is === "caught-up" ? undefined : "from now on misses nothing";
+    const same = room.tagAt(after.seq) === after.tag;
+    const purged = this.#purged.get(roomKey) ?? 0;
+    switch (outcome.is) {
+      case "caught-up":
+        return same && after.seq === top.seq ? undefined : "the position is not the top";
+      case "replaying":
+        if (!same || after.seq >= top.seq) return "the position is not of this history";
+        return outcome.count === top.seq - after.seq ? undefined : `${outcome.count} follow`;
+      case "gap":
+        if (!same) return "the position is not of this history";
+        return outcome.from === after.seq + 1 && outcome.to === top.seq ? undefined : "it is another gap";
+      case "reset":
+        if (outcome.reason === "beyond-end")
+          return after.seq > top.seq ? undefined : "the position is not beyond the end";
+        if (outcome.reason === "other-history") return same ? "the position is of this history" : undefined;
+        return purged < Math.max(after.seq, 1) ? "what follows the position is kept" : undefined;
+    }
+  }
+
+  /** The server goes on from a later place, because what lies between is no longer kept. */
+  resetWhileLive(connection: string, roomKey: string, topSeq: number): void {
+    const wire = this.#wires.get(`${connection} ${roomKey}`);
+    if (wire === undefined) throw new Violation("wrong outcome", `${connection} ${roomKey}: a reset out of nothing`);
+    if (wire.next > (this.#purged.get(roomKey) ?? 0)) {
+      throw new Violation("wrong outcome", `${connection} ${roomKey}: reset, but ${wire.next} is kept`);
+    }
+    wire.next = topSeq + 1;
+  }
+
+  /** Events leave for a connection. */
+  sent(connection: string, roomKey: string, events: readonly RoomEvent[]): void {
+    const wire = this.#wires.get(`${connection} ${roomKey}`);
+    const named = `${connection} ${roomKey}`;
+    if (wire === undefined) throw new Violation("not permitted", `${named}: events without a subscription`);
+    for (const event of events) {
+      const seq = event.position?.seq ?? 0;
+      this.#requireLogged(roomKey, event);
+      if (seq < wire.next) throw new Violation("doubled", `${named}: ${seq} where ${wire.next} comes next`);
+      if (seq > wire.next) throw new Violation("hole", `${named}: ${seq} where ${wire.next} comes next`);
+      const loss = this.room(roomKey).lossAfter(wire.userId, wire.authorizedAt);
+      if (loss !== undefined && seq > loss) {
+        throw new Violation("not permitted", `${named}: ${seq} after ${loss} took the right away`);
+      }
+      wire.next = seq + 1;
+    }
+  }
+
+  /** A subscription has ended, by the client or because the right was lost. */
+  unsubscribed(connection: string, roomKey: string, lost: boolean): void {
+    const wire = this.#wires.get(`${connection} ${roomKey}`);
+    if (lost && wire === undefined) throw new Violation("wrong outcome", `${connection} ${roomKey} has lost nothing`);
+    if (lost && wire !== undefined && this.room(roomKey).lossAfter(wire.userId, wire.authorizedAt) === undefined) {
+      throw new Violation("wrong outcome", `${connection} ${roomKey}: nothing took the right away`);
+    }
+    this.#wires.delete(`${connection} ${roomKey}`);
+  }
+
+  gone(connection: string, roomKeys: Iterable<string>): void {
+    for (const roomKey of roomKeys) this.#wires.delete(`${connection} ${roomKey}`);
+  }
+
+  // — the application —
+
+  /** The application begins after this seq, having nothing or having loaded a history. */
+  begins(device: string, roomKey: string, seq: number): void {
+    this.#applications.set(`${device} ${roomKey}`, seq);
+  }
+
+  /** The application is handed an event. */
+  handed(device: string, roomKey: string, event: RoomEvent): void {
+    const id = `${device} ${roomKey}`;
+    const seq = event.position?.seq ?? 0;
+    const last = this.#applications.get(id);
+    if (last === undefined) throw new Violation("phantom", `${id} was handed ${seq} of a room it does not hold`);
+    if (seq === last) throw new Violation("doubled", `${id} was handed ${seq} twice`);
+    if (seq < last) throw new Violation("reordered", `${id} was handed ${seq} after ${last}`);
+    if (seq > last + 1) throw new Violation("hole", `${id} was handed ${seq} after ${last}`);
+    this.#applications.set(id, seq);
+  }
+
+  /** Everything is healed, and the device has long been back. */
+  healed(device: string, roomKey: string, position: Place): void {
+    const room = this.room(roomKey);
+    if (position.seq === room.top && position.tag === room.tag) return;
+    const has = `${position.seq}/${position.tag}`;
+    throw new Violation("not healed", `${device} stands at ${has} of ${roomKey}, the log at ${room.top}/${room.tag}`);
+  }
+
+  /** The store, read in full at the end: everything that was ever logged and is not purged, as it was. */
+  stored(roomKey: string, events: readonly RoomEvent[]): void {
+    const room = this.room(roomKey);
+    const through = this.#purged.get(roomKey) ?? 0;
+    const first = events[0]?.position?.seq ?? room.top + 1;
+    if (first > through + 1) {
+      throw new Violation(
+        "taken back",
+        `${roomKey}: ${through + 1} to ${first - 1} of ${room.top} were logged and are gone`,
+      );
+    }
+    if (events.length !== room.top - first + 1) throw new Violation("taken back", `${roomKey}: events are gone`);
+    for (const event of events) this.#requireLogged(roomKey, event);
+    for (const acknowledged of this.#acknowledged.get(roomKey)?.values() ?? [])
+      this.#standsAsAcknowledged(acknowledged);
+  }
+}

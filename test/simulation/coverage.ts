@@ -1,0 +1,92 @@
+// Which of the interesting states a simulation has reached: one that reaches none proves nothing.
+
+export const STATES = [
+  "appends durable",
+  "appends of several events",
+  "appends refused",
+  "appends stored but not answered",
+  "appends displaced by nobody",
+  "appends displaced by a foreign event",
+  "appends held",
+  "appends held, then displaced, with commands waiting",
+  "shards not opened",
+  "archive reads held",
+  "archive reads refused",
+  "announcements lost",
+  "announcements repeated",
+  "announcements delayed",
+  "fan-out subscriptions refused",
+  "actors loaded anew",
+  "crashes with requests unanswered",
+  "backups restored",
+  "drains",
+  "connections cut with requests unanswered",
+  "connections not admitted",
+  "verifications refused for now",
+  "publishes acknowledged",
+  "publishes sent again",
+  "duplicates answered",
+  "refused for good",
+  "refused for now",
+  "refused: log behind",
+  "rate limited",
+  "limit exceeded",
+  "rooms created",
+  "rooms updated",
+  "rooms deleted",
+  "joins",
+  "leaves",
+  "members added",
+  "members removed",
+  "members changed",
+  "caught up",
+  "replaying",
+  "gaps named",
+  "gaps paged",
+  "reset: beyond end",
+  "reset: other history",
+  "reset: expired",
+  "reset while live",
+  "histories loaded",
+  "sessions lagging",
+  "sinks that refused",
+  "access lost while subscribed",
+  "rooms deleted while subscribed",
+  "rooms refused in a hello",
+  "unsubscribed",
+  "slow consumers closed",
+  "heartbeats lost",
+  "tokens expired",
+  "tokens refreshed",
+  "tokens revoked",
+  "devices replaced",
+  "too many sessions",
+  "goodbyes of a leaving node",
+  "calms",
+] as const;
+
+export type State = (typeof STATES)[number];
+
+export class Coverage {
+  readonly #counts = new Map<State, number>();
+
+  count(state: State): void {
+    this.#counts.set(state, this.of(state) + 1);
+  }
+
+  of(state: State): number {
+    return this.#counts.get(state) ?? 0;
+  }
+
+  add(other: Coverage): void {
+    for (const state of STATES) this.#counts.set(state, this.of(state) + other.of(state));
+  }
+
+  get missed(): readonly State[] {
+    return STATES.filter((state) => this.of(state) === 0);
+  }
+
+  get table(): string {
+    return STATES.map((state) => `${String(this.of(state)).padStart(8)}  ${state}`).join("\n");
+  }
+}

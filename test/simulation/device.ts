@@ -1,0 +1,581 @@
+// A client as docs/protocol.md tells to write one: keeps positions, drops by seq, pages gaps, reloads on reset, resends under the
+// same key, and lets the goodbye's number decide when to come back.
+
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { CloseCode, ErrorCode, type Error as WireError } from "../../src/gen/trunkline/v1/error_pb.js";
+import type { Position, RoomEvent } from "../../src/gen/trunkline/v1/message_pb.js";
+import {
+  type CallSchema,
+  type ClientFrame,
+  ClientFrameSchema,
+  type ServerFrame,
+  type Subscribed,
+  UnsubscribeReason,
+} from "../../src/gen/trunkline/v1/session_pb.js";
+import type { Timer } from "../../src/ports/clock.js";
+import type { Chance } from "./chance.js";
+import { type Checker, Violation } from "./checker.js";
+import type { Coverage, State } from "./coverage.js";
+import { type Arrival, type Link, outcomeOf, placeOf } from "./link.js";
+import type { SimulatedClock } from "./time.js";
+import type { Trace } from "./trace.js";
+
+type FrameInit = NonNullable<MessageInitShape<typeof ClientFrameSchema>["frame"]>;
+type CallInit = NonNullable<MessageInitShape<typeof CallSchema>["rpc"]>;
+
+/** A change that is not answered yet. */
+export interface Change {
+  readonly key: string;
+  readonly roomId: string;
+  readonly what: State;
+  readonly text: string;
+  readonly frame: (attempt: number) => FrameInit;
+  attempt: number;
+}
+
+/** A room as the application holds it. */
+export interface HeldRoom {
+  readonly roomId: string;
+  /** The last position handled; undefined: nothing is held, begin from now. */
+  position: Position | undefined;
+  /** What is waited for: nothing, an outcome, pages of a gap, a history. */
+  state: "out" | "wanted" | "asked" | "paging" | "loading" | "live";
+  /** Whether the history was loaded and the subscription from its `as_of` has no outcome yet. */
+  reloaded: boolean;
+  /** The end of the gap that is paged. */
+  gapTo: number;
+  /** Live events that wait behind the gap. */
+  readonly held: RoomEvent[];
+}
+
+export interface DeviceOptions {
+  readonly tenantId: string;
+  readonly userId: string;
+  readonly deviceId: string;
+  readonly chance: Chance;
+  readonly checker: Checker;
+  readonly coverage: Coverage;
+  readonly trace: Trace;
+  readonly clock: SimulatedClock;
+  readonly eventId: (roomId: string, userId: string, key: string) => string;
+  /** A token; fresh where the last one was used up. */
+  readonly token: (fresh: boolean) => string;
+  /** A new connection, or in how many milliseconds to ask again. */
+  readonly connect: (device: Device) => Link | number;
+}
+
+const RETRY_FIRST_MS = 500;
+const RETRY_LAST_MS = 30_000;
+/** Smaller than a gap, so that one takes several pages. */
+const PAGE_EVENTS = 25;
+const HISTORY_PAGE = 20;
+
+export class Device {
+  readonly tenantId: string;
+  readonly userId: string;
+  readonly name: string;
+  readonly rooms = new Map<string, HeldRoom>();
+  readonly changes = new Map<string, Change>();
+  /** Whether the network takes nothing from the connection. */
+  stalled = false;
+  /** Whether the owner wants to be connected. */
+  wanted = false;
+  /** Whether pings are answered and tokens refreshed. */
+  diligent = true;
+  link: Link | undefined;
+  readonly #options: DeviceOptions;
+  #live = false;
+  #attempt = 0;
+  #keys = 0;
+  #failures = 0;
+  #freshToken = false;
+  #reconnect: Timer | undefined;
+
+  constructor(options: DeviceOptions) {
+    this.#options = options;
+    this.tenantId = options.tenantId;
+    this.userId = options.userId;
+    this.name = `${options.tenantId}.${options.userId}.${options.deviceId}`;
+  }
+
+  get live(): boolean {
+    return this.#live;
+  }
+
+  /** Nothing is waited for. */
+  get quiet(): boolean {
+    if (this.changes.size > 0 || !this.#live || this.link === undefined) return false;
+    if (this.link.unanswered > 0 || this.link.waiting > 0) return false;
+    return [...this.rooms.values()].every(({ state }) => state === "live" || state === "out");
+  }
+
+  /** Why it is not quiet. */
+  describe(): string {
+    const rooms = [...this.rooms.values()].filter(({ state }) => state !== "live" && state !== "out");
+    const waits = [
+      `${this.link === undefined ? "no link" : this.#live ? "live" : "no welcome"}`,
+      `${this.link?.unanswered ?? 0} unanswered`,
+      `${this.link?.waiting ?? 0} waiting`,
+      `changes ${[...this.changes.keys()].join(",")}`,
+      `rooms ${rooms.map(({ roomId, state }) => `${roomId} ${state}`).join(",")}`,
+    ];
+    return `${this.name}: ${waits.join(", ")}`;
+  }
+
+  // — connection —
+
+  connect(): void {
+    this.#reconnect?.cancel();
+    this.#reconnect = undefined;
+    this.wanted = true;
+    this.link?.cut(true);
+    this.#open();
+  }
+
+  /** A second connection while the first still looks alive: the server is to replace it. */
+  replace(): Link | undefined {
+    const { link } = this;
+    this.#reconnect?.cancel();
+    this.#open();
+    return link;
+  }
+
+  #open(): void {
+    this.#gone();
+    const link = this.#options.connect(this);
+    if (typeof link === "number") {
+      this.#comeBack(link);
+      return;
+    }
+    this.link = link;
+    this.#attempt += 1;
+    const rooms = [...this.rooms.values()].filter(({ state }) => state !== "out").slice(0, 10);
+    for (const room of rooms) room.state = "asked";
+    this.#send({
+      case: "hello",
+      value: {
+        token: this.#options.token(this.#freshToken),
+        device: { deviceId: this.#options.deviceId },
+        attempt: this.#attempt,
+        protocol: 1,
+        rooms: rooms.map(({ roomId, position }) => ({ roomId, ...(position && { after: position }) })),
+      },
+    });
+    this.#freshToken = false;
+  }
+
+  /** The network breaks; the device comes back by itself. */
+  cut(): void {
+    this.link?.cut(false);
+    this.lost();
+  }
+
+  /** The connection is gone already. */
+  lost(): void {
+    this.#gone();
+    this.#comeBack(undefined);
+  }
+
+  /** The user goes away. */
+  leave(): void {
+    this.wanted = false;
+    this.#reconnect?.cancel();
+    this.link?.cut(true);
+    this.#gone();
+  }
+
+  #gone(): void {
+    this.link = undefined;
+    this.#live = false;
+    this.stalled = false;
+    for (const room of this.rooms.values()) {
+      room.held.length = 0;
+      room.reloaded = false;
+      if (room.state === "loading") room.position = undefined;
+      if (room.state !== "out") room.state = "wanted";
+    }
+  }
+
+  #comeBack(afterMs: number | undefined): void {
+    if (!this.wanted) return;
+    const backoffMs = Math.min(RETRY_FIRST_MS * 2 ** this.#failures++, RETRY_LAST_MS);
+    const delayMs = afterMs ?? backoffMs * (0.5 + this.#options.chance.below(1_000) / 1_000);
+    this.#reconnect?.cancel();
+    this.#reconnect = this.#options.clock.after(delayMs, () => {
+      if (this.wanted && this.link === undefined) this.connect();
+    });
+  }
+
+  // — what arrives —
+
+  arrive(arrival: Arrival): void {
+    if (arrival.is === "frame") this.#frame(arrival.frame, arrival.request);
+    else if (this.link !== undefined) {
+      this.link.cut(true);
+      this.#gone();
+      this.#ended(arrival.code);
+    }
+  }
+
+  #goodbye: number | undefined;
+
+  /** The number of the goodbye decides. */
+  #ended(code: CloseCode): void {
+    this.#options.trace.note(`${this.name} ended ${CloseCode[code]}`);
+    const state = CLOSED[code];
+    if (state !== undefined) this.#options.coverage.count(state);
+    const afterMs = this.#goodbye;
+    this.#goodbye = undefined;
+    if (code >= 4500) this.wanted = false;
+    else if (code >= 4200) {
+      this.#freshToken = true;
+      this.#comeBack(0);
+    } else if (code >= 4100) this.#comeBack(afterMs || this.#options.chance.between(1_000, 10_000));
+    else this.#comeBack(this.#options.chance.between(0, 200));
+  }
+
+  #frame({ frame }: ServerFrame, request: ClientFrame | undefined): void {
+    const { coverage, trace } = this.#options;
+    trace.note(`${this.name} ← ${frame.case}${request === undefined ? "" : ` to ${request.frame.case}`}`);
+    switch (frame.case) {
+      case "welcome":
+        this.#welcomed();
+        return;
+      case "goodbye":
+        this.#goodbye = frame.value.reconnectAfterMs;
+        return;
+      case "ping":
+        if (this.diligent) this.#send({ case: "pong", value: { id: frame.value.id } }, false);
+        return;
+      case "tokenExpiring":
+        if (this.diligent) this.#send({ case: "refreshToken", value: { token: this.#options.token(true) } });
+        return;
+      case "tokenAccepted":
+        coverage.count("tokens refreshed");
+        return;
+      case "subscribed":
+        this.#subscribed(frame.value);
+        return;
+      case "unsubscribed":
+        if (frame.value.reason === UnsubscribeReason.REQUESTED) coverage.count("unsubscribed");
+        else {
+          const deleted = frame.value.reason === UnsubscribeReason.ROOM_DELETED;
+          coverage.count(deleted ? "rooms deleted while subscribed" : "access lost while subscribed");
+          this.#out(frame.value.roomId);
+        }
+        return;
+      case "roomEvents":
+        this.#events(frame.value.roomId, frame.value.events);
+        return;
+      case "published":
+        if (frame.value.duplicate) coverage.count("duplicates answered");
+        this.#done(request, placeOf(frame.value.position), frame.value.messageId);
+        return;
+      case "callResult":
+        this.#result(frame.value, request);
+        return;
+      case "error":
+        this.#refused(frame.value, request);
+        return;
+    }
+  }
+
+  #welcomed(): void {
+    this.#live = true;
+    this.#failures = 0;
+    for (const change of this.changes.values()) this.#resend(change);
+    for (const room of this.rooms.values()) if (room.state === "wanted") this.#ask(room);
+  }
+
+  // — rooms —
+
+  /** Begins to read a room: from the first event, or from now. */
+  subscribe(roomId: string, fromFirst: boolean): void {
+    let room = this.rooms.get(roomId);
+    if (room === undefined || room.state === "out") {
+      room = { roomId, position: room?.position, state: "wanted", reloaded: false, gapTo: 0, held: [] };
+      this.rooms.set(roomId, room);
+      if (fromFirst && room.position === undefined) {
+        room.position = position(0, 0);
+        this.#options.checker.begins(this.name, this.#key(roomId), 0);
+      }
+    }
+    if (this.#live && room.state !== "paging" && room.state !== "loading" && room.state !== "asked") this.#ask(room);
+  }
+
+  unsubscribe(roomId: string): void {
+    const room = this.rooms.get(roomId);
+    if (room === undefined || !this.#live || room.state !== "live") return;
+    room.state = "out";
+    this.#send({ case: "unsubscribe", value: { roomId } });
+  }
+
+  #key(roomId: string): string {
+    return `${this.tenantId}/${roomId}`;
+  }
+
+  #ask(room: HeldRoom): void {
+    room.state = "asked";
+    room.held.length = 0;
+    this.#send({ case: "subscribe", value: { roomId: room.roomId, ...(room.position && { after: room.position }) } });
+  }
+
+  #out(roomId: string): void {
+    const room = this.rooms.get(roomId);
+    if (room !== undefined) room.state = "out";
+  }
+
+  #subscribed(subscribed: Subscribed): void {
+    const { checker, coverage, trace } = this.#options;
+    const room = this.rooms.get(subscribed.roomId);
+    if (room === undefined || room.state === "out") return;
+    const outcome = outcomeOf(subscribed);
+    room.reloaded = false;
+    trace.note(`${this.name}   ${subscribed.roomId} ${outcome.is} top ${subscribed.top?.seq}`);
+    switch (outcome.is) {
+      case "caught-up":
+        coverage.count("caught up");
+        if (room.position === undefined) {
+          room.position = subscribed.top;
+          checker.begins(this.name, this.#key(room.roomId), subscribed.top?.seq ?? 0);
+        }
+        room.state = "live";
+        return;
+      case "replaying":
+        coverage.count("replaying");
+        room.state = "live";
+        return;
+      case "gap":
+        coverage.count("gaps named");
+        room.gapTo = outcome.to;
+        this.#askForPage(room);
+        return;
+      case "reset":
+        if (room.state !== "asked") coverage.count("reset while live");
+        coverage.count(RESETS[outcome.reason]);
+        this.#reload(room);
+        return;
+    }
+  }
+
+  #askForPage(room: HeldRoom): void {
+    room.state = "paging";
+    const fromSeq = (room.position?.seq ?? 0) + 1;
+    this.#call({
+      case: "getEvents",
+      value: { roomId: room.roomId, fromSeq, toSeq: room.gapTo, limit: PAGE_EVENTS },
+    });
+  }
+
+  /** Drops what is held of the room and loads it anew. */
+  #reload(room: HeldRoom): void {
+    room.position = undefined;
+    room.held.length = 0;
+    room.state = "loading";
+    this.#call({ case: "getHistory", value: { roomId: room.roomId, limit: HISTORY_PAGE } });
+  }
+
+  #events(roomId: string, events: readonly RoomEvent[]): void {
+    const room = this.rooms.get(roomId);
+    if (room === undefined || room.state === "out") return;
+    // What comes between a reset and the outcome of the next subscription is of the one that was reset.
+    if (room.state === "loading" || room.reloaded) return;
+    if (room.state === "paging") room.held.push(...events);
+    else for (const event of events) this.#accept(room, event);
+  }
+
+  /** The rule of the contract: drop what is at or below the seq one has. */
+  #accept(room: HeldRoom, event: RoomEvent): void {
+    if (room.position === undefined || (event.position?.seq ?? 0) <= room.position.seq) return;
+    this.#options.checker.handed(this.name, this.#key(room.roomId), event);
+    room.position = event.position;
+  }
+
+  // — changes —
+
+  /** Begins a change and keeps it until it is answered. */
+  change(what: State, roomId: string, frame: (key: string, attempt: number) => FrameInit, padding = 0): void {
+    const key = `${this.#options.deviceId}-${++this.#keys}`;
+    const text = `${key} in ${roomId}${".".repeat(padding)}`;
+    const change: Change = { key, roomId, what, text, attempt: 0, frame: (attempt) => frame(key, attempt) };
+    this.changes.set(key, change);
+    if (this.#live) this.#resend(change);
+  }
+
+  publish(roomId: string, padding: number): void {
+    const key = `${this.#options.deviceId}-${this.#keys + 1}`;
+    const text = `${key} in ${roomId}${".".repeat(padding)}`;
+    const body = { kind: { case: "text" as const, value: text } };
+    this.change(
+      "publishes acknowledged",
+      roomId,
+      (clientMessageId, attempt) => ({ case: "publish", value: { roomId, clientMessageId, attempt, body } }),
+      padding,
+    );
+  }
+
+  #resend(change: Change): void {
+    change.attempt += 1;
+    if (change.attempt > 1) this.#options.coverage.count("publishes sent again");
+    this.#send(change.frame(change.attempt));
+  }
+
+  #changeOf(request: ClientFrame | undefined): Change | undefined {
+    const frame = request?.frame;
+    if (frame?.case === "publish") return this.changes.get(frame.value.clientMessageId);
+    if (frame?.case !== "call") return undefined;
+    const { value } = frame.value.rpc;
+    return value !== undefined && "key" in value ? this.changes.get(value.key) : undefined;
+  }
+
+  #done(request: ClientFrame | undefined, place: { seq: number; tag: number }, messageId: string): void {
+    const { checker, coverage, eventId } = this.#options;
+    const change = this.#changeOf(request);
+    if (change === undefined) return;
+    this.changes.delete(change.key);
+    coverage.count(change.what);
+    if (change.what === "rooms created") this.subscribe(change.roomId, true);
+    const roomKey = this.#key(change.roomId);
+    const message = request?.frame.case === "publish";
+    const id = eventId(change.roomId, this.userId, change.key);
+    if (message && messageId !== id) throw new Violation("different", `${roomKey}: ${change.key} got another's id`);
+    // A change of another kind may have had nothing to change: its place is the top it saw.
+    checker.acknowledged({
+      ...place,
+      roomKey,
+      eventId: message ? id : `${change.key} of ${this.name}`,
+      clientMessageId: message ? change.key : "",
+      text: message ? change.text : "",
+    });
+  }
+
+  #result(result: Extract<ServerFrame["frame"], { case: "callResult" }>["value"], request: ClientFrame | undefined) {
+    const { rpc } = result;
+    const { coverage, checker } = this.#options;
+    if (rpc.case === "getEvents") {
+      const asked = request?.frame.case === "call" ? request.frame.value.rpc : undefined;
+      const room = asked?.case === "getEvents" ? this.rooms.get(asked.value.roomId) : undefined;
+      if (room?.state !== "paging") return;
+      coverage.count("gaps paged");
+      for (const event of rpc.value.events) this.#accept(room, event);
+      if ((room.position?.seq ?? 0) < room.gapTo) {
+        if (rpc.value.events.length === 0) throw new Violation("hole", `${this.name}: an empty page in a gap`);
+        this.#askForPage(room);
+        return;
+      }
+      room.state = "live";
+      for (const event of room.held.splice(0)) this.#accept(room, event);
+    } else if (rpc.case === "getHistory") {
+      const asked = request?.frame.case === "call" ? request.frame.value.rpc : undefined;
+      const room = isReload(asked) ? this.rooms.get(asked.value.roomId) : undefined;
+      if (room?.state !== "loading") return;
+      coverage.count("histories loaded");
+      room.position = rpc.value.asOf;
+      checker.begins(this.name, this.#key(room.roomId), rpc.value.asOf?.seq ?? 0);
+      room.reloaded = true;
+      this.#ask(room);
+    } else {
+      const { value } = rpc;
+      if (value !== undefined && "position" in value) this.#done(request, placeOf(value.position), "");
+    }
+  }
+
+  // — refusals —
+
+  #refused(error: WireError, request: ClientFrame | undefined): void {
+    const { coverage, checker, eventId, trace } = this.#options;
+    trace.note(`${this.name}   ${ErrorCode[error.code]} ${error.message}`);
+    if (error.code === ErrorCode.INTERNAL) throw new Violation("different", `${this.name}: ${error.message}`);
+    if (error.code === ErrorCode.RATE_LIMITED) coverage.count("rate limited");
+    if (error.code === ErrorCode.LIMIT_EXCEEDED) coverage.count("limit exceeded");
+    if (error.message.includes("log is behind")) coverage.count("refused: log behind");
+    const change = this.#changeOf(request);
+    if (change !== undefined) {
+      if (error.retryable) {
+        coverage.count("refused for now");
+        this.#later(error.retryAfterMs, () => {
+          if (this.changes.get(change.key) === change) this.#resend(change);
+        });
+        return;
+      }
+      coverage.count("refused for good");
+      this.changes.delete(change.key);
+      checker.refused(this.#key(change.roomId), eventId(change.roomId, this.userId, change.key));
+      return;
+    }
+    this.#roomRefused(error, request);
+  }
+
+  #roomRefused(error: WireError, request: ClientFrame | undefined): void {
+    const { coverage } = this.#options;
+    if (request?.frame.case === "hello" || request?.frame.case === "refreshToken") return;
+    if (request === undefined) coverage.count("rooms refused in a hello");
+    const rpc = request?.frame.case === "call" ? request.frame.value.rpc : undefined;
+    const asked = request?.frame.case === "subscribe" ? request.frame.value.roomId : undefined;
+    const paged = rpc?.case === "getEvents" || isReload(rpc) ? rpc.value.roomId : undefined;
+    // Whatever else was asked of a room says nothing of its subscription.
+    if (request !== undefined && asked === undefined && paged === undefined) return;
+    const room = this.rooms.get(asked ?? paged ?? error.details.room_id ?? "");
+    if (room === undefined || room.state === "out" || room.state === "live") return;
+    if (error.retryable) {
+      this.#later(error.retryAfterMs, () => {
+        if (this.rooms.get(room.roomId) !== room) return;
+        if (room.state === "paging") this.#askForPage(room);
+        else if (room.state === "loading") this.#reload(room);
+        else if (room.state === "asked") this.#ask(room);
+      });
+    } else if (rpc?.case === "getEvents" && error.field === "from_seq") this.#reload(room);
+    else room.state = "out";
+  }
+
+  /** Does it on this connection, if it is still there then: whatever is not, is done on the next one anyway. */
+  #later(delayMs: number | undefined, action: () => void): void {
+    const { link } = this;
+    this.#options.clock.after(delayMs ?? RETRY_FIRST_MS, () => {
+      if (link !== undefined && this.link === link && this.#live) action();
+    });
+  }
+
+  // — frames —
+
+  #call(rpc: CallInit): void {
+    this.#send({ case: "call", value: { rpc } });
+  }
+
+  /** Any request that changes nothing. */
+  ask(frame: FrameInit): void {
+    if (this.#live) this.#send(frame);
+  }
+
+  #send(frame: FrameInit, answered = true): void {
+    const { link } = this;
+    if (link === undefined) return;
+    link.send(create(ClientFrameSchema, { ref: answered ? link.nextRef() : 0, frame }));
+  }
+}
+
+type Rpc = Extract<ClientFrame["frame"], { case: "call" }>["value"]["rpc"];
+
+/** Whether a history is asked for because of a reset, and not for somebody to look at. */
+function isReload(rpc: Rpc | undefined): rpc is Extract<Rpc, { case: "getHistory" }> {
+  return rpc?.case === "getHistory" && rpc.value.limit === HISTORY_PAGE;
+}
+
+function position(seq: number, tag: number): Position {
+  return { $typeName: "trunkline.v1.Position", seq, tag };
+}
+
+const RESETS = {
+  "beyond-end": "reset: beyond end",
+  "other-history": "reset: other history",
+  expired: "reset: expired",
+} as const;
+
+const CLOSED: Partial<Record<CloseCode, State>> = {
+  [CloseCode.HEARTBEAT_LOST]: "heartbeats lost",
+  [CloseCode.TOKEN_EXPIRED]: "tokens expired",
+  [CloseCode.REVOKED]: "tokens revoked",
+  [CloseCode.TOO_MANY_SESSIONS]: "too many sessions",
+  [CloseCode.GOING_AWAY]: "goodbyes of a leaving node",
+  [CloseCode.REPLACED]: "devices replaced",
+};

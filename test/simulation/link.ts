@@ -1,0 +1,256 @@
+// One connection between a simulated device and the core: the network, and what both ends may be held to.
+
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { encodeRoomEventsFrame } from "../../src/core/fanout/wire.js";
+import type { Connection, FrameEncoding, SessionSink } from "../../src/core/session/port.js";
+import type { CloseCode } from "../../src/gen/trunkline/v1/error_pb.js";
+import type { Position } from "../../src/gen/trunkline/v1/message_pb.js";
+import {
+  type ClientFrame,
+  ResetReason,
+  type ServerFrame,
+  ServerFrameSchema,
+  type Subscribed,
+  UnsubscribeReason,
+} from "../../src/gen/trunkline/v1/session_pb.js";
+import { type Checker, type Outcome, type Place, Violation } from "./checker.js";
+
+export const ENCODING: FrameEncoding = {
+  name: "simulated",
+  frame: (frame) => toBinary(ServerFrameSchema, frame),
+  roomEvents: (roomId, events) => encodeRoomEventsFrame(roomId, events),
+};
+
+/** The same bytes go to many: decoded once. */
+const decoded = new WeakMap<Uint8Array, ServerFrame>();
+
+function decode(bytes: Uint8Array): ServerFrame {
+  const known = decoded.get(bytes);
+  if (known !== undefined) return known;
+  const frame = fromBinary(ServerFrameSchema, bytes);
+  decoded.set(bytes, frame);
+  return frame;
+}
+
+/** What arrives at the client. */
+export type Arrival =
+  | { readonly is: "frame"; readonly frame: ServerFrame; readonly request: ClientFrame | undefined }
+  | { readonly is: "end"; readonly code: CloseCode };
+
+export interface LinkOptions {
+  readonly name: string;
+  readonly tenantId: string;
+  readonly userId: string;
+  readonly checker: Checker;
+  /** Takes in what the log has got, so that it is known before it is seen. */
+  readonly absorb: () => void;
+  /** Bytes on their way beyond which the sink refuses. */
+  readonly window: number;
+  readonly arrived: () => void;
+  readonly refused: () => void;
+  /** A promise did not hold. Reported, not thrown: a sink may not throw, and the core would take it for its own error. */
+  readonly violated: (cause: unknown) => void;
+}
+
+export class Link implements SessionSink {
+  readonly encoding = ENCODING;
+  readonly name: string;
+  readonly #options: LinkOptions;
+  /** Requests without an answer, by ref. */
+  readonly #unanswered = new Map<number, ClientFrame>();
+  /** What the hello stated, until it is answered. */
+  readonly #stated = new Map<string, Position | undefined>();
+  readonly #rooms = new Set<string>();
+  #connection: Connection | undefined;
+  #inbox: Arrival[] = [];
+  #bytes = 0;
+  #blocked = false;
+  #open = true;
+  #ref = 0;
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+    this.name = options.name;
+  }
+
+  set connection(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  get open(): boolean {
+    return this.#open;
+  }
+
+  /** Requests and rooms of the hello that have no answer yet. */
+  get unanswered(): number {
+    return this.#unanswered.size + this.#stated.size;
+  }
+
+  get waiting(): number {
+    return this.#inbox.length;
+  }
+
+  get blocked(): boolean {
+    return this.#blocked;
+  }
+
+  /** Sends a frame; `answered` false: no reply is wanted. */
+  send(frame: ClientFrame): void {
+    if (!this.#open) return;
+    if (frame.ref !== 0) this.#unanswered.set(frame.ref, frame);
+    if (frame.frame.case === "hello")
+      for (const { roomId, after } of frame.frame.value.rooms) this.#stated.set(roomId, after);
+    this.#connection?.receive(frame);
+  }
+
+  nextRef(): number {
+    return ++this.#ref;
+  }
+
+  /** At most so many arrivals, in order. */
+  take(count: number): readonly Arrival[] {
+    const taken = this.#inbox.splice(0, count);
+    if (this.#inbox.length === 0) {
+      this.#bytes = 0;
+      if (this.#blocked) {
+        this.#blocked = false;
+        this.#connection?.drained();
+      }
+    }
+    return taken;
+  }
+
+  /** The network breaks, or the client leaves. What was on its way is lost. */
+  cut(clean: boolean): void {
+    this.lose();
+    this.#connection?.gone(clean);
+  }
+
+  /** The other end has died and says nothing. */
+  lose(): void {
+    this.#open = false;
+    this.#inbox = [];
+    this.#options.checker.gone(this.name, this.#rooms);
+  }
+
+  // — what the core writes —
+
+  write(frames: readonly Uint8Array[]): boolean {
+    if (!this.#open) return true;
+    try {
+      this.#options.absorb();
+      for (const bytes of frames) {
+        this.#bytes += bytes.length;
+        const frame = decode(bytes);
+        this.#inbox.push({ is: "frame", frame, request: this.#look(frame) });
+      }
+    } catch (cause) {
+      this.#options.violated(cause);
+    }
+    this.#options.arrived();
+    if (this.#bytes <= this.#options.window) return true;
+    if (!this.#blocked) this.#options.refused();
+    this.#blocked = true;
+    return false;
+  }
+
+  end(code: CloseCode): void {
+    if (!this.#open) return;
+    this.#inbox.push({ is: "end", code });
+    this.#options.arrived();
+  }
+
+  /** Holds the frame against what was asked and what the log says. Returns the request it answers. */
+  #look(frame: ServerFrame): ClientFrame | undefined {
+    const { replyTo } = frame;
+    const request = this.#unanswered.get(replyTo);
+    if (replyTo !== 0 && request === undefined) {
+      throw new Violation("not answered", `${this.name}: an answer to ${replyTo}, which has one or was never sent`);
+    }
+    this.#unanswered.delete(replyTo);
+    this.#judge(frame, request);
+    return request;
+  }
+
+  #judge({ frame }: ServerFrame, request: ClientFrame | undefined): void {
+    const { checker, tenantId, userId } = this.#options;
+    const keyOf = (roomId: string) => `${tenantId}/${roomId}`;
+    switch (frame.case) {
+      case "subscribed":
+        this.#subscribed(frame.value, request);
+        return;
+      case "roomEvents":
+        checker.sent(this.name, keyOf(frame.value.roomId), frame.value.events);
+        return;
+      case "unsubscribed": {
+        const lost = frame.value.reason !== UnsubscribeReason.REQUESTED;
+        checker.unsubscribed(this.name, keyOf(frame.value.roomId), lost);
+        return;
+      }
+      case "error":
+        if (request === undefined) this.#stated.delete(frame.value.details.room_id ?? "");
+        return;
+      case "callResult": {
+        const { rpc } = frame.value;
+        const asked = request?.frame.case === "call" ? request.frame.value.rpc : undefined;
+        if (asked?.case !== rpc.case)
+          throw new Violation("not answered", `${this.name}: ${rpc.case} to ${asked?.case}`);
+        if (rpc.case === "getEvents" && asked?.case === "getEvents") {
+          checker.shown(keyOf(asked.value.roomId), userId, placeOf(rpc.value.top), rpc.value.events);
+        }
+        if (rpc.case === "getHistory" && asked?.case === "getHistory") {
+          checker.history(keyOf(asked.value.roomId), userId, placeOf(rpc.value.asOf), rpc.value.messages);
+        }
+        return;
+      }
+    }
+  }
+
+  #subscribed(subscribed: Subscribed, request: ClientFrame | undefined): void {
+    const { checker, tenantId, userId } = this.#options;
+    const { roomId, top } = subscribed;
+    const roomKey = `${tenantId}/${roomId}`;
+    const outcome = outcomeOf(subscribed);
+    const asked = request?.frame.case === "subscribe" ? request.frame.value : undefined;
+    if (asked === undefined && !this.#stated.has(roomId)) {
+      checker.resetWhileLive(this.name, roomKey, top?.seq ?? 0);
+      return;
+    }
+    const after = asked === undefined ? this.#stated.get(roomId) : asked.after;
+    if (asked === undefined) this.#stated.delete(roomId);
+    this.#rooms.add(roomKey);
+    checker.subscribed(this.name, { roomKey, userId, after: after && placeOf(after), top: placeOf(top), outcome });
+  }
+}
+
+export function placeOf(position: Position | undefined): Place {
+  return { seq: position?.seq ?? 0, tag: position?.tag ?? 0 };
+}
+
+export function outcomeOf({ outcome }: Subscribed): Outcome {
+  switch (outcome.case) {
+    case "caughtUp":
+      return { is: "caught-up" };
+    case "replaying":
+      return { is: "replaying", count: outcome.value.count };
+    case "gap":
+      return { is: "gap", from: outcome.value.fromSeq, to: outcome.value.toSeq };
+    case "reset":
+      return { is: "reset", reason: reasonOf(outcome.value.reason) };
+    case undefined:
+      throw new Violation("wrong outcome", "a subscription without an outcome");
+  }
+}
+
+function reasonOf(reason: ResetReason): "beyond-end" | "other-history" | "expired" {
+  switch (reason) {
+    case ResetReason.BEYOND_END:
+      return "beyond-end";
+    case ResetReason.OTHER_HISTORY:
+      return "other-history";
+    case ResetReason.EXPIRED:
+      return "expired";
+    case ResetReason.UNSPECIFIED:
+      throw new Violation("wrong outcome", "a reset without a reason");
+  }
+}

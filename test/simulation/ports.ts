@@ -1,0 +1,293 @@
+// The memory engine's ports as a core gets them here: what they answer is delayed, refused, lost and repeated as the weather has it.
+
+import type { Archive, ArchiveChanges, EventRange, MessageRange, Page } from "../../src/ports/archive.js";
+import type { EncodedEvent } from "../../src/ports/encoded-event.js";
+import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
+import type { AppendBatch, AppendOutcome, EventLog, LogRecord, OpenedShard } from "../../src/ports/event-log.js";
+import type { Fanout, FanoutListener, FanoutSubscription } from "../../src/ports/fanout.js";
+import type { Awaitable, RoomRef } from "../../src/ports/room-ref.js";
+import type { Identity, Revocation, TokenVerifier } from "../../src/ports/token-verifier.js";
+import type { Chance } from "./chance.js";
+import type { Coverage } from "./coverage.js";
+import type { Gates } from "./gates.js";
+import type { SimulatedTime } from "./time.js";
+
+/** How often things go wrong, each 0 to 1. */
+export interface Weather {
+  appendFault: number;
+  openFails: number;
+  readHeld: number;
+  announcementLost: number;
+  announcementRepeated: number;
+  announcementDelayed: number;
+  subscribeFails: number;
+  verifyFails: number;
+}
+
+export const FAIR: Readonly<Weather> = {
+  appendFault: 0,
+  openFails: 0,
+  readHeld: 0,
+  announcementLost: 0,
+  announcementRepeated: 0,
+  announcementDelayed: 0,
+  subscribeFails: 0,
+  verifyFails: 0,
+};
+
+export interface Conditions {
+  readonly weather: Weather;
+  readonly chance: Chance;
+  readonly gates: Gates;
+  readonly coverage: Coverage;
+}
+
+function away(what: string): TrunklineError {
+  return new TrunklineError(ErrorCode.UNAVAILABLE, `${what} is away`, { retryAfterMs: 200 });
+}
+
+export class WeatheredLog implements EventLog {
+  readonly #inner: EventLog;
+  readonly #conditions: Conditions;
+
+  constructor(inner: EventLog, conditions: Conditions) {
+    this.#inner = inner;
+    this.#conditions = conditions;
+  }
+
+  get shards(): number {
+    return this.#inner.shards;
+  }
+
+  get archivesOnAppend(): boolean {
+    return this.#inner.archivesOnAppend;
+  }
+
+  async open(shard: number): Promise<OpenedShard> {
+    const { chance, weather, coverage } = this.#conditions;
+    if (chance.of(weather.openFails)) {
+      coverage.count("shards not opened");
+      throw away("the log");
+    }
+    return await this.#inner.open(shard);
+  }
+
+  append(shard: number, at: number, batch: AppendBatch): Promise<AppendOutcome> {
+    return this.#inner.append(shard, at, batch);
+  }
+
+  read(shard: number, from: number, limit: number): Promise<readonly LogRecord[]> {
+    return this.#inner.read(shard, from, limit);
+  }
+}
+
+export class WeatheredArchive implements Archive {
+  readonly #inner: Archive;
+  readonly #conditions: Conditions;
+  readonly #loaded = new Set<string>();
+
+  constructor(inner: Archive, conditions: Conditions) {
+    this.#inner = inner;
+    this.#conditions = conditions;
+  }
+
+  room(room: RoomRef) {
+    if (this.#loaded.has(room.key)) this.#conditions.coverage.count("actors loaded anew");
+    this.#loaded.add(room.key);
+    return this.#answer(() => this.#inner.room(room));
+  }
+
+  member(room: RoomRef, userId: string) {
+    return this.#answer(() => this.#inner.member(room, userId));
+  }
+
+  members(room: RoomRef, page: Page) {
+    return this.#answer(() => this.#inner.members(room, page));
+  }
+
+  roomsOf(tenantId: string, userId: string, page: Page) {
+    return this.#answer(() => this.#inner.roomsOf(tenantId, userId, page));
+  }
+
+  events(room: RoomRef, range: EventRange) {
+    return this.#answer(() => this.#inner.events(room, range));
+  }
+
+  seqOf(room: RoomRef, eventId: string) {
+    return this.#answer(() => this.#inner.seqOf(room, eventId));
+  }
+
+  messages(room: RoomRef, range: MessageRange) {
+    return this.#answer(() => this.#inner.messages(room, range));
+  }
+
+  apply(shard: number, end: number, changes: ArchiveChanges) {
+    return this.#inner.apply(shard, end, changes);
+  }
+
+  archived(shard: number) {
+    return this.#answer(() => this.#inner.archived(shard));
+  }
+
+  purge(room: RoomRef, through: number) {
+    return this.#inner.purge(room, through);
+  }
+
+  /** An answer may be read at the call and arrive late, or be read late: the contract allows both. */
+  #answer<T>(read: () => Awaitable<T>): Awaitable<T> {
+    const { chance, weather, gates, coverage } = this.#conditions;
+    if (!chance.of(weather.readHeld)) return this.#counted(read);
+    coverage.count("archive reads held");
+    if (chance.of(0.5)) return gates.hold().then(() => this.#counted(read));
+    const early = new Promise<T>((resolve) => resolve(this.#counted(read)));
+    // Whoever waits is told when the gate opens; until then nobody looks.
+    early.catch(() => {});
+    return gates.hold().then(() => early);
+  }
+
+  #counted<T>(read: () => Awaitable<T>): Awaitable<T> {
+    try {
+      return read();
+    } catch (error) {
+      this.#conditions.coverage.count("archive reads refused");
+      throw error;
+    }
+  }
+}
+
+export class WeatheredFanout implements Fanout {
+  /** Rooms whose subscribers may not have been told of the last event. */
+  readonly lost = new Map<string, RoomRef>();
+  readonly #inner: Fanout;
+  readonly #conditions: Conditions;
+  readonly #delayed = new Map<string, { readonly room: RoomRef; readonly batches: (readonly EncodedEvent[])[] }>();
+  #subscriptions = 0;
+
+  constructor(inner: Fanout, conditions: Conditions) {
+    this.#inner = inner;
+    this.#conditions = conditions;
+  }
+
+  /** How many are subscribed. */
+  get subscriptions(): number {
+    return this.#subscriptions;
+  }
+
+  announce(room: RoomRef, events: readonly EncodedEvent[]): void {
+    const { chance, weather, coverage } = this.#conditions;
+    if (chance.of(weather.announcementLost)) {
+      coverage.count("announcements lost");
+      this.lost.set(room.key, room);
+      return;
+    }
+    const waiting = this.#delayed.get(room.key);
+    if (waiting !== undefined || chance.of(weather.announcementDelayed)) {
+      coverage.count("announcements delayed");
+      const delayed = waiting ?? { room, batches: [] };
+      this.#delayed.set(room.key, delayed);
+      delayed.batches.push(events);
+      return;
+    }
+    this.#deliver(room, events);
+  }
+
+  /** One room's delayed announcements arrive, in their order. Returns whether there were any. */
+  arrive(): boolean {
+    for (const [key, { room, batches }] of this.#delayed) {
+      this.#delayed.delete(key);
+      for (const events of batches) this.#deliver(room, events);
+      return true;
+    }
+    return false;
+  }
+
+  #deliver(room: RoomRef, events: readonly EncodedEvent[]): void {
+    const { chance, weather, coverage } = this.#conditions;
+    this.#inner.announce(room, events);
+    if (!chance.of(weather.announcementRepeated)) return;
+    coverage.count("announcements repeated");
+    this.#inner.announce(room, events.slice(chance.below(events.length)));
+  }
+
+  async subscribe(room: RoomRef, listener: FanoutListener): Promise<FanoutSubscription> {
+    const { chance, weather, coverage, gates } = this.#conditions;
+    if (chance.of(weather.readHeld)) await gates.hold();
+    if (chance.of(weather.subscribeFails)) {
+      coverage.count("fan-out subscriptions refused");
+      throw away("the fan-out");
+    }
+    const subscription = await this.#inner.subscribe(room, listener);
+    this.#subscriptions += 1;
+    let open = true;
+    return {
+      close: () => {
+        if (open) this.#subscriptions -= 1;
+        open = false;
+        subscription.close();
+      },
+    };
+  }
+}
+
+/** What the simulation's tokens say. */
+export interface Token {
+  readonly tenantId: string;
+  readonly userId: string;
+  readonly tokenId: string;
+  /** Wall clock; 0: never. */
+  readonly expiresAtMs: number;
+}
+
+export function tokenText({ tenantId, userId, tokenId, expiresAtMs }: Token): string {
+  return [tenantId, userId, tokenId, expiresAtMs].join("/");
+}
+
+export class SimulatedVerifier implements TokenVerifier {
+  readonly available = true;
+  readonly #conditions: Conditions;
+  readonly #time: SimulatedTime;
+  readonly #revoked: Set<string>;
+  readonly #listeners = new Set<(revocation: Revocation) => void>();
+
+  /** `revoked` outlives the process: the auth service knows it. */
+  constructor(conditions: Conditions, time: SimulatedTime, revoked: Set<string>) {
+    this.#conditions = conditions;
+    this.#time = time;
+    this.#revoked = revoked;
+  }
+
+  async verify(token: string): Promise<Identity> {
+    const { chance, weather, gates, coverage } = this.#conditions;
+    if (chance.of(weather.readHeld)) await gates.hold();
+    if (chance.of(weather.verifyFails)) {
+      coverage.count("verifications refused for now");
+      throw away("the auth service");
+    }
+    const [tenantId = "", userId = "", tokenId = "", expires = "0"] = token.split("/");
+    if (this.#revoked.has(tokenId)) throw new TrunklineError(ErrorCode.UNAUTHENTICATED, "the token was revoked");
+    const expiresAtMs = Number(expires);
+    if (expiresAtMs > 0 && expiresAtMs <= this.#time.wallMs) {
+      throw new TrunklineError(ErrorCode.TOKEN_EXPIRED, "the token has expired");
+    }
+    return {
+      tenantId,
+      userId,
+      displayName: userId,
+      grants: new Set(),
+      expiresAtMs: expiresAtMs > 0 ? expiresAtMs : undefined,
+      tokenId,
+    };
+  }
+
+  revoke(tenantId: string, tokenId: string): void {
+    this.#revoked.add(tokenId);
+    for (const listener of this.#listeners) listener({ tenantId, subject: { tokenId }, atMs: this.#time.wallMs });
+  }
+
+  onRevoked(listener: (revocation: Revocation) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async close(): Promise<void> {}
+}

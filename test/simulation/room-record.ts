@@ -1,0 +1,219 @@
+// One room as the checker has it from the log: every event, and who could do what when. Its own fold and its own table of rights,
+// so that a fault in the core's is found, not repeated.
+
+import { nextTag } from "../../src/core/room/position.js";
+import {
+  JoinRule,
+  type Member,
+  Permission,
+  Role,
+  type RoomEvent,
+  RoomKind,
+  RoomStatus,
+} from "../../src/gen/trunkline/v1/message_pb.js";
+
+const ROLE_RIGHTS: ReadonlyMap<Role, readonly Permission[]> = new Map([
+  [Role.READER, [Permission.READ]],
+  [Role.MEMBER, [Permission.READ, Permission.PUBLISH]],
+  [
+    Role.ADMIN,
+    [
+      Permission.READ,
+      Permission.PUBLISH,
+      Permission.INVITE,
+      Permission.REMOVE,
+      Permission.SET_ROLES,
+      Permission.UPDATE_ROOM,
+    ],
+  ],
+  [
+    Role.OWNER,
+    [
+      Permission.READ,
+      Permission.PUBLISH,
+      Permission.INVITE,
+      Permission.REMOVE,
+      Permission.SET_ROLES,
+      Permission.UPDATE_ROOM,
+      Permission.DELETE_ROOM,
+    ],
+  ],
+]);
+
+/** Lower is mightier: the numbers of the contract. */
+function outranks(one: Role, other: Role): boolean {
+  return one === Role.OWNER || one < other;
+}
+
+interface ReadChange {
+  readonly seq: number;
+  readonly mayRead: boolean;
+}
+
+export class RoomRecord {
+  readonly key: string;
+  readonly events: RoomEvent[] = [];
+  readonly eventIds = new Set<string>();
+  readonly members = new Map<string, Member>();
+  readonly #banned = new Set<string>();
+  readonly #reading = new Map<string, ReadChange[]>();
+  #kind = RoomKind.UNSPECIFIED;
+  #status = RoomStatus.UNSPECIFIED;
+  #joinRule = JoinRule.UNSPECIFIED;
+  #version = 0;
+  lastMessageIndex = 0;
+  deletedAt: number | undefined;
+
+  constructor(key: string) {
+    this.key = key;
+  }
+
+  get top(): number {
+    return this.events.length;
+  }
+
+  get tag(): number {
+    return this.tagAt(this.top) ?? 0;
+  }
+
+  at(seq: number): RoomEvent | undefined {
+    return this.events[seq - 1];
+  }
+
+  tagAt(seq: number): number | undefined {
+    return seq === 0 ? 0 : this.at(seq)?.position?.tag;
+  }
+
+  /** Whether the user could read when the room's top was `seq`. */
+  mayRead(userId: string, seq: number): boolean {
+    if (this.deletedAt !== undefined && seq >= this.deletedAt) return false;
+    return this.#reading.get(userId)?.findLast((change) => change.seq <= seq)?.mayRead ?? false;
+  }
+
+  /** The first seq after `seq` that took the right to read away. */
+  lossAfter(userId: string, seq: number): number | undefined {
+    const loss = this.#reading.get(userId)?.find((change) => change.seq > seq && !change.mayRead)?.seq;
+    return loss === undefined ? this.deletedAt : Math.min(loss, this.deletedAt ?? loss);
+  }
+
+  /** Takes the next event. Returns what is wrong with it, if anything. */
+  take(event: RoomEvent, trusted: ReadonlySet<string>): string | undefined {
+    const { seq = 0, tag = 0 } = event.position ?? {};
+    if (seq !== this.top + 1) return `seq ${seq} follows ${this.top}`;
+    if (tag !== nextTag(this.tag, event.eventId)) return `the tag of ${seq} does not chain`;
+    if (this.eventIds.has(event.eventId)) return `${event.eventId} is stored twice`;
+    if (this.deletedAt !== undefined) return `${seq} follows the room's deletion`;
+    if ((seq === 1) !== (event.kind.case === "roomCreated")) return `${event.kind.case} at seq ${seq}`;
+    const wrong = this.#judge(event, trusted);
+    if (wrong !== undefined) return `${event.kind.case} at ${seq} by ${event.actor?.userId}: ${wrong}`;
+    this.events.push(event);
+    this.eventIds.add(event.eventId);
+    this.#fold(event, seq);
+    return undefined;
+  }
+
+  #judge(event: RoomEvent, trusted: ReadonlySet<string>): string | undefined {
+    const actorId = event.actor?.userId ?? "";
+    const may = (right: Permission) => trusted.has(actorId) || this.#holds(actorId, right);
+    const role = trusted.has(actorId) ? Role.OWNER : (this.members.get(actorId)?.role ?? Role.READER);
+    const { kind } = event;
+    switch (kind.case) {
+      case "messageCreated":
+        if (kind.value.messageIndex !== this.lastMessageIndex + 1) return `message_index ${kind.value.messageIndex}`;
+        if (this.#isMuted(actorId, event)) return "muted";
+        return may(Permission.PUBLISH) && this.#status === RoomStatus.ACTIVE ? undefined : "may not publish";
+      case "memberJoined": {
+        const { userId = "", role: given = Role.UNSPECIFIED } = kind.value.member ?? {};
+        if (this.members.has(userId)) return `${userId} is a member already`;
+        if (this.#status !== RoomStatus.ACTIVE) return "the room is archived";
+        if (userId === actorId) {
+          const open = this.#joinRule === JoinRule.OPEN && !this.#banned.has(userId);
+          return open || trusted.has(actorId) ? undefined : "may not join";
+        }
+        return may(Permission.INVITE) && given >= role ? undefined : "may not add";
+      }
+      case "memberLeft": {
+        const { userId } = kind.value;
+        const leaving = this.members.get(userId);
+        if (leaving === undefined) return `${userId} is no member`;
+        if (this.#kind === RoomKind.DIRECT) return "nobody leaves a direct room";
+        if (leaving.role === Role.OWNER && this.owners === 1) return "the last owner";
+        if (userId === actorId && !kind.value.banned) return undefined;
+        return may(Permission.REMOVE) && outranks(role, leaving.role) ? undefined : "may not remove";
+      }
+      case "memberChanged": {
+        const before = this.members.get(kind.value.member?.userId ?? "");
+        if (before === undefined) return "is no member";
+        if (before.role === Role.OWNER && kind.value.member?.role !== Role.OWNER && this.owners === 1)
+          return "the last owner";
+        if (!may(Permission.SET_ROLES) || !outranks(role, before.role)) return "may not change";
+        return (kind.value.member?.role ?? Role.UNSPECIFIED) >= role ? undefined : "a role above the actor's own";
+      }
+      case "roomUpdated":
+        if (kind.value.room?.version !== this.#version + 1) return `version ${kind.value.room?.version}`;
+        return may(Permission.UPDATE_ROOM) ? undefined : "may not update";
+      case "roomDeleted":
+        return may(Permission.DELETE_ROOM) ? undefined : "may not delete";
+      default:
+        return undefined;
+    }
+  }
+
+  #holds(userId: string, right: Permission): boolean {
+    const member = this.members.get(userId);
+    if (member === undefined || member.denied.includes(right)) return false;
+    return member.granted.includes(right) || ROLE_RIGHTS.get(member.role)?.includes(right) === true;
+  }
+
+  #isMuted(userId: string, event: RoomEvent): boolean {
+    const mutedUntil = this.members.get(userId)?.mutedUntil;
+    return mutedUntil !== undefined && event.createdAt !== undefined && mutedUntil.seconds > event.createdAt.seconds;
+  }
+
+  get owners(): number {
+    return [...this.members.values()].filter(({ role }) => role === Role.OWNER).length;
+  }
+
+  #fold(event: RoomEvent, seq: number): void {
+    const { kind } = event;
+    switch (kind.case) {
+      case "messageCreated":
+        this.lastMessageIndex = kind.value.messageIndex;
+        return;
+      case "roomCreated":
+      case "roomUpdated":
+        this.#kind = kind.value.room?.kind ?? this.#kind;
+        this.#status = kind.value.room?.status ?? this.#status;
+        this.#joinRule = kind.value.room?.joinRule ?? this.#joinRule;
+        this.#version = kind.value.room?.version ?? this.#version;
+        if (kind.case === "roomCreated") for (const member of kind.value.members) this.#set(member, seq);
+        return;
+      case "memberJoined":
+      case "memberChanged":
+        if (kind.value.member !== undefined) this.#set(kind.value.member, seq);
+        return;
+      case "memberLeft":
+        this.members.delete(kind.value.userId);
+        if (kind.value.banned) this.#banned.add(kind.value.userId);
+        this.#note(kind.value.userId, seq, false);
+        return;
+      case "roomDeleted":
+        this.deletedAt = seq;
+        return;
+      default:
+        return;
+    }
+  }
+
+  #set(member: Member, seq: number): void {
+    this.members.set(member.userId, member);
+    this.#banned.delete(member.userId);
+    this.#note(member.userId, seq, this.#holds(member.userId, Permission.READ));
+  }
+
+  #note(userId: string, seq: number, mayRead: boolean): void {
+    const changes = this.#reading.get(userId) ?? [];
+    this.#reading.set(userId, changes);
+    changes.push({ seq, mayRead });
+  }
+}

@@ -1,0 +1,78 @@
+// The core under everything that can happen to it, many times over.
+
+import { describe, expect, it } from "vitest";
+import { Coverage } from "./coverage.js";
+import { type Simulated, type SimulationOptions, simulate } from "./simulate.js";
+
+const SMALL = { rooms: 40, hotRooms: 5, users: 16, devices: 3 };
+const LARGE = { rooms: 1_500, hotRooms: 8, users: 50, devices: 3 };
+
+/** From the environment: see README.md. */
+const GIVEN_SEED = process.env.TRUNKLINE_SIMULATION_SEED;
+const GIVEN_STEPS = process.env.TRUNKLINE_SIMULATION_STEPS;
+const RUNS = Number(process.env.TRUNKLINE_SIMULATION_RUNS ?? 1);
+const SIZE = process.env.TRUNKLINE_SIMULATION_SIZE === "large" ? LARGE : SMALL;
+
+const DEADLINE_MS = 3_600_000;
+
+const DEFAULT_RUNS: readonly SimulationOptions[] = [
+  { seed: 1, steps: 8_000, ...SMALL },
+  { seed: 2, steps: 8_000, ...SMALL },
+  { seed: 3, steps: 8_000, ...SMALL },
+  { seed: 4, steps: 8_000, ...SMALL },
+  { seed: 5, steps: 8_000, ...SMALL },
+  { seed: 6, steps: 12_000, ...LARGE },
+];
+
+function tell({ hash, steps, rooms, events, deliveries }: Simulated, seed: number): void {
+  console.log(`seed ${seed}: ${steps} steps, ${rooms} rooms, ${events} events, ${deliveries} delivered, trace ${hash}`);
+}
+
+function defaultRuns(): void {
+  const coverage = new Coverage();
+
+  for (const options of DEFAULT_RUNS) {
+    it(
+      `keeps its promises (seed ${options.seed}, ${options.rooms * 2} rooms)`,
+      async () => {
+        const simulated = await simulate(options);
+        coverage.add(simulated.coverage);
+        tell(simulated, options.seed);
+      },
+      DEADLINE_MS,
+    );
+  }
+
+  it("has been in every state that the runs are there to reach", () => {
+    console.log(coverage.table);
+    expect(coverage.missed).toEqual([]);
+  });
+
+  it(
+    "does the same again from the same seed",
+    async () => {
+      const options = { seed: 7, steps: 1_500, ...SMALL };
+      const one = await simulate(options);
+      const other = await simulate(options);
+      expect(other.hash).toBe(one.hash);
+      expect(other.events).toBe(one.events);
+      expect((await simulate({ ...options, seed: 8 })).hash).not.toBe(one.hash);
+    },
+    DEADLINE_MS,
+  );
+}
+
+function givenRuns(): void {
+  const first = Number(GIVEN_SEED ?? 1);
+  const steps = Number(GIVEN_STEPS ?? 8_000);
+  it.for(Array.from({ length: RUNS }, (_, index) => first + index))(
+    "keeps its promises (seed %i)",
+    { timeout: DEADLINE_MS },
+    async (seed) => tell(await simulate({ seed, steps, ...SIZE }), seed),
+  );
+}
+
+describe(
+  "the core, whatever happens",
+  GIVEN_SEED === undefined && GIVEN_STEPS === undefined && RUNS === 1 ? defaultRuns : givenRuns,
+);

@@ -1,0 +1,443 @@
+// What can happen next, and how often.
+
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { JoinRule, Permission, Role, RoomStatus } from "../../src/gen/trunkline/v1/message_pb.js";
+import type { CallSchema } from "../../src/gen/trunkline/v1/session_pb.js";
+import type { State } from "./coverage.js";
+import type { Device } from "./device.js";
+import { FAIR } from "./ports.js";
+import { refOf, type World } from "./world.js";
+
+type CallInit = NonNullable<MessageInitShape<typeof CallSchema>["rpc"]>;
+
+interface Step {
+  readonly weight: number;
+  /** Does it, and says what it did; undefined: there was nothing to do. */
+  readonly run: (world: World) => string | undefined | Promise<string | undefined>;
+}
+
+/** Changes a device keeps unanswered, at most. */
+const MOST_CHANGES = 16;
+
+function aDevice(world: World): Device {
+  return world.chance.pick(world.devices);
+}
+
+function aLiveDevice(world: World): Device | undefined {
+  for (let tries = 0; tries < 8; tries++) {
+    const device = aDevice(world);
+    if (device.live) return device;
+  }
+  return undefined;
+}
+
+/** One that a device makes, or has made. */
+function aNewRoom({ chance }: World): string {
+  return `new${chance.below(120)}`;
+}
+
+function aRoom(world: World): string {
+  const { chance, options } = world;
+  if (chance.of(0.08)) return aNewRoom(world);
+  return `r${chance.of(0.6) ? chance.below(options.hotRooms) : chance.below(options.rooms)}`;
+}
+
+/** Mostly one that the device reads. */
+function aRoomOf(world: World, device: Device): string {
+  const { chance } = world;
+  const own = [...device.rooms.values()].filter(({ state }) => state !== "out");
+  return own.length > 0 && chance.of(0.85) ? chance.pick(own).roomId : aRoom(world);
+}
+
+function aUser({ chance, options }: World): string {
+  return `u${chance.below(options.users)}`;
+}
+
+function change(
+  what: State,
+  rpc: (roomId: string, key: string, attempt: number, userId: string) => CallInit,
+  room: (world: World, device: Device) => string = aRoomOf,
+) {
+  return (world: World): string | undefined => {
+    const device = aLiveDevice(world);
+    if (device === undefined || device.changes.size >= MOST_CHANGES) return undefined;
+    const roomId = room(world, device);
+    const userId = aUser(world);
+    device.change(what, roomId, (key, attempt) => ({
+      case: "call",
+      value: { rpc: rpc(roomId, key, attempt, userId) },
+    }));
+    return `${what} ${device.name} ${roomId} ${userId}`;
+  };
+}
+
+/** The same for every attempt: chosen when the change begins, not when it is sent. */
+function chosen<T>(choose: (world: World) => T, then: (choice: T) => Step["run"]): Step["run"] {
+  return (world) => then(choose(world))(world);
+}
+
+function aRole({ chance }: World): Role {
+  return chance.pick([Role.ADMIN, Role.MEMBER, Role.MEMBER, Role.READER, Role.OWNER]);
+}
+
+const STEPS: readonly Step[] = [
+  {
+    weight: 60,
+    run: (world) => {
+      const { chance } = world;
+      const device = aLiveDevice(world);
+      if (device === undefined || device.changes.size >= MOST_CHANGES) return undefined;
+      const roomId = aRoomOf(world, device);
+      const count = chance.of(0.1) ? chance.between(2, 12) : 1;
+      const padding = chance.of(0.1) ? chance.between(1_000, 9_000) : chance.below(100);
+      for (let i = 0; i < count; i++) device.publish(roomId, padding);
+      return `publish ${device.name} ${roomId} ×${count} +${padding}`;
+    },
+  },
+  {
+    weight: 12,
+    run: (world) => {
+      const device = aLiveDevice(world);
+      if (device === undefined) return undefined;
+      const roomId = aRoom(world);
+      const fromFirst = world.chance.of(0.5);
+      device.subscribe(roomId, fromFirst);
+      return `subscribe ${device.name} ${roomId} ${fromFirst ? "from the first" : "from now"}`;
+    },
+  },
+  {
+    weight: 3,
+    run: (world) => {
+      const device = aLiveDevice(world);
+      if (device === undefined) return undefined;
+      const roomId = aRoomOf(world, device);
+      device.subscribe(roomId, false);
+      return `subscribe again ${device.name} ${roomId}`;
+    },
+  },
+  {
+    weight: 4,
+    run: (world) => {
+      const device = aLiveDevice(world);
+      if (device === undefined) return undefined;
+      const roomId = aRoomOf(world, device);
+      device.unsubscribe(roomId);
+      return `unsubscribe ${device.name} ${roomId}`;
+    },
+  },
+  {
+    weight: 3,
+    run: (world) => {
+      const device = aLiveDevice(world);
+      if (device === undefined) return undefined;
+      const roomId = aRoomOf(world, device);
+      device.ask({ case: "call", value: { rpc: { case: "getHistory", value: { roomId, limit: 30 } } } });
+      device.ask({ case: "call", value: { rpc: { case: "listMembers", value: { roomId } } } });
+      device.ask({ case: "call", value: { rpc: { case: "listRooms", value: { pageSize: 10 } } } });
+      device.ask({ case: "ping", value: { id: 1 } });
+      return `reads ${device.name} ${roomId}`;
+    },
+  },
+  {
+    weight: 2,
+    run: chosen(aNewRoom, (newRoom) =>
+      change(
+        "rooms created",
+        (roomId, key, attempt, userId) => ({
+          case: "createRoom",
+          value: { roomId, key, attempt, members: [{ userId }], joinRule: JoinRule.OPEN },
+        }),
+        () => newRoom,
+      ),
+    ),
+  },
+  {
+    weight: 5,
+    run: change("joins", (roomId, key, attempt) => ({ case: "joinRoom", value: { roomId, key, attempt } }), aRoom),
+  },
+  {
+    weight: 2,
+    run: change("leaves", (roomId, key, attempt) => ({ case: "leaveRoom", value: { roomId, key, attempt } })),
+  },
+  {
+    weight: 8,
+    run: chosen(
+      (world) => ({ role: aRole(world), also: aUser(world) }),
+      ({ role, also }) =>
+        change("members added", (roomId, key, attempt, userId) => ({
+          case: "addMembers",
+          value: { roomId, key, attempt, members: [{ userId, role }, { userId: also }] },
+        })),
+    ),
+  },
+  {
+    weight: 4,
+    run: chosen(
+      ({ chance }) => chance.of(0.2),
+      (ban) =>
+        change("members removed", (roomId, key, attempt, userId) => ({
+          case: "removeMember",
+          value: { roomId, key, attempt, userId, ban },
+        })),
+    ),
+  },
+  {
+    weight: 5,
+    run: chosen(
+      (world) => ({ role: aRole(world), what: world.chance.below(4), muteForMs: world.chance.below(20_000) }),
+      ({ role, what, muteForMs }) =>
+        change("members changed", (roomId, key, attempt, userId) => ({
+          case: "setMember",
+          value: {
+            roomId,
+            key,
+            attempt,
+            userId,
+            ...(what === 0 && { role }),
+            ...(what === 1 && { overrides: { denied: [Permission.READ] } }),
+            ...(what === 2 && { overrides: { granted: [Permission.INVITE] } }),
+            ...(what === 3 && { muteForMs }),
+          },
+        })),
+    ),
+  },
+  {
+    weight: 3,
+    run: chosen(
+      ({ chance }) => (chance.of(0.2) ? RoomStatus.ARCHIVED : RoomStatus.ACTIVE),
+      (status) =>
+        change("rooms updated", (roomId, key, attempt) => ({
+          case: "updateRoom",
+          value: { roomId, key, attempt, name: `named by ${key}`, status },
+        })),
+    ),
+  },
+  {
+    weight: 1,
+    run: change(
+      "rooms deleted",
+      (roomId, key, attempt) => ({ case: "deleteRoom", value: { roomId, key, attempt } }),
+      (world, device) => {
+        const { chance, options } = world;
+        // Those that devices have made and read, and any but the hot ones.
+        const own = [...device.rooms.keys()].filter((roomId) => roomId.startsWith("new"));
+        if (own.length > 0 && chance.of(0.8)) return chance.pick(own);
+        return `r${chance.between(options.hotRooms, options.rooms - 1)}`;
+      },
+    ),
+  },
+
+  // — the network and the devices —
+  {
+    weight: 6,
+    run: (world) => {
+      const device = aDevice(world);
+      if ((device.link?.unanswered ?? 0) > 0) world.coverage.count("connections cut with requests unanswered");
+      if (device.link !== undefined) device.cut();
+      else device.connect();
+      return `cut or connect ${device.name}`;
+    },
+  },
+  {
+    weight: 3,
+    run: (world) => {
+      const device = aDevice(world);
+      if (device.link === undefined) device.connect();
+      else if (world.chance.of(0.2)) device.leave();
+      return `comes or goes ${device.name}`;
+    },
+  },
+  {
+    weight: 1,
+    run: (world) => {
+      const device = aLiveDevice(world);
+      device?.replace();
+      return device && `connects again ${device.name}`;
+    },
+  },
+  {
+    weight: 6,
+    run: (world) => {
+      const device = aDevice(world);
+      device.stalled = device.link !== undefined && !device.stalled && world.chance.of(0.5);
+      return `${device.stalled ? "stalls" : "reads"} ${device.name}`;
+    },
+  },
+  {
+    weight: 10,
+    run: ({ devices }) => {
+      for (const device of devices) if (device.stalled) device.ask({ case: "ping", value: { id: 2 } });
+      return "who does not read goes on speaking";
+    },
+  },
+  {
+    weight: 0.4,
+    run: ({ devices }) => {
+      for (const device of devices) device.stalled = false;
+      return "all read";
+    },
+  },
+  {
+    weight: 1,
+    run: (world) => {
+      const device = aDevice(world);
+      device.diligent = !device.diligent || world.chance.of(0.7);
+      return `${device.name} is ${device.diligent ? "diligent" : "lazy"}`;
+    },
+  },
+  {
+    weight: 0.3,
+    run: (world) => {
+      const device = aLiveDevice(world);
+      if (device !== undefined) world.revokeToken(device);
+      return device && `revoke ${device.name}`;
+    },
+  },
+
+  // — the store and what is between —
+  {
+    weight: 3,
+    run: (world) => {
+      const { chance, weather } = world;
+      Object.assign(weather, FAIR);
+      if (chance.of(0.5)) weather.appendFault = chance.pick([0.02, 0.1, 0.4]);
+      if (chance.of(0.5)) weather.readHeld = chance.pick([0.05, 0.3, 0.8]);
+      if (chance.of(0.3)) weather.openFails = 0.5;
+      if (chance.of(0.2)) weather.announcementLost = 0.1;
+      if (chance.of(0.2)) weather.announcementRepeated = 0.2;
+      if (chance.of(0.2)) weather.announcementDelayed = 0.3;
+      if (chance.of(0.2)) weather.subscribeFails = 0.2;
+      if (chance.of(0.2)) weather.verifyFails = 0.3;
+      world.load = chance.pick([0, 0.3, 0.9]);
+      return `weather ${JSON.stringify(weather)}`;
+    },
+  },
+  {
+    weight: 4,
+    run: (world) => {
+      const { engine } = world;
+      engine.archiveDown = !engine.archiveDown && world.chance.of(0.1);
+      return `archive ${engine.archiveDown ? "down" : "up"}`;
+    },
+  },
+  {
+    weight: 40,
+    run: (world) => {
+      if (world.heldAnswers === 0) return undefined;
+      const count = world.chance.between(1, 4);
+      for (let i = 0; i < count && world.heldAnswers > 0; i++) world.openGate();
+      return `${count} held answers`;
+    },
+  },
+  { weight: 8, run: ({ node }) => (node?.fanout.arrive() === true ? "delayed announcements" : undefined) },
+  {
+    weight: 2,
+    run: async (world) => {
+      await world.takeShard();
+      return "another process takes a shard";
+    },
+  },
+  {
+    weight: 3,
+    run: async (world) => {
+      const { chance, checker } = world;
+      // Worst for those who have something left to read.
+      const device = world.devices.find(({ stalled }) => stalled && chance.of(0.5)) ?? aDevice(world);
+      const ref = refOf(device, aRoomOf(world, device));
+      const { top } = checker.room(ref.key);
+      const through = chance.of(0.5) ? top : chance.below(top + 1);
+      // What may still be sent again must be kept: no store forgets within minutes.
+      const { eventIds } = checker.room(ref.key);
+      const awaited = world.devices.some(
+        ({ tenantId, userId, changes }) =>
+          tenantId === ref.tenantId &&
+          [...changes.values()].some(
+            ({ roomId, key }) => roomId === ref.roomId && eventIds.has(world.eventId(tenantId, roomId, userId, key)),
+          ),
+      );
+      if (through === 0 || awaited || world.engine.archiveDown) return undefined;
+      await world.purge(ref, through);
+      return `purge ${ref.key} through ${through}`;
+    },
+  },
+
+  // — the process —
+  {
+    weight: 0.3,
+    run: (world) => {
+      world.crash();
+      return "crash";
+    },
+  },
+  {
+    weight: 0.15,
+    run: async (world) => {
+      if (world.node === undefined) return undefined;
+      await world.drain();
+      world.coverage.count("drains");
+      return "drain";
+    },
+  },
+  {
+    weight: 0.4,
+    run: (world) => {
+      world.takeBackup();
+      return "backup";
+    },
+  },
+  {
+    weight: 0.15,
+    run: (world) => {
+      if (world.backup === undefined) return undefined;
+      world.crash(world.backup);
+      world.coverage.count("backups restored");
+      return "restore";
+    },
+  },
+
+  // — time —
+  {
+    weight: 8,
+    run: async (world) => {
+      const milliseconds = world.chance.between(100, 3_000);
+      await world.pass(milliseconds, true);
+      return `${milliseconds} ms`;
+    },
+  },
+  {
+    weight: 1,
+    run: async (world) => {
+      const milliseconds = world.chance.between(10_000, 60_000);
+      await world.pass(milliseconds, true);
+      return `${milliseconds} ms`;
+    },
+  },
+  {
+    weight: 0.015,
+    run: async (world) => {
+      await world.pass(12 * 60_000);
+      return "12 minutes";
+    },
+  },
+];
+
+/** How often a step is followed by nothing at all: what comes next is then of the same turn. */
+const SAME_TURN = 0.25;
+/** How often a dead process is started again, per step. */
+const START = 0.3;
+
+export async function takeStep(world: World): Promise<void> {
+  const { chance, trace } = world;
+  if (world.node === undefined && chance.of(START)) {
+    trace.step("start");
+    await world.start();
+    return;
+  }
+  trace.step(`@${world.time.nowMs}`);
+  const step = chance.weighted(STEPS);
+  const what = await step.run(world);
+  if (what !== undefined) trace.note(what);
+  if (chance.of(SAME_TURN)) return;
+  await world.settle(true);
+  await world.pass(chance.below(40), true);
+}

@@ -1,0 +1,592 @@
+// The world around one core: a process that can die, a store that goes wrong, users with their devices, and time.
+
+import { create, fromBinary } from "@bufbuild/protobuf";
+import type { Core, Ids } from "../../src/core/core.js";
+import { createCore } from "../../src/core/create-core.js";
+import { DEFAULT_LIMITS, type Limits } from "../../src/core/limit/limits.js";
+import { shardOf } from "../../src/core/room/position.js";
+import { Telemetry } from "../../src/core/telemetry.js";
+import { CloseCode } from "../../src/gen/trunkline/v1/error_pb.js";
+import { JoinRule, type RoomEvent, RoomEventSchema, RoomKind } from "../../src/gen/trunkline/v1/message_pb.js";
+import { CreateRoomRequestSchema, UpdateRoomRequestSchema } from "../../src/gen/trunkline/v1/room_pb.js";
+import type { EncodedEvent } from "../../src/ports/encoded-event.js";
+import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
+import type { AppendBatch } from "../../src/ports/event-log.js";
+import { type RoomRef, roomRef } from "../../src/ports/room-ref.js";
+import type { Identity } from "../../src/ports/token-verifier.js";
+import { type AppendFault, MemoryEngine, type MemorySnapshot } from "../support/memory-engine.js";
+import { Chance } from "./chance.js";
+import { Checker, Violation } from "./checker.js";
+import { Coverage } from "./coverage.js";
+import { Device } from "./device.js";
+import { ANOTHER_OWNER, foreignBatch } from "./foreign.js";
+import { Gates } from "./gates.js";
+import { Link } from "./link.js";
+import {
+  type Conditions,
+  FAIR,
+  SimulatedVerifier,
+  type Token,
+  tokenText,
+  type Weather,
+  WeatheredArchive,
+  WeatheredFanout,
+  WeatheredLog,
+} from "./ports.js";
+import { type SimulatedClock, SimulatedTime } from "./time.js";
+import { Trace } from "./trace.js";
+
+export interface WorldOptions {
+  readonly seed: number;
+  /** Per tenant; both tenants have rooms of the same ids. */
+  readonly rooms: number;
+  /** The first so many rooms get most of the traffic. */
+  readonly hotRooms: number;
+  readonly users: number;
+  readonly devices: number;
+}
+
+export const TENANTS = ["acme", "globex"] as const;
+const SHARDS = 4;
+const ADMINISTRATOR = "administrator";
+
+/** Small, so that every bound is met. */
+const LIMITS: Limits = {
+  ...DEFAULT_LIMITS,
+  maxInFlight: 12,
+  maxRoomsPerSession: 12,
+  maxSessionsPerUser: 2,
+  recoveryLimit: 40,
+  outboxBytes: 12 * 1024,
+  ringBytes: 6 * 1024,
+  replayReads: 3,
+  shardPendingBytes: 48 * 1024,
+  sessionRate: { perSecond: 30, burst: 30 },
+};
+
+/** Timers of a core that is at rest: the sweep, the collecting window's sample, the timer wheel. */
+const RESTING_TIMERS = 3;
+/** Longest time in which everything heals, in simulated milliseconds: the longest backoffs of the client and of a shard, and their work. */
+const HEALING_MS = 120_000;
+
+const macrotask = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** A running process. */
+interface Node {
+  readonly core: Core;
+  readonly clock: SimulatedClock;
+  readonly fanout: WeatheredFanout;
+  readonly verifier: SimulatedVerifier;
+}
+
+export class World {
+  readonly options: WorldOptions;
+  readonly chance: Chance;
+  readonly time = new SimulatedTime();
+  readonly trace = new Trace();
+  readonly coverage = new Coverage();
+  readonly checker = new Checker(new Set([ANOTHER_OWNER, ADMINISTRATOR]));
+  readonly engine = new MemoryEngine({ shards: SHARDS });
+  readonly weather: Weather = { ...FAIR };
+  readonly devices: Device[] = [];
+  /** What `load` tells the core. */
+  load = 0;
+  /** Events that reached devices. */
+  deliveries = 0;
+  readonly #gates: Gates;
+  readonly #conditions: Conditions;
+  readonly #clientClock: SimulatedClock;
+  readonly #revoked = new Set<string>();
+  readonly #arrived = new Map<Link, Device>();
+  readonly #tokens = new Map<string, Token>();
+  /** Rooms whose subscribers may have missed the last event for good. */
+  readonly #untold = new Map<string, RoomRef>();
+  readonly #absorbed: number[] = Array.from({ length: SHARDS }, () => 0);
+  #foreign: { readonly room: RoomRef; readonly events: readonly EncodedEvent[] }[] = [];
+  #held: { readonly shard: number; readonly events: number }[] = [];
+  #node: Node | undefined;
+  #backup: MemorySnapshot | undefined;
+  #violation: unknown;
+  #ids = 0;
+  #connections = 0;
+
+  constructor(options: WorldOptions) {
+    this.options = options;
+    this.chance = new Chance(options.seed);
+    this.#gates = new Gates(this.chance);
+    this.#conditions = { weather: this.weather, chance: this.chance, gates: this.#gates, coverage: this.coverage };
+    this.#clientClock = this.time.clock();
+    this.engine.faultOf = (shard, _at, batch) => this.#faultOf(shard, batch);
+    for (const tenantId of TENANTS) {
+      for (let user = 0; user < options.users; user++) {
+        for (let device = 0; device < options.devices; device++) this.#addDevice(tenantId, `u${user}`, `d${device}`);
+      }
+    }
+  }
+
+  get node(): Node | undefined {
+    return this.#node;
+  }
+
+  get heldAnswers(): number {
+    return this.#gates.size;
+  }
+
+  readonly ids: Ids = {
+    random: () => `random-${++this.#ids}`,
+    digest: (text) => digest(text),
+  };
+
+  eventId = (tenantId: string, roomId: string, userId: string, key: string): string =>
+    digest(`${tenantId}/${roomId}/${userId}/${key}`);
+
+  #addDevice(tenantId: string, userId: string, deviceId: string): void {
+    const name = `${tenantId}.${userId}.${deviceId}`;
+    this.devices.push(
+      new Device({
+        tenantId,
+        userId,
+        deviceId,
+        chance: this.chance,
+        checker: this.checker,
+        coverage: this.coverage,
+        trace: this.trace,
+        clock: this.#clientClock,
+        eventId: (roomId, user, key) => this.eventId(tenantId, roomId, user, key),
+        token: (fresh) => tokenText(this.#token(name, tenantId, userId, fresh)),
+        connect: (device) => this.#connect(device),
+      }),
+    );
+  }
+
+  /** The device's token; a new one where it is asked for, was revoked or has expired. */
+  #token(device: string, tenantId: string, userId: string, fresh: boolean): Token {
+    const known = this.#tokens.get(device);
+    const good = known !== undefined && (known.expiresAtMs === 0 || known.expiresAtMs > this.time.wallMs);
+    if (known !== undefined && good && !fresh && !this.#revoked.has(known.tokenId)) return known;
+    const expiresAtMs = this.chance.of(0.5) ? 0 : this.time.wallMs + this.chance.between(20, 400) * 1_000;
+    const token = { tenantId, userId, tokenId: `token-${++this.#ids}`, expiresAtMs };
+    this.#tokens.set(device, token);
+    return token;
+  }
+
+  revokeToken(device: Device): void {
+    const token = this.#tokens.get(device.name);
+    if (token !== undefined) this.#node?.verifier.revoke(token.tenantId, token.tokenId);
+  }
+
+  #connect(device: Device): Link | number {
+    const node = this.#node;
+    const admission = node?.core.sessions.admit() ?? { admitted: false, retryAfterMs: 1_000 };
+    if (node === undefined || !admission.admitted) {
+      this.coverage.count("connections not admitted");
+      return admission.admitted ? 1_000 : admission.retryAfterMs;
+    }
+    const link: Link = new Link({
+      name: `${device.name}#${++this.#connections}`,
+      tenantId: device.tenantId,
+      userId: device.userId,
+      checker: this.checker,
+      absorb: () => this.absorb(),
+      window: this.chance.of(0.5) ? 1_024 : 64 * 1024,
+      arrived: () => this.#arrived.set(link, device),
+      refused: () => this.coverage.count("sinks that refused"),
+      violated: (cause) => this.violated(cause),
+    });
+    link.connection = node.core.sessions.accept(link, { transport: "in-process", address: "simulated" });
+    return link;
+  }
+
+  // — the process —
+
+  async start(): Promise<void> {
+    const clock = this.time.clock();
+    const fanout = new WeatheredFanout(this.engine.fanout, this.#conditions);
+    const verifier = new SimulatedVerifier(this.#conditions, this.time, this.#revoked);
+    const telemetry = new Telemetry();
+    telemetry.on("fault", ({ where, cause }) => this.#failed(where, cause));
+    telemetry.on("log.failed", ({ cause }) => this.#failed("the log", cause));
+    telemetry.on("session.closed", ({ code }) => {
+      // Whoever does not read seldom learns why.
+      if (code === CloseCode.SLOW_CONSUMER) this.coverage.count("slow consumers closed");
+    });
+    telemetry.on("session.lagging", () => this.coverage.count("sessions lagging"));
+    const core = createCore({
+      log: new WeatheredLog(this.engine.log, this.#conditions),
+      archive: new WeatheredArchive(this.engine.archive, this.#conditions),
+      fanout,
+      verifier,
+      clock,
+      ids: this.ids,
+      telemetry,
+      limits: LIMITS,
+      load: () => this.load,
+    });
+    const { openFails } = this.weather;
+    this.weather.openFails = 0;
+    await core.start();
+    this.weather.openFails = openFails;
+    this.#node = { core, clock, fanout, verifier };
+  }
+
+  /** What the core calls a fault is one, unless the store was just away. */
+  #failed(where: string, cause: unknown): void {
+    if (cause instanceof TrunklineError && cause.code === ErrorCode.UNAVAILABLE) return;
+    this.violated(new Violation("different", `a fault in ${where}: ${String(cause)}`));
+  }
+
+  violated(cause: unknown): void {
+    this.#violation ??= cause;
+  }
+
+  /** The process dies. Frames that had left may still arrive. */
+  crash(restored?: MemorySnapshot): void {
+    if (this.devices.some((device) => (device.link?.unanswered ?? 0) > 0)) {
+      this.coverage.count("crashes with requests unanswered");
+    }
+    this.absorb();
+    this.#loseFanout();
+    this.#node?.clock.end();
+    this.#node = undefined;
+    this.#gates.forget();
+    this.#held = [];
+    this.#foreign = [];
+    for (const device of this.devices) {
+      const { link } = device;
+      if (link === undefined) continue;
+      for (const arrival of link.take(this.chance.between(0, link.waiting))) device.arrive(arrival);
+      device.link?.lose();
+      if (device.link !== undefined) device.lost();
+    }
+    this.#arrived.clear();
+    this.engine.archiveDown = false;
+    if (restored === undefined) this.engine.crash();
+    else this.#restore(restored);
+  }
+
+  #loseFanout(): void {
+    for (const [key, room] of this.#node?.fanout.lost ?? []) this.#untold.set(key, room);
+  }
+
+  takeBackup(): void {
+    this.#backup = this.engine.snapshot();
+  }
+
+  get backup(): MemorySnapshot | undefined {
+    return this.#backup;
+  }
+
+  #restore(backup: MemorySnapshot): void {
+    this.engine.restore(backup);
+    const events: [string, RoomEvent][] = [];
+    for (const [shard, { entries }] of this.engine.state.shards.entries()) {
+      this.#absorbed[shard] = entries.length;
+      for (const { tenantId, roomId, event } of entries) {
+        if (event !== undefined) events.push([`${tenantId}/${roomId}`, fromBinary(RoomEventSchema, event.bytes)]);
+      }
+    }
+    const purged = new Map<string, number>();
+    for (const [key, room] of this.engine.state.rooms) {
+      const [first = (room.document?.appliedSeq ?? 0) + 1] = room.events.keys();
+      purged.set(key, first - 1);
+    }
+    this.checker.restored(events, purged);
+  }
+
+  async drain(): Promise<void> {
+    const node = this.#node;
+    if (node === undefined) return;
+    const drained = node.core.drain(3_000);
+    let done = false;
+    void drained.then(() => {
+      done = true;
+    });
+    this.#gates.openAll();
+    const untilMs = this.time.nowMs + HEALING_MS;
+    await this.settle();
+    while (!done) {
+      if (this.time.nowMs >= untilMs) throw new Violation("not answered", "a drain that does not end");
+      this.#gates.openAll();
+      await this.pass(100);
+    }
+    await this.settle();
+    await node.core.stop();
+    await this.settle();
+    if (node.clock.pending > 0) throw new Violation("grown", `${node.clock.pending} timers outlive the core`);
+    if (node.fanout.subscriptions > 0) throw new Violation("grown", "fan-out subscriptions outlive the core");
+    this.crash();
+  }
+
+  // — the store —
+
+  #faultOf(shard: number, batch: AppendBatch): AppendFault | undefined {
+    const { chance, coverage } = this;
+    if (batch.records.length > 1) coverage.count("appends of several events");
+    if (!chance.of(this.weather.appendFault)) {
+      coverage.count("appends durable");
+      return undefined;
+    }
+    switch (chance.below(6)) {
+      case 0:
+        coverage.count("appends refused");
+        return { kind: "refuse" };
+      case 1:
+        coverage.count("appends stored but not answered");
+        return { kind: "lose-answer" };
+      case 2:
+        coverage.count("appends displaced by nobody");
+        return { kind: "displace" };
+      case 3: {
+        const room = chance.pick(batch.records).room;
+        const by = foreignBatch(this.engine, room, `foreign-${++this.#ids}`, this.time.wallMs);
+        if (by === undefined) return { kind: "displace" };
+        coverage.count("appends displaced by a foreign event");
+        this.#foreign.push({ room, events: by.records.map(({ event }) => event) });
+        return { kind: "displace", by };
+      }
+      default: {
+        coverage.count("appends held");
+        const held = { shard, events: batch.records.length };
+        this.#held.push(held);
+        const until = this.#gates.hold().then(() => {
+          this.#held = this.#held.filter((other) => other !== held);
+        });
+        return { kind: "hold", until };
+      }
+    }
+  }
+
+  /** Another process takes a shard over while an append to it is under way. */
+  async takeShard(): Promise<void> {
+    const [held] = this.#held;
+    if (held === undefined) return;
+    const waiting = this.devices.reduce((sum, { tenantId, changes }) => {
+      const shards = [...changes.values()].map(({ roomId }) => shardOf(`${tenantId}/${roomId}`, SHARDS));
+      return sum + shards.filter((shard) => shard === held.shard).length;
+    }, 0);
+    if (waiting > held.events) this.coverage.count("appends held, then displaced, with commands waiting");
+    await this.engine.log.open(held.shard);
+    this.#gates.openAll();
+  }
+
+  /** Retention: what is older is no longer kept. */
+  async purge(room: RoomRef, through: number): Promise<void> {
+    this.checker.purged(room.key, through);
+    await this.engine.archive.purge(room, through);
+  }
+
+  /** Tells the checker what the log has got. */
+  absorb(): void {
+    try {
+      for (const [shard, { entries }] of this.engine.state.shards.entries()) {
+        for (let at = this.#absorbed[shard] ?? 0; at < entries.length; at++) {
+          this.#absorbed[shard] = at + 1;
+          const entry = entries[at];
+          if (entry?.event === undefined) continue;
+          const event = fromBinary(RoomEventSchema, entry.event.bytes);
+          this.checker.logged(`${entry.tenantId}/${entry.roomId}`, event);
+        }
+      }
+    } catch (cause) {
+      this.violated(cause);
+    }
+  }
+
+  // — turns and time —
+
+  openGate(): void {
+    this.#gates.openOne();
+  }
+
+  /** Lets everything happen that happens without time passing. `lazy`: frames and what is due soon may stay where they are. */
+  async settle(lazy = false): Promise<void> {
+    for (let round = 0; round < 10_000; round++) {
+      await macrotask();
+      this.#announceForeign();
+      if (this.#violation !== undefined) throw this.#violation;
+      if (!(lazy && this.chance.of(0.2)) && this.#node?.clock.runSoon() === true) continue;
+      if (this.#deliver(lazy)) continue;
+      this.absorb();
+      if (this.#violation !== undefined) throw this.#violation;
+      return;
+    }
+    throw new Violation("not healed", "turns without an end");
+  }
+
+  #announceForeign(): void {
+    const foreign = this.#foreign;
+    this.#foreign = [];
+    for (const { room, events } of foreign) this.#node?.fanout.announce(room, events);
+  }
+
+  #deliver(lazy: boolean): boolean {
+    let delivered = false;
+    for (const [link, device] of [...this.#arrived]) {
+      if (device.link !== link) {
+        this.#abandoned(link);
+        continue;
+      }
+      if (device.stalled || (lazy && this.chance.of(0.1))) continue;
+      this.#arrived.delete(link);
+      const some = lazy && this.chance.of(0.1) ? this.chance.between(1, link.waiting) : link.waiting;
+      for (const arrival of link.take(some)) {
+        if (arrival.is === "frame" && arrival.frame.frame.case === "roomEvents") {
+          this.deliveries += arrival.frame.frame.value.events.length;
+        }
+        if (device.link === link) device.arrive(arrival);
+      }
+      if (link.waiting > 0) this.#arrived.set(link, device);
+      delivered = true;
+    }
+    return delivered;
+  }
+
+  /** A connection that its device has given up without closing it. */
+  #abandoned(link: Link): void {
+    this.#arrived.delete(link);
+    for (const arrival of link.take(link.waiting)) {
+      if (arrival.is !== "end") continue;
+      if (arrival.code === CloseCode.REPLACED) this.coverage.count("devices replaced");
+      link.cut(true);
+    }
+  }
+
+  async pass(milliseconds: number, lazy = false): Promise<void> {
+    const untilMs = this.time.nowMs + milliseconds;
+    while (this.time.step(untilMs)) await this.settle(lazy);
+  }
+
+  // — rooms —
+
+  /** The rooms of the beginning, each with an owner and some members. */
+  async createRooms(): Promise<void> {
+    for (const tenantId of TENANTS) {
+      for (let room = 0; room < this.options.rooms; room++) {
+        const hot = room < this.options.hotRooms;
+        const owner = `u${this.chance.below(this.options.users)}`;
+        const count = hot ? this.options.users : 4;
+        const members = Array.from({ length: Math.min(count, 90) }, (_, index) => ({
+          userId: `u${hot ? index : this.chance.below(this.options.users)}`,
+        }));
+        void this.#node?.core.rooms.call(
+          { identity: identityOf(tenantId, owner), deviceId: "" },
+          {
+            case: "createRoom",
+            value: create(CreateRoomRequestSchema, {
+              roomId: `r${room}`,
+              key: "create",
+              kind: this.chance.of(0.2) ? RoomKind.CHANNEL : RoomKind.GROUP,
+              joinRule: this.chance.of(0.5) ? JoinRule.OPEN : JoinRule.INVITE,
+              members: [...new Map(members.map((member) => [member.userId, member])).values()],
+            }),
+          },
+        );
+        if (room % 100 === 0) await this.settle();
+      }
+    }
+    await this.settle();
+  }
+
+  // — healing —
+
+  /** Everything is mended, everybody comes back, and all must be well. */
+  async calm(): Promise<void> {
+    this.coverage.count("calms");
+    Object.assign(this.weather, FAIR);
+    this.load = 0;
+    this.engine.archiveDown = false;
+    this.#gates.openAll();
+    if (this.#node === undefined) await this.start();
+    for (const device of this.devices) {
+      device.stalled = false;
+      device.diligent = true;
+      if (device.wanted && device.link === undefined) device.connect();
+    }
+    while (this.#node?.fanout.arrive() === true) await this.settle();
+    await this.#heal(() => this.devices.every((device) => !device.wanted || device.quiet), "quiet");
+    await this.#tellUntold();
+    await this.#heal(() => this.devices.every((device) => !device.wanted || device.quiet), "quiet");
+    this.#requireHealed();
+  }
+
+  async #heal(healed: () => boolean, what: string): Promise<void> {
+    const untilMs = this.time.nowMs + HEALING_MS;
+    // What was collected for a moment has left by then.
+    await this.pass(1_000);
+    await this.settle();
+    for (;;) {
+      if (healed()) return;
+      if (this.time.nowMs >= untilMs) {
+        const late = this.devices.filter((device) => device.wanted && !device.quiet);
+        throw new Violation("not healed", `not ${what}: ${late.map((device) => device.describe()).join("; ")}`);
+      }
+      this.#gates.openAll();
+      await this.pass(250);
+      await this.settle();
+    }
+  }
+
+  /** The embedded fan-out loses nothing; where this one did, the next event brings to light what was missed. */
+  async #tellUntold(): Promise<void> {
+    this.#loseFanout();
+    this.#node?.fanout.lost.clear();
+    for (const [key, ref] of this.#untold) {
+      if (this.checker.room(key).deletedAt !== undefined) {
+        for (const device of this.devices) if (device.tenantId === ref.tenantId) device.unsubscribe(ref.roomId);
+        continue;
+      }
+      if (this.checker.room(key).top === 0) continue;
+      void this.#node?.core.rooms.call(
+        { identity: { ...identityOf(ref.tenantId, ADMINISTRATOR), grants: new Set(["admin"]) }, deviceId: "" },
+        {
+          case: "updateRoom",
+          value: create(UpdateRoomRequestSchema, { roomId: ref.roomId, key: `calm-${++this.#ids}`, attempt: 1 }),
+        },
+      );
+    }
+    this.#untold.clear();
+  }
+
+  #requireHealed(): void {
+    const node = this.#node;
+    if (node === undefined) throw new Violation("not healed", "no process runs");
+    const subscribed = new Set<string>();
+    for (const device of this.devices) {
+      if (!device.live) continue;
+      for (const { roomId, state, position } of device.rooms.values()) {
+        if (state !== "live" || position === undefined) continue;
+        subscribed.add(`${device.tenantId}/${roomId}`);
+        this.checker.healed(device.name, `${device.tenantId}/${roomId}`, position);
+      }
+    }
+    if (node.fanout.subscriptions !== subscribed.size) {
+      const counts = `${node.fanout.subscriptions} rooms listened to, ${subscribed.size} subscribed`;
+      throw new Violation("grown", counts);
+    }
+    if (node.clock.pending !== RESTING_TIMERS) throw new Violation("grown", `${node.clock.pending} timers at rest`);
+    for (const [key, room] of this.engine.state.rooms) {
+      const events = [...room.events.values()].map(({ bytes }) => fromBinary(RoomEventSchema, bytes));
+      this.checker.stored(key, events);
+    }
+  }
+}
+
+export function identityOf(tenantId: string, userId: string): Identity {
+  return { tenantId, userId, displayName: userId, grants: new Set(), expiresAtMs: undefined, tokenId: "" };
+}
+
+export function refOf(device: Device, roomId: string): RoomRef {
+  return roomRef(device.tenantId, roomId);
+}
+
+/** 22 characters that hardly ever collide: enough where nobody attacks. */
+function digest(text: string): string {
+  let one = 0x811c9dc5;
+  let other = 0x9e3779b9;
+  for (let i = 0; i < text.length; i++) {
+    one = Math.imul(one ^ text.charCodeAt(i), 0x01000193);
+    other = Math.imul(other ^ text.charCodeAt(i), 0x85ebca6b);
+    other ^= other >>> 13;
+  }
+  return `${(one >>> 0).toString(36)}_${(other >>> 0).toString(36)}_${text.length.toString(36)}`.padEnd(22, "-");
+}
