@@ -42,10 +42,11 @@ export function foreignBatch(engine: MemoryEngine, ref: RoomRef, id: string, now
   return {
     records: [{ room: ref, event: encoded }],
     changes: {
-      events: [{ room: ref, event: encoded, eventId: id, createdAtMs: nowMs, messageIndex }],
+      events: [{ room: ref, event: encoded, eventId: id, createdAtMs: nowMs, messageIndex, expiresAtMs: undefined }],
       rooms: [{ room: ref, document: next }],
       members: [],
       messages: [],
+      scrubs: [],
     },
   };
 }

@@ -121,6 +121,14 @@ export class WeatheredArchive implements Archive {
     return this.#answer(() => this.#inner.messages(room, range));
   }
 
+  message(room: RoomRef, messageId: string) {
+    return this.#answer(() => this.#inner.message(room, messageId));
+  }
+
+  expired(beforeMs: number, limit: number) {
+    return this.#answer(() => this.#inner.expired(beforeMs, limit));
+  }
+
   apply(shard: number, end: number, changes: ArchiveChanges) {
     return this.#inner.apply(shard, end, changes);
   }

@@ -80,6 +80,20 @@ function aRole({ chance }: World): Role {
   return chance.pick([Role.ADMIN, Role.MEMBER, Role.MEMBER, Role.READER, Role.OWNER]);
 }
 
+/** Events that took a right away are kept for longer than a reader may lag, in milliseconds. */
+const KEPT_MS = 60_000;
+
+/** The last seq before the first event of late that has changed who may read. */
+function oldEnough({ checker, time }: World, roomKey: string): number {
+  const since = (time.wallMs - KEPT_MS) / 1_000;
+  const { events, top } = checker.room(roomKey);
+  const first = events.findIndex(
+    ({ kind, createdAt }) =>
+      (kind.case === "memberLeft" || kind.case === "memberChanged") && Number(createdAt?.seconds ?? 0) > since,
+  );
+  return first < 0 ? top : first;
+}
+
 const STEPS: readonly Step[] = [
   {
     weight: 60,
@@ -345,7 +359,7 @@ const STEPS: readonly Step[] = [
       const device = world.devices.find(({ stalled }) => stalled && chance.of(0.5)) ?? aDevice(world);
       const ref = refOf(device, aRoomOf(world, device));
       const { top } = checker.room(ref.key);
-      const through = chance.of(0.5) ? top : chance.below(top + 1);
+      const through = Math.min(chance.of(0.5) ? top : chance.below(top + 1), oldEnough(world, ref.key));
       // What may still be sent again must be kept: no store forgets within minutes.
       const { eventIds } = checker.room(ref.key);
       const awaited = world.devices.some(
