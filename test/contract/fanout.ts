@@ -1,8 +1,11 @@
 // What every fan-out must do: the guarantees of src/ports/fanout.ts, as tests.
 
+import { create } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ServerFrameSchema } from "../../src/gen/trunkline/v1/session_pb.js";
 import type { EncodedEvent } from "../../src/ports/encoded-event.js";
-import type { Fanout, FanoutListener } from "../../src/ports/fanout.js";
+import { EncodedFrame } from "../../src/ports/encoded-frame.js";
+import type { Fanout, FanoutListener, SignalListener } from "../../src/ports/fanout.js";
 import type { RoomRef } from "../../src/ports/room-ref.js";
 import { eventChange, newRoom } from "./samples.js";
 
@@ -114,23 +117,71 @@ export function describeFanout(name: string, factory: () => Promise<FanoutSubjec
       expect(first.seqs).toEqual([]);
     });
 
-    it("takes announcements to rooms without subscribers", () => {
+    it("takes announcements and signals to rooms without subscribers", () => {
       expect(() => announce(newRoom(), 1)).not.toThrow();
+      expect(() => subject.owner.signal(newRoom(), frame(1))).not.toThrow();
+    });
+
+    it("tells subscribers that listen for signals of them in order, byte for byte", async () => {
+      const room = newRoom();
+      const [heard, deaf] = [new Heard(), new Heard()];
+      await subject.listener.subscribe(room, heard.listener, heard.onSignal);
+      await subject.listener.subscribe(room, deaf.listener);
+      for (const id of [1, 2, 3]) subject.owner.signal(room, frame(id));
+      announce(room, 1);
+      await heard.signalled(3);
+      await deaf.through(1);
+      expect(heard.signals.map(({ frame: { frame } }) => frame)).toMatchObject(
+        [1, 2, 3].map((id) => ({ case: "ping", value: { id } })),
+      );
+      expect(heard.signals.map(({ bytes }) => [...bytes])).toEqual([1, 2, 3].map((id) => [...frame(id).bytes]));
+    });
+
+    it("says no signal to a subscription that was closed, or to another room", async () => {
+      const [room, other] = [newRoom(), newRoom()];
+      const [heard, sentinel] = [new Heard(), new Heard()];
+      const subscription = await subject.listener.subscribe(room, heard.listener, heard.onSignal);
+      await subject.listener.subscribe(other, heard.listener, heard.onSignal);
+      await subject.listener.subscribe(room, sentinel.listener, sentinel.onSignal);
+      subscription.close();
+      subject.owner.signal(room, frame(1));
+      await sentinel.signalled(1);
+      expect(heard.signals).toEqual([]);
     });
   });
+}
+
+/** A signal that can be told from others. */
+function frame(id: number): EncodedFrame {
+  return EncodedFrame.of(create(ServerFrameSchema, { frame: { case: "ping", value: { id } } }));
 }
 
 /** What a listener has heard. */
 class Heard {
   readonly events: EncodedEvent[] = [];
+  readonly signals: EncodedFrame[] = [];
   #waiting: (() => void)[] = [];
 
   readonly listener: FanoutListener = (events) => {
     this.events.push(...events);
+    this.#wake();
+  };
+
+  readonly onSignal: SignalListener = (signal) => {
+    this.signals.push(signal);
+    this.#wake();
+  };
+
+  #wake(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const wake of waiting) wake();
-  };
+  }
+
+  /** Resolves once there are so many signals. */
+  async signalled(count: number): Promise<void> {
+    while (this.signals.length < count) await this.#next();
+  }
 
   get seqs(): readonly number[] {
     return this.events.map(({ seq }) => seq);

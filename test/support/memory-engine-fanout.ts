@@ -1,13 +1,19 @@
 // The memory engine's fan-out: listeners are called within `announce`.
 
 import type { EncodedEvent } from "../../src/ports/encoded-event.js";
-import type { Fanout, FanoutListener, FanoutSubscription } from "../../src/ports/fanout.js";
+import type { EncodedFrame } from "../../src/ports/encoded-frame.js";
+import type { Fanout, FanoutListener, FanoutSubscription, SignalListener } from "../../src/ports/fanout.js";
 import type { RoomRef } from "../../src/ports/room-ref.js";
 import type { MemoryEngine } from "./memory-engine.js";
 
+interface Subscription {
+  readonly listener: FanoutListener;
+  readonly onSignal: SignalListener | undefined;
+}
+
 export class MemoryFanout implements Fanout {
   readonly #engine: MemoryEngine;
-  readonly #rooms = new Map<string, Set<{ readonly listener: FanoutListener }>>();
+  readonly #rooms = new Map<string, Set<Subscription>>();
 
   constructor(engine: MemoryEngine) {
     this.#engine = engine;
@@ -24,10 +30,17 @@ export class MemoryFanout implements Fanout {
     }
   }
 
-  async subscribe(room: RoomRef, listener: FanoutListener): Promise<FanoutSubscription> {
+  signal(room: RoomRef, frame: EncodedFrame): void {
+    const subscriptions = this.#rooms.get(room.key);
+    for (const subscription of [...(subscriptions ?? [])]) {
+      if (subscriptions?.has(subscription)) subscription.onSignal?.(frame);
+    }
+  }
+
+  async subscribe(room: RoomRef, listener: FanoutListener, onSignal?: SignalListener): Promise<FanoutSubscription> {
     const subscriptions = this.#rooms.get(room.key) ?? new Set();
     this.#rooms.set(room.key, subscriptions);
-    const subscription = { listener };
+    const subscription = { listener, onSignal };
     subscriptions.add(subscription);
     return {
       close: () => {

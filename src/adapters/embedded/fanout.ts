@@ -1,12 +1,14 @@
 // The embedded fan-out: one process, so an announcement is a call.
 
 import type { EncodedEvent } from "../../ports/encoded-event.js";
-import type { Fanout, FanoutListener, FanoutSubscription } from "../../ports/fanout.js";
+import type { EncodedFrame } from "../../ports/encoded-frame.js";
+import type { Fanout, FanoutListener, FanoutSubscription, SignalListener } from "../../ports/fanout.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 
 /** An object of its own for each, so that one listener can subscribe twice. */
 interface Subscription {
   readonly listener: FanoutListener;
+  readonly onSignal: SignalListener | undefined;
 }
 
 export class EmbeddedFanout implements Fanout {
@@ -20,10 +22,15 @@ export class EmbeddedFanout implements Fanout {
     for (const { listener } of subscriptions) listener(events);
   }
 
-  async subscribe(room: RoomRef, listener: FanoutListener): Promise<FanoutSubscription> {
+  /** Loses nothing: listeners are called before it returns. */
+  signal(room: RoomRef, frame: EncodedFrame): void {
+    for (const { onSignal } of this.#rooms.get(room.key) ?? []) onSignal?.(frame);
+  }
+
+  async subscribe(room: RoomRef, listener: FanoutListener, onSignal?: SignalListener): Promise<FanoutSubscription> {
     const subscriptions = this.#rooms.get(room.key) ?? new Set();
     this.#rooms.set(room.key, subscriptions);
-    const subscription = { listener };
+    const subscription = { listener, onSignal };
     subscriptions.add(subscription);
     return {
       close: () => {

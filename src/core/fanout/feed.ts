@@ -2,6 +2,7 @@
 
 import { type Member, Permission } from "../../gen/trunkline/v1/message_pb.js";
 import type { EncodedEvent } from "../../ports/encoded-event.js";
+import type { EncodedFrame } from "../../ports/encoded-frame.js";
 import type { FanoutSubscription } from "../../ports/fanout.js";
 import type { Awaitable, RoomRef } from "../../ports/room-ref.js";
 import { isPromise } from "../awaitable.js";
@@ -9,6 +10,7 @@ import { PAGE_BYTES } from "../limit/limits.js";
 import { hasPermission } from "../room/permissions.js";
 import { Ring } from "./ring.js";
 import { RoomEventsFrame } from "./room-events-frame.js";
+import { SignalFrame } from "./shared-frame.js";
 
 /** Why a user may no longer read a room. */
 export type AccessLoss = "access-lost" | "room-deleted";
@@ -18,6 +20,8 @@ export interface FeedReader {
   readonly userId: string;
   /** A live frame. The reader judges by its cursor whether it joins on. */
   offer(frame: RoomEventsFrame): void;
+  /** Something ephemeral: a reader that is not up to date, or has no room for it, drops it. */
+  signal(frame: SignalFrame): void;
   /** The feed's top has moved without a frame: there are events that were never announced here. */
   behind(): void;
   /** From event `seq` on the user may not read the room. */
@@ -110,6 +114,13 @@ export class RoomFeed {
       this.#watchAccess(event);
     }
     if (this.#pending.length > 0 && !this.scheduled) this.#deps.schedule(this);
+  }
+
+  /** Hands something ephemeral to every reader. */
+  signal(frame: EncodedFrame): void {
+    if (this.#readers.size === 0) return;
+    const shared = new SignalFrame(frame);
+    for (const reader of this.#readers) reader.signal(shared);
   }
 
   /** Hands what was collected to every reader. Returns how many events that were. */

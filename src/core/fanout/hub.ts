@@ -1,6 +1,7 @@
 // The hub: the rooms that this node's sessions read, and when their events are written.
 
 import type { Timer } from "../../ports/clock.js";
+import type { EncodedFrame } from "../../ports/encoded-frame.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
 import { Places } from "../limit/places.js";
@@ -63,7 +64,9 @@ export class Hub {
 
   async #subscribe(feed: RoomFeed): Promise<void> {
     try {
-      const subscription = await this.#deps.fanout.subscribe(feed.ref, (events) => feed.receive(events));
+      const { fanout } = this.#deps;
+      const onSignal = (frame: EncodedFrame): void => feed.signal(frame);
+      const subscription = await fanout.subscribe(feed.ref, (events) => feed.receive(events), onSignal);
       if (this.#feeds.get(feed.ref.key) === feed) feed.subscription = subscription;
       else subscription.close();
     } catch (error) {

@@ -4,7 +4,7 @@ import { create } from "@bufbuild/protobuf";
 import { CloseCode } from "../../gen/trunkline/v1/error_pb.js";
 import { GoodbyeSchema, type Hello } from "../../gen/trunkline/v1/session_pb.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
-import type { RoomEventsFrame } from "../fanout/room-events-frame.js";
+import type { SharedFrame } from "../fanout/shared-frame.js";
 import { serverFrame, wireError, wireMs } from "./frames.js";
 import { closeCodeOf, validateHello, welcome } from "./hello.js";
 import type { LiveConnection } from "./live-connection.js";
@@ -160,7 +160,14 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
     registration.replaced?.close(CloseCode.REPLACED, "the device has connected anew");
     for (const oldest of registration.oldest) oldest.close(CloseCode.TOO_MANY_SESSIONS, "the user has newer sessions");
 
-    const value = welcome(session.id, identity, hello.rooms.length, deps.clock.now(), deps.limits);
+    const value = welcome(
+      session.id,
+      identity,
+      registration.user.channel?.inbox.roomId ?? "",
+      hello.rooms.length,
+      deps.clock.now(),
+      deps.limits,
+    );
     this.send({ case: "welcome", value }, ref);
     const { tenantId, userId } = identity;
     deps.telemetry.emit("session.opened", { sessionId: session.id, tenantId, userId, transport: session.transport });
@@ -184,7 +191,7 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
     return this.#sink.encoding.frame(frame);
   }
 
-  encodeEvents(frame: RoomEventsFrame): Uint8Array {
+  encodeShared(frame: SharedFrame): Uint8Array {
     return frame.in(this.#sink.encoding);
   }
 

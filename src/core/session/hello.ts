@@ -52,6 +52,7 @@ export function closeCodeOf({ code }: TrunklineError): CloseCode {
 export function welcome(
   sessionId: string,
   identity: Identity,
+  inboxRoomId: string,
   roomsPending: number,
   nowMs: number,
   limits: Limits,
@@ -72,5 +73,6 @@ export function welcome(
     pingIntervalMs: limits.pingIntervalMs,
     tokenExpiresAt: identity.expiresAtMs === undefined ? undefined : timestampFromMs(identity.expiresAtMs),
     roomsPending,
+    inboxRoomId,
   });
 }

@@ -2,7 +2,7 @@
 
 import type { CloseCode } from "../../gen/trunkline/v1/error_pb.js";
 import type { TrunklineError } from "../../ports/error.js";
-import type { RoomEventsFrame } from "../fanout/room-events-frame.js";
+import type { SharedFrame } from "../fanout/shared-frame.js";
 import type { Outbox } from "./outbox.js";
 import type { ServerFrame } from "./port.js";
 
@@ -11,7 +11,7 @@ export interface LiveConnection {
   send(frame: ServerFrame["frame"], replyTo?: number): void;
   /** In the encoding of the connection's wire. */
   encode(frame: ServerFrame): Uint8Array;
-  encodeEvents(frame: RoomEventsFrame): Uint8Array;
+  encodeShared(frame: SharedFrame): Uint8Array;
   /** Error: overtakes what waits. */
   refuse(ref: number, operation: string, error: TrunklineError): void;
   close(code: CloseCode, reason: string, error?: TrunklineError, reconnectAfterMs?: number): void;

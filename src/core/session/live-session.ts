@@ -7,6 +7,7 @@ import * as wire from "../../gen/trunkline/v1/session_pb.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { roomRef } from "../../ports/room-ref.js";
 import type { Identity } from "../../ports/token-verifier.js";
+import type { SignalFrame } from "../fanout/shared-frame.js";
 import { TokenBucket } from "../limit/token-bucket.js";
 import type { Caller } from "../room/calls.js";
 import type { Command, Outcome } from "../room/command.js";
@@ -353,6 +354,11 @@ export class LiveSession {
       this.#connection.send({ case: "tokenExpiring", value });
     }
     return leftMs;
+  }
+
+  /** Something ephemeral for the user: dropped where much waits. */
+  offer(frame: SignalFrame): void {
+    this.#connection.outbox.offer(this.#connection.encodeShared(frame));
   }
 
   /** The outbox is ready. */

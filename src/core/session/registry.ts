@@ -4,10 +4,11 @@ import type { CloseCode } from "../../gen/trunkline/v1/error_pb.js";
 import type { Identity, Revocation } from "../../ports/token-verifier.js";
 import type { Limits } from "../limit/limits.js";
 import { TokenBucket } from "../limit/token-bucket.js";
+import type { ChannelReader, UserChannel } from "./user-channel.js";
 import type { Timed, TimerWheel } from "./wheel.js";
 
 /** A live session as the registry sees it. */
-export interface RegisteredSession {
+export interface RegisteredSession extends ChannelReader {
   readonly identity: Identity;
   readonly deviceId: string;
   readonly attempt: number;
@@ -20,6 +21,8 @@ export interface RegisteredSession {
 export class UserSessions implements Timed {
   readonly sessions = new Set<RegisteredSession>();
   readonly rate: TokenBucket;
+  /** There while there are sessions. */
+  channel: UserChannel | undefined;
   slot = -1;
   readonly #forget: () => void;
 
@@ -51,12 +54,18 @@ export type Registration =
 export class Registry {
   readonly #limits: Limits;
   readonly #wheel: TimerWheel;
+  readonly #openChannel: (identity: Identity, readers: Iterable<ChannelReader>) => UserChannel;
   readonly #users = new Map<string, UserSessions>();
   #size = 0;
 
-  constructor(limits: Limits, wheel: TimerWheel) {
+  constructor(
+    limits: Limits,
+    wheel: TimerWheel,
+    openChannel: (identity: Identity, readers: Iterable<ChannelReader>) => UserChannel,
+  ) {
     this.#limits = limits;
     this.#wheel = wheel;
+    this.#openChannel = openChannel;
   }
 
   get size(): number {
@@ -86,6 +95,7 @@ export class Registry {
       if (other !== replaced) oldest.push(other);
     }
     user.sessions.add(session);
+    user.channel ??= this.#openChannel(session.identity, user.sessions);
     this.#users.set(key, user);
     this.#size++;
     return { ok: true, user, replaced, oldest };
@@ -97,7 +107,10 @@ export class Registry {
     if (user?.sessions.delete(session) !== true) return;
     this.#size--;
     // Not forgotten at once, or whoever comes back would begin with a full burst each time.
-    if (user.sessions.size === 0) this.#wheel.schedule(user, 0);
+    if (user.sessions.size > 0) return;
+    this.#wheel.schedule(user, 0);
+    user.channel?.close();
+    user.channel = undefined;
   }
 
   /** The live sessions that a revocation covers. */

@@ -9,6 +9,7 @@ import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { roomRef } from "../../ports/room-ref.js";
 import type { AccessLoss } from "../fanout/feed.js";
 import type { RoomEventsFrame } from "../fanout/room-events-frame.js";
+import type { SignalFrame } from "../fanout/shared-frame.js";
 import type { Caller } from "../room/calls.js";
 import { authorizeReading, type Opened, openSubscription } from "../subscription/open.js";
 import type { Subscriber, Subscription } from "../subscription/subscription.js";
@@ -133,8 +134,12 @@ export class RoomSubscriptions implements Subscriber {
   send(frame: RoomEventsFrame): boolean {
     const { outbox } = this.#connection;
     if (outbox.full) return false;
-    outbox.push(this.#connection.encodeEvents(frame));
+    outbox.push(this.#connection.encodeShared(frame));
     return true;
+  }
+
+  offer(frame: SignalFrame): void {
+    this.#connection.outbox.offer(this.#connection.encodeShared(frame));
   }
 
   get ready(): boolean {

@@ -2,12 +2,13 @@
 
 import { CloseCode } from "../../gen/trunkline/v1/error_pb.js";
 import type { TrunklineError } from "../../ports/error.js";
-import type { Revocation } from "../../ports/token-verifier.js";
+import type { Identity, Revocation } from "../../ports/token-verifier.js";
 import type { CoreDependencies } from "../core.js";
 import type { Hub } from "../fanout/hub.js";
 import { Places } from "../limit/places.js";
 import { TokenBucket } from "../limit/token-bucket.js";
 import type { Forwarding, RoomCalls } from "../room/calls.js";
+import { inboxRef } from "../room/inbox.js";
 import type { RoomOwner } from "../room/owner.js";
 import { SessionConnection } from "./connection.js";
 import { Flusher } from "./flusher.js";
@@ -15,6 +16,7 @@ import type { Admission, Connection, ConnectionOrigin, SessionPort, SessionSink 
 import { Registry } from "./registry.js";
 import { Requests } from "./requests.js";
 import type { SessionServices } from "./services.js";
+import { type ChannelReader, UserChannel } from "./user-channel.js";
 import { TimerWheel } from "./wheel.js";
 
 /** Rooms of hellos that are opened at once. */
@@ -45,7 +47,7 @@ export class Sessions implements SessionPort, SessionServices {
     this.hub = hub;
     this.flusher = new Flusher(deps.clock);
     this.wheel = new TimerWheel(deps.clock);
-    this.registry = new Registry(deps.limits, this.wheel);
+    this.registry = new Registry(deps.limits, this.wheel, (identity, readers) => this.#openChannel(identity, readers));
     this.#connectRate = new TokenBucket(deps.limits.connectRate, deps.clock.monotonic());
   }
 
@@ -93,6 +95,15 @@ export class Sessions implements SessionPort, SessionServices {
     this.#endRevocations?.();
     this.#goodbye(0);
     this.wheel.stop();
+  }
+
+  #openChannel({ tenantId, userId }: Identity, readers: Iterable<ChannelReader>): UserChannel {
+    const { fanout, ids, telemetry } = this.deps;
+    const channel = new UserChannel(inboxRef(ids, tenantId, userId));
+    channel
+      .open(fanout, readers)
+      .catch((cause: unknown) => telemetry.emit("fault", { where: "a user's channel", cause }));
+    return channel;
   }
 
   #goodbye(spreadMs: number): void {

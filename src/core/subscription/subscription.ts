@@ -8,6 +8,7 @@ import type { Awaitable } from "../../ports/room-ref.js";
 import { isPromise } from "../awaitable.js";
 import type { AccessLoss, FeedReader, RoomFeed } from "../fanout/feed.js";
 import type { RoomEventsFrame } from "../fanout/room-events-frame.js";
+import type { SignalFrame } from "../fanout/shared-frame.js";
 import { Cursor } from "./cursor.js";
 
 /** Wait before the archive is asked again after it failed, in milliseconds. */
@@ -18,6 +19,8 @@ export interface Subscriber {
   readonly userId: string;
   /** Hands a frame to the outbox. Returns false when the outbox is full: nothing was handed over. */
   send(frame: RoomEventsFrame): boolean;
+  /** Something ephemeral: dropped where much waits. */
+  offer(frame: SignalFrame): void;
   /** Whether the outbox takes more of what is being caught up with. If not, `resume` of the subscription is called when it does. */
   readonly ready: boolean;
   /** Asks for `resume` when the outbox is ready again. */
@@ -87,6 +90,10 @@ export class Subscription implements FeedReader {
       case "skip":
         return;
     }
+  }
+
+  signal(frame: SignalFrame): void {
+    if (this.#status === "live") this.#session.offer(frame);
   }
 
   behind(): void {

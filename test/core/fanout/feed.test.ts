@@ -18,6 +18,10 @@ class Listener implements FeedReader {
     this.told.push(`${frame.firstSeq}-${frame.lastSeq}`);
   }
 
+  signal(): void {
+    this.told.push("signal");
+  }
+
   behind(): void {
     this.told.push("behind");
   }

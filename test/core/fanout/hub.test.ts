@@ -51,6 +51,7 @@ class TestHub {
     const reader: FeedReader = {
       userId: "ada",
       offer: ({ firstSeq, lastSeq }) => this.written.push(`${roomId} ${firstSeq}-${lastSeq} at ${this.clock.now()}`),
+      signal: () => {},
       behind: () => {},
       lose: () => {},
     };

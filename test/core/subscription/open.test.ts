@@ -56,6 +56,7 @@ class Opening {
       lost: (_: Subscription, loss: string) => this.told.push(loss),
       reset: () => this.told.push("reset"),
       lagging: () => {},
+      offer: () => {},
       after: deps.clock.after.bind(deps.clock),
     };
     const services = { deps, owner, hub };

@@ -141,6 +141,8 @@ export class ReaderModel implements Subscriber {
   readonly resets: { readonly after: number; readonly from: number }[] = [];
   readonly losses: string[] = [];
   lags = 0;
+  /** Signals that came. */
+  signals = 0;
   capacity: number;
   #queued = 0;
   #waits = false;
@@ -173,6 +175,10 @@ export class ReaderModel implements Subscriber {
     this.frames.push(frame);
     this.seqs.push(...frame.events.map(({ seq }) => seq));
     return true;
+  }
+
+  offer(): void {
+    this.signals++;
   }
 
   wait(): void {

@@ -1,0 +1,10 @@
+// A user's inbox: a room of the user alone, made by the system. What is said to its fan-out reaches all of the user's sessions.
+
+import { type RoomRef, roomRef } from "../../ports/room-ref.js";
+import type { Ids } from "../core.js";
+import { SYSTEM_ID_PREFIX } from "../validate.js";
+
+/** Where a user's inbox is. The id is a digest: a user id may be as long as a room id. */
+export function inboxRef(ids: Ids, tenantId: string, userId: string): RoomRef {
+  return roomRef(tenantId, `${SYSTEM_ID_PREFIX}i.${ids.digest(`${tenantId}/${userId}`)}`);
+}
