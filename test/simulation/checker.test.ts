@@ -291,9 +291,15 @@ describe("on the wire is found out", () => {
 
   test("a reset of what is still kept", () => {
     subscribe(1);
-    expect(kindOf(() => checker.resetWhileLive("link", ROOM, 4))).toBe("wrong outcome");
+    expect(kindOf(() => checker.resetWhileLive("link", ROOM))).toBe("wrong outcome");
     checker.purged(ROOM, 3);
-    expect(kindOf(() => checker.resetWhileLive("link", ROOM, 4))).toBeUndefined();
+    expect(kindOf(() => checker.resetWhileLive("link", ROOM))).toBeUndefined();
+  });
+
+  test("an event after a reset", () => {
+    checker.purged(ROOM, 3);
+    subscribe(1, "bert", { is: "reset", reason: "expired" });
+    expect(kindOf(() => send(4))).toBe("not permitted");
   });
 });
 

@@ -233,7 +233,9 @@ export class Checker {
     const wrong = this.#wrongOutcome(roomKey, after, top, outcome);
     if (wrong !== undefined) throw new Violation("wrong outcome", `${named}: ${outcome.is}, but ${wrong}`);
     const next = outcome.is === "replaying" && after !== undefined ? after.seq + 1 : top.seq + 1;
-    this.#wires.set(`${connection} ${roomKey}`, { userId, next, authorizedAt: top.seq });
+    // Whoever is told to reload gets nothing until they subscribe again.
+    if (outcome.is === "reset") this.#wires.delete(`${connection} ${roomKey}`);
+    else this.#wires.set(`${connection} ${roomKey}`, { userId, next, authorizedAt: top.seq });
   }
 
   #wrongOutcome(roomKey: string, after: Place | undefined, top: Place, outcome: Outcome): string | undefined {
@@ -258,14 +260,14 @@ export class Checker {
     }
   }
 
-  /** The server goes on from a later place, because what lies between is no longer kept. */
-  resetWhileLive(connection: string, roomKey: string, topSeq: number): void {
+  /** The server ends a subscription, because what comes next is no longer kept. */
+  resetWhileLive(connection: string, roomKey: string): void {
     const wire = this.#wires.get(`${connection} ${roomKey}`);
     if (wire === undefined) throw new Violation("wrong outcome", `${connection} ${roomKey}: a reset out of nothing`);
     if (wire.next > (this.#purged.get(roomKey) ?? 0)) {
       throw new Violation("wrong outcome", `${connection} ${roomKey}: reset, but ${wire.next} is kept`);
     }
-    wire.next = topSeq + 1;
+    this.#wires.delete(`${connection} ${roomKey}`);
   }
 
   /** Events leave for a connection. */

@@ -40,8 +40,6 @@ export interface HeldRoom {
   position: Position | undefined;
   /** What is waited for: nothing, an outcome, pages of a gap, a history. */
   state: "out" | "wanted" | "asked" | "paging" | "loading" | "live";
-  /** Whether the history was loaded and the subscription from its `as_of` has no outcome yet. */
-  reloaded: boolean;
   /** The end of the gap that is paged. */
   gapTo: number;
   /** Live events that wait behind the gap. */
@@ -190,7 +188,6 @@ export class Device {
     this.stalled = false;
     for (const room of this.rooms.values()) {
       room.held.length = 0;
-      room.reloaded = false;
       if (room.state === "loading") room.position = undefined;
       if (room.state !== "out") room.state = "wanted";
     }
@@ -293,7 +290,7 @@ export class Device {
   subscribe(roomId: string, fromFirst: boolean): void {
     let room = this.rooms.get(roomId);
     if (room === undefined || room.state === "out") {
-      room = { roomId, position: room?.position, state: "wanted", reloaded: false, gapTo: 0, held: [] };
+      room = { roomId, position: room?.position, state: "wanted", gapTo: 0, held: [] };
       this.rooms.set(roomId, room);
       if (fromFirst && room.position === undefined) {
         room.position = position(0, 0);
@@ -330,7 +327,6 @@ export class Device {
     const room = this.rooms.get(subscribed.roomId);
     if (room === undefined || room.state === "out") return;
     const outcome = outcomeOf(subscribed);
-    room.reloaded = false;
     trace.note(`${this.name}   ${subscribed.roomId} ${outcome.is} top ${subscribed.top?.seq}`);
     switch (outcome.is) {
       case "caught-up":
@@ -378,8 +374,6 @@ export class Device {
   #events(roomId: string, events: readonly RoomEvent[]): void {
     const room = this.rooms.get(roomId);
     if (room === undefined || room.state === "out") return;
-    // What comes between a reset and the outcome of the next subscription is of the one that was reset.
-    if (room.state === "loading" || room.reloaded) return;
     if (room.state === "paging") room.held.push(...events);
     else for (const event of events) this.#accept(room, event);
   }
@@ -472,7 +466,6 @@ export class Device {
       coverage.count("histories loaded");
       room.position = rpc.value.asOf;
       checker.begins(this.name, this.#key(room.roomId), rpc.value.asOf?.seq ?? 0);
-      room.reloaded = true;
       this.#ask(room);
     } else {
       const { value } = rpc;

@@ -213,7 +213,7 @@ export class Link implements SessionSink {
     const outcome = outcomeOf(subscribed);
     const asked = request?.frame.case === "subscribe" ? request.frame.value : undefined;
     if (asked === undefined && !this.#stated.has(roomId)) {
-      checker.resetWhileLive(this.name, roomKey, top?.seq ?? 0);
+      checker.resetWhileLive(this.name, roomKey);
       return;
     }
     const after = asked === undefined ? this.#stated.get(roomId) : asked.after;

@@ -2,9 +2,10 @@
 
 import type { Archive, ArchiveChanges, EventRange, MessageRange, Page } from "../../src/ports/archive.js";
 import type { EncodedEvent } from "../../src/ports/encoded-event.js";
+import type { EncodedFrame } from "../../src/ports/encoded-frame.js";
 import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
 import type { AppendBatch, AppendOutcome, EventLog, LogRecord, OpenedShard } from "../../src/ports/event-log.js";
-import type { Fanout, FanoutListener, FanoutSubscription } from "../../src/ports/fanout.js";
+import type { Fanout, FanoutListener, FanoutSubscription, SignalListener } from "../../src/ports/fanout.js";
 import type { Awaitable, RoomRef } from "../../src/ports/room-ref.js";
 import type { Identity, Revocation, TokenVerifier } from "../../src/ports/token-verifier.js";
 import type { Chance } from "./chance.js";
@@ -217,14 +218,18 @@ export class WeatheredFanout implements Fanout {
     this.#inner.announce(room, events.slice(chance.below(events.length)));
   }
 
-  async subscribe(room: RoomRef, listener: FanoutListener): Promise<FanoutSubscription> {
+  signal(room: RoomRef, frame: EncodedFrame): void {
+    this.#inner.signal(room, frame);
+  }
+
+  async subscribe(room: RoomRef, listener: FanoutListener, onSignal?: SignalListener): Promise<FanoutSubscription> {
     const { chance, weather, coverage, gates } = this.#conditions;
     if (chance.of(weather.readHeld)) await gates.hold();
     if (chance.of(weather.subscribeFails)) {
       coverage.count("fan-out subscriptions refused");
       throw away("the fan-out");
     }
-    const subscription = await this.#inner.subscribe(room, listener);
+    const subscription = await this.#inner.subscribe(room, listener, onSignal);
     this.#subscriptions += 1;
     let open = true;
     return {

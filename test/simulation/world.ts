@@ -550,9 +550,11 @@ export class World {
   #requireHealed(): void {
     const node = this.#node;
     if (node === undefined) throw new Violation("not healed", "no process runs");
+    // Rooms, and the inboxes of whoever is there.
     const subscribed = new Set<string>();
     for (const device of this.devices) {
       if (!device.live) continue;
+      subscribed.add(`inbox of ${device.tenantId}/${device.userId}`);
       for (const { roomId, state, position } of device.rooms.values()) {
         if (state !== "live" || position === undefined) continue;
         subscribed.add(`${device.tenantId}/${roomId}`);

@@ -159,8 +159,7 @@ export class RoomFeed {
 
   /** Events up to `to` have passed without an announcement. */
   #miss(to: number): void {
-    // Before the first announcement nobody reads: whoever begins is authorized at a later event.
-    if (this.#announced > 0) this.#unseen = { from: this.#unseen?.from ?? this.#announced + 1, to };
+    this.#unseen = { from: this.#unseen?.from ?? this.#announced + 1, to };
   }
 
   /** A page of the archive. */

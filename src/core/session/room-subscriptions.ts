@@ -68,7 +68,7 @@ export class RoomSubscriptions implements Subscriber {
     const room = roomRef(this.#caller.identity.tenantId, roomId);
     await openSubscription(this.#services, this, room, this.#caller, after, {
       opening: (subscription) => this.#rooms.set(roomId, subscription),
-      failed: () => this.close(roomId),
+      ended: () => this.close(roomId),
       opened: (opened) => this.#opened(roomId, opened, ref),
     });
   }
@@ -152,14 +152,20 @@ export class RoomSubscriptions implements Subscriber {
 
   lost(subscription: Subscription, loss: AccessLoss): void {
     const { roomId } = subscription.feed.ref;
-    if (this.#rooms.get(roomId) === subscription) this.#rooms.delete(roomId);
-    this.#services.hub.release(subscription.feed);
+    this.#forget(subscription);
     const reason = loss === "room-deleted" ? wire.UnsubscribeReason.ROOM_DELETED : wire.UnsubscribeReason.ACCESS_LOST;
     this.#connection.send({ case: "unsubscribed", value: create(wire.UnsubscribedSchema, { roomId, reason }) });
   }
 
+  #forget(subscription: Subscription): void {
+    const { roomId } = subscription.feed.ref;
+    if (this.#rooms.get(roomId) === subscription) this.#rooms.delete(roomId);
+    this.#services.hub.release(subscription.feed);
+  }
+
   reset(subscription: Subscription): void {
     const { ref, top } = subscription.feed;
+    this.#forget(subscription);
     this.#connection.send({
       case: "subscribed",
       value: create(wire.SubscribedSchema, {

@@ -98,11 +98,9 @@ export class Sessions implements SessionPort, SessionServices {
   }
 
   #openChannel({ tenantId, userId }: Identity, readers: Iterable<ChannelReader>): UserChannel {
-    const { fanout, ids, telemetry } = this.deps;
+    const { fanout, ids, clock } = this.deps;
     const channel = new UserChannel(inboxRef(ids, tenantId, userId));
-    channel
-      .open(fanout, readers)
-      .catch((cause: unknown) => telemetry.emit("fault", { where: "a user's channel", cause }));
+    channel.open(fanout, clock, readers);
     return channel;
   }
 

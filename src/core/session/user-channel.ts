@@ -1,8 +1,12 @@
 // What is said to a user and not kept: heard once per node, handed to each of the user's sessions here.
 
+import type { Clock, Timer } from "../../ports/clock.js";
+import type { EncodedFrame } from "../../ports/encoded-frame.js";
 import type { Fanout, FanoutSubscription } from "../../ports/fanout.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import { SignalFrame } from "../fanout/shared-frame.js";
+
+const RETRY_MS = 1_000;
 
 /** A session as its user's channel sees it. */
 export interface ChannelReader {
@@ -14,24 +18,33 @@ export class UserChannel {
   /** The user's inbox, whose fan-out carries the signals. */
   readonly inbox: RoomRef;
   #subscription: FanoutSubscription | undefined;
+  #retry: Timer | undefined;
   #closed = false;
 
   constructor(inbox: RoomRef) {
     this.inbox = inbox;
   }
 
-  /** Hears from when it resolves. Rejects where the fan-out is away. */
-  async open(fanout: Fanout, readers: Iterable<ChannelReader>): Promise<void> {
-    const subscription = await fanout.subscribe(this.inbox, ignore, (frame) => {
+  /** Hears soon; while the fan-out is away, tries again. */
+  open(fanout: Fanout, clock: Clock, readers: Iterable<ChannelReader>): void {
+    const hand = (frame: EncodedFrame): void => {
       const shared = new SignalFrame(frame);
       for (const reader of readers) reader.offer(shared);
-    });
-    if (this.#closed) subscription.close();
-    else this.#subscription = subscription;
+    };
+    fanout.subscribe(this.inbox, ignore, hand).then(
+      (subscription) => {
+        if (this.#closed) subscription.close();
+        else this.#subscription = subscription;
+      },
+      () => {
+        if (!this.#closed) this.#retry = clock.after(RETRY_MS, () => this.open(fanout, clock, readers));
+      },
+    );
   }
 
   close(): void {
     this.#closed = true;
+    this.#retry?.cancel();
     this.#subscription?.close();
   }
 }

@@ -35,12 +35,13 @@ export interface Opened {
 export interface OpeningSteps {
   /** The subscription is there and ends with its session. */
   opening(subscription: Subscription): void;
-  failed(): void;
+  /** It was refused, or reset: there is no subscription. */
+  ended(): void;
   /** Tells the client; events follow as soon as it returns. */
   opened(opened: Opened): void;
 }
 
-/** Resolves when the subscription is live or catching up; rejects with the refusal, after `failed`. */
+/** Resolves when the subscription is live or catching up; rejects with the refusal, after `ended`. */
 export async function openSubscription(
   services: OpeningServices,
   session: Subscriber,
@@ -65,9 +66,11 @@ export async function openSubscription(
     if (loss !== undefined) throw new TrunklineError(ErrorCode.NOT_A_MEMBER, "you are no longer a member of the room");
     feed.reach(seen.top.seq);
     steps.opened({ ...seen, outcome });
-    subscription.begin(sent, seen.top.seq);
+    // A client that must reload subscribes again from what it has loaded: what came before that would only be in its way.
+    if (outcome.case === "reset") steps.ended();
+    else subscription.begin(sent, seen.top.seq);
   } catch (error) {
-    if (subscription.status !== "ended") steps.failed();
+    if (subscription.status !== "ended") steps.ended();
     throw error;
   }
 }

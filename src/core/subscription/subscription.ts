@@ -27,7 +27,7 @@ export interface Subscriber {
   wait(subscription: Subscription): void;
   /** The user has lost the room; the subscription has ended. */
   lost(subscription: Subscription, loss: AccessLoss): void;
-  /** What comes next is no longer kept: the client must reload. The subscription goes on from the top. */
+  /** What comes next is no longer kept: the client must reload. The subscription has ended: nobody knows what the user lost meanwhile. */
   reset(subscription: Subscription): void;
   lagging(subscription: Subscription, behind: number): void;
   after(delayMs: number, action: () => void): Timer;
@@ -161,7 +161,7 @@ export class Subscription implements FeedReader {
   #hand(frame: RoomEventsFrame | undefined): void {
     // A frame that begins late, or none, where the feed says there are events: they are no longer kept.
     if (frame === undefined || this.#cursor.judge(frame.firstSeq, frame.lastSeq) !== "send") {
-      this.#cursor.advance(this.feed.top);
+      this.end();
       this.#session.reset(this);
       return;
     }

@@ -64,8 +64,8 @@ class Opening {
       opening: (subscription) => {
         this.subscription = subscription;
       },
-      failed: () => {
-        this.told.push("failed");
+      ended: () => {
+        this.told.push("ended");
         this.subscription?.end();
       },
       opened: (opened) => {
@@ -130,24 +130,25 @@ describe.each([false, true])("a position (archive answers later: %s)", (answersL
     const rooms = await lobby(5);
     const of = (seq: number, tag: number) => create(PositionSchema, { seq, tag });
     const { tag } = await at(rooms, 5);
-    expect(await told(rooms, of(6, tag))).toEqual(["reset BEYOND_END"]);
-    expect(await told(rooms, of(0xffff_ffff, 1))).toEqual(["reset BEYOND_END"]);
-    expect(await told(rooms, of(5, tag ^ 1))).toEqual(["reset OTHER_HISTORY"]);
-    expect(await told(rooms, of(3, tag))).toEqual(["reset OTHER_HISTORY"]);
-    expect(await told(rooms, of(1, 0))).toEqual(["reset OTHER_HISTORY"]);
+    expect(await told(rooms, of(6, tag))).toEqual(["reset BEYOND_END", "ended"]);
+    expect(await told(rooms, of(0xffff_ffff, 1))).toEqual(["reset BEYOND_END", "ended"]);
+    expect(await told(rooms, of(5, tag ^ 1))).toEqual(["reset OTHER_HISTORY", "ended"]);
+    expect(await told(rooms, of(3, tag))).toEqual(["reset OTHER_HISTORY", "ended"]);
+    expect(await told(rooms, of(1, 0))).toEqual(["reset OTHER_HISTORY", "ended"]);
   });
 
-  it("whose own event or next one is no longer kept is reset, and goes on live from the top", async () => {
+  it("whose own event or next one is no longer kept is reset, and gets nothing more", async () => {
     const rooms = await lobby(9);
     const positions = await Promise.all(Array.from({ length: 10 }, (_, seq) => at(rooms, seq)));
     await rooms.engine.archive.purge(LOBBY, 5);
-    for (const seq of [0, 1, 4, 5]) expect(await told(rooms, positions[seq]), String(seq)).toEqual(["reset EXPIRED"]);
+    for (const seq of [0, 1, 4, 5])
+      expect(await told(rooms, positions[seq]), String(seq)).toEqual(["reset EXPIRED", "ended"]);
     expect(await told(rooms, positions[6])).toEqual(["replaying 3", "7-9"]);
     expect(await told(rooms, positions[9])).toEqual(["caught up"]);
     const opening = new Opening(rooms, positions[2]);
     await opening.done;
     await say(rooms, 10, 11);
-    expect(opening.told).toEqual(["reset EXPIRED", "10-11"]);
+    expect(opening.told).toEqual(["reset EXPIRED", "ended"]);
   });
 
   it("of a room that was restored from a backup is told from one of the history before", async () => {
@@ -157,9 +158,9 @@ describe.each([false, true])("a position (archive answers later: %s)", (answersL
     const before = await at(rooms, 5);
     rooms.engine.restore(snapshot);
     await rooms.restart();
-    expect(await told(rooms, before)).toEqual(["reset BEYOND_END"]);
+    expect(await told(rooms, before)).toEqual(["reset BEYOND_END", "ended"]);
     for (const key of ["x4", "x5", "x6"]) await rooms.publish(ADA, "lobby", key);
-    expect(await told(rooms, before)).toEqual(["reset OTHER_HISTORY"]);
+    expect(await told(rooms, before)).toEqual(["reset OTHER_HISTORY", "ended"]);
   });
 
   it("is answered with the top, the room and the membership", async () => {
@@ -237,7 +238,7 @@ describe("while a subscription opens", () => {
     await taken;
     await say(rooms, 6, 7);
     await expectRefusal(opening.done, code);
-    expect(opening.told).toEqual(["failed"]);
+    expect(opening.told).toEqual(["ended"]);
     expect(opening.subscription?.status).toBe("ended");
   });
 
@@ -262,7 +263,7 @@ describe("while a subscription opens", () => {
       await rooms.ask(ADA, change, { roomId: "lobby", key: "k", attempt: 1, userId: "bob" });
       gate.resolve();
       await expectRefusal(opening.done, code);
-      expect([opening.told, opening.subscription?.status]).toEqual([["failed"], "ended"]);
+      expect([opening.told, opening.subscription?.status]).toEqual([["ended"], "ended"]);
     }
   });
 
@@ -282,7 +283,7 @@ describe("while a subscription opens", () => {
     const opening = new Opening(rooms, undefined);
     await expectRefusal(opening.done, ErrorCode.UNAVAILABLE);
     await expectRefusal(lost, ErrorCode.UNAVAILABLE);
-    expect(opening.told).toEqual(["failed"]);
+    expect(opening.told).toEqual(["ended"]);
   });
 });
 
@@ -301,7 +302,7 @@ describe("a refused subscription", () => {
     const all = [...cases, [new Opening(rooms, undefined), ErrorCode.PERMISSION_DENIED] as const];
     for (const [opening, code] of all) {
       await expectRefusal(opening.done, code);
-      expect([opening.told, opening.subscription?.status]).toEqual([["failed"], "ended"]);
+      expect([opening.told, opening.subscription?.status]).toEqual([["ended"], "ended"]);
     }
     rooms.engine.archiveDown = true;
     const behind = new Opening(rooms, create(PositionSchema, { seq: 1, tag: 1 }), ADA);

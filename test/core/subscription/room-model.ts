@@ -137,8 +137,7 @@ export class ReaderModel implements Subscriber {
   readonly seqs: number[] = [];
   /** The frames that came. */
   readonly frames: RoomEventsFrame[] = [];
-  /** Where each reset came: after so many seqs, and the place the subscription went on from. */
-  readonly resets: { readonly after: number; readonly from: number }[] = [];
+  resets = 0;
   readonly losses: string[] = [];
   lags = 0;
   /** Signals that came. */
@@ -198,7 +197,7 @@ export class ReaderModel implements Subscriber {
   }
 
   reset(): void {
-    this.resets.push({ after: this.seqs.length, from: this.room.feed.top });
+    this.resets++;
   }
 
   lagging(): void {

@@ -183,21 +183,15 @@ class Scenario {
 
   #check({ reader, begin, authorized, ended }: Begun): void {
     const loss = this.losses.find(({ seq, userId }) => userId === reader.userId && seq > authorized);
-    let from = begin;
-    let at = 0;
-    for (const reset of [...reader.resets, { after: reader.seqs.length, from: -1 }]) {
-      const part = reader.seqs.slice(at, reset.after);
-      expect(part).toEqual(range(from + 1, from + part.length));
-      const next = from + part.length + 1;
-      if (reset.from < 0) {
-        if (!ended && loss === undefined) expect(next).toBe(this.room.top + 1);
-        break;
-      }
-      // Only where what came next was gone.
+    expect(reader.seqs).toEqual(range(begin + 1, begin + reader.seqs.length));
+    const next = begin + reader.seqs.length + 1;
+    if (reader.resets > 0) {
+      // Only where what came next was gone, and it ends the subscription.
+      expect([reader.resets, reader.subscription.status]).toEqual([1, "ended"]);
       expect(next).toBeLessThan(this.room.firstKept);
-      from = reset.from;
-      at = reset.after;
+      return;
     }
+    if (!ended && loss === undefined) expect(next).toBe(this.room.top + 1);
     if (loss !== undefined) {
       expect(reader.seqs.at(-1) ?? 0).toBeLessThanOrEqual(loss.seq);
       if (!ended) expect(reader.losses).toEqual(["access-lost"]);
@@ -233,7 +227,7 @@ describe("every reader", () => {
     await holds([...ordinary, losing]);
   }, 60_000);
 
-  it("is told where the archive no longer has what comes next, and goes on from the top", async () => {
+  it("is told where the archive no longer has what comes next, and gets nothing more", async () => {
     await holds([...ordinary, purging]);
   }, 60_000);
 });
@@ -399,16 +393,16 @@ describe("a reader that catches up", () => {
     expect([ada.seqs, ada.losses]).toEqual([[], ["access-lost"]]);
   });
 
-  it("is told once where what comes next is gone, and goes on live from the top", () => {
+  it("is told once where what comes next is gone, and gets nothing more", () => {
     const room = new RoomModel(1, 10);
     room.grow(9);
     room.firstKept = 5;
     const ada = new ReaderModel(room, "ada").begin(2);
-    expect([ada.seqs, ada.resets]).toEqual([[], [{ after: 0, from: 9 }]]);
+    expect([ada.seqs, ada.resets]).toEqual([[], 1]);
     room.grow(1);
     room.announce(10);
     room.flush();
-    expect([ada.seqs, ada.resets.length]).toEqual([[10], 1]);
+    expect([ada.seqs, ada.resets, ada.subscription.status]).toEqual([[], 1, "ended"]);
   });
 });
 

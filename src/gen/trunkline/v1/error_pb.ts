@@ -16,7 +16,7 @@ export const file_trunkline_v1_error: GenFile = /*@__PURE__*/
 
 /**
  * A refusal. It answers one request and changes nothing: what was refused did not happen, except for
- * ERROR_CODE_DEADLINE and ERROR_CODE_INTERNAL, where a retry with the same key tells.
+ * ERROR_CODE_UNAVAILABLE, ERROR_CODE_DEADLINE and ERROR_CODE_INTERNAL, where a retry with the same key tells.
  *
  * @generated from message trunkline.v1.Error
  */
@@ -171,7 +171,7 @@ export enum ErrorCode {
   LIMIT_EXCEEDED = 12,
 
   /**
-   * A part the request needs is down or busy. Retry after `retry_after_ms` with the same key. gRPC: UNAVAILABLE.
+   * A part the request needs is down or busy; it may have happened. Retry after `retry_after_ms` with the same key. gRPC: UNAVAILABLE.
    *
    * @generated from enum value: ERROR_CODE_UNAVAILABLE = 13;
    */

@@ -745,7 +745,8 @@ export type Subscribed = Message<"trunkline.v1.Subscribed"> & {
     case: "gap";
   } | {
     /**
-     * The position cannot be continued from. Drop what is held of the room, load GetHistory, and subscribe from its `as_of`.
+     * The position cannot be continued from, and the subscription has ended. Drop what is held of the room, load GetHistory, and
+     * subscribe from its `as_of`.
      *
      * @generated from field: trunkline.v1.Reset reset = 8;
      */
