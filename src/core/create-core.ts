@@ -2,6 +2,8 @@
 
 import type { Core, CoreDependencies } from "./core.js";
 import { Hub } from "./fanout/hub.js";
+import { Follower } from "./follow/follower.js";
+import { InboxEffects } from "./follow/inbox-effects.js";
 import { RoomOwner } from "./room/owner.js";
 import { RoomService } from "./room/service.js";
 import { Sessions } from "./session/sessions.js";
@@ -11,12 +13,15 @@ export function createCore(deps: CoreDependencies): Core {
   const hub = new Hub(deps);
   const rooms = new RoomService(deps, owner);
   const sessions = new Sessions(deps, owner, rooms, hub);
+  const inboxes = new Follower(deps, new InboxEffects(deps, owner));
+  owner.onAppended((shard, from, records) => inboxes.appended(shard, from, records));
   return {
     sessions,
     rooms,
     authenticate: async (token) => ({ identity: await deps.verifier.verify(token), deviceId: "" }),
     start: async () => {
       await owner.start();
+      inboxes.start(owner.ends);
       hub.start();
       sessions.start();
     },
@@ -24,6 +29,7 @@ export function createCore(deps: CoreDependencies): Core {
     stop: async () => {
       sessions.stop();
       hub.stop();
+      await inboxes.stop();
       owner.close();
     },
   };

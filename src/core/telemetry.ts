@@ -33,6 +33,8 @@ export interface TelemetryEvents {
   "log.appended": { readonly shard: number; readonly events: number; readonly bytes: number; readonly waitMs: number };
   /** An append failed or was displaced; the shard is opened anew. */
   "log.failed": { readonly shard: number; readonly cause: unknown };
+  /** What follows from an event could not be done; it is tried again. */
+  "follower.failed": { readonly follower: string; readonly shard: number; readonly cause: unknown };
   /** Events were handed to a room's subscribers. */
   "fanout.flushed": { readonly events: number; readonly recipients: number };
   /** The fan-out's collecting window has changed with the load. */

@@ -116,6 +116,14 @@ export interface Archive {
   /** The log offset of `shard` up to which (exclusive) everything is archived. */
   archived(shard: number): Awaitable<number>;
 
+  /**
+   * The log offset of `shard` up to which (exclusive) the follower of this name has done its work. Undefined: it never has.
+   */
+  followed(follower: string, shard: number): Awaitable<number | undefined>;
+
+  /** Remembers how far a follower has come. */
+  follow(follower: string, shard: number, offset: number): Promise<void>;
+
   /** Removes a room's events and messages up to and including seq `through`; its documents stay. Idempotent. */
   purge(room: RoomRef, through: number): Promise<void>;
 }

@@ -289,6 +289,19 @@ export function describeArchive(name: string, factory: () => Promise<ArchiveSubj
       expect(await expired(9_000)).toEqual([]);
     });
 
+    it("remembers how far each follower has come in each shard", async () => {
+      const follower = `follower-${newRoom().roomId}`;
+      expect(await archive.followed(follower, 0)).toBeUndefined();
+      await archive.follow(follower, 0, 7);
+      await archive.follow(follower, 1, 2 ** 40);
+      await archive.follow(`${follower}2`, 0, 0);
+      expect(await archive.followed(follower, 0)).toBe(7);
+      expect(await archive.followed(follower, 1)).toBe(2 ** 40);
+      expect(await archive.followed(`${follower}2`, 0)).toBe(0);
+      await archive.follow(follower, 0, 9);
+      expect(await archive.followed(follower, 0)).toBe(9);
+    });
+
     it("moves the watermark of one shard, and never back", async () => {
       const other = await archive.archived(1);
       await apply(sampleBatch(newRoom(), 1, 2).changes);

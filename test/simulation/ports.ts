@@ -138,6 +138,14 @@ export class WeatheredArchive implements Archive {
     return this.#answer(() => this.#inner.archived(shard));
   }
 
+  followed(follower: string, shard: number) {
+    return this.#answer(() => this.#inner.followed(follower, shard));
+  }
+
+  follow(follower: string, shard: number, offset: number) {
+    return this.#inner.follow(follower, shard, offset);
+  }
+
   purge(room: RoomRef, through: number) {
     return this.#inner.purge(room, through);
   }

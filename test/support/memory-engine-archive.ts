@@ -141,6 +141,17 @@ export class MemoryArchive implements Archive {
     return this.#answer(() => this.#engine.state.shards[shard]?.archived ?? 0);
   }
 
+  followed(follower: string, shard: number): Awaitable<number | undefined> {
+    return this.#answer(() => this.#engine.state.followed.get(`${shard}/${follower}`));
+  }
+
+  async follow(follower: string, shard: number, offset: number): Promise<void> {
+    await Promise.resolve();
+    if (this.#dead) return never();
+    this.#assertUp();
+    this.#engine.state.followed.set(`${shard}/${follower}`, offset);
+  }
+
   async purge(room: RoomRef, through: number): Promise<void> {
     await Promise.resolve();
     if (this.#dead) return never();

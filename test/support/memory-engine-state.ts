@@ -54,12 +54,15 @@ export interface ShardState {
 export interface MemoryState {
   readonly shards: readonly ShardState[];
   readonly rooms: Map<string, RoomState>;
+  /** By shard and follower. */
+  readonly followed: Map<string, number>;
 }
 
 export function emptyState(shards: number): MemoryState {
   return {
     shards: Array.from({ length: shards }, () => ({ entries: [], end: 0, archived: 0, epoch: 0 })),
     rooms: new Map(),
+    followed: new Map(),
   };
 }
 

@@ -24,6 +24,7 @@ import { type GroupCommit, unavailable, type Write } from "./group-commit.js";
 import {
   after,
   expirationOf,
+  followerKey,
   lastPart,
   lastUint32,
   namedKey,
@@ -33,7 +34,17 @@ import {
   timeKey,
   userKey,
 } from "./keys.js";
-import { documentOf, readEncodedEvent, readEvent, readMessage, readShard, readUint32, writeShard } from "./records.js";
+import {
+  documentOf,
+  readEncodedEvent,
+  readEvent,
+  readMessage,
+  readOffset,
+  readShard,
+  readUint32,
+  writeOffset,
+  writeShard,
+} from "./records.js";
 import { eventRemovals } from "./removal.js";
 import type { Tables } from "./tables.js";
 
@@ -144,6 +155,18 @@ export class EmbeddedArchive implements Archive {
 
   archived(shard: number): number {
     return reading(() => readShard(this.#tables.shards.getBinary(shardKey(shard))).archived);
+  }
+
+  followed(follower: string, shard: number): number | undefined {
+    return reading(() => {
+      const stored = this.#tables.followers.getBinary(followerKey(follower, shard));
+      return stored && readOffset(stored);
+    });
+  }
+
+  async follow(follower: string, shard: number, offset: number): Promise<void> {
+    const value = writeOffset(offset);
+    await this.#commit.commit([{ table: this.#tables.followers, key: followerKey(follower, shard), value }]);
   }
 
   async purge(room: RoomRef, through: number): Promise<void> {

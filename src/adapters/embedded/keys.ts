@@ -95,6 +95,11 @@ export function shardKey(shard: number): string {
   return String.fromCharCode(shard >>> 8, shard & 0xff);
 }
 
+/** In the table of followers. */
+export function followerKey(follower: string, shard: number): string {
+  return shardKey(shard) + part(follower);
+}
+
 /** In the log: offsets up to 2^48. */
 export function logKey(shard: number, offset: number): string {
   const high = Math.floor(offset / 0x100000000);

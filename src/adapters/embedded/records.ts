@@ -153,6 +153,17 @@ export function readShard(stored: Uint8Array | undefined): ShardRecord {
   return { end: value.readDoubleBE(0), archived: value.readDoubleBE(8) };
 }
 
+/** An offset of a log. */
+export function writeOffset(offset: number): Uint8Array {
+  const value = Buffer.allocUnsafe(8);
+  value.writeDoubleBE(offset, 0);
+  return value;
+}
+
+export function readOffset(stored: Uint8Array): number {
+  return asBuffer(stored).readDoubleBE(0);
+}
+
 function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -29,6 +29,8 @@ export interface Tables {
   readonly memberships: Table;
   /** [when, room, event id] → nothing, of messages that expire. */
   readonly expirations: Table;
+  /** [shard, follower] → offset in the log. */
+  readonly followers: Table;
   /** How many shards the store was created with. */
   readonly shardCount: number;
 }
@@ -80,6 +82,7 @@ export async function openTables(directory: string, shards: number): Promise<Tab
       formerMembers: openTable(root, "former-members"),
       memberships: openTable(root, "memberships"),
       expirations: openTable(root, "expirations"),
+      followers: openTable(root, "followers"),
       shardCount,
     };
     if (schema === undefined) {

@@ -33,6 +33,10 @@ export class Batch {
     this.openedAtMs = openedAtMs;
   }
 
+  get records(): readonly NewRecord[] {
+    return this.#records;
+  }
+
   get size(): number {
     return this.#records.length;
   }

@@ -55,6 +55,10 @@ export type Command = Keyed &
     | { readonly kind: "deleteMessage"; readonly messageId: string; readonly expired: boolean }
     | { readonly kind: "react"; readonly messageId: string; readonly emoji: string; readonly on: boolean }
     | { readonly kind: "pin"; readonly messageId: string; readonly pinned: boolean }
+    /** Something for a user's inbox, by the system. The inbox is made where there is none. */
+    | { readonly kind: "tell"; readonly userId: string; readonly event: EventKind }
+    /** Makes the user's inbox, where there is none. */
+    | { readonly kind: "openInbox"; readonly userId: string }
     | {
         readonly kind: "create";
         readonly roomKind: RoomKind;
@@ -94,8 +98,8 @@ export type Command = Keyed &
 
 export type EventKind = RoomEvent["kind"];
 
-/** The case of the events each command makes: tells a repeat from another use of the same key. */
-export const FIRST_EVENT: Readonly<Record<Command["kind"], EventKind["case"]>> = {
+const MADE: Readonly<Record<Exclude<Command["kind"], "tell">, EventKind["case"]>> = {
+  openInbox: "roomCreated",
   publish: "messageCreated",
   edit: "messageEdited",
   deleteMessage: "messageDeleted",
@@ -110,6 +114,11 @@ export const FIRST_EVENT: Readonly<Record<Command["kind"], EventKind["case"]>> =
   remove: "memberLeft",
   set: "memberChanged",
 };
+
+/** The case of the events that a command makes: tells a repeat from another use of the same key. */
+export function madeBy(command: Command): EventKind["case"] {
+  return command.kind === "tell" ? command.event.case : MADE[command.kind];
+}
 
 /** What came of a command. */
 export interface Outcome {

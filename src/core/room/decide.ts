@@ -39,6 +39,10 @@ export function decide(state: RoomState, caller: Caller, command: Command, nowMs
       return decideReact(state, caller, command, nowMs);
     case "pin":
       return decidePin(state, caller, command, nowMs);
+    case "tell":
+      return [...decideInbox(state, command.userId, nowMs), command.event];
+    case "openInbox":
+      return decideInbox(state, command.userId, nowMs);
     case "update":
       return decideUpdate(state, caller, command, nowMs);
     case "delete":
@@ -97,6 +101,21 @@ function decideCreate(state: RoomState, caller: Caller, command: Of<"create">, n
       ],
     ),
   ];
+}
+
+/** The user reads their inbox and nothing else; what comes into it comes from the system and from services. */
+function decideInbox(state: RoomState, userId: string, nowMs: number): readonly EventKind[] {
+  if (state.room !== undefined) return [];
+  const createdAt = timestampFromMs(nowMs);
+  const room = create(RoomSchema, {
+    roomId: state.ref.roomId,
+    kind: RoomKind.INBOX,
+    status: RoomStatus.ACTIVE,
+    version: 1,
+    createdAt,
+    joinRule: JoinRule.INVITE,
+  });
+  return [event.roomCreated(room, [create(MemberSchema, { userId, role: Role.READER, joinedAt: createdAt })])];
 }
 
 function withDefaultRole({ userId, role }: NewMember, kind: RoomKind): NewMember {

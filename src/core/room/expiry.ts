@@ -5,6 +5,7 @@ import type { RoomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
 import type { Caller } from "./calls.js";
 import type { Command } from "./command.js";
+import { systemOf } from "./inbox.js";
 
 /** How late the end may be announced; reads leave out what has expired at once. */
 const INTERVAL_MS = 1_000;
@@ -55,13 +56,4 @@ export class Expiry {
     const key = `~expired.${messageId}`;
     return this.#submit(ref, systemOf(ref), { kind: "deleteMessage", key, attempt: 1, messageId, expired: true });
   }
-}
-
-/** Nobody in particular, for what a room's owner does by itself. */
-function systemOf({ tenantId }: RoomRef): Caller {
-  const grants: ReadonlySet<string> = new Set();
-  return {
-    identity: { tenantId, userId: "", displayName: "", grants, expiresAtMs: undefined, tokenId: "" },
-    deviceId: "",
-  };
 }

@@ -3,8 +3,18 @@
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import type { Ids } from "../core.js";
 import { SYSTEM_ID_PREFIX } from "../validate.js";
+import type { Caller } from "./calls.js";
 
 /** Where a user's inbox is. The id is a digest: a user id may be as long as a room id. */
 export function inboxRef(ids: Ids, tenantId: string, userId: string): RoomRef {
   return roomRef(tenantId, `${SYSTEM_ID_PREFIX}i.${ids.digest(`${tenantId}/${userId}`)}`);
+}
+
+/** Nobody in particular, for what the server does by itself in a room. */
+export function systemOf({ tenantId }: RoomRef): Caller {
+  const grants: ReadonlySet<string> = new Set();
+  return {
+    identity: { tenantId, userId: "", displayName: "", grants, expiresAtMs: undefined, tokenId: "" },
+    deviceId: "",
+  };
 }

@@ -8,7 +8,7 @@ import type { Command } from "./command.js";
 import { Expiry } from "./expiry.js";
 import { shardOf } from "./position.js";
 import type { Room } from "./room.js";
-import { Shard, type Submission } from "./shard.js";
+import { type Appended, Shard, type Submission } from "./shard.js";
 
 const SWEEP_INTERVAL_MS = 60_000;
 
@@ -16,11 +16,18 @@ export class RoomOwner {
   readonly #deps: CoreDependencies;
   readonly #shards: readonly Shard[];
   readonly #expiry: Expiry;
+  readonly #listeners: Appended[] = [];
   #sweep: Timer | undefined;
 
   constructor(deps: CoreDependencies) {
     this.#deps = deps;
-    this.#shards = Array.from({ length: deps.log.shards }, (_, index) => new Shard(index, deps));
+    this.#shards = Array.from(
+      { length: deps.log.shards },
+      (_, index) =>
+        new Shard(index, deps, (shard, from, records) => {
+          for (const listener of this.#listeners) listener(shard, from, records);
+        }),
+    );
     this.#expiry = new Expiry(deps, (ref, caller, command) => this.submit(ref, caller, command).outcome);
   }
 
@@ -29,6 +36,16 @@ export class RoomOwner {
     await Promise.all(this.#shards.map((shard) => shard.open()));
     this.#scheduleSweep();
     this.#expiry.start();
+  }
+
+  /** Where each shard's log ends. */
+  get ends(): readonly number[] {
+    return this.#shards.map(({ end }) => end);
+  }
+
+  /** Calls the listener with events that have become durable, from now on. */
+  onAppended(listener: Appended): void {
+    this.#listeners.push(listener);
   }
 
   submit(ref: RoomRef, caller: Caller, command: Command): Submission {

@@ -81,6 +81,10 @@ export function hasPermission(member: Member, permission: Permission): boolean {
   return member.granted.includes(permission) || ROLE_PERMISSIONS.get(member.role)?.has(permission) === true;
 }
 
+export function mayRead(member: Member | undefined): boolean {
+  return member !== undefined && hasPermission(member, Permission.READ);
+}
+
 /** The room, if it exists and was not deleted. */
 export function requireRoom(room: Room | undefined): Room {
   if (room === undefined || room.status === RoomStatus.DELETED) {

@@ -19,7 +19,7 @@ import type { Rate } from "../limit/limits.js";
 import { TokenBucket } from "../limit/token-bucket.js";
 import { scrub } from "../message/scrub.js";
 import type { Caller } from "./calls.js";
-import { type Command, type EventKind, FIRST_EVENT, isAboutMessage, type Outcome, usersOf } from "./command.js";
+import { type Command, type EventKind, isAboutMessage, madeBy, type Outcome, usersOf } from "./command.js";
 import { decide } from "./decide.js";
 import { hasPermission, isAdministrator } from "./permissions.js";
 import { nextTag } from "./position.js";
@@ -103,7 +103,7 @@ export class Room {
 
   /** The answer to a key that was used before. Throws when it was used for something else. */
   #repeat(known: Outcome, caller: Caller, command: Command): Outcome {
-    if (known.made !== FIRST_EVENT[command.kind]) throw keyReused();
+    if (known.made !== madeBy(command)) throw keyReused();
     return { ...known, duplicate: true, ...this.#shown(caller, command) };
   }
 
@@ -115,7 +115,7 @@ export class Room {
 
   /** The answer to a key whose event the archive has: `event` is what came of it. */
   repeatArchived(event: RoomEvent, caller: Caller, command: Command): Outcome {
-    if (event.kind.case !== FIRST_EVENT[command.kind]) throw keyReused();
+    if (event.kind.case !== madeBy(command)) throw keyReused();
     return {
       seq: event.position?.seq ?? 0,
       tag: event.position?.tag ?? 0,
@@ -176,7 +176,7 @@ export class Room {
       createdAtMs: nowMs,
       messageIndex: events[0]?.messageIndex ?? 0,
       version: this.#versionOf(command),
-      made: FIRST_EVENT[command.kind],
+      made: madeBy(command),
       duplicate: false,
       room: message ? undefined : this.state.view(),
       members: message ? [] : this.#membersOf(caller, command),

@@ -3,6 +3,7 @@
 import type { Timer } from "../../ports/clock.js";
 import type { EncodedEvent } from "../../ports/encoded-event.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
+import type { NewRecord } from "../../ports/event-log.js";
 import type { Awaitable, RoomRef } from "../../ports/room-ref.js";
 import { isPromise } from "../awaitable.js";
 import type { CoreDependencies } from "../core.js";
@@ -43,9 +44,13 @@ export interface Submission {
   readonly outcome: Promise<Outcome>;
 }
 
+/** Told of events that are durable and announced, the first of them at `from` in the shard's log. */
+export type Appended = (shard: number, from: number, records: readonly NewRecord[]) => void;
+
 export class Shard {
   readonly #index: number;
   readonly #deps: CoreDependencies;
+  readonly #appended: Appended;
   readonly #context: () => TurnContext;
   #status: Status = { is: "closed" };
   #rooms = new Map<string, Room>();
@@ -60,8 +65,9 @@ export class Shard {
   /** Resolves when nothing is under way: for drain. */
   #idle: (() => void)[] = [];
 
-  constructor(index: number, deps: CoreDependencies) {
+  constructor(index: number, deps: CoreDependencies, appended: Appended) {
     this.#index = index;
+    this.#appended = appended;
     this.#deps = deps;
     this.#open = new Batch(0);
     const eventId = (ref: RoomRef, userId: string, key: string): string =>
@@ -82,6 +88,11 @@ export class Shard {
     if (this.#status.is === "away") this.#status.timer.cancel();
     this.#status = { is: "closed" };
     this.#abandon(unavailable("the node is stopping"));
+  }
+
+  /** Where the log ends. */
+  get end(): number {
+    return this.#end;
   }
 
   /** Resolves when every accepted command has been answered. */
@@ -318,6 +329,7 @@ export class Shard {
   }
 
   #durable(batch: Batch, end: number): void {
+    const from = this.#end;
     this.#end = end;
     this.#failures = 0;
     this.#underWay = undefined;
@@ -328,6 +340,7 @@ export class Shard {
       bytes: batch.bytes,
       waitMs: this.#deps.clock.monotonic() - batch.openedAtMs,
     });
+    this.#appended(this.#index, from, batch.records);
     this.#flush();
     if (this.#underWay === undefined) this.#tellIdle();
   }
@@ -373,6 +386,8 @@ export class Shard {
       if (this.#isClosed) return;
       this.#end = end;
       this.#status = { is: "open" };
+      // What was stored without an answer is followed too.
+      this.#appended(this.#index, end, []);
     } catch (cause) {
       if (!this.#isClosed) this.#failed(unavailable("the log cannot be opened", cause));
       throw cause;

@@ -6,11 +6,12 @@ import { PositionSchema } from "../../gen/trunkline/v1/message_pb.js";
 import * as wire from "../../gen/trunkline/v1/session_pb.js";
 import type { Timer } from "../../ports/clock.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
-import { roomRef } from "../../ports/room-ref.js";
+import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import type { AccessLoss } from "../fanout/feed.js";
 import type { RoomEventsFrame } from "../fanout/room-events-frame.js";
 import type { SignalFrame } from "../fanout/shared-frame.js";
 import type { Caller } from "../room/calls.js";
+import { inboxRef, systemOf } from "../room/inbox.js";
 import { authorizeReading, type Opened, openSubscription } from "../subscription/open.js";
 import type { Subscriber, Subscription } from "../subscription/subscription.js";
 import { validateId } from "../validate.js";
@@ -21,6 +22,7 @@ export class RoomSubscriptions implements Subscriber {
   readonly #services: SessionServices;
   readonly #connection: LiveConnection;
   readonly #sessionId: string;
+  readonly #inboxId: string;
   #caller: Caller;
   readonly #rooms = new Map<string, Subscription>();
   /** Those that wait for the outbox, the next first. */
@@ -32,6 +34,7 @@ export class RoomSubscriptions implements Subscriber {
     this.#connection = connection;
     this.#sessionId = sessionId;
     this.#caller = caller;
+    this.#inboxId = inboxRef(services.deps.ids, caller.identity.tenantId, caller.identity.userId).roomId;
   }
 
   /** The user has shown another token. */
@@ -66,6 +69,7 @@ export class RoomSubscriptions implements Subscriber {
     }
     this.close(roomId);
     const room = roomRef(this.#caller.identity.tenantId, roomId);
+    if (roomId === this.#inboxId) await this.#openInbox(room);
     await openSubscription(this.#services, this, room, this.#caller, after, {
       opening: (subscription) => this.#rooms.set(roomId, subscription),
       ended: () => this.close(roomId),
@@ -105,6 +109,13 @@ export class RoomSubscriptions implements Subscriber {
         // Nobody can tell whether the user may read the room: a fresh session of the same token will find out, and misses nothing.
         this.#connection.close(CloseCode.UNAVAILABLE, "the rooms could not be authorized anew", refusal);
     }
+  }
+
+  /** A user's inbox is there from the first time that they ask for it, whether or not anything has come. */
+  async #openInbox(inbox: RoomRef): Promise<void> {
+    const { owner } = this.#services;
+    const { userId } = this.#caller.identity;
+    await owner.submit(inbox, systemOf(inbox), { kind: "openInbox", key: "~open", attempt: 1, userId }).outcome;
   }
 
   #opened(roomId: string, { top, room, member, outcome }: Opened, ref: number): void {

@@ -14,7 +14,7 @@ import type { JsonObject, Message as Message$1 } from "@bufbuild/protobuf";
  * Describes the file trunkline/v1/message.proto.
  */
 export const file_trunkline_v1_message: GenFile = /*@__PURE__*/
-  fileDesc("Chp0cnVua2xpbmUvdjEvbWVzc2FnZS5wcm90bxIMdHJ1bmtsaW5lLnYxIiQKCFBvc2l0aW9uEgsKA3NlcRgBIAEoDRILCgN0YWcYAiABKA0iQQoFQWN0b3ISDwoHdXNlcl9pZBgBIAEoCRIRCglkZXZpY2VfaWQYAiABKAkSFAoMZGlzcGxheV9uYW1lGAMgASgJIqYBCgRCb2R5Eg4KBHRleHQYASABKAlIABIuCgphdHRhY2htZW50GAIgASgLMhgudHJ1bmtsaW5lLnYxLkF0dGFjaG1lbnRIABIqCgZjdXN0b20YAyABKAsyGC50cnVua2xpbmUudjEuQ3VzdG9tQm9keUgAEioKBnN5c3RlbRgEIAEoCzIYLnRydW5rbGluZS52MS5TeXN0ZW1Cb2R5SABCBgoEa2luZCJ+CgpBdHRhY2htZW50EgsKA3VybBgBIAEoCRIRCgltaW1lX3R5cGUYAiABKAkSEgoKc2l6ZV9ieXRlcxgDIAEoDRIMCgRuYW1lGAQgASgJEg0KBXdpZHRoGAUgASgNEg4KBmhlaWdodBgGIAEoDRIPCgdjYXB0aW9uGAcgASgJIigKCkN1c3RvbUJvZHkSDAoEdHlwZRgBIAEoCRIMCgRkYXRhGAIgASgMIigKClN5c3RlbUJvZHkSDAoEdHlwZRgBIAEoCRIMCgR0ZXh0GAIgASgJIhoKB01lbnRpb24SDwoHdXNlcl9pZBgBIAEoCSI6CghSZWFjdGlvbhINCgVlbW9qaRgBIAEoCRINCgVjb3VudBgCIAEoDRIQCgh1c2VyX2lkcxgDIAMoCSL7BAoHTWVzc2FnZRISCgptZXNzYWdlX2lkGAEgASgJEg8KB3Jvb21faWQYAiABKAkSKAoIcG9zaXRpb24YAyABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24SFQoNbWVzc2FnZV9pbmRleBgEIAEoDRIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIjCgZzZW5kZXIYBiABKAsyEy50cnVua2xpbmUudjEuQWN0b3ISIAoEYm9keRgHIAEoCzISLnRydW5rbGluZS52MS5Cb2R5EhAKCHJlcGx5X3RvGAggASgJEhMKC3RocmVhZF9yb290GAkgASgJEicKCG1lbnRpb25zGAogAygLMhUudHJ1bmtsaW5lLnYxLk1lbnRpb24SKQoIbWV0YWRhdGEYCyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Ei4KCmV4cGlyZXNfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZlcnNpb24YDSABKA0SLQoJZWRpdGVkX2F0GA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdkZWxldGVkGA8gASgIEikKCXJlYWN0aW9ucxgQIAMoCzIWLnRydW5rbGluZS52MS5SZWFjdGlvbhIZChFjbGllbnRfbWVzc2FnZV9pZBgRIAEoCRITCgtyZXBseV9jb3VudBgSIAEoDRIOCgZwaW5uZWQYEyABKAgSLAoOZm9yd2FyZGVkX2Zyb20YFCABKAsyFC50cnVua2xpbmUudjEuT3JpZ2luIoIBCgZPcmlnaW4SDwoHcm9vbV9pZBgBIAEoCRISCgptZXNzYWdlX2lkGAIgASgJEiMKBnNlbmRlchgDIAEoCzITLnRydW5rbGluZS52MS5BY3RvchIuCgpjcmVhdGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLsBQoJUm9vbUV2ZW50EhAKCGV2ZW50X2lkGAEgASgJEigKCHBvc2l0aW9uGAIgASgLMhYudHJ1bmtsaW5lLnYxLlBvc2l0aW9uEi4KCmNyZWF0ZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiIKBWFjdG9yGAQgASgLMhMudHJ1bmtsaW5lLnYxLkFjdG9yEjcKD21lc3NhZ2VfY3JlYXRlZBgFIAEoCzIcLnRydW5rbGluZS52MS5NZXNzYWdlQ3JlYXRlZEgAEjUKDm1lc3NhZ2VfZWRpdGVkGAYgASgLMhsudHJ1bmtsaW5lLnYxLk1lc3NhZ2VFZGl0ZWRIABI3Cg9tZXNzYWdlX2RlbGV0ZWQYByABKAsyHC50cnVua2xpbmUudjEuTWVzc2FnZURlbGV0ZWRIABIxCgxyZWFjdGlvbl9zZXQYCCABKAsyGS50cnVua2xpbmUudjEuUmVhY3Rpb25TZXRIABI1Cg5tZXNzYWdlX3Bpbm5lZBgJIAEoCzIbLnRydW5rbGluZS52MS5NZXNzYWdlUGlubmVkSAASMwoNbWVtYmVyX2pvaW5lZBgKIAEoCzIaLnRydW5rbGluZS52MS5NZW1iZXJKb2luZWRIABIvCgttZW1iZXJfbGVmdBgLIAEoCzIYLnRydW5rbGluZS52MS5NZW1iZXJMZWZ0SAASNQoObWVtYmVyX2NoYW5nZWQYDCABKAsyGy50cnVua2xpbmUudjEuTWVtYmVyQ2hhbmdlZEgAEjEKDHJvb21fY3JlYXRlZBgNIAEoCzIZLnRydW5rbGluZS52MS5Sb29tQ3JlYXRlZEgAEjEKDHJvb21fdXBkYXRlZBgOIAEoCzIZLnRydW5rbGluZS52MS5Sb29tVXBkYXRlZEgAEjEKDHJvb21fZGVsZXRlZBgPIAEoCzIZLnRydW5rbGluZS52MS5Sb29tRGVsZXRlZEgAQgYKBGtpbmQivQIKDk1lc3NhZ2VDcmVhdGVkEiAKBGJvZHkYASABKAsyEi50cnVua2xpbmUudjEuQm9keRIVCg1tZXNzYWdlX2luZGV4GAIgASgNEhkKEWNsaWVudF9tZXNzYWdlX2lkGAMgASgJEhAKCHJlcGx5X3RvGAQgASgJEhMKC3RocmVhZF9yb290GAUgASgJEicKCG1lbnRpb25zGAYgAygLMhUudHJ1bmtsaW5lLnYxLk1lbnRpb24SKQoIbWV0YWRhdGEYByABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Ei4KCmV4cGlyZXNfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKDmZvcndhcmRlZF9mcm9tGAkgASgLMhQudHJ1bmtsaW5lLnYxLk9yaWdpbiKqAQoNTWVzc2FnZUVkaXRlZBISCgptZXNzYWdlX2lkGAEgASgJEiAKBGJvZHkYAiABKAsyEi50cnVua2xpbmUudjEuQm9keRIPCgd2ZXJzaW9uGAMgASgNEicKCG1lbnRpb25zGAQgAygLMhUudHJ1bmtsaW5lLnYxLk1lbnRpb24SKQoIbWV0YWRhdGEYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IkYKDk1lc3NhZ2VEZWxldGVkEhIKCm1lc3NhZ2VfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRIPCgdleHBpcmVkGAMgASgIIjwKC1JlYWN0aW9uU2V0EhIKCm1lc3NhZ2VfaWQYASABKAkSDQoFZW1vamkYAiABKAkSCgoCb24YAyABKAgiMwoNTWVzc2FnZVBpbm5lZBISCgptZXNzYWdlX2lkGAEgASgJEg4KBnBpbm5lZBgCIAEoCCI0CgxNZW1iZXJKb2luZWQSJAoGbWVtYmVyGAEgASgLMhQudHJ1bmtsaW5lLnYxLk1lbWJlciItCgpNZW1iZXJMZWZ0Eg8KB3VzZXJfaWQYASABKAkSDgoGYmFubmVkGAIgASgIIjUKDU1lbWJlckNoYW5nZWQSJAoGbWVtYmVyGAEgASgLMhQudHJ1bmtsaW5lLnYxLk1lbWJlciJWCgtSb29tQ3JlYXRlZBIgCgRyb29tGAEgASgLMhIudHJ1bmtsaW5lLnYxLlJvb20SJQoHbWVtYmVycxgCIAMoCzIULnRydW5rbGluZS52MS5NZW1iZXIiLwoLUm9vbVVwZGF0ZWQSIAoEcm9vbRgBIAEoCzISLnRydW5rbGluZS52MS5Sb29tIg0KC1Jvb21EZWxldGVkItQDCgRSb29tEg8KB3Jvb21faWQYASABKAkSJAoEa2luZBgCIAEoDjIWLnRydW5rbGluZS52MS5Sb29tS2luZBIoCgZzdGF0dXMYAyABKA4yGC50cnVua2xpbmUudjEuUm9vbVN0YXR1cxIMCgRuYW1lGAQgASgJEhEKCXBhcmVudF9pZBgFIAEoCRIpCghtZXRhZGF0YRgGIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSDwoHdmVyc2lvbhgHIAEoDRIuCgpjcmVhdGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpjcmVhdGVkX2J5GAkgASgJEikKCWpvaW5fcnVsZRgKIAEoDjIWLnRydW5rbGluZS52MS5Kb2luUnVsZRIsCghzZXR0aW5ncxgLIAEoCzIaLnRydW5rbGluZS52MS5Sb29tU2V0dGluZ3MSIwoDdG9wGAwgASgLMhYudHJ1bmtsaW5lLnYxLlBvc2l0aW9uEhoKEmxhc3RfbWVzc2FnZV9pbmRleBgNIAEoDRIUCgxtZW1iZXJfY291bnQYDiABKA0SGgoScGlubmVkX21lc3NhZ2VfaWRzGA8gAygJImYKDFJvb21TZXR0aW5ncxIZCgxzbG93X21vZGVfbXMYASABKA1IAIgBARIZCgxyZXRlbnRpb25fbXMYAiABKA1IAYgBAUIPCg1fc2xvd19tb2RlX21zQg8KDV9yZXRlbnRpb25fbXMihgIKBk1lbWJlchIPCgd1c2VyX2lkGAEgASgJEiAKBHJvbGUYAiABKA4yEi50cnVua2xpbmUudjEuUm9sZRIpCgdncmFudGVkGAMgAygOMhgudHJ1bmtsaW5lLnYxLlBlcm1pc3Npb24SKAoGZGVuaWVkGAQgAygOMhgudHJ1bmtsaW5lLnYxLlBlcm1pc3Npb24SLwoLbXV0ZWRfdW50aWwYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCWpvaW5lZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMZGlzcGxheV9uYW1lGAcgASgJKnwKCFJvb21LaW5kEhkKFVJPT01fS0lORF9VTlNQRUNJRklFRBAAEhQKEFJPT01fS0lORF9ESVJFQ1QQARITCg9ST09NX0tJTkRfR1JPVVAQAhIVChFST09NX0tJTkRfQ0hBTk5FTBADEhMKD1JPT01fS0lORF9JTkJPWBAEKnQKClJvb21TdGF0dXMSGwoXUk9PTV9TVEFUVVNfVU5TUEVDSUZJRUQQABIWChJST09NX1NUQVRVU19BQ1RJVkUQARIYChRST09NX1NUQVRVU19BUkNISVZFRBACEhcKE1JPT01fU1RBVFVTX0RFTEVURUQQAypPCghKb2luUnVsZRIZChVKT0lOX1JVTEVfVU5TUEVDSUZJRUQQABISCg5KT0lOX1JVTEVfT1BFThABEhQKEEpPSU5fUlVMRV9JTlZJVEUQAipeCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIOCgpST0xFX09XTkVSEAESDgoKUk9MRV9BRE1JThACEg8KC1JPTEVfTUVNQkVSEAMSDwoLUk9MRV9SRUFERVIQBCrSAwoKUGVybWlzc2lvbhIaChZQRVJNSVNTSU9OX1VOU1BFQ0lGSUVEEAASEwoPUEVSTUlTU0lPTl9SRUFEEAESFgoSUEVSTUlTU0lPTl9QVUJMSVNIEAISFwoTUEVSTUlTU0lPTl9FRElUX09XThADEhcKE1BFUk1JU1NJT05fRURJVF9BTlkQBBIZChVQRVJNSVNTSU9OX0RFTEVURV9PV04QBRIZChVQRVJNSVNTSU9OX0RFTEVURV9BTlkQBhIUChBQRVJNSVNTSU9OX1JFQUNUEAcSEgoOUEVSTUlTU0lPTl9QSU4QCBIVChFQRVJNSVNTSU9OX0lOVklURRAJEhUKEVBFUk1JU1NJT05fUkVNT1ZFEAoSGAoUUEVSTUlTU0lPTl9TRVRfUk9MRVMQCxIaChZQRVJNSVNTSU9OX1VQREFURV9ST09NEAwSGgoWUEVSTUlTU0lPTl9ERUxFVEVfUk9PTRANEhoKFlBFUk1JU1NJT05fU0VFX01FTUJFUlMQDhIbChdQRVJNSVNTSU9OX1NFRV9QUkVTRU5DRRAPEhUKEVBFUk1JU1NJT05fU0lHTkFMEBASGQoVUEVSTUlTU0lPTl9TVEFSVF9DQUxMEBFiBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("Chp0cnVua2xpbmUvdjEvbWVzc2FnZS5wcm90bxIMdHJ1bmtsaW5lLnYxIiQKCFBvc2l0aW9uEgsKA3NlcRgBIAEoDRILCgN0YWcYAiABKA0iQQoFQWN0b3ISDwoHdXNlcl9pZBgBIAEoCRIRCglkZXZpY2VfaWQYAiABKAkSFAoMZGlzcGxheV9uYW1lGAMgASgJIqYBCgRCb2R5Eg4KBHRleHQYASABKAlIABIuCgphdHRhY2htZW50GAIgASgLMhgudHJ1bmtsaW5lLnYxLkF0dGFjaG1lbnRIABIqCgZjdXN0b20YAyABKAsyGC50cnVua2xpbmUudjEuQ3VzdG9tQm9keUgAEioKBnN5c3RlbRgEIAEoCzIYLnRydW5rbGluZS52MS5TeXN0ZW1Cb2R5SABCBgoEa2luZCJ+CgpBdHRhY2htZW50EgsKA3VybBgBIAEoCRIRCgltaW1lX3R5cGUYAiABKAkSEgoKc2l6ZV9ieXRlcxgDIAEoDRIMCgRuYW1lGAQgASgJEg0KBXdpZHRoGAUgASgNEg4KBmhlaWdodBgGIAEoDRIPCgdjYXB0aW9uGAcgASgJIigKCkN1c3RvbUJvZHkSDAoEdHlwZRgBIAEoCRIMCgRkYXRhGAIgASgMIigKClN5c3RlbUJvZHkSDAoEdHlwZRgBIAEoCRIMCgR0ZXh0GAIgASgJIhoKB01lbnRpb24SDwoHdXNlcl9pZBgBIAEoCSI6CghSZWFjdGlvbhINCgVlbW9qaRgBIAEoCRINCgVjb3VudBgCIAEoDRIQCgh1c2VyX2lkcxgDIAMoCSL7BAoHTWVzc2FnZRISCgptZXNzYWdlX2lkGAEgASgJEg8KB3Jvb21faWQYAiABKAkSKAoIcG9zaXRpb24YAyABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24SFQoNbWVzc2FnZV9pbmRleBgEIAEoDRIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIjCgZzZW5kZXIYBiABKAsyEy50cnVua2xpbmUudjEuQWN0b3ISIAoEYm9keRgHIAEoCzISLnRydW5rbGluZS52MS5Cb2R5EhAKCHJlcGx5X3RvGAggASgJEhMKC3RocmVhZF9yb290GAkgASgJEicKCG1lbnRpb25zGAogAygLMhUudHJ1bmtsaW5lLnYxLk1lbnRpb24SKQoIbWV0YWRhdGEYCyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Ei4KCmV4cGlyZXNfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZlcnNpb24YDSABKA0SLQoJZWRpdGVkX2F0GA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdkZWxldGVkGA8gASgIEikKCXJlYWN0aW9ucxgQIAMoCzIWLnRydW5rbGluZS52MS5SZWFjdGlvbhIZChFjbGllbnRfbWVzc2FnZV9pZBgRIAEoCRITCgtyZXBseV9jb3VudBgSIAEoDRIOCgZwaW5uZWQYEyABKAgSLAoOZm9yd2FyZGVkX2Zyb20YFCABKAsyFC50cnVua2xpbmUudjEuT3JpZ2luIoIBCgZPcmlnaW4SDwoHcm9vbV9pZBgBIAEoCRISCgptZXNzYWdlX2lkGAIgASgJEiMKBnNlbmRlchgDIAEoCzITLnRydW5rbGluZS52MS5BY3RvchIuCgpjcmVhdGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKtCAoJUm9vbUV2ZW50EhAKCGV2ZW50X2lkGAEgASgJEigKCHBvc2l0aW9uGAIgASgLMhYudHJ1bmtsaW5lLnYxLlBvc2l0aW9uEi4KCmNyZWF0ZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiIKBWFjdG9yGAQgASgLMhMudHJ1bmtsaW5lLnYxLkFjdG9yEjcKD21lc3NhZ2VfY3JlYXRlZBgFIAEoCzIcLnRydW5rbGluZS52MS5NZXNzYWdlQ3JlYXRlZEgAEjUKDm1lc3NhZ2VfZWRpdGVkGAYgASgLMhsudHJ1bmtsaW5lLnYxLk1lc3NhZ2VFZGl0ZWRIABI3Cg9tZXNzYWdlX2RlbGV0ZWQYByABKAsyHC50cnVua2xpbmUudjEuTWVzc2FnZURlbGV0ZWRIABIxCgxyZWFjdGlvbl9zZXQYCCABKAsyGS50cnVua2xpbmUudjEuUmVhY3Rpb25TZXRIABI1Cg5tZXNzYWdlX3Bpbm5lZBgJIAEoCzIbLnRydW5rbGluZS52MS5NZXNzYWdlUGlubmVkSAASMwoNbWVtYmVyX2pvaW5lZBgKIAEoCzIaLnRydW5rbGluZS52MS5NZW1iZXJKb2luZWRIABIvCgttZW1iZXJfbGVmdBgLIAEoCzIYLnRydW5rbGluZS52MS5NZW1iZXJMZWZ0SAASNQoObWVtYmVyX2NoYW5nZWQYDCABKAsyGy50cnVua2xpbmUudjEuTWVtYmVyQ2hhbmdlZEgAEjEKDHJvb21fY3JlYXRlZBgNIAEoCzIZLnRydW5rbGluZS52MS5Sb29tQ3JlYXRlZEgAEjEKDHJvb21fdXBkYXRlZBgOIAEoCzIZLnRydW5rbGluZS52MS5Sb29tVXBkYXRlZEgAEjEKDHJvb21fZGVsZXRlZBgPIAEoCzIZLnRydW5rbGluZS52MS5Sb29tRGVsZXRlZEgAEjIKDWFkZGVkX3RvX3Jvb20YECABKAsyGS50cnVua2xpbmUudjEuQWRkZWRUb1Jvb21IABI6ChFyZW1vdmVkX2Zyb21fcm9vbRgRIAEoCzIdLnRydW5rbGluZS52MS5SZW1vdmVkRnJvbVJvb21IABIsCgltZW50aW9uZWQYEiABKAsyFy50cnVua2xpbmUudjEuTWVudGlvbmVkSAASNQoObWVzc2FnZV9oaWRkZW4YEyABKAsyGy50cnVua2xpbmUudjEuTWVzc2FnZUhpZGRlbkgAEjEKDHVzZXJfYmxvY2tlZBgUIAEoCzIZLnRydW5rbGluZS52MS5Vc2VyQmxvY2tlZEgAEjcKD3NldHRpbmdfY2hhbmdlZBgVIAEoCzIcLnRydW5rbGluZS52MS5TZXR0aW5nQ2hhbmdlZEgAQgYKBGtpbmQivQIKDk1lc3NhZ2VDcmVhdGVkEiAKBGJvZHkYASABKAsyEi50cnVua2xpbmUudjEuQm9keRIVCg1tZXNzYWdlX2luZGV4GAIgASgNEhkKEWNsaWVudF9tZXNzYWdlX2lkGAMgASgJEhAKCHJlcGx5X3RvGAQgASgJEhMKC3RocmVhZF9yb290GAUgASgJEicKCG1lbnRpb25zGAYgAygLMhUudHJ1bmtsaW5lLnYxLk1lbnRpb24SKQoIbWV0YWRhdGEYByABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Ei4KCmV4cGlyZXNfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKDmZvcndhcmRlZF9mcm9tGAkgASgLMhQudHJ1bmtsaW5lLnYxLk9yaWdpbiKqAQoNTWVzc2FnZUVkaXRlZBISCgptZXNzYWdlX2lkGAEgASgJEiAKBGJvZHkYAiABKAsyEi50cnVua2xpbmUudjEuQm9keRIPCgd2ZXJzaW9uGAMgASgNEicKCG1lbnRpb25zGAQgAygLMhUudHJ1bmtsaW5lLnYxLk1lbnRpb24SKQoIbWV0YWRhdGEYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IkYKDk1lc3NhZ2VEZWxldGVkEhIKCm1lc3NhZ2VfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRIPCgdleHBpcmVkGAMgASgIIjwKC1JlYWN0aW9uU2V0EhIKCm1lc3NhZ2VfaWQYASABKAkSDQoFZW1vamkYAiABKAkSCgoCb24YAyABKAgiMwoNTWVzc2FnZVBpbm5lZBISCgptZXNzYWdlX2lkGAEgASgJEg4KBnBpbm5lZBgCIAEoCCI0CgxNZW1iZXJKb2luZWQSJAoGbWVtYmVyGAEgASgLMhQudHJ1bmtsaW5lLnYxLk1lbWJlciItCgpNZW1iZXJMZWZ0Eg8KB3VzZXJfaWQYASABKAkSDgoGYmFubmVkGAIgASgIIjUKDU1lbWJlckNoYW5nZWQSJAoGbWVtYmVyGAEgASgLMhQudHJ1bmtsaW5lLnYxLk1lbWJlciJWCgtSb29tQ3JlYXRlZBIgCgRyb29tGAEgASgLMhIudHJ1bmtsaW5lLnYxLlJvb20SJQoHbWVtYmVycxgCIAMoCzIULnRydW5rbGluZS52MS5NZW1iZXIiLwoLUm9vbVVwZGF0ZWQSIAoEcm9vbRgBIAEoCzISLnRydW5rbGluZS52MS5Sb29tIg0KC1Jvb21EZWxldGVkInMKC0FkZGVkVG9Sb29tEg8KB3Jvb21faWQYASABKAkSJAoEa2luZBgCIAEoDjIWLnRydW5rbGluZS52MS5Sb29tS2luZBIMCgRuYW1lGAMgASgJEh8KAmJ5GAQgASgLMhMudHJ1bmtsaW5lLnYxLkFjdG9yIkMKD1JlbW92ZWRGcm9tUm9vbRIPCgdyb29tX2lkGAEgASgJEh8KAmJ5GAIgASgLMhMudHJ1bmtsaW5lLnYxLkFjdG9yIpIBCglNZW50aW9uZWQSDwoHcm9vbV9pZBgBIAEoCRISCgptZXNzYWdlX2lkGAIgASgJEigKCHBvc2l0aW9uGAMgASgLMhYudHJ1bmtsaW5lLnYxLlBvc2l0aW9uEhUKDW1lc3NhZ2VfaW5kZXgYBCABKA0SHwoCYnkYBSABKAsyEy50cnVua2xpbmUudjEuQWN0b3IiNAoNTWVzc2FnZUhpZGRlbhIPCgdyb29tX2lkGAEgASgJEhIKCm1lc3NhZ2VfaWQYAiABKAkiLwoLVXNlckJsb2NrZWQSDwoHdXNlcl9pZBgBIAEoCRIPCgdibG9ja2VkGAIgASgIIj0KDlNldHRpbmdDaGFuZ2VkEgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoDBIPCgd2ZXJzaW9uGAMgASgNItQDCgRSb29tEg8KB3Jvb21faWQYASABKAkSJAoEa2luZBgCIAEoDjIWLnRydW5rbGluZS52MS5Sb29tS2luZBIoCgZzdGF0dXMYAyABKA4yGC50cnVua2xpbmUudjEuUm9vbVN0YXR1cxIMCgRuYW1lGAQgASgJEhEKCXBhcmVudF9pZBgFIAEoCRIpCghtZXRhZGF0YRgGIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSDwoHdmVyc2lvbhgHIAEoDRIuCgpjcmVhdGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpjcmVhdGVkX2J5GAkgASgJEikKCWpvaW5fcnVsZRgKIAEoDjIWLnRydW5rbGluZS52MS5Kb2luUnVsZRIsCghzZXR0aW5ncxgLIAEoCzIaLnRydW5rbGluZS52MS5Sb29tU2V0dGluZ3MSIwoDdG9wGAwgASgLMhYudHJ1bmtsaW5lLnYxLlBvc2l0aW9uEhoKEmxhc3RfbWVzc2FnZV9pbmRleBgNIAEoDRIUCgxtZW1iZXJfY291bnQYDiABKA0SGgoScGlubmVkX21lc3NhZ2VfaWRzGA8gAygJImYKDFJvb21TZXR0aW5ncxIZCgxzbG93X21vZGVfbXMYASABKA1IAIgBARIZCgxyZXRlbnRpb25fbXMYAiABKA1IAYgBAUIPCg1fc2xvd19tb2RlX21zQg8KDV9yZXRlbnRpb25fbXMihgIKBk1lbWJlchIPCgd1c2VyX2lkGAEgASgJEiAKBHJvbGUYAiABKA4yEi50cnVua2xpbmUudjEuUm9sZRIpCgdncmFudGVkGAMgAygOMhgudHJ1bmtsaW5lLnYxLlBlcm1pc3Npb24SKAoGZGVuaWVkGAQgAygOMhgudHJ1bmtsaW5lLnYxLlBlcm1pc3Npb24SLwoLbXV0ZWRfdW50aWwYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCWpvaW5lZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMZGlzcGxheV9uYW1lGAcgASgJKnwKCFJvb21LaW5kEhkKFVJPT01fS0lORF9VTlNQRUNJRklFRBAAEhQKEFJPT01fS0lORF9ESVJFQ1QQARITCg9ST09NX0tJTkRfR1JPVVAQAhIVChFST09NX0tJTkRfQ0hBTk5FTBADEhMKD1JPT01fS0lORF9JTkJPWBAEKnQKClJvb21TdGF0dXMSGwoXUk9PTV9TVEFUVVNfVU5TUEVDSUZJRUQQABIWChJST09NX1NUQVRVU19BQ1RJVkUQARIYChRST09NX1NUQVRVU19BUkNISVZFRBACEhcKE1JPT01fU1RBVFVTX0RFTEVURUQQAypPCghKb2luUnVsZRIZChVKT0lOX1JVTEVfVU5TUEVDSUZJRUQQABISCg5KT0lOX1JVTEVfT1BFThABEhQKEEpPSU5fUlVMRV9JTlZJVEUQAipeCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIOCgpST0xFX09XTkVSEAESDgoKUk9MRV9BRE1JThACEg8KC1JPTEVfTUVNQkVSEAMSDwoLUk9MRV9SRUFERVIQBCrSAwoKUGVybWlzc2lvbhIaChZQRVJNSVNTSU9OX1VOU1BFQ0lGSUVEEAASEwoPUEVSTUlTU0lPTl9SRUFEEAESFgoSUEVSTUlTU0lPTl9QVUJMSVNIEAISFwoTUEVSTUlTU0lPTl9FRElUX09XThADEhcKE1BFUk1JU1NJT05fRURJVF9BTlkQBBIZChVQRVJNSVNTSU9OX0RFTEVURV9PV04QBRIZChVQRVJNSVNTSU9OX0RFTEVURV9BTlkQBhIUChBQRVJNSVNTSU9OX1JFQUNUEAcSEgoOUEVSTUlTU0lPTl9QSU4QCBIVChFQRVJNSVNTSU9OX0lOVklURRAJEhUKEVBFUk1JU1NJT05fUkVNT1ZFEAoSGAoUUEVSTUlTU0lPTl9TRVRfUk9MRVMQCxIaChZQRVJNSVNTSU9OX1VQREFURV9ST09NEAwSGgoWUEVSTUlTU0lPTl9ERUxFVEVfUk9PTRANEhoKFlBFUk1JU1NJT05fU0VFX01FTUJFUlMQDhIbChdQRVJNSVNTSU9OX1NFRV9QUkVTRU5DRRAPEhUKEVBFUk1JU1NJT05fU0lHTkFMEBASGQoVUEVSTUlTU0lPTl9TVEFSVF9DQUxMEBFiBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * A place in a room's history.
@@ -635,6 +635,54 @@ export type RoomEvent = Message$1<"trunkline.v1.RoomEvent"> & {
      */
     value: RoomDeleted;
     case: "roomDeleted";
+  } | {
+    /**
+     * In an inbox: the user was added to a room by somebody else.
+     *
+     * @generated from field: trunkline.v1.AddedToRoom added_to_room = 16;
+     */
+    value: AddedToRoom;
+    case: "addedToRoom";
+  } | {
+    /**
+     * In an inbox: the user was removed from a room by somebody else.
+     *
+     * @generated from field: trunkline.v1.RemovedFromRoom removed_from_room = 17;
+     */
+    value: RemovedFromRoom;
+    case: "removedFromRoom";
+  } | {
+    /**
+     * In an inbox: a message of a room names the user.
+     *
+     * @generated from field: trunkline.v1.Mentioned mentioned = 18;
+     */
+    value: Mentioned;
+    case: "mentioned";
+  } | {
+    /**
+     * In an inbox: the user has hidden a message from themselves.
+     *
+     * @generated from field: trunkline.v1.MessageHidden message_hidden = 19;
+     */
+    value: MessageHidden;
+    case: "messageHidden";
+  } | {
+    /**
+     * In an inbox: the user has blocked another user, or no longer blocks them.
+     *
+     * @generated from field: trunkline.v1.UserBlocked user_blocked = 20;
+     */
+    value: UserBlocked;
+    case: "userBlocked";
+  } | {
+    /**
+     * In an inbox: a setting of the user has changed.
+     *
+     * @generated from field: trunkline.v1.SettingChanged setting_changed = 21;
+     */
+    value: SettingChanged;
+    case: "settingChanged";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1004,6 +1052,216 @@ export const RoomDeletedSchema: GenMessage<RoomDeleted> = /*@__PURE__*/
   messageDesc(file_trunkline_v1_message, 21);
 
 /**
+ * The user was added to a room by somebody else.
+ *
+ * @generated from message trunkline.v1.AddedToRoom
+ */
+export type AddedToRoom = Message$1<"trunkline.v1.AddedToRoom"> & {
+  /**
+   * The room.
+   *
+   * @generated from field: string room_id = 1;
+   */
+  roomId: string;
+
+  /**
+   * Its kind.
+   *
+   * @generated from field: trunkline.v1.RoomKind kind = 2;
+   */
+  kind: RoomKind;
+
+  /**
+   * Its name then.
+   *
+   * @generated from field: string name = 3;
+   */
+  name: string;
+
+  /**
+   * Who added them.
+   *
+   * @generated from field: trunkline.v1.Actor by = 4;
+   */
+  by?: Actor | undefined;
+};
+
+/**
+ * Describes the message trunkline.v1.AddedToRoom.
+ * Use `create(AddedToRoomSchema)` to create a new message.
+ */
+export const AddedToRoomSchema: GenMessage<AddedToRoom> = /*@__PURE__*/
+  messageDesc(file_trunkline_v1_message, 22);
+
+/**
+ * The user was removed from a room by somebody else.
+ *
+ * @generated from message trunkline.v1.RemovedFromRoom
+ */
+export type RemovedFromRoom = Message$1<"trunkline.v1.RemovedFromRoom"> & {
+  /**
+   * The room.
+   *
+   * @generated from field: string room_id = 1;
+   */
+  roomId: string;
+
+  /**
+   * Who removed them.
+   *
+   * @generated from field: trunkline.v1.Actor by = 2;
+   */
+  by?: Actor | undefined;
+};
+
+/**
+ * Describes the message trunkline.v1.RemovedFromRoom.
+ * Use `create(RemovedFromRoomSchema)` to create a new message.
+ */
+export const RemovedFromRoomSchema: GenMessage<RemovedFromRoom> = /*@__PURE__*/
+  messageDesc(file_trunkline_v1_message, 23);
+
+/**
+ * A message of a room names the user.
+ *
+ * @generated from message trunkline.v1.Mentioned
+ */
+export type Mentioned = Message$1<"trunkline.v1.Mentioned"> & {
+  /**
+   * The room.
+   *
+   * @generated from field: string room_id = 1;
+   */
+  roomId: string;
+
+  /**
+   * The message.
+   *
+   * @generated from field: string message_id = 2;
+   */
+  messageId: string;
+
+  /**
+   * Its place.
+   *
+   * @generated from field: trunkline.v1.Position position = 3;
+   */
+  position?: Position | undefined;
+
+  /**
+   * Its index.
+   *
+   * @generated from field: uint32 message_index = 4;
+   */
+  messageIndex: number;
+
+  /**
+   * Who sent it.
+   *
+   * @generated from field: trunkline.v1.Actor by = 5;
+   */
+  by?: Actor | undefined;
+};
+
+/**
+ * Describes the message trunkline.v1.Mentioned.
+ * Use `create(MentionedSchema)` to create a new message.
+ */
+export const MentionedSchema: GenMessage<Mentioned> = /*@__PURE__*/
+  messageDesc(file_trunkline_v1_message, 24);
+
+/**
+ * The user has hidden a message from themselves, on all their devices.
+ *
+ * @generated from message trunkline.v1.MessageHidden
+ */
+export type MessageHidden = Message$1<"trunkline.v1.MessageHidden"> & {
+  /**
+   * The room.
+   *
+   * @generated from field: string room_id = 1;
+   */
+  roomId: string;
+
+  /**
+   * The message.
+   *
+   * @generated from field: string message_id = 2;
+   */
+  messageId: string;
+};
+
+/**
+ * Describes the message trunkline.v1.MessageHidden.
+ * Use `create(MessageHiddenSchema)` to create a new message.
+ */
+export const MessageHiddenSchema: GenMessage<MessageHidden> = /*@__PURE__*/
+  messageDesc(file_trunkline_v1_message, 25);
+
+/**
+ * The user has blocked another user, or no longer blocks them.
+ *
+ * @generated from message trunkline.v1.UserBlocked
+ */
+export type UserBlocked = Message$1<"trunkline.v1.UserBlocked"> & {
+  /**
+   * The other user.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * True: blocked; false: no longer.
+   *
+   * @generated from field: bool blocked = 2;
+   */
+  blocked: boolean;
+};
+
+/**
+ * Describes the message trunkline.v1.UserBlocked.
+ * Use `create(UserBlockedSchema)` to create a new message.
+ */
+export const UserBlockedSchema: GenMessage<UserBlocked> = /*@__PURE__*/
+  messageDesc(file_trunkline_v1_message, 26);
+
+/**
+ * A setting of the user has changed.
+ *
+ * @generated from message trunkline.v1.SettingChanged
+ */
+export type SettingChanged = Message$1<"trunkline.v1.SettingChanged"> & {
+  /**
+   * Its key.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * Its value now. Empty: it was removed.
+   *
+   * @generated from field: bytes value = 2;
+   */
+  value: Uint8Array;
+
+  /**
+   * Its version now.
+   *
+   * @generated from field: uint32 version = 3;
+   */
+  version: number;
+};
+
+/**
+ * Describes the message trunkline.v1.SettingChanged.
+ * Use `create(SettingChangedSchema)` to create a new message.
+ */
+export const SettingChangedSchema: GenMessage<SettingChanged> = /*@__PURE__*/
+  messageDesc(file_trunkline_v1_message, 27);
+
+/**
  * A room.
  *
  * @generated from message trunkline.v1.Room
@@ -1120,7 +1378,7 @@ export type Room = Message$1<"trunkline.v1.Room"> & {
  * Use `create(RoomSchema)` to create a new message.
  */
 export const RoomSchema: GenMessage<Room> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_message, 22);
+  messageDesc(file_trunkline_v1_message, 28);
 
 /**
  * Settings of a room. An absent value means the tenant's or server's default.
@@ -1148,7 +1406,7 @@ export type RoomSettings = Message$1<"trunkline.v1.RoomSettings"> & {
  * Use `create(RoomSettingsSchema)` to create a new message.
  */
 export const RoomSettingsSchema: GenMessage<RoomSettings> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_message, 23);
+  messageDesc(file_trunkline_v1_message, 29);
 
 /**
  * Somebody's membership of a room.
@@ -1211,7 +1469,7 @@ export type Member = Message$1<"trunkline.v1.Member"> & {
  * Use `create(MemberSchema)` to create a new message.
  */
 export const MemberSchema: GenMessage<Member> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_message, 24);
+  messageDesc(file_trunkline_v1_message, 30);
 
 /**
  * What a room is for.
