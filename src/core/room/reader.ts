@@ -8,6 +8,7 @@ import {
   Permission,
   type Position,
   PositionSchema,
+  RoomKind,
   RoomStatus,
 } from "../../gen/trunkline/v1/message_pb.js";
 import * as rpc from "../../gen/trunkline/v1/room_pb.js";
@@ -72,6 +73,8 @@ export class RoomReader {
     if (seen.room === undefined || seen.member === undefined || seen.room.status === RoomStatus.DELETED)
       return undefined;
     if (!hasPermission(seen.member, Permission.READ)) return undefined;
+    // It has its place in Welcome, and is no conversation.
+    if (seen.room.kind === RoomKind.INBOX) return undefined;
     const [last] = await this.#deps.archive.messages(ref, { beforeIndex: END, limit: 1 });
     const message = last && materialise(ref.roomId, last);
     const lastMessage = message && hasExpired(message, this.#deps.clock.now()) ? undefined : message;
