@@ -15,11 +15,10 @@ echo "# Create a room that anybody may join; repeated under the same key it is c
 call -d "{\"roomId\": \"$room\", \"key\": \"create-$room\", \"joinRule\": \"JOIN_RULE_OPEN\"}" \
   "$address" trunkline.v1.RoomService/CreateRoom
 
-echo "# A session: hello, publish; it ends with its input, so that is kept open for as long as the answers take"
+echo "# A session: hello, publish; it ends when its input has ended and all is answered"
 {
   echo '{"ref": 1, "hello": {"device": {"deviceId": "shell-'$$'"}, "attempt": 1, "protocol": 1}}'
   echo '{"ref": 2, "publish": {"roomId": "'"$room"'", "clientMessageId": "hello-'$$'", "attempt": 1, "body": {"text": "hello from a shell"}}}'
-  sleep 1
 } | call -d @ "$address" trunkline.v1.SessionService/Connect
 
 echo "# What was said"
