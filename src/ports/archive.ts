@@ -14,6 +14,7 @@ export interface ArchiveChanges {
   readonly events: readonly EventChange[];
   readonly rooms: readonly { readonly room: RoomRef; readonly document: RoomDocument }[];
   readonly members: readonly { readonly room: RoomRef; readonly document: MemberDocument }[];
+  /** One whose creating event is no longer kept is left out. */
   readonly messages: readonly MessageChange[];
   /** Stored events whose content is taken away: same place, id and tag, other bytes. One that is no longer kept is left out. */
   readonly scrubs: readonly EventScrub[];

@@ -123,6 +123,7 @@ export function describeArchive(name: string, factory: () => Promise<ArchiveSubj
     it("replaces a document only by one that knows more events", async () => {
       const room = newRoom();
       await apply({
+        events: [eventChange(room, 1)],
         rooms: [{ room, document: roomDocument(room, 5, "five") }],
         members: [{ room, document: memberDocument("ada", 5) }],
         messages: [messageChange(room, 1, 1, 5)],
@@ -224,6 +225,14 @@ export function describeArchive(name: string, factory: () => Promise<ArchiveSubj
       expect(messages.map(({ messageIndex }) => messageIndex)).toEqual([1, 2, 3]);
       expect(messages.map(({ document }) => document?.appliedSeq)).toEqual([undefined, 4, undefined]);
       expect(messages.map(({ created }) => created?.seq)).toEqual([1, 2, 3]);
+    });
+
+    it("does not take a message back whose creating event is no longer kept", async () => {
+      const room = await roomWith(5);
+      await archive.purge(room, 3);
+      await apply({ messages: [messageChange(room, 2, 2, 6), messageChange(room, 4, 4, 6)] });
+      expect(await indexes(room, { afterIndex: 0, limit: 10 })).toEqual([4, 5]);
+      expect((await archive.message(room, `${room.roomId}:4`))?.document?.appliedSeq).toBe(6);
     });
 
     it("takes a message that is created and changed by the same changes", async () => {

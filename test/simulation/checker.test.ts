@@ -193,6 +193,7 @@ describe("of answers is found out", () => {
         messageId: at(index + 1).eventId,
         messageIndex: index,
         position: at(index + 1).position,
+        version: 1,
         body: { kind: { case: "text", value: text } },
       });
     const shown = (...messages: ReturnType<typeof message>[]) =>
@@ -200,6 +201,76 @@ describe("of answers is found out", () => {
     expect(shown(message(1), message(2), message(3))).toBeUndefined();
     expect(shown(message(1), message(3))).toBe("hole");
     expect(shown(message(1, "other"))).toBe("different");
+  });
+});
+
+describe("of messages that change is found out", () => {
+  const text = (words: string) => ({ kind: { case: "text" as const, value: words } });
+  /** What was refused did not happen. */
+  const log = (kind: KindInit, actor = "anna") => {
+    const event = history.next(kind, actor);
+    const found = kindOf(() => checker.logged(ROOM, event));
+    if (found !== undefined) history.events.pop();
+    return found;
+  };
+  const edited = (version: number): KindInit => {
+    return { case: "messageEdited", value: { messageId: at(2).eventId, body: text("edited"), version } };
+  };
+  const deleted = (expired = false, version = 2): KindInit => {
+    return { case: "messageDeleted", value: { messageId: at(2).eventId, version, expired } };
+  };
+  const withoutWords = ({ eventId, position, actor }: RoomEvent, clientMessageId: string, messageIndex: number) => {
+    const kind: KindInit = { case: "messageCreated", value: { clientMessageId, messageIndex } };
+    return create(RoomEventSchema, { eventId, kind, ...(position && { position }), ...(actor && { actor }) });
+  };
+  const shown = (version: number, words: string, asOf: number) =>
+    kindOf(() => {
+      const { eventId: messageId, position } = at(2);
+      const message = create(MessageSchema, { messageId, messageIndex: 1, position, version, body: text(words) });
+      checker.history(ROOM, "bert", place(at(asOf)), [message]);
+    });
+
+  test("a version that does not follow, a message that is not there", () => {
+    expect(log(edited(3))).toBe("not as logged");
+    expect(log({ case: "messagePinned", value: { messageId: "none", pinned: true } })).toBe("not as logged");
+  });
+
+  test("a change by somebody without the right", () => {
+    expect(log(edited(2), "bert")).toBe("not permitted");
+    expect(log(deleted(), "bert")).toBe("not permitted");
+    expect(log({ case: "messagePinned", value: { messageId: at(2).eventId, pinned: true } }, "bert")).toBe(
+      "not permitted",
+    );
+  });
+
+  test("a message that ends before its time", () => {
+    const end = create(RoomEventSchema, { ...history.next(deleted(true)) });
+    end.actor = undefined;
+    expect(kindOf(() => checker.logged(ROOM, end))).toBe("not as logged");
+  });
+
+  test("a history that shows a form the message no longer has, or never had", () => {
+    expect(log(edited(2))).toBeUndefined();
+    expect(shown(2, "edited", 5)).toBeUndefined();
+    expect(shown(1, "text of a", 4)).toBeUndefined();
+    expect(shown(2, "edited", 4)).toBeUndefined();
+    expect(shown(1, "text of a", 5)).toBe("different");
+    expect(shown(1, "edited", 5)).toBe("different");
+  });
+
+  test("words that are still stored after the message was deleted, and none that are gone", () => {
+    const created = at(2);
+    expect(log(deleted())).toBeUndefined();
+    const scrubbed = withoutWords(created, "a", 1);
+    const stored = (second: RoomEvent) => kindOf(() => checker.stored(ROOM, [at(1), second, at(3), at(4), at(5)]));
+    expect(stored(scrubbed)).toBeUndefined();
+    expect(stored(created)).toBe("taken back");
+    expect(kindOf(() => checker.shown(ROOM, "bert", place(at(5)), [scrubbed]))).toBeUndefined();
+  });
+
+  test("words that are gone though nobody deleted them", () => {
+    const scrubbed = withoutWords(at(3), "b", 2);
+    expect(kindOf(() => checker.shown(ROOM, "bert", place(at(4)), [scrubbed]))).toBe("different");
   });
 });
 

@@ -4,6 +4,7 @@
 // read; and the application, which is handed each event once.
 
 import type { Message, RoomEvent } from "../../src/gen/trunkline/v1/message_pb.js";
+import { textOf } from "./message-record.js";
 import { RoomRecord } from "./room-record.js";
 
 export type ViolationKind =
@@ -70,13 +71,13 @@ interface Wire {
   readonly authorizedAt: number;
 }
 
-export function textOf(event: RoomEvent): string {
-  const { kind } = event;
-  return kind.case === "messageCreated" && kind.value.body?.kind.case === "text" ? kind.value.body.kind.value : "";
-}
-
 function keyOf(event: RoomEvent): string {
   return event.kind.case === "messageCreated" ? event.kind.value.clientMessageId : "";
+}
+
+/** The message that an event says something of. */
+function messageOf(event: RoomEvent): string {
+  return event.kind.case === "messageEdited" ? event.kind.value.messageId : event.eventId;
 }
 
 export class Checker {
@@ -165,7 +166,8 @@ export class Checker {
       throw new Violation("lost", `${named}: ${keyOf(event) || event.eventId} stands there`);
     }
     if (event.position?.tag !== tag) throw new Violation("different", `${named}, has another tag in the log`);
-    if (message && textOf(event) !== text) throw new Violation("different", `${named}, says something else`);
+    if (message && textOf(event) !== text && !this.#mayBeScrubbed(roomKey, event))
+      throw new Violation("different", `${named}, says something else`);
   }
 
   /** A change was refused for good: it must not be in the log, unless what it was is gone with its room. */
@@ -195,10 +197,14 @@ export class Checker {
       const event = this.room(roomKey).at(seq);
       const named = `${roomKey}: message ${message.messageIndex} at ${seq} as of ${asOf.seq}`;
       if (seq > asOf.seq || event?.kind.case !== "messageCreated") throw new Violation("phantom", named);
-      const text = message.body?.kind.case === "text" ? message.body.kind.value : "";
-      const same = event.position?.tag === tag && event.eventId === message.messageId && textOf(event) === text;
+      const same =
+        event.position?.tag === tag &&
+        event.eventId === message.messageId &&
+        this.room(roomKey).messages.isShownAsItWas(message, asOf.seq);
       if (!same || event.kind.value.messageIndex !== message.messageIndex) throw new Violation("different", named);
-      if (index !== undefined && message.messageIndex !== index + 1) throw new Violation("hole", named);
+      const { messages: records } = this.room(roomKey);
+      if (index !== undefined && !records.mayFollow(index, message.messageIndex))
+        throw new Violation("hole", `${named} after ${index}`);
       index = message.messageIndex;
     }
   }
@@ -220,8 +226,13 @@ export class Checker {
       original.eventId === event.eventId &&
       original.kind.case === event.kind.case &&
       keyOf(original) === keyOf(event) &&
-      textOf(original) === textOf(event);
+      (textOf(original) === textOf(event) || this.#mayBeScrubbed(roomKey, event));
     if (!same) throw new Violation("different", `${roomKey}: ${seq} was shown as something else than the log holds`);
+  }
+
+  /** Whether the event may be shown without its words, and is. */
+  #mayBeScrubbed(roomKey: string, event: RoomEvent): boolean {
+    return textOf(event) === "" && this.room(roomKey).messages.isDeleted(messageOf(event));
   }
 
   // — the wire —
@@ -341,7 +352,12 @@ export class Checker {
       );
     }
     if (events.length !== room.top - first + 1) throw new Violation("taken back", `${roomKey}: events are gone`);
-    for (const event of events) this.#requireLogged(roomKey, event);
+    for (const event of events) {
+      this.#requireLogged(roomKey, event);
+      if (textOf(event) !== "" && room.messages.isDeleted(messageOf(event))) {
+        throw new Violation("taken back", `${roomKey}: ${event.position?.seq} still says what was deleted`);
+      }
+    }
     for (const acknowledged of this.#acknowledged.get(roomKey)?.values() ?? [])
       this.#standsAsAcknowledged(acknowledged);
   }

@@ -20,7 +20,7 @@ import { type Arrival, type Link, outcomeOf, placeOf } from "./link.js";
 import type { SimulatedClock } from "./time.js";
 import type { Trace } from "./trace.js";
 
-type FrameInit = NonNullable<MessageInitShape<typeof ClientFrameSchema>["frame"]>;
+export type FrameInit = NonNullable<MessageInitShape<typeof ClientFrameSchema>["frame"]>;
 type CallInit = NonNullable<MessageInitShape<typeof CallSchema>["rpc"]>;
 
 /** A change that is not answered yet. */
@@ -268,6 +268,10 @@ export class Device {
         if (frame.value.duplicate) coverage.count("duplicates answered");
         this.#done(request, placeOf(frame.value.position), frame.value.messageId);
         return;
+      case "changed":
+        if (frame.value.duplicate) coverage.count("duplicates answered");
+        this.#done(request, placeOf(frame.value.position), "");
+        return;
       case "callResult":
         this.#result(frame.value, request);
         return;
@@ -382,6 +386,8 @@ export class Device {
   #accept(room: HeldRoom, event: RoomEvent): void {
     if (room.position === undefined || (event.position?.seq ?? 0) <= room.position.seq) return;
     this.#options.checker.handed(this.name, this.#key(room.roomId), event);
+    if (event.kind.case === "messageDeleted" && event.kind.value.expired)
+      this.#options.coverage.count("messages expired");
     room.position = event.position;
   }
 
@@ -396,14 +402,17 @@ export class Device {
     if (this.#live) this.#resend(change);
   }
 
-  publish(roomId: string, padding: number): void {
+  publish(roomId: string, padding: number, expiresAfterMs?: number): void {
     const key = `${this.#options.deviceId}-${this.#keys + 1}`;
     const text = `${key} in ${roomId}${".".repeat(padding)}`;
     const body = { kind: { case: "text" as const, value: text } };
     this.change(
       "publishes acknowledged",
       roomId,
-      (clientMessageId, attempt) => ({ case: "publish", value: { roomId, clientMessageId, attempt, body } }),
+      (clientMessageId, attempt) => ({
+        case: "publish",
+        value: { roomId, clientMessageId, attempt, body, ...(expiresAfterMs && { expiresAfterMs }) },
+      }),
       padding,
     );
   }
@@ -417,6 +426,9 @@ export class Device {
   #changeOf(request: ClientFrame | undefined): Change | undefined {
     const frame = request?.frame;
     if (frame?.case === "publish") return this.changes.get(frame.value.clientMessageId);
+    if (frame?.case === "editMessage" || frame?.case === "deleteMessage" || frame?.case === "react") {
+      return this.changes.get(frame.value.key);
+    }
     if (frame?.case !== "call") return undefined;
     const { value } = frame.value.rpc;
     return value !== undefined && "key" in value ? this.changes.get(value.key) : undefined;

@@ -11,39 +11,41 @@ import {
   RoomKind,
   RoomStatus,
 } from "../../src/gen/trunkline/v1/message_pb.js";
+import { MessageRecords } from "./message-record.js";
 
+const MEMBER_RIGHTS = [
+  Permission.READ,
+  Permission.PUBLISH,
+  Permission.EDIT_OWN,
+  Permission.DELETE_OWN,
+  Permission.REACT,
+];
+const ADMIN_RIGHTS = [
+  ...MEMBER_RIGHTS,
+  Permission.EDIT_ANY,
+  Permission.DELETE_ANY,
+  Permission.PIN,
+  Permission.INVITE,
+  Permission.REMOVE,
+  Permission.SET_ROLES,
+  Permission.UPDATE_ROOM,
+];
 const ROLE_RIGHTS: ReadonlyMap<Role, readonly Permission[]> = new Map([
   [Role.READER, [Permission.READ]],
-  [Role.MEMBER, [Permission.READ, Permission.PUBLISH]],
-  [
-    Role.ADMIN,
-    [
-      Permission.READ,
-      Permission.PUBLISH,
-      Permission.INVITE,
-      Permission.REMOVE,
-      Permission.SET_ROLES,
-      Permission.UPDATE_ROOM,
-    ],
-  ],
-  [
-    Role.OWNER,
-    [
-      Permission.READ,
-      Permission.PUBLISH,
-      Permission.INVITE,
-      Permission.REMOVE,
-      Permission.SET_ROLES,
-      Permission.UPDATE_ROOM,
-      Permission.DELETE_ROOM,
-    ],
-  ],
+  [Role.MEMBER, MEMBER_RIGHTS],
+  [Role.ADMIN, ADMIN_RIGHTS],
+  [Role.OWNER, [...ADMIN_RIGHTS, Permission.DELETE_ROOM]],
 ]);
 
 /** Lower is mightier: the numbers of the contract. */
 function outranks(one: Role, other: Role): boolean {
   return one === Role.OWNER || one < other;
 }
+
+type ChangeKind = Extract<
+  RoomEvent["kind"],
+  { case: "messageEdited" | "messageDeleted" | "reactionSet" | "messagePinned" }
+>;
 
 interface ReadChange {
   readonly seq: number;
@@ -62,6 +64,7 @@ export class RoomRecord {
   #joinRule = JoinRule.UNSPECIFIED;
   #version = 0;
   lastMessageIndex = 0;
+  readonly messages = new MessageRecords();
   deletedAt: number | undefined;
 
   constructor(key: string) {
@@ -122,6 +125,16 @@ export class RoomRecord {
         if (kind.value.messageIndex !== this.lastMessageIndex + 1) return `message_index ${kind.value.messageIndex}`;
         if (this.#isMuted(actorId, event)) return "muted";
         return may(Permission.PUBLISH) && this.#status === RoomStatus.ACTIVE ? undefined : "may not publish";
+      case "messageEdited":
+      case "messageDeleted":
+      case "reactionSet":
+      case "messagePinned": {
+        if (kind.case === "messageDeleted" && kind.value.expired)
+          return event.actor === undefined ? this.messages.judge(event) : "may not end it";
+        const right = this.#rightToChange(kind, actorId);
+        if (!may(right) || this.#status !== RoomStatus.ACTIVE) return "may not change the message";
+        return this.messages.judge(event);
+      }
       case "memberJoined": {
         const { userId = "", role: given = Role.UNSPECIFIED } = kind.value.member ?? {};
         if (this.members.has(userId)) return `${userId} is a member already`;
@@ -159,6 +172,20 @@ export class RoomRecord {
     }
   }
 
+  #rightToChange(kind: ChangeKind, actorId: string): Permission {
+    const own = this.messages.senderOf(kind.value.messageId) === actorId;
+    switch (kind.case) {
+      case "messageEdited":
+        return own ? Permission.EDIT_OWN : Permission.EDIT_ANY;
+      case "messageDeleted":
+        return own ? Permission.DELETE_OWN : Permission.DELETE_ANY;
+      case "reactionSet":
+        return Permission.REACT;
+      case "messagePinned":
+        return Permission.PIN;
+    }
+  }
+
   #holds(userId: string, right: Permission): boolean {
     const member = this.members.get(userId);
     if (member === undefined || member.denied.includes(right)) return false;
@@ -175,6 +202,7 @@ export class RoomRecord {
   }
 
   #fold(event: RoomEvent, seq: number): void {
+    this.messages.fold(event);
     const { kind } = event;
     switch (kind.case) {
       case "messageCreated":

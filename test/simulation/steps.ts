@@ -4,7 +4,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { JoinRule, Permission, Role, RoomStatus } from "../../src/gen/trunkline/v1/message_pb.js";
 import type { CallSchema } from "../../src/gen/trunkline/v1/session_pb.js";
 import type { State } from "./coverage.js";
-import type { Device } from "./device.js";
+import type { Device, FrameInit } from "./device.js";
 import { FAIR } from "./ports.js";
 import { refOf, type World } from "./world.js";
 
@@ -71,6 +71,23 @@ function change(
   };
 }
 
+/** A change of one of the room's last messages, or of none that is there. */
+function changeOfMessage(
+  what: State,
+  choose: (messageId: string, world: World) => (roomId: string, key: string, attempt: number) => FrameInit,
+): Step["run"] {
+  return (world) => {
+    const device = aLiveDevice(world);
+    if (device === undefined || device.changes.size >= MOST_CHANGES) return undefined;
+    const roomId = aRoomOf(world, device);
+    const { ids } = world.checker.room(refOf(device, roomId).key).messages;
+    const messageId = world.chance.of(0.05) ? "none" : (ids.at(-1 - world.chance.below(12)) ?? "none");
+    const frame = choose(messageId, world);
+    device.change(what, roomId, (key, attempt) => frame(roomId, key, attempt));
+    return `${what} ${device.name} ${roomId} ${messageId}`;
+  };
+}
+
 /** The same for every attempt: chosen when the change begins, not when it is sent. */
 function chosen<T>(choose: (world: World) => T, then: (choice: T) => Step["run"]): Step["run"] {
   return (world) => then(choose(world))(world);
@@ -104,9 +121,44 @@ const STEPS: readonly Step[] = [
       const roomId = aRoomOf(world, device);
       const count = chance.of(0.1) ? chance.between(2, 12) : 1;
       const padding = chance.of(0.1) ? chance.between(1_000, 9_000) : chance.below(100);
-      for (let i = 0; i < count; i++) device.publish(roomId, padding);
-      return `publish ${device.name} ${roomId} ×${count} +${padding}`;
+      const expiresAfterMs = chance.of(0.05) ? chance.between(1_000, 20_000) : undefined;
+      for (let i = 0; i < count; i++) device.publish(roomId, padding, expiresAfterMs);
+      return `publish ${device.name} ${roomId} ×${count} +${padding} for ${expiresAfterMs}`;
     },
+  },
+  {
+    weight: 6,
+    run: changeOfMessage("messages edited", (messageId, { chance }) => {
+      const baseVersion = chance.of(0.3) ? chance.between(1, 3) : 0;
+      return (roomId, key, attempt) => {
+        const body = { kind: { case: "text" as const, value: `edited by ${key}` } };
+        return { case: "editMessage", value: { roomId, messageId, key, attempt, body, baseVersion } };
+      };
+    }),
+  },
+  {
+    weight: 4,
+    run: changeOfMessage("messages deleted", (messageId) => (roomId, key, attempt) => {
+      return { case: "deleteMessage", value: { roomId, messageId, key, attempt } };
+    }),
+  },
+  {
+    weight: 4,
+    run: changeOfMessage("reactions set", (messageId, { chance }) => {
+      const emoji = chance.pick(["+1", "wave"]);
+      const on = chance.of(0.7);
+      return (roomId, key, attempt) => ({ case: "react", value: { roomId, messageId, key, attempt, emoji, on } });
+    }),
+  },
+  {
+    weight: 3,
+    run: changeOfMessage("messages pinned", (messageId, { chance }) => {
+      const pinned = chance.of(0.7);
+      return (roomId, key, attempt) => {
+        const value = { roomId, messageId, key, attempt, pinned };
+        return { case: "call", value: { rpc: { case: "pinMessage", value } } };
+      };
+    }),
   },
   {
     weight: 12,

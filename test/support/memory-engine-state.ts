@@ -112,7 +112,8 @@ export function applyChanges(state: MemoryState, changes: ArchiveChanges): void 
     );
   }
   for (const { room, messageIndex, document } of changes.messages) {
-    const { messages } = roomOf(state, room);
+    const { messages, events } = roomOf(state, room);
+    if (!events.has(document.message?.position?.seq ?? 0)) continue;
     messages.set(
       messageIndex,
       newer(messages.get(messageIndex), document.appliedSeq, () => toBinary(MessageDocumentSchema, document)),

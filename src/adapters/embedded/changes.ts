@@ -63,8 +63,11 @@ export function pushDocuments(writes: Write[], tables: Tables, changes: ArchiveC
   for (const { room, document } of changes.members) pushMember(writes, tables, room, document);
   for (const change of changes.messages) {
     const { room, messageIndex, document } = change;
+    const createdSeq = createdSeqOf(tables, changes, change);
+    // Its owner may still have had it in memory when it was forgotten here: it must not come back.
+    if (!isKept(tables, changes, room, createdSeq)) continue;
     const value = writeMessage({
-      createdSeq: createdSeqOf(tables, changes, change),
+      createdSeq,
       appliedSeq: document.appliedSeq,
       document: toBinary(MessageDocumentSchema, document),
     });
@@ -95,6 +98,13 @@ function createdSeqOf(
   if (created !== undefined) return created.event.seq;
   const stored = tables.messages.getBinary(numberedKey(roomKey(room), messageIndex));
   return stored === undefined ? 0 : readMessage(stored).createdSeq;
+}
+
+function isKept(tables: Tables, changes: ArchiveChanges, room: RoomRef, seq: number): boolean {
+  return (
+    changes.events.some((each) => each.event.seq === seq && each.room.key === room.key) ||
+    tables.events.doesExist(numberedKey(roomKey(room), seq))
+  );
 }
 
 /** Only those changes that are news to what is stored. Of a document that comes several times, the newest. */
