@@ -45,6 +45,8 @@ export interface Limits {
   readonly roomRate: Rate;
   /** Frames a second per session, of any kind. */
   readonly frameRate: Rate;
+  /** RATE_LIMITED answers a second that one session may draw before it is closed OVERLOADED: it does not heed them. */
+  readonly refusalRate: Rate;
   /** New connections a second in this node. */
   readonly connectRate: Rate;
   /** Connections of this node that have not said Hello yet, at most. */
@@ -80,6 +82,7 @@ export const DEFAULT_LIMITS: Limits = {
   userRate: { perSecond: 100, burst: 200 },
   roomRate: { perSecond: 2_000, burst: 4_000 },
   frameRate: { perSecond: 200, burst: 400 },
+  refusalRate: { perSecond: 20, burst: 400 },
   connectRate: { perSecond: 1_000, burst: 2_000 },
   maxHandshakes: 5_000,
 };

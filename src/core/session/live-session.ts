@@ -50,6 +50,8 @@ export class LiveSession {
   readonly #lanes = new Lanes();
   readonly #frameRate: TokenBucket;
   readonly #publishRate: TokenBucket;
+  /** Made with the first refusal: most sessions never meet one. */
+  #refusalRate: TokenBucket | undefined;
   #inFlight = 0;
   /** Rooms of the hello that have no outcome yet. */
   #resuming = 0;
@@ -105,14 +107,17 @@ export class LiveSession {
     this.#heartbeat.heard();
     const waitMs = this.#frameRate.take(this.#services.deps.clock.monotonic());
     if (waitMs > 0) {
-      const refusal = new TrunklineError(ErrorCode.RATE_LIMITED, "too many frames", { retryAfterMs: waitMs });
-      this.#connection.refuse(ref, operation, refusal);
+      this.#refuse(
+        ref,
+        operation,
+        new TrunklineError(ErrorCode.RATE_LIMITED, "too many frames", { retryAfterMs: waitMs }),
+      );
       return;
     }
     try {
       this.#dispatch(ref, frame);
     } catch (error) {
-      this.#connection.refuse(ref, operation, TrunklineError.from(error));
+      this.#refuse(ref, operation, TrunklineError.from(error));
     }
   }
 
@@ -163,9 +168,22 @@ export class LiveSession {
     this.#enter();
     this.#lanes.run(lane, () =>
       handle()
-        .catch((error: unknown) => this.#connection.refuse(ref, operation, TrunklineError.from(error)))
+        .catch((error: unknown) => this.#refuse(ref, operation, TrunklineError.from(error)))
         .finally(() => this.#leave()),
     );
+  }
+
+  #refuse(ref: number, operation: string, refusal: TrunklineError): void {
+    this.#connection.refuse(ref, operation, refusal);
+    if (refusal.code !== ErrorCode.RATE_LIMITED) return;
+    const { clock, limits } = this.#services.deps;
+    const nowMs = clock.monotonic();
+    this.#refusalRate ??= new TokenBucket(limits.refusalRate, nowMs);
+    const waitMs = this.#refusalRate.take(nowMs);
+    if (waitMs === 0) return;
+    const options = { retryAfterMs: refusal.retryAfterMs ?? waitMs };
+    const abuse = new TrunklineError(ErrorCode.RATE_LIMITED, "too much was asked in spite of refusals", options);
+    this.#connection.close(CloseCode.OVERLOADED, abuse.message, abuse);
   }
 
   #enter(): void {
@@ -233,7 +251,7 @@ export class LiveSession {
           this.#leave();
         },
         (error: unknown) => {
-          this.#connection.refuse(ref, operation, TrunklineError.from(error));
+          this.#refuse(ref, operation, TrunklineError.from(error));
           this.#leave();
         },
       );

@@ -55,6 +55,10 @@ export const LIMIT_OPTIONS = {
   userRate: rate(of.userRate, "Messages a second per user over all sessions, and how many at once."),
   roomRate: rate(of.roomRate, "Messages a second per room over all users, and how many at once."),
   frameRate: rate(of.frameRate, "Frames of any kind a second per session, and how many at once."),
+  refusalRate: rate(
+    of.refusalRate,
+    "RATE_LIMITED answers a second, and how many at once, before a session that does not heed them is closed.",
+  ),
   connectRate: rate(of.connectRate, "New connections a second, and how many at once."),
   maxHandshakes: integer("N", of.maxHandshakes, 1, MANY, "Connections that have not said Hello yet, at most."),
 } satisfies { readonly [K in keyof Limits as OptionName<K>]: Option<Limits[K]> };
@@ -87,6 +91,7 @@ export function limitsOf(values: LimitValues): Limits {
     userRate: values.userRate,
     roomRate: values.roomRate,
     frameRate: values.frameRate,
+    refusalRate: values.refusalRate,
     connectRate: values.connectRate,
     maxHandshakes: values.maxHandshakes,
   };

@@ -47,6 +47,25 @@ describe("the rate of frames", () => {
   });
 });
 
+describe("a session that does not heed refusals", () => {
+  it("is closed, and told when to come back; one that does is not", async () => {
+    const rates = { frameRate: { perSecond: 10, burst: 5 }, refusalRate: { perSecond: 1, burst: 20 } };
+    const core = await useCore({ limits: rates });
+    const anna = await core.connect("anna");
+    const bert = await core.connect("bert");
+    for (let id = 0; id < 25; id++) anna.send({ case: "ping", value: { id } });
+    expect(anna.endedWith).toBeUndefined();
+    anna.send({ case: "ping", value: { id: 25 } });
+    expect(anna.endedWith).toBe(CloseCode.OVERLOADED);
+    expect(anna.last("goodbye")).toMatchObject({ reconnectAfterMs: 100, error: { code: ErrorCode.RATE_LIMITED } });
+    for (let second = 0; second < 60; second++) {
+      for (let id = 0; id < 6; id++) bert.send({ case: "ping", value: { id } });
+      await core.elapse(1_000);
+    }
+    expect(bert.endedWith).toBeUndefined();
+  });
+});
+
 describe("the rate of messages", () => {
   it("is held per session", async () => {
     const core = await useCore({ limits: { sessionRate: { perSecond: 2, burst: 3 } } });
