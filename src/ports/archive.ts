@@ -18,6 +18,14 @@ export interface ArchiveChanges {
   readonly messages: readonly MessageChange[];
   /** Stored events whose content is taken away: same place, id and tag, other bytes. One that is no longer kept is left out. */
   readonly scrubs: readonly EventScrub[];
+  readonly hidden: readonly HiddenMessage[];
+}
+
+/** A message that a user, whose inbox it is, has hidden from themselves. */
+export interface HiddenMessage {
+  readonly inbox: RoomRef;
+  readonly roomId: string;
+  readonly messageIndex: number;
 }
 
 export interface EventScrub {
@@ -110,6 +118,9 @@ export interface Archive {
 
   /** Messages by index, in rising order. */
   messages(room: RoomRef, range: MessageRange): Awaitable<readonly StoredMessage[]>;
+
+  /** Which of a room's messages from index `from` to `to`, both inclusive, the user with this inbox has hidden: their indexes, rising. */
+  hidden(inbox: RoomRef, roomId: string, from: number, to: number): Awaitable<readonly number[]>;
 
   /** Writes changes in order; idempotent; a document is replaced only by one of a higher `appliedSeq`. */
   apply(shard: number, end: number, changes: ArchiveChanges): Promise<void>;

@@ -269,6 +269,20 @@ export function describeArchive(name: string, factory: () => Promise<ArchiveSubj
       expect(JSON.stringify(message?.created?.event.kind)).not.toContain("text ");
     });
 
+    it("tells which messages of a room the user of an inbox has hidden, in order", async () => {
+      const [inbox, other] = [newRoom(), newRoom()];
+      const hide = (inbox: RoomRef, roomId: string, ...indexes: readonly number[]) =>
+        apply({ hidden: indexes.map((messageIndex) => ({ inbox, roomId, messageIndex })) });
+      await hide(inbox, "r", 300, 7, 256);
+      await hide(inbox, "r", 7, 9);
+      await hide(inbox, "r2", 8);
+      await hide(other, "r", 10);
+      expect(await archive.hidden(inbox, "r", 1, 1_000)).toEqual([7, 9, 256, 300]);
+      expect(await archive.hidden(inbox, "r", 9, 256)).toEqual([9, 256]);
+      expect(await archive.hidden(inbox, "r", 10, 9)).toEqual([]);
+      expect(await archive.hidden(other, "r2", 1, 1_000)).toEqual([]);
+    });
+
     it("scrubs nothing that is no longer kept", async () => {
       const room = await roomWith(3);
       await archive.purge(room, 2);

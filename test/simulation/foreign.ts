@@ -47,6 +47,7 @@ export function foreignBatch(engine: MemoryEngine, ref: RoomRef, id: string, now
       members: [],
       messages: [],
       scrubs: [],
+      hidden: [],
     },
   };
 }

@@ -130,6 +130,10 @@ export class WeatheredArchive implements Archive {
     return this.#answer(() => this.#inner.expired(beforeMs, limit));
   }
 
+  hidden(inbox: RoomRef, roomId: string, from: number, to: number) {
+    return this.#answer(() => this.#inner.hidden(inbox, roomId, from, to));
+  }
+
   apply(shard: number, end: number, changes: ArchiveChanges) {
     return this.#inner.apply(shard, end, changes);
   }

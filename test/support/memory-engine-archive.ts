@@ -22,7 +22,7 @@ import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
 import { type Awaitable, type RoomRef, roomRef } from "../../src/ports/room-ref.js";
 import type { MemoryEngine } from "./memory-engine.js";
 import { never } from "./memory-engine-log.js";
-import { applyChanges, purgeRoom, type RoomState, type StoredEvent } from "./memory-engine-state.js";
+import { applyChanges, hiddenKey, purgeRoom, type RoomState, type StoredEvent } from "./memory-engine-state.js";
 
 export class MemoryArchive implements Archive {
   readonly #engine: MemoryEngine;
@@ -125,6 +125,13 @@ export class MemoryArchive implements Archive {
           ? all.filter((index) => index < range.beforeIndex).slice(-range.limit)
           : all.filter((index) => index > range.afterIndex).slice(0, range.limit);
       return (range.limit > 0 ? wanted : []).map((index) => messageOf(kept, index));
+    });
+  }
+
+  hidden(inbox: RoomRef, roomId: string, from: number, to: number): Awaitable<readonly number[]> {
+    return this.#answer(() => {
+      const indexes = [...(this.#engine.state.hidden.get(hiddenKey(inbox, roomId)) ?? [])];
+      return indexes.filter((index) => index >= from && index <= to).sort((a, b) => a - b);
     });
   }
 

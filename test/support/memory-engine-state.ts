@@ -54,6 +54,8 @@ export interface ShardState {
 export interface MemoryState {
   readonly shards: readonly ShardState[];
   readonly rooms: Map<string, RoomState>;
+  /** By inbox and room: indexes of messages. */
+  readonly hidden: Map<string, Set<number>>;
   /** By shard and follower. */
   readonly followed: Map<string, number>;
 }
@@ -62,6 +64,7 @@ export function emptyState(shards: number): MemoryState {
   return {
     shards: Array.from({ length: shards }, () => ({ entries: [], end: 0, archived: 0, epoch: 0 })),
     rooms: new Map(),
+    hidden: new Map(),
     followed: new Map(),
   };
 }
@@ -99,6 +102,10 @@ export function applyChanges(state: MemoryState, changes: ArchiveChanges): void 
     if (messageIndex > 0) kept.created.set(messageIndex, event.seq);
   }
   for (const { room, event } of changes.scrubs) scrub(state, room, event);
+  for (const { inbox, roomId, messageIndex } of changes.hidden) {
+    const key = hiddenKey(inbox, roomId);
+    state.hidden.set(key, (state.hidden.get(key) ?? new Set()).add(messageIndex));
+  }
   for (const { room, document } of changes.rooms) {
     const kept = roomOf(state, room);
     kept.document = newer(kept.document, document.appliedSeq, () => toBinary(RoomDocumentSchema, document));
@@ -119,6 +126,10 @@ export function applyChanges(state: MemoryState, changes: ArchiveChanges): void 
       newer(messages.get(messageIndex), document.appliedSeq, () => toBinary(MessageDocumentSchema, document)),
     );
   }
+}
+
+export function hiddenKey(inbox: RoomRef, roomId: string): string {
+  return `${inbox.key}/${roomId}`;
 }
 
 /** Takes an event's content away, also in the log. */

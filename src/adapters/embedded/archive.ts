@@ -19,7 +19,7 @@ import type {
 } from "../../ports/archive.js";
 import type { EncodedEvent } from "../../ports/encoded-event.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
-import { newerOnly, pushDocuments, pushEvent, pushScrubs } from "./changes.js";
+import { newerOnly, pushDocuments, pushEvent, pushHidden, pushScrubs } from "./changes.js";
 import { type GroupCommit, unavailable, type Write } from "./group-commit.js";
 import {
   after,
@@ -147,6 +147,15 @@ export class EmbeddedArchive implements Archive {
     });
   }
 
+  hidden(inbox: RoomRef, roomId: string, from: number, to: number): readonly number[] {
+    return reading(() => {
+      if (from > to) return [];
+      const key = namedKey(roomKey(inbox), roomId);
+      const range = { start: numberedKey(key, from), end: after(numberedKey(key, to)) };
+      return Array.from(this.#tables.hidden.getKeys(range), lastUint32);
+    });
+  }
+
   async apply(shard: number, end: number, changes: ArchiveChanges): Promise<void> {
     const applied = this.#applied.then(() => this.#apply(shard, end, changes));
     this.#applied = applied.catch(() => {});
@@ -188,6 +197,7 @@ export class EmbeddedArchive implements Archive {
       const news = newerOnly(this.#tables, changes);
       for (const change of news.events) pushEvent(pushed, this.#tables, change, undefined);
       pushScrubs(pushed, this.#tables, news.scrubs);
+      pushHidden(pushed, this.#tables, news.hidden);
       pushDocuments(pushed, this.#tables, news);
       const known = readShard(this.#tables.shards.getBinary(shardKey(shard)));
       const value = writeShard({ end: known.end, archived: Math.max(known.archived, end) });

@@ -7,7 +7,7 @@ import {
   MessageDocumentSchema,
   RoomDocumentSchema,
 } from "../../gen/trunkline/store/v1/documents_pb.js";
-import type { ArchiveChanges, EventChange, EventScrub, MessageChange } from "../../ports/archive.js";
+import type { ArchiveChanges, EventChange, EventScrub, HiddenMessage, MessageChange } from "../../ports/archive.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import type { Write } from "./group-commit.js";
 import { expirationKey, namedKey, numberedKey, roomKey, userKey } from "./keys.js";
@@ -51,6 +51,13 @@ export function pushScrubs(writes: Write[], tables: Tables, scrubs: readonly Eve
     const record = readEvent(stored);
     writes.push({ table: tables.events, key, value: writeEvent({ ...record, bytes: event.bytes }) });
     writes.push(...expirationRemoval(tables, prefix, record.eventId, record.bytes));
+  }
+}
+
+export function pushHidden(writes: Write[], tables: Tables, hidden: readonly HiddenMessage[]): void {
+  for (const { inbox, roomId, messageIndex } of hidden) {
+    const key = numberedKey(namedKey(roomKey(inbox), roomId), messageIndex);
+    writes.push({ table: tables.hidden, key, value: PRESENT });
   }
 }
 
@@ -119,6 +126,7 @@ export function newerOnly(tables: Tables, changes: ArchiveChanges): ArchiveChang
   return {
     // A scrub writes the same bytes again.
     scrubs: changes.scrubs,
+    hidden: changes.hidden,
     events: changes.events.filter(({ room, event }) => {
       return tables.events.getBinary(numberedKey(roomKey(room), event.seq)) === undefined;
     }),

@@ -1,7 +1,7 @@
 // The embedded event log: a table of pointers, written in the same transaction as all that follows from the events.
 
 import type { AppendBatch, AppendOutcome, EventLog, LogRecord, OpenedShard } from "../../ports/event-log.js";
-import { pushDocuments, pushEvent, pushScrubs } from "./changes.js";
+import { pushDocuments, pushEvent, pushHidden, pushScrubs } from "./changes.js";
 import { type GroupCommit, unavailable, type Write } from "./group-commit.js";
 import { after, logKey, numberedKey, offsetOf, roomKey, shardKey } from "./keys.js";
 import { readEncodedEvent, readPointer, readShard, writePointer, writeShard } from "./records.js";
@@ -79,6 +79,7 @@ export class EmbeddedEventLog implements EventLog {
       pushEvent(writes, this.#tables, change, { shard, offset });
     }
     pushScrubs(writes, this.#tables, changes.scrubs);
+    pushHidden(writes, this.#tables, changes.hidden);
     pushDocuments(writes, this.#tables, changes);
     writes.push({ table: this.#tables.shards, key: shardKey(shard), value: writeShard({ end, archived: end }) });
     return writes;

@@ -29,6 +29,8 @@ export interface Tables {
   readonly memberships: Table;
   /** [when, room, event id] → nothing, of messages that expire. */
   readonly expirations: Table;
+  /** [inbox, room id, message index] → nothing, of messages that the inbox's user has hidden. */
+  readonly hidden: Table;
   /** [shard, follower] → offset in the log. */
   readonly followers: Table;
   /** How many shards the store was created with. */
@@ -82,6 +84,7 @@ export async function openTables(directory: string, shards: number): Promise<Tab
       formerMembers: openTable(root, "former-members"),
       memberships: openTable(root, "memberships"),
       expirations: openTable(root, "expirations"),
+      hidden: openTable(root, "hidden"),
       followers: openTable(root, "followers"),
       shardCount,
     };

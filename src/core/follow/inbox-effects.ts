@@ -69,16 +69,19 @@ export class InboxEffects implements Following {
     await this.#tell(ref, event, [userId], { case: "removedFromRoom", value });
   }
 
-  /** Only those who can read the room are told, and nobody of their own words. */
+  /** Only those who can read the room and have not blocked the sender are told, and nobody of their own words. */
   async #mentioned(ref: RoomRef, event: RoomEvent, { mentions, messageIndex }: MessageCreated): Promise<void> {
     const named = [...new Set(mentions.map(({ userId }) => userId))].filter((userId) => userId !== event.actor?.userId);
     const readers = await this.#owner.view(ref, named, ({ state }) =>
       named.filter((userId) => mayRead(state.member(userId))),
     );
+    const sender = event.actor?.userId ?? "";
+    const blocked = await Promise.all(readers.map((userId) => this.#owner.blocks.has(ref.tenantId, userId, sender)));
     const { eventId: messageId, position } = event;
     const by = event.actor;
     const value = create(MentionedSchema, { roomId: ref.roomId, messageId, position, messageIndex, by });
-    await this.#tell(ref, event, readers, { case: "mentioned", value });
+    const heard = readers.filter((_, index) => blocked[index] === false);
+    await this.#tell(ref, event, heard, { case: "mentioned", value });
   }
 
   async #tell({ tenantId }: RoomRef, event: RoomEvent, users: readonly string[], what: EventKind): Promise<void> {

@@ -1,6 +1,6 @@
 // A shard's open batch: events that have taken their turn, and the callers that wait for them.
 
-import type { EventChange, EventScrub } from "../../ports/archive.js";
+import type { EventChange, EventScrub, HiddenMessage } from "../../ports/archive.js";
 import type { EncodedEvent } from "../../ports/encoded-event.js";
 import type { TrunklineError } from "../../ports/error.js";
 import type { AppendBatch, NewRecord } from "../../ports/event-log.js";
@@ -25,6 +25,7 @@ export class Batch {
   readonly #records: NewRecord[] = [];
   readonly #events: EventChange[] = [];
   readonly #scrubs: EventScrub[] = [];
+  readonly #hidden: HiddenMessage[] = [];
   readonly #waiters: Waiter[] = [];
   readonly openedAtMs: number;
   bytes = 0;
@@ -57,6 +58,11 @@ export class Batch {
       for (const userId of changed.users) part.users.add(userId);
       for (const messageId of changed.messages) part.messages.add(messageId);
       for (const event of scrubs) this.#scrubs.push({ room: room.ref, event });
+      const { kind } = encoded.event;
+      if (kind.case === "messageHidden") {
+        const { roomId, messageIndex } = kind.value;
+        this.#hidden.push({ inbox: room.ref, roomId, messageIndex });
+      }
       this.#records.push({ room: room.ref, event: encoded });
       this.#events.push({ room: room.ref, event: encoded, eventId, createdAtMs, messageIndex, expiresAtMs });
       this.bytes += encoded.bytes.length;
@@ -82,6 +88,7 @@ export class Batch {
           [...messages].flatMap((id) => room.state.messageChange(id) ?? []),
         ),
         scrubs: this.#scrubs,
+        hidden: this.#hidden,
       },
     };
   }

@@ -11,10 +11,10 @@ import type {
   Role,
   Room,
   RoomEvent,
-  RoomKind,
   RoomSettings,
   RoomStatus,
 } from "../../gen/trunkline/v1/message_pb.js";
+import { RoomKind } from "../../gen/trunkline/v1/message_pb.js";
 import type { Caller } from "./calls.js";
 
 /** What every command carries: the caller's idempotency key, and which try this is. */
@@ -57,6 +57,19 @@ export type Command = Keyed &
     | { readonly kind: "pin"; readonly messageId: string; readonly pinned: boolean }
     /** Something for a user's inbox, by the system. The inbox is made where there is none. */
     | { readonly kind: "tell"; readonly userId: string; readonly event: EventKind }
+    /** Of the caller's own inbox, which is made where there is none. */
+    | {
+        readonly kind: "setSettings";
+        readonly settings: readonly {
+          readonly key: string;
+          /** Empty: there shall be none. */
+          readonly value: Uint8Array;
+          /** 0: whatever it is. */
+          readonly baseVersion: number;
+        }[];
+      }
+    | { readonly kind: "block"; readonly other: string; readonly blocked: boolean }
+    | { readonly kind: "hide"; readonly roomId: string; readonly messageId: string; readonly messageIndex: number }
     /** Makes the user's inbox, where there is none. */
     | { readonly kind: "openInbox"; readonly userId: string }
     | {
@@ -100,6 +113,9 @@ export type EventKind = RoomEvent["kind"];
 
 const MADE: Readonly<Record<Exclude<Command["kind"], "tell">, EventKind["case"]>> = {
   openInbox: "roomCreated",
+  setSettings: "settingChanged",
+  block: "userBlocked",
+  hide: "messageHidden",
   publish: "messageCreated",
   edit: "messageEdited",
   deleteMessage: "messageDeleted",
@@ -142,6 +158,13 @@ export interface Outcome {
 /** Whether it concerns a message and not the room itself. */
 export function isAboutMessage({ kind }: Command): boolean {
   return kind === "publish" || kind === "edit" || kind === "deleteMessage" || kind === "react" || kind === "pin";
+}
+
+/** The two users of the direct room that a command is about to make or to speak in, unless it cannot be told yet. */
+export function pairOf(caller: Caller, command: Command, directUsers: readonly string[]): readonly string[] {
+  if (command.kind === "publish") return directUsers;
+  if (command.kind !== "create" || command.roomKind !== RoomKind.DIRECT) return NONE;
+  return [caller.identity.userId, ...command.members.map(({ userId }) => userId)];
 }
 
 /** The messages a command is judged on. */

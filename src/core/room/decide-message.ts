@@ -15,7 +15,7 @@ import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { hasExpired } from "../message/materialise.js";
 import type { Caller } from "./calls.js";
 import type { Command, EventKind } from "./command.js";
-import { permit } from "./permissions.js";
+import { permit, requireUnblocked } from "./permissions.js";
 import type { RoomState } from "./state.js";
 
 type Of<K extends Command["kind"]> = Extract<Command, { kind: K }>;
@@ -33,6 +33,7 @@ export function decidePublish(
   nowMs: number,
 ): readonly EventKind[] {
   const room = permit(state, caller, Permission.PUBLISH, nowMs);
+  requireUnblocked(state, caller);
   const { body, key, replyTo, threadRoot, mentions, metadata, forwardedFrom } = command;
   if (replyTo !== "" && state.messages.get(replyTo) === undefined) throw noSuchMessage("publish.reply_to");
   if (threadRoot !== "") requireRoot(state, threadRoot);

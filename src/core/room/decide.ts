@@ -16,8 +16,9 @@ import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import type { Caller } from "./calls.js";
 import type { Command, EventKind, NewMember } from "./command.js";
 import { decideDeleteMessage, decideEdit, decidePin, decidePublish, decideReact } from "./decide-message.js";
+import { decideBlock, decideHide, decideSettings } from "./decide-user.js";
 import * as event from "./event-kinds.js";
-import { hasPermission, isAdministrator, permit, rank, requireRoom } from "./permissions.js";
+import { hasPermission, isAdministrator, permit, rank, requireRoom, requireUnblocked } from "./permissions.js";
 import type { RoomState } from "./state.js";
 
 type Of<K extends Command["kind"]> = Extract<Command, { kind: K }>;
@@ -43,6 +44,12 @@ export function decide(state: RoomState, caller: Caller, command: Command, nowMs
       return [...decideInbox(state, command.userId, nowMs), command.event];
     case "openInbox":
       return decideInbox(state, command.userId, nowMs);
+    case "setSettings":
+      return inInbox(state, caller, nowMs, decideSettings(state, command));
+    case "block":
+      return inInbox(state, caller, nowMs, decideBlock(state, command));
+    case "hide":
+      return inInbox(state, caller, nowMs, decideHide(command));
     case "update":
       return decideUpdate(state, caller, command, nowMs);
     case "delete":
@@ -73,6 +80,7 @@ function decideCreate(state: RoomState, caller: Caller, command: Of<"create">, n
     throw new TrunklineError(ErrorCode.ALREADY_EXISTS, "the room id is taken", { field: "room_id" });
   }
   const direct = command.roomKind === RoomKind.DIRECT;
+  if (direct) requireUnblocked(state, caller);
   const createdAt = timestampFromMs(nowMs);
   const member = ({ userId, role }: NewMember, displayName: string): Member =>
     create(MemberSchema, { userId, role, joinedAt: createdAt, displayName });
@@ -118,6 +126,11 @@ function decideInbox(state: RoomState, userId: string, nowMs: number): readonly 
   return [event.roomCreated(room, [create(MemberSchema, { userId, role: Role.READER, joinedAt: createdAt })])];
 }
 
+/** The user's own changes, and before them their inbox where there is none. */
+function inInbox(state: RoomState, caller: Caller, nowMs: number, events: readonly EventKind[]): readonly EventKind[] {
+  return events.length === 0 ? events : [...decideInbox(state, caller.identity.userId, nowMs), ...events];
+}
+
 function withDefaultRole({ userId, role }: NewMember, kind: RoomKind): NewMember {
   if (kind === RoomKind.DIRECT) return { userId, role: Role.MEMBER };
   return { userId, role: role !== Role.UNSPECIFIED ? role : defaultRole(kind) };
@@ -153,6 +166,7 @@ function decideLeave(state: RoomState, caller: Caller): readonly EventKind[] {
   if (member === undefined) throw new TrunklineError(ErrorCode.NOT_A_MEMBER, "you are not a member of the room");
   if (room.kind === RoomKind.DIRECT)
     throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "a direct room cannot be left");
+  if (room.kind === RoomKind.INBOX) throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "an inbox cannot be left");
   if (member.role === Role.OWNER) requireAnotherOwner(state);
   return [event.memberLeft(member.userId, false)];
 }

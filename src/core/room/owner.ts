@@ -3,6 +3,7 @@
 import type { Timer } from "../../ports/clock.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
+import { Blocks } from "./blocks.js";
 import type { Caller } from "./calls.js";
 import type { Command } from "./command.js";
 import { Expiry } from "./expiry.js";
@@ -15,16 +16,19 @@ const SWEEP_INTERVAL_MS = 60_000;
 export class RoomOwner {
   readonly #deps: CoreDependencies;
   readonly #shards: readonly Shard[];
+  readonly blocks: Blocks;
   readonly #expiry: Expiry;
   readonly #listeners: Appended[] = [];
   #sweep: Timer | undefined;
 
   constructor(deps: CoreDependencies) {
     this.#deps = deps;
+    this.blocks = new Blocks(deps.ids, (ref, users, read) => this.view(ref, users, read));
     this.#shards = Array.from(
       { length: deps.log.shards },
       (_, index) =>
-        new Shard(index, deps, (shard, from, records) => {
+        new Shard(index, deps, this.blocks, (shard, from, records) => {
+          this.blocks.appended(records);
           for (const listener of this.#listeners) listener(shard, from, records);
         }),
     );

@@ -41,6 +41,9 @@ export const ROLE_PERMISSIONS: ReadonlyMap<Role, ReadonlySet<Permission>> = new 
 /** Permissions that change who is in a room: a direct room has its two users and nobody else. */
 const MEMBERSHIP: ReadonlySet<Permission> = new Set([Permission.INVITE, Permission.REMOVE, Permission.SET_ROLES]);
 
+/** Permissions that change what a room is, or end it. */
+const MAKING: ReadonlySet<Permission> = new Set([Permission.UPDATE_ROOM, Permission.DELETE_ROOM]);
+
 /** Permissions that change a room: not in an archived one, save for updating it back to active or deleting it. */
 const WRITES: ReadonlySet<Permission> = new Set([
   Permission.PUBLISH,
@@ -100,6 +103,12 @@ export function permit(state: RoomState, caller: Caller, permission: Permission,
   return room;
 }
 
+/** Throws where the caller is one of the two users of a direct room, and one of them has blocked the other. */
+export function requireUnblocked({ room, blocked, directUsers }: RoomState, { identity }: Caller): void {
+  if (!blocked || (room !== undefined && !directUsers.includes(identity.userId))) return;
+  throw new TrunklineError(ErrorCode.BLOCKED, "one of you has blocked the other");
+}
+
 /** Throws unless `identity`, whose membership is `member`, may do `permission` in `room` now. */
 export function authorize(
   room: Room,
@@ -110,6 +119,9 @@ export function authorize(
 ): void {
   if (room.kind === RoomKind.DIRECT && MEMBERSHIP.has(permission)) {
     throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "a direct room has its two users and nobody else");
+  }
+  if (room.kind === RoomKind.INBOX && (MEMBERSHIP.has(permission) || MAKING.has(permission))) {
+    throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "an inbox is its user's alone, and stays");
   }
   if (room.status === RoomStatus.ARCHIVED && WRITES.has(permission)) {
     throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "the room is archived");

@@ -3,6 +3,7 @@
 import { create } from "@bufbuild/protobuf";
 import {
   type Body,
+  type Message,
   type Origin,
   OriginSchema,
   Permission,
@@ -21,6 +22,7 @@ import { PAGE_BYTES } from "../limit/limits.js";
 import { hasExpired, materialise } from "../message/materialise.js";
 import { validateId, validateOptionalId } from "../validate.js";
 import type { Caller } from "./calls.js";
+import { inboxRef } from "./inbox.js";
 import type { RoomOwner } from "./owner.js";
 import { authorize, hasPermission, requireRoom } from "./permissions.js";
 
@@ -29,6 +31,8 @@ const ROOMS_PAGE = { usual: 100, most: 500 };
 const HISTORY_PAGE = { usual: 50, most: 200 };
 const EVENTS_PAGE = { usual: 200, most: 1_000 };
 
+/** Messages looked through for one that is not hidden. */
+const LOOK_BACK = 50;
 /** Above every message_index. */
 const END = 0xffff_ffff;
 
@@ -75,10 +79,28 @@ export class RoomReader {
     if (!hasPermission(seen.member, Permission.READ)) return undefined;
     // It has its place in Welcome, and is no conversation.
     if (seen.room.kind === RoomKind.INBOX) return undefined;
-    const [last] = await this.#deps.archive.messages(ref, { beforeIndex: END, limit: 1 });
+    const last = await this.#lastShown(ref, userId);
     const message = last && materialise(ref.roomId, last);
     const lastMessage = message && hasExpired(message, this.#deps.clock.now()) ? undefined : message;
     return create(rpc.RoomSummarySchema, { ...seen, lastMessage });
+  }
+
+  /** The last message that the user has not hidden, if it is among the last ones. */
+  async #lastShown(ref: RoomRef, userId: string): Promise<StoredMessage | undefined> {
+    const [last] = await this.#deps.archive.messages(ref, { beforeIndex: END, limit: 1 });
+    if (last === undefined || (await this.#hidden(ref, userId, [last])).size === 0) return last;
+    const recent = await this.#deps.archive.messages(ref, { beforeIndex: last.messageIndex, limit: LOOK_BACK });
+    const hidden = await this.#hidden(ref, userId, recent);
+    return recent.findLast(({ messageIndex }) => !hidden.has(messageIndex));
+  }
+
+  /** The indexes of those among the messages, which are in order, that the user has hidden from themselves. */
+  async #hidden({ tenantId, roomId }: RoomRef, userId: string, page: readonly StoredMessage[]): Promise<Set<number>> {
+    const [first] = page;
+    const last = page.at(-1);
+    if (first === undefined || last === undefined) return new Set();
+    const inbox = inboxRef(this.#deps.ids, tenantId, userId);
+    return new Set(await this.#deps.archive.hidden(inbox, roomId, first.messageIndex, last.messageIndex));
   }
 
   async getHistory(caller: Caller, request: rpc.GetHistoryRequest): Promise<rpc.GetHistoryResponse> {
@@ -98,7 +120,9 @@ export class RoomReader {
       forward,
     );
     const nowMs = this.#deps.clock.now();
+    const hidden = await this.#hidden(ref, caller.identity.userId, page);
     const messages = page.flatMap((entry) => {
+      if (hidden.has(entry.messageIndex)) return [];
       const message = materialise(ref.roomId, entry);
       return message === undefined || hasExpired(message, nowMs) ? [] : [message];
     });
@@ -135,14 +159,8 @@ export class RoomReader {
     caller: Caller,
     { roomId, messageId }: MessageRef,
   ): Promise<{ readonly body: Body; readonly forwardedFrom: Origin }> {
-    const { ref, top } = await this.#readable(caller, roomId, Permission.READ);
-    const stored = await this.#deps.archive.message(ref, messageId);
-    const message = stored && materialise(roomId, stored);
-    if (
-      message?.body === undefined ||
-      (message.position?.seq ?? 0) > top.seq ||
-      hasExpired(message, this.#deps.clock.now())
-    ) {
+    const message = await this.readableMessage(caller, roomId, messageId);
+    if (message?.body === undefined) {
       throw new TrunklineError(ErrorCode.NOT_FOUND, "publish.forward: there is no such message in the room", {
         field: "publish.forward.message_id",
       });
@@ -151,6 +169,15 @@ export class RoomReader {
     // What was passed on before keeps its first origin.
     const forwardedFrom = message.forwardedFrom ?? create(OriginSchema, { roomId, messageId, sender, createdAt });
     return { body, forwardedFrom };
+  }
+
+  /** The message, if the caller may read it. Undefined: there is none, or its time is over. */
+  async readableMessage(caller: Caller, roomId: string, messageId: string): Promise<Message | undefined> {
+    const { ref, top } = await this.#readable(caller, roomId, Permission.READ);
+    const stored = await this.#deps.archive.message(ref, messageId);
+    const message = stored && materialise(roomId, stored);
+    const there = message !== undefined && (message.position?.seq ?? 0) <= top.seq;
+    return there && !hasExpired(message, this.#deps.clock.now()) ? message : undefined;
   }
 
   /** The room's durable top, if the caller may do `permission` in it. */

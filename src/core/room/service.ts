@@ -14,6 +14,7 @@ import type { Command, NewMember, Outcome } from "./command.js";
 import type { RoomOwner } from "./owner.js";
 import { authorize, requireRoom } from "./permissions.js";
 import { RoomReader } from "./reader.js";
+import { UserService } from "./user-service.js";
 
 /** Longest mute, in milliseconds: ten years. */
 const MAX_MUTE_MS = 10 * 365 * 24 * 3_600_000;
@@ -22,11 +23,13 @@ export class RoomService implements RoomCalls, Forwarding {
   readonly #deps: CoreDependencies;
   readonly #owner: RoomOwner;
   readonly #reader: RoomReader;
+  readonly #users: UserService;
 
   constructor(deps: CoreDependencies, owner: RoomOwner) {
     this.#deps = deps;
     this.#owner = owner;
     this.#reader = new RoomReader(deps, owner);
+    this.#users = new UserService(deps, owner, this.#reader);
   }
 
   async call(caller: Caller, request: RoomRequest): Promise<RoomResponse> {
@@ -59,13 +62,17 @@ export class RoomService implements RoomCalls, Forwarding {
         return { case: request.case, value: await this.#reader.getEvents(caller, request.value) };
       case "pinMessage":
         return { case: request.case, value: await this.#pinMessage(caller, request.value) };
-      case "getReceipts":
       case "hideMessage":
+        return { case: request.case, value: await this.#users.hideMessage(caller, request.value) };
       case "blockUser":
+        return { case: request.case, value: await this.#users.blockUser(caller, request.value) };
+      case "getSettings":
+        return { case: request.case, value: await this.#users.getSettings(caller, request.value) };
+      case "setSettings":
+        return { case: request.case, value: await this.#users.setSettings(caller, request.value) };
+      case "getReceipts":
       case "listDevices":
       case "closeDevice":
-      case "getSettings":
-      case "setSettings":
         throw new TrunklineError(ErrorCode.UNSUPPORTED, `${request.case} is not supported yet`);
     }
   }

@@ -10,8 +10,9 @@ import type { CoreDependencies } from "../core.js";
 import { PAGE_BYTES } from "../limit/limits.js";
 import type { Missing } from "../message/room-messages.js";
 import { Batch, type Waiter } from "./batch.js";
+import type { Blocks } from "./blocks.js";
 import type { Caller } from "./calls.js";
-import { type Command, messagesOf, type Outcome, usersOf } from "./command.js";
+import { type Command, messagesOf, type Outcome, pairOf, usersOf } from "./command.js";
 import { Room, type TurnContext } from "./room.js";
 import { RoomState } from "./state.js";
 
@@ -51,6 +52,7 @@ export class Shard {
   readonly #index: number;
   readonly #deps: CoreDependencies;
   readonly #appended: Appended;
+  readonly #blocks: Blocks;
   readonly #context: () => TurnContext;
   #status: Status = { is: "closed" };
   #rooms = new Map<string, Room>();
@@ -65,9 +67,10 @@ export class Shard {
   /** Resolves when nothing is under way: for drain. */
   #idle: (() => void)[] = [];
 
-  constructor(index: number, deps: CoreDependencies, appended: Appended) {
+  constructor(index: number, deps: CoreDependencies, blocks: Blocks, appended: Appended) {
     this.#index = index;
     this.#appended = appended;
+    this.#blocks = blocks;
     this.#deps = deps;
     this.#open = new Batch(0);
     const eventId = (ref: RoomRef, userId: string, key: string): string =>
@@ -201,8 +204,20 @@ export class Shard {
 
   #prepareLoaded(room: Room, caller: Caller, command: Command): Awaitable<Prepared> {
     const loading = this.#loadMessages(room, command);
-    if (loading === undefined) return this.#lookUp(room, caller, command);
-    return loading.then(() => this.#lookUp(room, caller, command));
+    if (loading === undefined) return this.#prepareBlocks(room, caller, command);
+    return loading.then(() => this.#prepareBlocks(room, caller, command));
+  }
+
+  /** Asks whether the users of a direct room have blocked one another. */
+  #prepareBlocks(room: Room, caller: Caller, command: Command): Awaitable<Prepared> {
+    const [one, other] = pairOf(caller, command, room.state.directUsers);
+    if (one === undefined || other === undefined) return this.#lookUp(room, caller, command);
+    const blocked = this.#blocks.between(room.ref.tenantId, one, other);
+    const known = (is: boolean): Awaitable<Prepared> => {
+      room.state.blocked = is;
+      return this.#lookUp(room, caller, command);
+    };
+    return isPromise(blocked) ? blocked.then(known) : known(blocked);
   }
 
   /** Loads the messages that a command names, and what they draw in. Undefined: they are there. */

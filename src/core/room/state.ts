@@ -10,12 +10,14 @@ import {
   Role,
   type Room,
   type RoomEvent,
+  RoomKind,
   RoomSchema,
   RoomStatus,
 } from "../../gen/trunkline/v1/message_pb.js";
 import type { MessageChange } from "../../ports/archive.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import { RoomMessages } from "../message/room-messages.js";
+import { UserState } from "./user-state.js";
 
 /** A user's standing in a room. `member` is undefined for who is not, or no longer, a member. */
 export interface Standing {
@@ -51,6 +53,12 @@ export class RoomState {
   ownerCount = 0;
   /** message_ids, oldest pin first. */
   pinned: readonly string[] = [];
+  /** The users of a direct room. */
+  directUsers: readonly string[] = [];
+  /** Of a direct room: whether one of its users has blocked the other, as last seen. Said by whoever prepares a turn. */
+  blocked = false;
+  /** Of an inbox. */
+  readonly user: UserState;
   readonly messages: RoomMessages;
   /** The users whose standing has been needed; whoever is absent has not been loaded. */
   readonly #standings = new Map<string, Standing>();
@@ -58,6 +66,7 @@ export class RoomState {
   constructor(ref: RoomRef, document: RoomDocument | undefined) {
     this.ref = ref;
     this.messages = new RoomMessages(ref.roomId);
+    this.user = new UserState(document?.user);
     if (document?.room === undefined) return;
     this.room = document.room;
     this.seq = document.room.top?.seq ?? 0;
@@ -65,6 +74,7 @@ export class RoomState {
     this.lastMessageIndex = document.room.lastMessageIndex;
     this.memberCount = document.room.memberCount;
     this.ownerCount = document.ownerCount;
+    this.directUsers = document.directUsers;
     this.pinned = document.room.pinnedMessageIds;
   }
 
@@ -120,6 +130,8 @@ export class RoomState {
       room: this.view(),
       appliedSeq: this.seq,
       ownerCount: this.ownerCount,
+      directUsers: [...this.directUsers],
+      ...(this.room?.kind === RoomKind.INBOX && { user: this.user.document() }),
     });
   }
 
@@ -162,8 +174,13 @@ export class RoomState {
       case "messageDeleted":
         this.#pin(kind.value.messageId, false);
         return NOBODY;
+      case "settingChanged":
+      case "userBlocked":
+        this.user.apply(event);
+        return NOBODY;
       case "roomCreated":
         this.room = kind.value.room;
+        if (this.room?.kind === RoomKind.DIRECT) this.directUsers = kind.value.members.map(({ userId }) => userId);
         for (const member of kind.value.members) this.#set(member.userId, { member, banned: false });
         return kind.value.members.map((member) => member.userId);
       case "roomUpdated":

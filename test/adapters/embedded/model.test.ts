@@ -64,6 +64,7 @@ class Owner {
       members: [],
       messages: [],
       scrubs: [],
+      hidden: [],
     };
     for (const { kind, which } of step.events) {
       top.seq += 1;

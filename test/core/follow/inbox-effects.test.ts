@@ -2,24 +2,7 @@
 
 import { describe, expect, it } from "vitest";
 import { settle, type TestClient, type TestCore, useCore } from "../use-core.js";
-
-/** Subscribes to the user's inbox from its beginning. */
-async function openInbox(client: TestClient): Promise<string> {
-  const roomId = client.last("welcome").inboxRoomId;
-  const answer = await client.ask({ case: "subscribe", value: { roomId, after: {} } });
-  if (answer.case !== "subscribed") throw new Error(`no inbox: ${JSON.stringify(answer.value)}`);
-  return roomId;
-}
-
-/** What came into the inbox, its creation aside. */
-function told(client: TestClient): unknown[] {
-  const inbox = client.last("welcome").inboxRoomId;
-  return client
-    .all("roomEvents")
-    .filter(({ value }) => value.roomId === inbox)
-    .flatMap(({ value }) => value.events.map(({ kind }) => kind))
-    .filter(({ case: name }) => name !== "roomCreated");
-}
+import { openInbox, told } from "../user/use-inbox.js";
 
 async function mention(client: TestClient, roomId: string, ...users: readonly string[]): Promise<void> {
   const body = { kind: { case: "text" as const, value: "look" } };

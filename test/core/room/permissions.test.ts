@@ -20,26 +20,26 @@ import { identity } from "../use-core.js";
 const NOW_MS = 1_790_000_000_000;
 const OF_A_NEWER_CONTRACT: number = 99;
 
-// The roles that have it: owner, admin, member, reader. Then whether it can be used at all in a direct room and in an archived one.
+// The roles that have it: owner, admin, member, reader. Then whether it can be used at all in a direct room, in an archived one and in an inbox.
 const TABLE = `
-  permission     | roles         | direct | archived
-  READ           | own adm mem rea | yes  | yes
-  PUBLISH        | own adm mem     | yes  | no
-  EDIT_OWN       | own adm mem     | yes  | no
-  EDIT_ANY       | own adm         | yes  | no
-  DELETE_OWN     | own adm mem     | yes  | no
-  DELETE_ANY     | own adm         | yes  | no
-  REACT          | own adm mem     | yes  | no
-  PIN            | own adm         | yes  | no
-  INVITE         | own adm         | no   | no
-  REMOVE         | own adm         | no   | no
-  SET_ROLES      | own adm         | no   | no
-  UPDATE_ROOM    | own adm         | yes  | yes
-  DELETE_ROOM    | own             | yes  | yes
-  SEE_MEMBERS    | own adm mem     | yes  | yes
-  SEE_PRESENCE   | own adm mem     | yes  | yes
-  SIGNAL         | own adm mem     | yes  | yes
-  START_CALL     | own adm mem     | yes  | yes
+  permission     | roles         | direct | archived | inbox
+  READ           | own adm mem rea | yes  | yes | yes
+  PUBLISH        | own adm mem     | yes  | no | yes
+  EDIT_OWN       | own adm mem     | yes  | no | yes
+  EDIT_ANY       | own adm         | yes  | no | yes
+  DELETE_OWN     | own adm mem     | yes  | no | yes
+  DELETE_ANY     | own adm         | yes  | no | yes
+  REACT          | own adm mem     | yes  | no | yes
+  PIN            | own adm         | yes  | no | yes
+  INVITE         | own adm         | no   | no | no
+  REMOVE         | own adm         | no   | no | no
+  SET_ROLES      | own adm         | no   | no | no
+  UPDATE_ROOM    | own adm         | yes  | yes | no
+  DELETE_ROOM    | own             | yes  | yes | no
+  SEE_MEMBERS    | own adm mem     | yes  | yes | yes
+  SEE_PRESENCE   | own adm mem     | yes  | yes | yes
+  SIGNAL         | own adm mem     | yes  | yes | yes
+  START_CALL     | own adm mem     | yes  | yes | yes
 `;
 
 interface Row {
@@ -47,6 +47,7 @@ interface Row {
   readonly roles: readonly string[];
   readonly direct: boolean;
   readonly archived: boolean;
+  readonly inbox: boolean;
 }
 
 const ROLES: readonly [string, Role][] = [
@@ -62,10 +63,16 @@ const ROWS: readonly Row[] = TABLE.trim()
   .split("\n")
   .slice(1)
   .map((line) => {
-    const [name = "", roles = "", direct = "", archived = ""] = line.split("|").map((cell) => cell.trim());
+    const [name = "", roles = "", direct = "", archived = "", inbox = ""] = line.split("|").map((cell) => cell.trim());
     const permission = Object.entries(Permission).find(([key]) => key === name)?.[1];
     if (typeof permission !== "number") throw new Error(`there is no permission ${name}`);
-    return { permission, roles: roles.split(" "), direct: direct === "yes", archived: archived === "yes" };
+    return {
+      permission,
+      roles: roles.split(" "),
+      direct: direct === "yes",
+      archived: archived === "yes",
+      inbox: inbox === "yes",
+    };
   });
 
 function room(kind = RoomKind.GROUP, status = RoomStatus.ACTIVE): Room {
@@ -108,7 +115,9 @@ function differences(expected: (row: Row, kind: RoomKind, status: RoomStatus, ro
 
 /** Whether the room takes it from anybody. */
 function taken(row: Row, kind: RoomKind, status: RoomStatus): boolean {
-  return (row.direct || kind !== RoomKind.DIRECT) && (row.archived || status !== RoomStatus.ARCHIVED);
+  if (!row.direct && kind === RoomKind.DIRECT) return false;
+  if (!row.inbox && kind === RoomKind.INBOX) return false;
+  return row.archived || status !== RoomStatus.ARCHIVED;
 }
 
 describe("authorize", () => {

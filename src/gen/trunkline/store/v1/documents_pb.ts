@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file trunkline/store/v1/documents.proto.
  */
 export const file_trunkline_store_v1_documents: GenFile = /*@__PURE__*/
-  fileDesc("CiJ0cnVua2xpbmUvc3RvcmUvdjEvZG9jdW1lbnRzLnByb3RvEhJ0cnVua2xpbmUuc3RvcmUudjEibQoMUm9vbURvY3VtZW50EhEKCXRlbmFudF9pZBgBIAEoCRIgCgRyb29tGAIgASgLMhIudHJ1bmtsaW5lLnYxLlJvb20SEwoLYXBwbGllZF9zZXEYAyABKA0SEwoLb3duZXJfY291bnQYBCABKA0iaQoOTWVtYmVyRG9jdW1lbnQSJAoGbWVtYmVyGAEgASgLMhQudHJ1bmtsaW5lLnYxLk1lbWJlchITCgthcHBsaWVkX3NlcRgCIAEoDRIMCgRsZWZ0GAMgASgIEg4KBmJhbm5lZBgEIAEoCCJhCg9NZXNzYWdlRG9jdW1lbnQSJgoHbWVzc2FnZRgBIAEoCzIVLnRydW5rbGluZS52MS5NZXNzYWdlEhMKC2FwcGxpZWRfc2VxGAIgASgNEhEKCWJvZHlfc2VxcxgDIAMoDWIGcHJvdG8z", [file_trunkline_v1_message]);
+  fileDesc("CiJ0cnVua2xpbmUvc3RvcmUvdjEvZG9jdW1lbnRzLnByb3RvEhJ0cnVua2xpbmUuc3RvcmUudjEiswEKDFJvb21Eb2N1bWVudBIRCgl0ZW5hbnRfaWQYASABKAkSIAoEcm9vbRgCIAEoCzISLnRydW5rbGluZS52MS5Sb29tEhMKC2FwcGxpZWRfc2VxGAMgASgNEhMKC293bmVyX2NvdW50GAQgASgNEhQKDGRpcmVjdF91c2VycxgFIAMoCRIuCgR1c2VyGAYgASgLMiAudHJ1bmtsaW5lLnN0b3JlLnYxLlVzZXJEb2N1bWVudCJSCgxVc2VyRG9jdW1lbnQSMQoIc2V0dGluZ3MYASADKAsyHy50cnVua2xpbmUuc3RvcmUudjEuVXNlclNldHRpbmcSDwoHYmxvY2tlZBgCIAMoCSI6CgtVc2VyU2V0dGluZxILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAwSDwoHdmVyc2lvbhgDIAEoDSJpCg5NZW1iZXJEb2N1bWVudBIkCgZtZW1iZXIYASABKAsyFC50cnVua2xpbmUudjEuTWVtYmVyEhMKC2FwcGxpZWRfc2VxGAIgASgNEgwKBGxlZnQYAyABKAgSDgoGYmFubmVkGAQgASgIImEKD01lc3NhZ2VEb2N1bWVudBImCgdtZXNzYWdlGAEgASgLMhUudHJ1bmtsaW5lLnYxLk1lc3NhZ2USEwoLYXBwbGllZF9zZXEYAiABKA0SEQoJYm9keV9zZXFzGAMgAygNYgZwcm90bzM", [file_trunkline_v1_message]);
 
 /**
  * A room as folded from its events up to `applied_seq`.
@@ -49,6 +49,20 @@ export type RoomDocument = Message<"trunkline.store.v1.RoomDocument"> & {
    * @generated from field: uint32 owner_count = 4;
    */
   ownerCount: number;
+
+  /**
+   * The users of a direct room.
+   *
+   * @generated from field: repeated string direct_users = 5;
+   */
+  directUsers: string[];
+
+  /**
+   * Of an inbox: what its user keeps for themselves.
+   *
+   * @generated from field: trunkline.store.v1.UserDocument user = 6;
+   */
+  user?: UserDocument | undefined;
 };
 
 /**
@@ -57,6 +71,69 @@ export type RoomDocument = Message<"trunkline.store.v1.RoomDocument"> & {
  */
 export const RoomDocumentSchema: GenMessage<RoomDocument> = /*@__PURE__*/
   messageDesc(file_trunkline_store_v1_documents, 0);
+
+/**
+ * What a user keeps for themselves.
+ *
+ * @generated from message trunkline.store.v1.UserDocument
+ */
+export type UserDocument = Message<"trunkline.store.v1.UserDocument"> & {
+  /**
+   * The settings, by key.
+   *
+   * @generated from field: repeated trunkline.store.v1.UserSetting settings = 1;
+   */
+  settings: UserSetting[];
+
+  /**
+   * The users they have blocked.
+   *
+   * @generated from field: repeated string blocked = 2;
+   */
+  blocked: string[];
+};
+
+/**
+ * Describes the message trunkline.store.v1.UserDocument.
+ * Use `create(UserDocumentSchema)` to create a new message.
+ */
+export const UserDocumentSchema: GenMessage<UserDocument> = /*@__PURE__*/
+  messageDesc(file_trunkline_store_v1_documents, 1);
+
+/**
+ * A setting of a user.
+ *
+ * @generated from message trunkline.store.v1.UserSetting
+ */
+export type UserSetting = Message<"trunkline.store.v1.UserSetting"> & {
+  /**
+   * Its key.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * Its value, never empty.
+   *
+   * @generated from field: bytes value = 2;
+   */
+  value: Uint8Array;
+
+  /**
+   * 1 when first set, one more for each change.
+   *
+   * @generated from field: uint32 version = 3;
+   */
+  version: number;
+};
+
+/**
+ * Describes the message trunkline.store.v1.UserSetting.
+ * Use `create(UserSettingSchema)` to create a new message.
+ */
+export const UserSettingSchema: GenMessage<UserSetting> = /*@__PURE__*/
+  messageDesc(file_trunkline_store_v1_documents, 2);
 
 /**
  * Somebody's standing in a room, also after they left.
@@ -98,7 +175,7 @@ export type MemberDocument = Message<"trunkline.store.v1.MemberDocument"> & {
  * Use `create(MemberDocumentSchema)` to create a new message.
  */
 export const MemberDocumentSchema: GenMessage<MemberDocument> = /*@__PURE__*/
-  messageDesc(file_trunkline_store_v1_documents, 1);
+  messageDesc(file_trunkline_store_v1_documents, 3);
 
 /**
  * A message that has changed since it was created. One that has not is its creating event.
@@ -133,5 +210,5 @@ export type MessageDocument = Message<"trunkline.store.v1.MessageDocument"> & {
  * Use `create(MessageDocumentSchema)` to create a new message.
  */
 export const MessageDocumentSchema: GenMessage<MessageDocument> = /*@__PURE__*/
-  messageDesc(file_trunkline_store_v1_documents, 2);
+  messageDesc(file_trunkline_store_v1_documents, 4);
 
