@@ -6,7 +6,7 @@ import type { TrunklineTarget } from "./target.js";
 export type Addresses = Pick<TrunklineTarget, "webPort" | "grpcPort" | "keyFile">;
 
 /** Rates are lifted, because a few connections send what many would; bounds on memory and sizes stay at their defaults. */
-const LIFTED = ["session-rate", "user-rate", "room-rate", "frame-rate", "connect-rate"];
+const LIFTED = ["session-rate", "user-rate", "room-rate", "signal-rate", "frame-rate", "connect-rate"];
 
 /** The arguments after the program's name. */
 export function trunklineArguments(dataDirectory: string): readonly string[] {

@@ -7,12 +7,14 @@ import { InboxEffects } from "./follow/inbox-effects.js";
 import { RoomOwner } from "./room/owner.js";
 import { RoomService } from "./room/service.js";
 import { Sessions } from "./session/sessions.js";
+import { Signals } from "./signal/signals.js";
 
 export function createCore(deps: CoreDependencies): Core {
   const owner = new RoomOwner(deps);
   const hub = new Hub(deps);
   const rooms = new RoomService(deps, owner);
-  const sessions = new Sessions(deps, owner, rooms, hub);
+  const signals = new Signals(deps, owner);
+  const sessions = new Sessions(deps, owner, rooms, hub, signals);
   const inboxes = new Follower(deps, new InboxEffects(deps, owner));
   owner.onAppended((shard, from, records) => inboxes.appended(shard, from, records));
   return {
@@ -28,6 +30,7 @@ export function createCore(deps: CoreDependencies): Core {
     drain: (spreadMs) => sessions.drain(spreadMs),
     stop: async () => {
       sessions.stop();
+      signals.stop();
       hub.stop();
       await inboxes.stop();
       owner.close();

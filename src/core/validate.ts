@@ -2,6 +2,7 @@
 
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import { type Body, type Mention, Role, RoomKind, type RoomSettings } from "../gen/trunkline/v1/message_pb.js";
+import type { SendSignal } from "../gen/trunkline/v1/session_pb.js";
 import { ErrorCode, TrunklineError } from "../ports/error.js";
 import type { Identity } from "../ports/token-verifier.js";
 import type { Limits } from "./limit/limits.js";
@@ -17,6 +18,8 @@ const MAX_MENTIONS = 50;
 const MAX_URL_BYTES = 2_048;
 const MAX_FILE_NAME_BYTES = 255;
 const MAX_EMOJI_BYTES = 64;
+const MAX_SIGNAL_TYPE_LENGTH = 64;
+const MAX_SIGNAL_BYTES = 4_096;
 const MIN_LIFETIME_MS = 1_000;
 /** Just under 50 days: what 32 bits of milliseconds hold. */
 const MAX_LIFETIME_MS = 0xffff_ffff;
@@ -103,6 +106,17 @@ export function validateEmoji(field: string, emoji: string): void {
   if (utf8Length(emoji) > MAX_EMOJI_BYTES) throw TrunklineError.tooLarge(field, MAX_EMOJI_BYTES);
   if (/[\p{Cc}\p{Zs}\p{Zl}\p{Zp}]/u.test(emoji))
     throw TrunklineError.invalid(field, "holds a space or control character");
+}
+
+/** An application-defined signal: exactly one target, a type of 1–64 bytes, and at most 4 KiB of data. */
+export function validateSignal(field: string, { target, type, data }: SendSignal): void {
+  if (target.case === undefined) throw TrunklineError.invalid(field, "room_id or user_id is required");
+  validateId(`${field}.${target.case === "roomId" ? "room_id" : "user_id"}`, target.value);
+  validateId(`${field}.type`, type);
+  if (type.length > MAX_SIGNAL_TYPE_LENGTH) {
+    throw TrunklineError.invalid(`${field}.type`, `at most ${MAX_SIGNAL_TYPE_LENGTH} bytes`);
+  }
+  if (data.length > MAX_SIGNAL_BYTES) throw TrunklineError.tooLarge(`${field}.data`, MAX_SIGNAL_BYTES);
 }
 
 /** A message's body: exactly one kind, each within its limits. */

@@ -21,6 +21,7 @@ export const UNLIMITED: { readonly [name: string]: string } = {
   TRUNKLINE_SESSION_RATE: "0",
   TRUNKLINE_USER_RATE: "0",
   TRUNKLINE_ROOM_RATE: "0",
+  TRUNKLINE_SIGNAL_RATE: "0",
   TRUNKLINE_FRAME_RATE: "0",
   TRUNKLINE_CONNECT_RATE: "0",
 };

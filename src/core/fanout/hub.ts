@@ -5,6 +5,7 @@ import type { EncodedFrame } from "../../ports/encoded-frame.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
 import { Places } from "../limit/places.js";
+import { isInbox } from "../room/inbox.js";
 import { type FeedDependencies, RoomFeed } from "./feed.js";
 import { CollectingWindow } from "./window.js";
 
@@ -65,7 +66,8 @@ export class Hub {
   async #subscribe(feed: RoomFeed): Promise<void> {
     try {
       const { fanout } = this.#deps;
-      const onSignal = (frame: EncodedFrame): void => feed.signal(frame);
+      // What is said to an inbox reaches the user's sessions by their channel: who also reads it would be told twice.
+      const onSignal = isInbox(feed.ref) ? undefined : (frame: EncodedFrame): void => feed.signal(frame);
       const subscription = await fanout.subscribe(feed.ref, (events) => feed.receive(events), onSignal);
       if (this.#feeds.get(feed.ref.key) === feed) feed.subscription = subscription;
       else subscription.close();

@@ -43,6 +43,8 @@ export interface Limits {
   readonly userRate: Rate;
   /** Messages a second per room over all users. */
   readonly roomRate: Rate;
+  /** Application-defined signals a second per session. */
+  readonly signalRate: Rate;
   /** Frames a second per session, of any kind. */
   readonly frameRate: Rate;
   /** RATE_LIMITED answers a second that one session may draw before it is closed OVERLOADED: it does not heed them. */
@@ -81,6 +83,7 @@ export const DEFAULT_LIMITS: Limits = {
   sessionRate: { perSecond: 50, burst: 100 },
   userRate: { perSecond: 100, burst: 200 },
   roomRate: { perSecond: 2_000, burst: 4_000 },
+  signalRate: { perSecond: 25, burst: 50 },
   frameRate: { perSecond: 200, burst: 400 },
   refusalRate: { perSecond: 20, burst: 400 },
   connectRate: { perSecond: 1_000, burst: 2_000 },

@@ -44,7 +44,7 @@ const MEMBERSHIP: ReadonlySet<Permission> = new Set([Permission.INVITE, Permissi
 /** Permissions that change what a room is, or end it. */
 const MAKING: ReadonlySet<Permission> = new Set([Permission.UPDATE_ROOM, Permission.DELETE_ROOM]);
 
-/** Permissions that change a room: not in an archived one, save for updating it back to active or deleting it. */
+/** Permissions that change a room, or speak in it: not in an archived one, save for updating it back to active or deleting it. */
 const WRITES: ReadonlySet<Permission> = new Set([
   Permission.PUBLISH,
   Permission.EDIT_OWN,
@@ -56,6 +56,7 @@ const WRITES: ReadonlySet<Permission> = new Set([
   Permission.INVITE,
   Permission.REMOVE,
   Permission.SET_ROLES,
+  Permission.SIGNAL,
 ]);
 
 /** A tenant's administrators act as owners of every room of it, members or not. */
@@ -133,15 +134,20 @@ export function authorize(
       details: { permission: Permission[permission] ?? String(permission) },
     });
   }
-  if (permission === Permission.PUBLISH) requireUnmuted(member, nowMs);
+  if (permission === Permission.PUBLISH || permission === Permission.SIGNAL) requireUnmuted(member, nowMs);
+}
+
+/** Whether a member, whose room is active, may send signals now. */
+export function maySignal(member: Member, nowMs: number): boolean {
+  return hasPermission(member, Permission.SIGNAL) && mutedForMs(member, nowMs) <= 0;
+}
+
+function mutedForMs({ mutedUntil }: Member, nowMs: number): number {
+  return mutedUntil === undefined ? 0 : Number(mutedUntil.seconds) * 1_000 + mutedUntil.nanos / 1e6 - nowMs;
 }
 
 function requireUnmuted(member: Member, nowMs: number): void {
-  if (member.mutedUntil === undefined) return;
-  const untilMs = Number(member.mutedUntil.seconds) * 1_000 + member.mutedUntil.nanos / 1e6;
-  if (untilMs > nowMs) {
-    throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "you are muted in this room", {
-      retryAfterMs: untilMs - nowMs,
-    });
-  }
+  const retryAfterMs = mutedForMs(member, nowMs);
+  if (retryAfterMs <= 0) return;
+  throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "you are muted in this room", { retryAfterMs });
 }

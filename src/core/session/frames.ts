@@ -2,11 +2,16 @@
 
 import { create } from "@bufbuild/protobuf";
 import { ErrorSchema, type Error as WireError } from "../../gen/trunkline/v1/error_pb.js";
-import { type ServerFrame, ServerFrameSchema } from "../../gen/trunkline/v1/session_pb.js";
+import { DoneSchema, type ServerFrame, ServerFrameSchema } from "../../gen/trunkline/v1/session_pb.js";
 import type { TrunklineError } from "../../ports/error.js";
 
 export function serverFrame(frame: ServerFrame["frame"], replyTo = 0): ServerFrame {
   return create(ServerFrameSchema, { replyTo, frame });
+}
+
+/** The answer to what has nothing to tell. */
+export function done(): ServerFrame["frame"] {
+  return { case: "done", value: create(DoneSchema) };
 }
 
 /** The longest time that a field of milliseconds can say: 49 days. */

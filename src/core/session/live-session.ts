@@ -12,9 +12,10 @@ import { TokenBucket } from "../limit/token-bucket.js";
 import type { Caller } from "../room/calls.js";
 import type { Command, Outcome } from "../room/command.js";
 import { isAdministrator } from "../room/permissions.js";
+import { SessionSignals } from "../signal/session-signals.js";
 import { validateId } from "../validate.js";
 import { changedFrom, deleteCommand, editCommand, publishCommand, publishedFrom, reactCommand } from "./commands.js";
-import { serverFrame, wireError, wireMs } from "./frames.js";
+import { done, serverFrame, wireError, wireMs } from "./frames.js";
 import { Heartbeat } from "./heartbeat.js";
 import { Lanes } from "./lanes.js";
 import type { LiveConnection } from "./live-connection.js";
@@ -47,6 +48,7 @@ export class LiveSession {
   #caller: Caller;
   #user: UserSessions | undefined;
   readonly #rooms: RoomSubscriptions;
+  readonly #signals: SessionSignals;
   readonly #lanes = new Lanes();
   readonly #frameRate: TokenBucket;
   readonly #publishRate: TokenBucket;
@@ -70,6 +72,7 @@ export class LiveSession {
     this.verifiedAtMs = clock.now();
     this.#caller = { identity: admitted.identity, deviceId: admitted.deviceId };
     this.#rooms = new RoomSubscriptions(services, connection, this.id, this.#caller);
+    this.#signals = new SessionSignals(services.deps, services.signals, this.#caller);
     this.#heartbeat = new Heartbeat(limits, nowMs);
     this.#frameRate = new TokenBucket(limits.frameRate, nowMs);
     this.#publishRate = new TokenBucket(limits.sessionRate, nowMs);
@@ -97,6 +100,7 @@ export class LiveSession {
   end(): void {
     this.#ended = true;
     this.#rooms.end();
+    this.#signals.end();
   }
 
   // — frames —
@@ -145,6 +149,14 @@ export class LiveSession {
       case "call":
         this.#request(ref, frame.case, laneOf(frame.value), () => this.#call(ref, frame.value));
         return;
+      case "typing":
+        this.#typing(ref, frame.value);
+        return;
+      case "sendSignal": {
+        const { lane, send } = this.#signals.prepare(frame.value);
+        this.#request(ref, frame.case, lane, () => send().then(() => this.#reply(ref, done())));
+        return;
+      }
       case "refreshToken":
         this.#request(ref, frame.case, OWN_LANE, () => this.#refreshToken(ref, frame.value.token));
         return;
@@ -222,6 +234,7 @@ export class LiveSession {
   #publish(ref: number, publish: wire.Publish): void {
     const { body, ...command } = publishCommand(publish, this.identity, this.#services.deps.limits);
     this.#limitPublish();
+    this.#signals.publishing(publish.roomId);
     if (publish.forward !== undefined) {
       const { forward } = publish;
       this.#request(ref, "publish", publish.roomId, async () => {
@@ -263,6 +276,14 @@ export class LiveSession {
     const nowMs = this.#services.deps.clock.monotonic();
     const waitMs = this.#publishRate.take(nowMs) || (this.#user?.rate.take(nowMs) ?? 0);
     if (waitMs > 0) throw new TrunklineError(ErrorCode.RATE_LIMITED, "too many messages", { retryAfterMs: waitMs });
+  }
+
+  // — signals —
+
+  #typing(ref: number, typing: wire.Typing): void {
+    const begun = this.#signals.typing(typing);
+    if (begun === undefined) this.#reply(ref, done());
+    else this.#request(ref, "typing", `typing ${typing.roomId}`, () => begun.then(() => this.#reply(ref, done())));
   }
 
   // — rooms —
@@ -318,6 +339,7 @@ export class LiveSession {
     const demoted = isAdministrator(this.identity) && !isAdministrator(identity);
     this.#caller = { identity, deviceId: this.deviceId };
     this.#rooms.caller = this.#caller;
+    this.#signals.caller = this.#caller;
     this.verifiedAtMs = this.#services.deps.clock.now();
     this.#tokenWarned = false;
     this.#connection.reschedule();

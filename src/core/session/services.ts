@@ -6,6 +6,7 @@ import type { Hub } from "../fanout/hub.js";
 import type { Places } from "../limit/places.js";
 import type { Forwarding, RoomCalls } from "../room/calls.js";
 import type { RoomOwner } from "../room/owner.js";
+import type { Signals } from "../signal/signals.js";
 import type { Flusher } from "./flusher.js";
 import type { Registry } from "./registry.js";
 import type { Requests } from "./requests.js";
@@ -16,6 +17,7 @@ export interface SessionServices {
   readonly owner: RoomOwner;
   readonly rooms: RoomCalls & Forwarding;
   readonly hub: Hub;
+  readonly signals: Signals;
   /** Rooms of hellos that are opened at once: a node that everybody comes back to does not try all at the same time. */
   readonly places: Places;
   readonly flusher: Flusher;

@@ -10,6 +10,7 @@ import { TokenBucket } from "../limit/token-bucket.js";
 import type { Forwarding, RoomCalls } from "../room/calls.js";
 import { inboxRef } from "../room/inbox.js";
 import type { RoomOwner } from "../room/owner.js";
+import type { Signals } from "../signal/signals.js";
 import { SessionConnection } from "./connection.js";
 import { Flusher } from "./flusher.js";
 import type { Admission, Connection, ConnectionOrigin, SessionPort, SessionSink } from "./port.js";
@@ -29,6 +30,7 @@ export class Sessions implements SessionPort, SessionServices {
   readonly owner: RoomOwner;
   readonly rooms: RoomCalls & Forwarding;
   readonly hub: Hub;
+  readonly signals: Signals;
   readonly places = new Places(OPENINGS);
   readonly flusher: Flusher;
   readonly wheel: TimerWheel;
@@ -40,11 +42,12 @@ export class Sessions implements SessionPort, SessionServices {
   #draining = false;
   #endRevocations: (() => void) | undefined;
 
-  constructor(deps: CoreDependencies, owner: RoomOwner, rooms: RoomCalls & Forwarding, hub: Hub) {
+  constructor(deps: CoreDependencies, owner: RoomOwner, rooms: RoomCalls & Forwarding, hub: Hub, signals: Signals) {
     this.deps = deps;
     this.owner = owner;
     this.rooms = rooms;
     this.hub = hub;
+    this.signals = signals;
     this.flusher = new Flusher(deps.clock);
     this.wheel = new TimerWheel(deps.clock);
     this.registry = new Registry(deps.limits, this.wheel, (identity, readers) => this.#openChannel(identity, readers));

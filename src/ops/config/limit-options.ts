@@ -54,6 +54,7 @@ export const LIMIT_OPTIONS = {
   sessionRate: rate(of.sessionRate, "Messages a second per session, and how many at once."),
   userRate: rate(of.userRate, "Messages a second per user over all sessions, and how many at once."),
   roomRate: rate(of.roomRate, "Messages a second per room over all users, and how many at once."),
+  signalRate: rate(of.signalRate, "Application-defined signals a second per session, and how many at once."),
   frameRate: rate(of.frameRate, "Frames of any kind a second per session, and how many at once."),
   refusalRate: rate(
     of.refusalRate,
@@ -90,6 +91,7 @@ export function limitsOf(values: LimitValues): Limits {
     sessionRate: values.sessionRate,
     userRate: values.userRate,
     roomRate: values.roomRate,
+    signalRate: values.signalRate,
     frameRate: values.frameRate,
     refusalRate: values.refusalRate,
     connectRate: values.connectRate,

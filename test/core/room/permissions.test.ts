@@ -38,7 +38,7 @@ const TABLE = `
   DELETE_ROOM    | own             | yes  | yes | no
   SEE_MEMBERS    | own adm mem     | yes  | yes | yes
   SEE_PRESENCE   | own adm mem     | yes  | yes | yes
-  SIGNAL         | own adm mem     | yes  | yes | yes
+  SIGNAL         | own adm mem     | yes  | no | yes
   START_CALL     | own adm mem     | yes  | yes | yes
 `;
 
@@ -144,12 +144,11 @@ describe("authorize", () => {
     expect(found((role, permission) => member(role, { denied: [permission], granted: [permission] }))).toEqual([]);
   });
 
-  it("lets a muted member do everything but publish", () => {
+  it("lets a muted member do everything but publish and send signals", () => {
     const mutedUntil = timestampFromMs(NOW_MS + 1);
+    const spoken = new Set([Permission.PUBLISH, Permission.SIGNAL]);
     const found = differences((row, kind, status, role) =>
-      taken(row, kind, status) && row.roles.includes(role) && row.permission !== Permission.PUBLISH
-        ? "may"
-        : "PERMISSION_DENIED",
+      taken(row, kind, status) && row.roles.includes(role) && !spoken.has(row.permission) ? "may" : "PERMISSION_DENIED",
     );
     expect(found((role) => member(role, { mutedUntil }))).toEqual([]);
   });

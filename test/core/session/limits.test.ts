@@ -269,7 +269,7 @@ describe("a frame that wants no reply", () => {
         ["publish", ErrorCode.NOT_FOUND],
         ["subscribe", ErrorCode.INVALID_ARGUMENT],
         ["subscribe", ErrorCode.NOT_FOUND],
-        ["typing", ErrorCode.UNSUPPORTED],
+        ["typing", ErrorCode.NOT_FOUND],
         ["unknown", ErrorCode.UNSUPPORTED],
       ].sort(),
     );

@@ -1367,7 +1367,8 @@ export const MarkersSchema: GenMessage<Markers> = /*@__PURE__*/
   messageDesc(file_trunkline_v1_session, 26);
 
 /**
- * Say that the user is typing, or no longer. The server ends it after 5 s.
+ * Say that the user is typing on this device, or no longer. Repeat it every 3 s while that lasts: the server ends it 5 s after the last
+ * time, with the user's next message in the room, and with the session. A repeat within 1 s tells nobody anything. Answered by Done.
  *
  * @generated from message trunkline.v1.Typing
  */
@@ -1395,7 +1396,8 @@ export const TypingSchema: GenMessage<Typing> = /*@__PURE__*/
   messageDesc(file_trunkline_v1_session, 27);
 
 /**
- * Send an application-defined ephemeral signal: not stored, not replayed, may be dropped. Answered by Done.
+ * Send an application-defined ephemeral signal: not stored, not replayed, may be dropped. Of a device's signals of one type to one target,
+ * the latest replaces those that have not been told yet; about twenty a second are. Answered by Done once it is on its way.
  *
  * @generated from message trunkline.v1.SendSignal
  */
@@ -1407,7 +1409,7 @@ export type SendSignal = Message<"trunkline.v1.SendSignal"> & {
    */
   target: {
     /**
-     * Everybody who is subscribed to the room.
+     * Everybody who is subscribed to the room, the sender too. Needs the right SIGNAL in it.
      *
      * @generated from field: string room_id = 1;
      */
@@ -1415,7 +1417,7 @@ export type SendSignal = Message<"trunkline.v1.SendSignal"> & {
     case: "roomId";
   } | {
     /**
-     * All sessions of the user.
+     * All sessions of the user. Needs a room that both are members of, or the grant `service`.
      *
      * @generated from field: string user_id = 2;
      */
@@ -1424,7 +1426,7 @@ export type SendSignal = Message<"trunkline.v1.SendSignal"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * An identifier chosen by the application, ≤ 128 bytes of [A-Za-z0-9._:~-].
+   * An identifier chosen by the application, 1–64 bytes of [A-Za-z0-9._:~-].
    *
    * @generated from field: string type = 3;
    */
@@ -1446,7 +1448,8 @@ export const SendSignalSchema: GenMessage<SendSignal> = /*@__PURE__*/
   messageDesc(file_trunkline_v1_session, 28);
 
 /**
- * Ephemeral signals.
+ * Ephemeral signals: what has been said in the room, or to the user, since about 50 ms before. Each tells how things stand: of one device, and
+ * type, the latest alone.
  *
  * @generated from message trunkline.v1.Signals
  */
@@ -1480,7 +1483,7 @@ export const SignalsSchema: GenMessage<Signals> = /*@__PURE__*/
  */
 export type Signal = Message<"trunkline.v1.Signal"> & {
   /**
-   * Who sent it.
+   * Who sent it, and from which device.
    *
    * @generated from field: trunkline.v1.Actor sender = 1;
    */
@@ -1493,7 +1496,7 @@ export type Signal = Message<"trunkline.v1.Signal"> & {
    */
   kind: {
     /**
-     * Typing began (true) or ended (false).
+     * Typing began or goes on (true), or ended (false). True holds until it is false, for 6 s at most.
      *
      * @generated from field: bool typing = 2;
      */
