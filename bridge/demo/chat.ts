@@ -3,6 +3,7 @@
 import { RoomLog } from "./log.js";
 import { Outbox } from "./outbox.js";
 import { Session, type SessionState } from "./session.js";
+import { OwnTyping, Typists } from "./typing.js";
 import {
   type ClientFrame,
   DisconnectedError,
@@ -21,7 +22,7 @@ export interface ChatOptions {
   readonly nextAttempt: () => number;
   readonly token: (fresh: boolean) => Promise<string>;
   readonly onState: (state: SessionState) => void;
-  /** Lines, pending messages or members have changed. */
+  /** Lines, pending messages, members or who is typing have changed. */
   readonly onChange: () => void;
 }
 
@@ -33,6 +34,8 @@ const RETRY_MS = 1_000;
 export class Chat {
   readonly log = new RoomLog();
   readonly outbox: Outbox;
+  readonly typists: Typists;
+  readonly #ownTyping: OwnTyping;
   readonly #options: ChatOptions;
   readonly #session: Session;
   /** `before_index` of the next older page; undefined: there is none. */
@@ -47,13 +50,18 @@ export class Chat {
     this.#options = options;
     this.outbox = new Outbox(`pending ${options.userId} ${options.roomId}`);
     const { roomId, displayName, deviceId } = options;
+    this.typists = new Typists(options.userId, options.onChange);
+    this.#ownTyping = new OwnTyping((typing) => this.#session.post({ typing: { roomId, typing } }));
     this.#session = new Session({
       url: options.url,
       token: options.token,
       device: () => ({ deviceId: deviceId(), name: `${displayName}’s browser` }),
       nextAttempt: options.nextAttempt,
       rooms: () => (this.log.position === undefined ? [] : [{ roomId, after: this.log.position }]),
-      onState: options.onState,
+      onState: (state) => {
+        this.typists.clear();
+        options.onState(state);
+      },
       onLive: () => this.#live(),
       onPush: (frame) => this.#receive(frame),
     });
@@ -77,10 +85,17 @@ export class Chat {
   }
 
   close(): void {
+    this.typists.clear();
     this.#session.close();
   }
 
+  /** The user has changed what they are about to send. */
+  typed(text: string): void {
+    this.#ownTyping.changed(text);
+  }
+
   send(text: string): void {
+    this.#ownTyping.forget();
     this.outbox.add(randomId(), text);
     this.#options.onChange();
     void this.#flush();
@@ -102,12 +117,14 @@ export class Chat {
   /** Connected: a room that was stated in Hello is answered by a push, any other must be entered. */
   #live(): void {
     this.#subscribedNow = false;
+    this.#ownTyping.forget();
     if (this.log.position === undefined) void this.#attempt(() => this.#enter());
   }
 
   #receive(frame: ServerFrame): void {
     const { roomId } = this.#options;
     if (frame.roomEvents?.roomId === roomId) this.#addEvents(frame.roomEvents.events ?? []);
+    else if (frame.signals?.roomId === roomId) this.typists.hear(frame.signals.signals ?? []);
     else if (frame.subscribed?.roomId === roomId) this.#subscribed(frame.subscribed);
     else if (frame.unsubscribed?.roomId === roomId) this.#end("you are no longer a member of this room");
     // The answer to a room stated in Hello: the way back is the way in.
@@ -163,7 +180,8 @@ export class Chat {
 
   #addEvents(events: Parameters<RoomLog["add"]>[0]): void {
     this.log.add(events);
-    for (const { memberJoined, memberLeft } of events) {
+    for (const { actor, messageCreated, memberJoined, memberLeft } of events) {
+      if (messageCreated !== undefined) this.typists.drop(actor?.userId);
       if (memberJoined !== undefined) this.#memberCount++;
       if (memberLeft !== undefined) this.#memberCount--;
     }

@@ -28,6 +28,7 @@ const leaveButton = element("leave", HTMLButtonElement);
 const scroll = element("scroll", HTMLElement);
 const earlierButton = element("earlier", HTMLButtonElement);
 const emptyView = element("empty", HTMLElement);
+const typistsView = element("typists", HTMLElement);
 const composeForm = element("compose", HTMLFormElement);
 const textInput = element("text", HTMLTextAreaElement);
 
@@ -107,6 +108,7 @@ function enter({ name, room }: Seat, firstToken: string | undefined): void {
     const { memberCount } = current;
     members.textContent = memberCount === 0 ? "" : `${memberCount} ${memberCount === 1 ? "member" : "members"}`;
     earlierButton.hidden = !current.hasEarlier;
+    typistsView.textContent = current.typists.text;
     const spoken = lines.some(({ kind }) => kind === "message") || current.outbox.pending.length > 0;
     emptyView.hidden = spoken || current.log.position === undefined;
   }
@@ -187,6 +189,8 @@ composeForm.addEventListener("submit", (event) => {
   textInput.focus();
   scroll.scrollTop = scroll.scrollHeight;
 });
+
+textInput.addEventListener("input", () => chat?.typed(textInput.value.trim()));
 
 // Enter sends, Shift+Enter makes a new line; not while an input method composes.
 textInput.addEventListener("keydown", (event) => {

@@ -94,6 +94,11 @@ export class Session {
     return answer;
   }
 
+  /** Sends a frame that nobody waits for an answer to; lost where there is no connection. */
+  post(frame: ClientFrame): void {
+    if (this.#live) this.#socket?.send(JSON.stringify(frame));
+  }
+
   async #open(epoch: number): Promise<void> {
     this.#options.onState({ kind: "connecting" });
     let token: string;

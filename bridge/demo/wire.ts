@@ -7,6 +7,7 @@ export interface Position {
 
 export interface Actor {
   readonly userId?: string;
+  readonly deviceId?: string;
   readonly displayName?: string;
 }
 
@@ -47,6 +48,12 @@ export interface RoomEvent {
   readonly memberLeft?: { readonly userId?: string };
   readonly roomCreated?: object;
   readonly roomDeleted?: object;
+}
+
+/** Something that was said and is not kept. Kinds it does not name are passed over. */
+export interface Signal {
+  readonly sender?: Actor;
+  readonly typing?: boolean;
 }
 
 export interface Refusal {
@@ -92,6 +99,7 @@ export interface ServerFrame {
   readonly callResult?: CallResult;
   readonly error?: Refusal;
   readonly roomEvents?: { readonly roomId?: string; readonly events?: readonly RoomEvent[] };
+  readonly signals?: { readonly roomId?: string; readonly signals?: readonly Signal[] };
   readonly tokenExpiring?: object;
   readonly goodbye?: { readonly reason?: string; readonly reconnectAfterMs?: number; readonly error?: Refusal };
   readonly ping?: { readonly id?: number };

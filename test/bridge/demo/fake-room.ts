@@ -33,6 +33,7 @@ import {
   ReplayingSchema,
   ResetSchema,
   ServerFrameSchema,
+  type SignalsSchema,
   SubscribedSchema,
 } from "../../../src/gen/trunkline/v1/session_pb.js";
 import { EncodedEvent } from "../../../src/ports/encoded-event.js";
@@ -58,6 +59,8 @@ export class FakeWorld implements Pick<Core, "sessions" | "rooms" | "authenticat
   readonly published: { readonly clientMessageId: string; readonly attempt: number }[] = [];
   /** Store the next message, but let the connection die before it is acknowledged. */
   dieBeforeAck = false;
+  /** Every Typing seen. */
+  readonly typed: boolean[] = [];
   /** Refuse the next message for a while. */
   refuseOnce = false;
   /** More missed events than this are named as a gap. */
@@ -137,6 +140,12 @@ export class FakeWorld implements Pick<Core, "sessions" | "rooms" | "authenticat
     this.message(roomId, user, body, `${displayName}-${this.room(roomId).events.length}`, () => !quietly);
   }
 
+  /** Somebody begins or ends to type. */
+  type(roomId: string, sender: User, typing: boolean): void {
+    const signals = [{ sender: { ...sender, deviceId: "d" }, kind: { case: "typing", value: typing } as const }];
+    for (const session of this.room(roomId).subscribers) session.signal({ roomId, signals });
+  }
+
   endAll(code: CloseCode, reason: string): void {
     for (const session of this.live) session.sink.end(code, reason);
   }
@@ -158,6 +167,10 @@ class FakeSession implements Connection {
     this.sink.write([this.sink.encoding.roomEvents(roomId, events)]);
   }
 
+  signal(value: Exclude<MessageInitShape<typeof SignalsSchema>, { $typeName: string }>): void {
+    this.#reply(0, { case: "signals", value });
+  }
+
   receive({ ref, frame }: ClientFrame): void {
     try {
       if (frame.case === "hello") this.#hello(ref, frame.value);
@@ -165,6 +178,10 @@ class FakeSession implements Connection {
         this.#reply(ref, { case: "callResult", value: { rpc: this.#call(frame.value.rpc) } });
       else if (frame.case === "subscribe") this.#subscribe(ref, frame.value.roomId, frame.value.after?.seq);
       else if (frame.case === "publish") this.#publish(ref, frame.value);
+      else if (frame.case === "typing") {
+        this.#world.typed.push(frame.value.typing);
+        this.#world.type(frame.value.roomId, this.#user, frame.value.typing);
+      }
     } catch (cause) {
       const { code, message, retryable } = TrunklineError.from(cause);
       this.#reply(ref, { case: "error", value: { code, message, retryable, retryAfterMs: 10 } });

@@ -185,6 +185,34 @@ describe.skipIf(missingBrowser !== undefined)(
       await ada.shows(texts);
     });
 
+    it("shows who is typing, others than oneself, until they have said it", async () => {
+      const { url } = await serve();
+      const [ada, grace] = await useTwoTabs(url);
+      await ada.page.getByLabel("Message", { exact: true }).pressSequentially("hello");
+      await grace.saysOfTyping("Ada is typing…");
+      await ada.saysOfTyping("");
+      expect(world.typed).toEqual([true]);
+      await ada.page.keyboard.press("Enter");
+      await grace.shows(["hello"]);
+      await grace.saysOfTyping("");
+      for (const tab of [ada, grace]) expect(tab.complaints).toEqual([]);
+    });
+
+    it("tells that its user types no more when the text is taken back, and forgets the others with the connection", async () => {
+      const { bridge, url } = await serve();
+      const [ada, grace] = await useTwoTabs(url);
+      await ada.page.getByLabel("Message", { exact: true }).pressSequentially("a");
+      await grace.saysOfTyping("Ada is typing…");
+      await ada.page.keyboard.press("Backspace");
+      await grace.saysOfTyping("");
+      expect(world.typed).toEqual([true, false]);
+      world.type("general", { userId: "alan", displayName: "Alan" }, true);
+      await grace.saysOfTyping("Alan is typing…");
+      await bridge.close(0);
+      await grace.state("waiting");
+      await grace.saysOfTyping("");
+    });
+
     it("fits a phone", async () => {
       const { url } = await serve();
       const ada = await useTab(context);

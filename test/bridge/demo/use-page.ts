@@ -90,6 +90,11 @@ export class Tab {
     await expect.poll(() => settled.allTextContents(), { timeout: 15_000 }).toEqual(texts);
   }
 
+  /** Resolves once the page says this of who is typing. */
+  async saysOfTyping(text: string): Promise<void> {
+    await expect.poll(() => this.page.locator("#typists").textContent(), { timeout: 15_000 }).toBe(text);
+  }
+
   async showsPending(text: string): Promise<void> {
     await this.page.locator(".line.pending .bubble", { hasText: text }).waitFor();
   }
