@@ -96,7 +96,8 @@ export class Signals {
     this.#prolong(typer, nowMs);
     if (nowMs - typer.saidAtMs < REPEAT_MS) return undefined;
     typer.saidAtMs = nowMs;
-    if (nowMs - typer.authorizedAtMs >= AUTHORIZED_MS) return this.#authorizeAgain(typer, caller);
+    // Of a block, which is no event of the room, nothing is heard.
+    if (typer.direct || nowMs - typer.authorizedAtMs >= AUTHORIZED_MS) return this.#authorizeAgain(typer, caller);
     this.#changed(typer);
     return undefined;
   }
@@ -123,12 +124,32 @@ export class Signals {
   }
 
   async #authorize(typer: Typer, caller: Caller): Promise<void> {
-    const { clock } = this.#deps;
-    typer.authorizedAtMs = clock.monotonic();
-    typer.authorizedSeq = await this.#owner.view(typer.target.ref, [typer.actor.userId], ({ state }) => {
-      requireTyping(permit(state, caller, Permission.SIGNAL, clock.now()), state.memberCount);
-      return state.seq;
+    typer.authorizedAtMs = this.#deps.clock.monotonic();
+    const { seq, direct } = await this.#judge(typer.target.ref, caller, requireTyping);
+    typer.authorizedSeq = seq;
+    typer.direct = direct;
+  }
+
+  /** The room's last event and whether the room is direct, if the caller may send signals to it; `further` may refuse it too. */
+  async #judge(
+    ref: RoomRef,
+    caller: Caller,
+    further: (room: Room, memberCount: number) => void = ignore,
+  ): Promise<{ readonly seq: number; readonly direct: boolean }> {
+    const { tenantId, userId } = caller.identity;
+    const { seq, directUsers } = await this.#owner.view(ref, [userId], ({ state }) => {
+      further(permit(state, caller, Permission.SIGNAL, this.#deps.clock.now()), state.memberCount);
+      return { seq: state.seq, directUsers: state.directUsers };
     });
+    const [one, other] = directUsers;
+    if (one === undefined || other === undefined) return { seq, direct: false };
+    if (directUsers.includes(userId)) await this.#requireUnblocked(tenantId, one, other);
+    return { seq, direct: true };
+  }
+
+  async #requireUnblocked(tenantId: string, one: string, other: string): Promise<void> {
+    if (!(await this.#owner.blocks.between(tenantId, one, other))) return;
+    throw new TrunklineError(ErrorCode.BLOCKED, "one of you has blocked the other");
   }
 
   async #listen(target: SignalTarget): Promise<void> {
@@ -161,10 +182,7 @@ export class Signals {
 
   /** To everybody who is subscribed to the room; rejects with the refusal. */
   async toRoom(ref: RoomRef, caller: Caller, signal: Signal): Promise<void> {
-    const { clock } = this.#deps;
-    await this.#owner.view(ref, [caller.identity.userId], ({ state }) =>
-      permit(state, caller, Permission.SIGNAL, clock.now()),
-    );
+    await this.#judge(ref, caller);
     this.#add(ref, ref.roomId, signal);
   }
 
@@ -176,6 +194,7 @@ export class Signals {
       identity.grants.has("service") ||
       (await this.#acquaintances.share(tenantId, identity.userId, userId));
     if (!known) throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "you share no room with the user");
+    await this.#requireUnblocked(tenantId, identity.userId, userId);
     this.#add(inboxRef(this.#deps.ids, tenantId, userId), "", signal);
   }
 

@@ -14,6 +14,8 @@ export class Typer {
   /** The room's last event that the right to type was judged on, and when that was, monotonic. */
   authorizedSeq = 0;
   authorizedAtMs = 0;
+  /** Whether the room is a direct one. */
+  direct = false;
   /** The room's last event that ends it, unless it was authorized after. */
   lostSeq = 0;
   /** When it was last said that they type, monotonic. */

@@ -1,10 +1,10 @@
 // The application's own signals: to a room's live subscribers, and to a user's sessions.
 
 import { describe, expect, it } from "vitest";
-import { RoomStatus } from "../../../src/gen/trunkline/v1/message_pb.js";
+import { RoomKind, RoomStatus } from "../../../src/gen/trunkline/v1/message_pb.js";
 import { ErrorCode } from "../../../src/ports/error.js";
 import { settle, type TestClient, text, useCore } from "../use-core.js";
-import { call, heard, outcome, tick } from "./use-signals.js";
+import { call, heard, outcome, tick, typing } from "./use-signals.js";
 
 const bytes = (data: string) => new Uint8Array(Buffer.from(data));
 
@@ -178,5 +178,44 @@ describe("a signal to a user", () => {
     expect(await answer(bob, toUser("ada", "ring"))).toBe(ErrorCode.UNAVAILABLE);
     core.engine.archiveDown = false;
     expect(await answer(bob, toUser("ada", "ring"))).toBe("done");
+  });
+});
+
+describe("between users of whom one has blocked the other", () => {
+  async function block(who: TestClient, userId: string, blocked = true): Promise<void> {
+    await call(who, { case: "blockUser", value: { userId, blocked, key: `block-${userId}-${blocked}` } });
+  }
+
+  it("signals to each other are refused, also those of services, until the block is lifted; those to rooms are not", async () => {
+    const { core, ada, bob } = await useRoom();
+    const service = await core.connect("bot", {}, { grants: new Set(["service"]) });
+    await block(ada, "bob");
+    await block(ada, "bot");
+    expect(await answer(bob, toUser("ada", "ring"))).toBe(ErrorCode.BLOCKED);
+    expect(await answer(ada, toUser("bob", "ring"))).toBe(ErrorCode.BLOCKED);
+    expect(await answer(service, toUser("ada", "ring"))).toBe(ErrorCode.BLOCKED);
+    expect(await answer(bob, toRoom("r", "wave"))).toBe("done");
+    await block(ada, "bob", false);
+    expect(await answer(bob, toUser("ada", "ring"))).toBe("done");
+  });
+
+  it("nobody types in their direct room: not anew, and from the next repeat on not any more", async () => {
+    const { core, ada, bob } = await useRoom();
+    const made = await ada.ask({
+      case: "call",
+      value: { rpc: { case: "createRoom", value: { key: "d", kind: RoomKind.DIRECT, members: [{ userId: "bob" }] } } },
+    });
+    if (made.case !== "callResult" || made.value.rpc.case !== "createRoom") throw new Error("no room was made");
+    const roomId = made.value.rpc.value.room?.roomId ?? "";
+    await ada.ask({ case: "subscribe", value: { roomId } });
+    expect(await answer(bob, typing(roomId, true))).toBe("done");
+    await tick(core);
+    await block(ada, "bob");
+    expect(await answer(ada, typing(roomId, true))).toBe(ErrorCode.BLOCKED);
+    await core.elapse(3_000);
+    expect(await answer(bob, typing(roomId, true))).toBe(ErrorCode.BLOCKED);
+    await tick(core);
+    expect(heard(ada, roomId)).toEqual([["bob@device-of-bob types"], ["bob@device-of-bob ends"]]);
+    expect(await answer(bob, toRoom(roomId, "wave"))).toBe(ErrorCode.BLOCKED);
   });
 });
