@@ -4,6 +4,7 @@ import type { Core, CoreDependencies } from "./core.js";
 import { Hub } from "./fanout/hub.js";
 import { Follower } from "./follow/follower.js";
 import { InboxEffects } from "./follow/inbox-effects.js";
+import { Receipts } from "./receipt/receipts.js";
 import { RoomOwner } from "./room/owner.js";
 import { RoomService } from "./room/service.js";
 import { Sessions } from "./session/sessions.js";
@@ -12,9 +13,10 @@ import { Signals } from "./signal/signals.js";
 export function createCore(deps: CoreDependencies): Core {
   const owner = new RoomOwner(deps);
   const hub = new Hub(deps);
-  const rooms = new RoomService(deps, owner);
+  const receipts = new Receipts(deps, owner);
+  const rooms = new RoomService(deps, owner, receipts);
   const signals = new Signals(deps, owner);
-  const sessions = new Sessions(deps, owner, rooms, hub, signals);
+  const sessions = new Sessions(deps, owner, rooms, hub, signals, receipts);
   const inboxes = new Follower(deps, new InboxEffects(deps, owner));
   owner.onAppended((shard, from, records) => inboxes.appended(shard, from, records));
   return {
@@ -32,6 +34,7 @@ export function createCore(deps: CoreDependencies): Core {
       sessions.stop();
       signals.stop();
       hub.stop();
+      await receipts.stop();
       await inboxes.stop();
       owner.close();
     },

@@ -181,3 +181,13 @@ export function validateRoomKind(field: string, kind: RoomKind): void {
   if (RoomKind[kind] === undefined) throw TrunklineError.invalid(field, `there is no room kind ${kind}`);
   if (kind === RoomKind.INBOX) throw TrunklineError.invalid(field, "inboxes are made by the system");
 }
+
+/** How many entries a page has. */
+export function pageSize(
+  field: string,
+  asked: number,
+  { usual, most }: { readonly usual: number; readonly most: number },
+): number {
+  if (asked > most) throw TrunklineError.tooLarge(field, most, "entries");
+  return asked === 0 ? usual : asked;
+}

@@ -5,7 +5,12 @@
 // where an answer is no promise, the refusal is thrown.
 // What a method returns belongs to the caller; byte arrays are copies.
 
-import type { MemberDocument, MessageDocument, RoomDocument } from "../gen/trunkline/store/v1/documents_pb.js";
+import type {
+  MarkerDocument,
+  MemberDocument,
+  MessageDocument,
+  RoomDocument,
+} from "../gen/trunkline/store/v1/documents_pb.js";
 import type { EncodedEvent } from "./encoded-event.js";
 import type { Awaitable, RoomRef } from "./room-ref.js";
 
@@ -51,6 +56,12 @@ export interface MessageChange {
   readonly room: RoomRef;
   readonly messageIndex: number;
   readonly document: MessageDocument;
+}
+
+/** How far a user has come in a room. */
+export interface MarkerChange {
+  readonly room: RoomRef;
+  readonly document: MarkerDocument;
 }
 
 /** A message whose time is over. */
@@ -135,6 +146,24 @@ export interface Archive {
 
   /** Remembers how far a follower has come. */
   follow(follower: string, shard: number, offset: number): Promise<void>;
+
+  /** How far a user has received and read the room, also after they left. Undefined: they have not marked it. */
+  marker(room: RoomRef, userId: string): Awaitable<MarkerDocument | undefined>;
+
+  /** Stores markers, all or none; resolves once they are durable. A marker is replaced only by one of a higher `revision`. Idempotent. */
+  putMarkers(markers: readonly MarkerChange[]): Promise<void>;
+
+  /**
+   * How many of the messages above index `afterIndex`, up to and including `throughIndex`, the user has sent; deleted ones count, those no
+   * longer kept do not.
+   */
+  sentBy(room: RoomRef, userId: string, afterIndex: number, throughIndex: number): Awaitable<number>;
+
+  /** Whether others may not see what the user has read. Not unless it was set. */
+  readingHidden(tenantId: string, userId: string): Awaitable<boolean>;
+
+  /** Resolves once it is durable. */
+  hideReading(tenantId: string, userId: string, hidden: boolean): Promise<void>;
 
   /** Removes a room's events and messages up to and including seq `through`; its documents stay. Idempotent. */
   purge(room: RoomRef, through: number): Promise<void>;

@@ -1,6 +1,8 @@
 // What every archive must do: the guarantees of src/ports/archive.ts, as tests.
 
+import { create } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { MarkerDocumentSchema } from "../../src/gen/trunkline/store/v1/documents_pb.js";
 import type { Archive, ArchiveChanges, MessageRange } from "../../src/ports/archive.js";
 import type { RoomRef } from "../../src/ports/room-ref.js";
 import {
@@ -310,6 +312,56 @@ export function describeArchive(name: string, factory: () => Promise<ArchiveSubj
       expect(await expired(9_000)).toEqual(["3", "1"]);
       await archive.purge(room, 3);
       expect(await expired(9_000)).toEqual([]);
+    });
+
+    it("keeps a user's marker, and replaces it only by one that has moved more often", async () => {
+      const room = newRoom();
+      const marker = (userId: string, revision: number, readSeq: number) => ({
+        room,
+        document: create(MarkerDocumentSchema, {
+          userId,
+          revision,
+          readSeq,
+          stepReadSeqs: [readSeq],
+          stepAtMs: [1.5e12],
+        }),
+      });
+      expect(await archive.marker(room, "ada")).toBeUndefined();
+      await archive.putMarkers([marker("ada", 2, 5), marker("bob", 1, 1)]);
+      await archive.putMarkers([marker("ada", 1, 9), marker("ada", 2, 9)]);
+      expect(await archive.marker(room, "ada")).toMatchObject({ revision: 2, readSeq: 5, stepAtMs: [1.5e12] });
+      await Promise.all([archive.putMarkers([marker("ada", 4, 8)]), archive.putMarkers([marker("ada", 3, 7)])]);
+      await archive.putMarkers([marker("bob", 3, 3), marker("bob", 2, 2)]);
+      expect(await archive.marker(room, "ada")).toMatchObject({ revision: 4, readSeq: 8 });
+      expect(await archive.marker(room, "bob")).toMatchObject({ revision: 3, readSeq: 3 });
+      expect(await archive.marker(newRoom(), "ada")).toBeUndefined();
+    });
+
+    it("counts what a user has sent between two places", async () => {
+      const room = await roomWith(5);
+      const other = newRoom();
+      await apply(sampleBatch(other, 1, 3, { messageIndex: 0 }).changes);
+      expect(await archive.sentBy(room, "ada", 0, 5)).toBe(5);
+      expect(await archive.sentBy(room, "ada", 2, 4)).toBe(2);
+      expect(await archive.sentBy(room, "ada", 4, 4)).toBe(0);
+      expect(await archive.sentBy(room, "ada", 4, 100)).toBe(1);
+      expect(await archive.sentBy(room, "ad", 0, 5)).toBe(0);
+      expect(await archive.sentBy(other, "ada", 0, 5)).toBe(0);
+      await apply({ scrubs: [eventScrub(room, 2)], messages: [messageChange(room, 3, 3, 6)] });
+      expect(await archive.sentBy(room, "ada", 0, 5)).toBe(5);
+      await archive.purge(room, 2);
+      expect(await archive.sentBy(room, "ada", 0, 5)).toBe(3);
+    });
+
+    it("remembers whose reading is hidden, per tenant", async () => {
+      const user = newRoom().roomId;
+      expect(await archive.readingHidden("acme", user)).toBe(false);
+      await archive.hideReading("acme", user, true);
+      await archive.hideReading("acme", user, true);
+      expect(await archive.readingHidden("acme", user)).toBe(true);
+      expect(await archive.readingHidden("globex", user)).toBe(false);
+      await archive.hideReading("acme", user, false);
+      expect(await archive.readingHidden("acme", user)).toBe(false);
     });
 
     it("remembers how far each follower has come in each shard", async () => {

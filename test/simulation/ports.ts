@@ -1,6 +1,6 @@
 // The memory engine's ports as a core gets them here: what they answer is delayed, refused, lost and repeated as the weather has it.
 
-import type { Archive, ArchiveChanges, EventRange, MessageRange, Page } from "../../src/ports/archive.js";
+import type { Archive, ArchiveChanges, EventRange, MarkerChange, MessageRange, Page } from "../../src/ports/archive.js";
 import type { EncodedEvent } from "../../src/ports/encoded-event.js";
 import type { EncodedFrame } from "../../src/ports/encoded-frame.js";
 import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
@@ -148,6 +148,26 @@ export class WeatheredArchive implements Archive {
 
   follow(follower: string, shard: number, offset: number) {
     return this.#inner.follow(follower, shard, offset);
+  }
+
+  marker(room: RoomRef, userId: string) {
+    return this.#answer(() => this.#inner.marker(room, userId));
+  }
+
+  putMarkers(markers: readonly MarkerChange[]) {
+    return this.#inner.putMarkers(markers);
+  }
+
+  sentBy(room: RoomRef, userId: string, afterIndex: number, throughIndex: number) {
+    return this.#answer(() => this.#inner.sentBy(room, userId, afterIndex, throughIndex));
+  }
+
+  readingHidden(tenantId: string, userId: string) {
+    return this.#answer(() => this.#inner.readingHidden(tenantId, userId));
+  }
+
+  hideReading(tenantId: string, userId: string, hidden: boolean) {
+    return this.#inner.hideReading(tenantId, userId, hidden);
   }
 
   purge(room: RoomRef, through: number) {

@@ -2,6 +2,8 @@
 
 import { fromBinary } from "@bufbuild/protobuf";
 import {
+  type MarkerDocument,
+  MarkerDocumentSchema,
   type MemberDocument,
   MemberDocumentSchema,
   MessageDocumentSchema,
@@ -13,6 +15,7 @@ import type {
   ArchiveChanges,
   EventRange,
   ExpiredMessage,
+  MarkerChange,
   MessageRange,
   Page,
   StoredMessage,
@@ -22,7 +25,14 @@ import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
 import { type Awaitable, type RoomRef, roomRef } from "../../src/ports/room-ref.js";
 import type { MemoryEngine } from "./memory-engine.js";
 import { never } from "./memory-engine-log.js";
-import { applyChanges, hiddenKey, purgeRoom, type RoomState, type StoredEvent } from "./memory-engine-state.js";
+import {
+  applyChanges,
+  hiddenKey,
+  purgeRoom,
+  putMarker,
+  type RoomState,
+  type StoredEvent,
+} from "./memory-engine-state.js";
 
 export class MemoryArchive implements Archive {
   readonly #engine: MemoryEngine;
@@ -157,6 +167,44 @@ export class MemoryArchive implements Archive {
     if (this.#dead) return never();
     this.#assertUp();
     this.#engine.state.followed.set(`${shard}/${follower}`, offset);
+  }
+
+  marker(room: RoomRef, userId: string): Awaitable<MarkerDocument | undefined> {
+    return this.#answer(() => {
+      const stored = this.#room(room)?.markers.get(userId);
+      return stored && fromBinary(MarkerDocumentSchema, stored.bytes);
+    });
+  }
+
+  async putMarkers(markers: readonly MarkerChange[]): Promise<void> {
+    await Promise.resolve();
+    if (this.#dead) return never();
+    this.#assertUp();
+    for (const { room, document } of markers) putMarker(this.#engine.state, room, document);
+  }
+
+  sentBy(room: RoomRef, userId: string, afterIndex: number, throughIndex: number): Awaitable<number> {
+    return this.#answer(() => {
+      const kept = this.#room(room);
+      let count = 0;
+      for (const [index, seq] of kept?.created ?? []) {
+        const event = index > afterIndex && index <= throughIndex ? kept?.events.get(seq) : undefined;
+        if (event !== undefined && encodedOf(event).event.actor?.userId === userId) count += 1;
+      }
+      return count;
+    });
+  }
+
+  readingHidden(tenantId: string, userId: string): Awaitable<boolean> {
+    return this.#answer(() => this.#engine.state.hiddenReading.has(`${tenantId}/${userId}`));
+  }
+
+  async hideReading(tenantId: string, userId: string, hidden: boolean): Promise<void> {
+    await Promise.resolve();
+    if (this.#dead) return never();
+    this.#assertUp();
+    if (hidden) this.#engine.state.hiddenReading.add(`${tenantId}/${userId}`);
+    else this.#engine.state.hiddenReading.delete(`${tenantId}/${userId}`);
   }
 
   async purge(room: RoomRef, through: number): Promise<void> {

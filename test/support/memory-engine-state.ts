@@ -2,6 +2,8 @@
 
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
+  type MarkerDocument,
+  MarkerDocumentSchema,
   MemberDocumentSchema,
   MessageDocumentSchema,
   RoomDocumentSchema,
@@ -33,6 +35,7 @@ export interface RoomState {
   /** By message index: the seq of the creating event. */
   readonly created: Map<number, number>;
   readonly messages: Map<number, StoredDocument>;
+  readonly markers: Map<string, StoredDocument>;
 }
 
 /** Plain, so that it survives structuredClone. A void record has no event. */
@@ -56,6 +59,8 @@ export interface MemoryState {
   readonly rooms: Map<string, RoomState>;
   /** By inbox and room: indexes of messages. */
   readonly hidden: Map<string, Set<number>>;
+  /** `tenant/user` of those whose reading is hidden. */
+  readonly hiddenReading: Set<string>;
   /** By shard and follower. */
   readonly followed: Map<string, number>;
 }
@@ -65,6 +70,7 @@ export function emptyState(shards: number): MemoryState {
     shards: Array.from({ length: shards }, () => ({ entries: [], end: 0, archived: 0, epoch: 0 })),
     rooms: new Map(),
     hidden: new Map(),
+    hiddenReading: new Set(),
     followed: new Map(),
   };
 }
@@ -79,6 +85,7 @@ function roomOf(state: MemoryState, room: RoomRef): RoomState {
       seqs: new Map(),
       created: new Map(),
       messages: new Map(),
+      markers: new Map(),
     };
     state.rooms.set(room.key, found);
   }
@@ -130,6 +137,16 @@ export function applyChanges(state: MemoryState, changes: ArchiveChanges): void 
 
 export function hiddenKey(inbox: RoomRef, roomId: string): string {
   return `${inbox.key}/${roomId}`;
+}
+
+/** Stores a marker, unless a newer one is there. */
+export function putMarker(state: MemoryState, room: RoomRef, document: MarkerDocument): void {
+  const { markers } = roomOf(state, room);
+  const { userId, revision } = document;
+  markers.set(
+    userId,
+    newer(markers.get(userId), revision, () => toBinary(MarkerDocumentSchema, document)),
+  );
 }
 
 /** Takes an event's content away, also in the log. */

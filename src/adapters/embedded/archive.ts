@@ -2,6 +2,8 @@
 
 import { fromBinary } from "@bufbuild/protobuf";
 import {
+  type MarkerDocument,
+  MarkerDocumentSchema,
   type MemberDocument,
   MemberDocumentSchema,
   MessageDocumentSchema,
@@ -13,6 +15,7 @@ import type {
   ArchiveChanges,
   EventRange,
   ExpiredMessage,
+  MarkerChange,
   MessageRange,
   Page,
   StoredMessage,
@@ -34,6 +37,7 @@ import {
   timeKey,
   userKey,
 } from "./keys.js";
+import { MarkerTable } from "./markers.js";
 import {
   documentOf,
   readEncodedEvent,
@@ -54,12 +58,14 @@ const PURGED_PER_TRANSACTION = 1_000;
 export class EmbeddedArchive implements Archive {
   readonly #tables: Tables;
   readonly #commit: GroupCommit;
+  readonly #markers: MarkerTable;
   /** One `apply` after the other: each looks at what the one before has written. */
   #applied: Promise<void> = Promise.resolve();
 
   constructor(tables: Tables, commit: GroupCommit) {
     this.#tables = tables;
     this.#commit = commit;
+    this.#markers = new MarkerTable(tables, commit);
   }
 
   room(room: RoomRef): RoomDocument | undefined {
@@ -176,6 +182,30 @@ export class EmbeddedArchive implements Archive {
   async follow(follower: string, shard: number, offset: number): Promise<void> {
     const value = writeOffset(offset);
     await this.#commit.commit([{ table: this.#tables.followers, key: followerKey(follower, shard), value }]);
+  }
+
+  marker(room: RoomRef, userId: string): MarkerDocument | undefined {
+    return reading(() => {
+      const stored = this.#tables.markers.getBinary(namedKey(roomKey(room), userId));
+      return stored && fromBinary(MarkerDocumentSchema, documentOf(stored));
+    });
+  }
+
+  async putMarkers(markers: readonly MarkerChange[]): Promise<void> {
+    await this.#markers.put(markers);
+  }
+
+  sentBy(room: RoomRef, userId: string, afterIndex: number, throughIndex: number): number {
+    return reading(() => this.#markers.sentBy(room, userId, afterIndex, throughIndex));
+  }
+
+  readingHidden(tenantId: string, userId: string): boolean {
+    return reading(() => this.#tables.hiddenReading.getBinary(userKey(tenantId, userId)) !== undefined);
+  }
+
+  async hideReading(tenantId: string, userId: string, hidden: boolean): Promise<void> {
+    const value = hidden ? Buffer.from([1]) : undefined;
+    await this.#commit.commit([{ table: this.#tables.hiddenReading, key: userKey(tenantId, userId), value }]);
   }
 
   async purge(room: RoomRef, through: number): Promise<void> {

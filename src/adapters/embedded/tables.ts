@@ -33,6 +33,10 @@ export interface Tables {
   readonly hidden: Table;
   /** [shard, follower] → offset in the log. */
   readonly followers: Table;
+  /** [room, user] → marker. */
+  readonly markers: Table;
+  /** [tenant/user] → nothing, of users whose reading is hidden. */
+  readonly hiddenReading: Table;
   /** How many shards the store was created with. */
   readonly shardCount: number;
 }
@@ -55,7 +59,7 @@ export async function openTables(directory: string, shards: number): Promise<Tab
   const root = open<Uint8Array, string>({
     path: directory,
     noSubdir: false,
-    maxDbs: 16,
+    maxDbs: 32,
     encoding: "binary",
     // A commit is flushed before readers can see it, so nothing is ever shown that a power cut takes back. Overlapping
     // would show first and flush after.
@@ -86,6 +90,8 @@ export async function openTables(directory: string, shards: number): Promise<Tab
       expirations: openTable(root, "expirations"),
       hidden: openTable(root, "hidden"),
       followers: openTable(root, "followers"),
+      markers: openTable(root, "markers"),
+      hiddenReading: openTable(root, "hidden-reading"),
       shardCount,
     };
     if (schema === undefined) {

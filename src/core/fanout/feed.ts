@@ -24,6 +24,8 @@ export interface FeedReader {
   signal(frame: SignalFrame): void;
   /** The feed's top has moved without a frame: there are events that were never announced here. */
   behind(): void;
+  /** From event `seq` on the user is this member. */
+  become(seq: number, member: Member): void;
   /** From event `seq` on the user may not read the room. */
   lose(seq: number, loss: AccessLoss): void;
 }
@@ -179,9 +181,7 @@ export class RoomFeed {
         this.#lose(event.seq, "access-lost", kind.value.userId);
         return;
       case "memberChanged":
-        if (kind.value.member !== undefined && !mayRead(kind.value.member)) {
-          this.#lose(event.seq, "access-lost", kind.value.member.userId);
-        }
+        if (kind.value.member !== undefined) this.#changeMember(event.seq, kind.value.member);
         return;
       case "messageDeleted":
         this.#forget = true;
@@ -192,6 +192,11 @@ export class RoomFeed {
       default:
         return;
     }
+  }
+
+  #changeMember(seq: number, member: Member): void {
+    if (!mayRead(member)) this.#lose(seq, "access-lost", member.userId);
+    else for (const reader of this.#readers) if (reader.userId === member.userId) reader.become(seq, member);
   }
 
   #lose(seq: number, loss: AccessLoss, userId: string | undefined): void {

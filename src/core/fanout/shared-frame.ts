@@ -1,6 +1,7 @@
 // A frame that many sessions get: encoded at most once per encoding, the same bytes for every session.
 
-import type { EncodedFrame } from "../../ports/encoded-frame.js";
+import { EncodedFrame } from "../../ports/encoded-frame.js";
+import { type Sight, withoutReading } from "../receipt/sight.js";
 import type { FrameEncoding } from "../session/port.js";
 
 export abstract class SharedFrame {
@@ -28,10 +29,25 @@ export abstract class SharedFrame {
 /** Something ephemeral. */
 export class SignalFrame extends SharedFrame {
   readonly #frame: EncodedFrame;
+  #withoutReading: SignalFrame | undefined;
 
   constructor(frame: EncodedFrame) {
     super();
     this.#frame = frame;
+  }
+
+  /** Set where it tells the user whether their reading is hidden. */
+  get hidesReading(): boolean | undefined {
+    const { frame } = this.#frame.frame;
+    return frame.case === "receiptPrivacy" ? frame.value.hidden : undefined;
+  }
+
+  /** What a reader of this sight gets of it; undefined: nothing. Made once for all of them. */
+  seenWith(sight: Sight): SignalFrame | undefined {
+    if (sight === "all" || this.#frame.frame.frame.case !== "markers") return this;
+    if (sight === "nothing") return undefined;
+    this.#withoutReading ??= new SignalFrame(EncodedFrame.of(withoutReading(this.#frame.frame)));
+    return this.#withoutReading;
   }
 
   protected encode(encoding: FrameEncoding): Uint8Array {

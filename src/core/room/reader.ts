@@ -20,7 +20,8 @@ import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
 import { PAGE_BYTES } from "../limit/limits.js";
 import { hasExpired, materialise } from "../message/materialise.js";
-import { validateId, validateOptionalId } from "../validate.js";
+import type { Receipts } from "../receipt/receipts.js";
+import { pageSize, validateId, validateOptionalId } from "../validate.js";
 import type { Caller } from "./calls.js";
 import { inboxRef } from "./inbox.js";
 import type { RoomOwner } from "./owner.js";
@@ -39,10 +40,12 @@ const END = 0xffff_ffff;
 export class RoomReader {
   readonly #deps: CoreDependencies;
   readonly #owner: RoomOwner;
+  readonly #receipts: Receipts;
 
-  constructor(deps: CoreDependencies, owner: RoomOwner) {
+  constructor(deps: CoreDependencies, owner: RoomOwner, receipts: Receipts) {
     this.#deps = deps;
     this.#owner = owner;
+    this.#receipts = receipts;
   }
 
   async listMembers(caller: Caller, request: rpc.ListMembersRequest): Promise<rpc.ListMembersResponse> {
@@ -82,7 +85,8 @@ export class RoomReader {
     const last = await this.#lastShown(ref, userId);
     const message = last && materialise(ref.roomId, last);
     const lastMessage = message && hasExpired(message, this.#deps.clock.now()) ? undefined : message;
-    return create(rpc.RoomSummarySchema, { ...seen, lastMessage });
+    const unread = await this.#receipts.unread(ref, userId, seen.room.lastMessageIndex);
+    return create(rpc.RoomSummarySchema, { ...seen, lastMessage, ...unread });
   }
 
   /** The last message that the user has not hidden, if it is among the last ones. */
@@ -197,15 +201,6 @@ export class RoomReader {
       return { ref, top, lastIndex: state.lastMessageIndex };
     });
   }
-}
-
-function pageSize(
-  field: string,
-  asked: number,
-  { usual, most }: { readonly usual: number; readonly most: number },
-): number {
-  if (asked > most) throw TrunklineError.tooLarge(field, most, "entries");
-  return asked === 0 ? usual : asked;
 }
 
 /** The page out of what was read: at most `limit` entries and about PAGE_BYTES, from the end that was asked for. */

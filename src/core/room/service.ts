@@ -7,6 +7,7 @@ import type { MessageRef } from "../../gen/trunkline/v1/session_pb.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
+import type { Receipts } from "../receipt/receipts.js";
 import * as validate from "../validate.js";
 import { SYSTEM_ID_PREFIX } from "../validate.js";
 import type { Caller, Forwarding, RoomCalls, RoomRequest, RoomResponse } from "./calls.js";
@@ -22,13 +23,15 @@ const MAX_MUTE_MS = 10 * 365 * 24 * 3_600_000;
 export class RoomService implements RoomCalls, Forwarding {
   readonly #deps: CoreDependencies;
   readonly #owner: RoomOwner;
+  readonly #receipts: Receipts;
   readonly #reader: RoomReader;
   readonly #users: UserService;
 
-  constructor(deps: CoreDependencies, owner: RoomOwner) {
+  constructor(deps: CoreDependencies, owner: RoomOwner, receipts: Receipts) {
     this.#deps = deps;
     this.#owner = owner;
-    this.#reader = new RoomReader(deps, owner);
+    this.#receipts = receipts;
+    this.#reader = new RoomReader(deps, owner, receipts);
     this.#users = new UserService(deps, owner, this.#reader);
   }
 
@@ -62,6 +65,14 @@ export class RoomService implements RoomCalls, Forwarding {
         return { case: request.case, value: await this.#reader.getEvents(caller, request.value) };
       case "pinMessage":
         return { case: request.case, value: await this.#pinMessage(caller, request.value) };
+      case "getReceipts":
+        return { case: request.case, value: await this.#receipts.getReceipts(caller, request.value) };
+      case "listMarkers":
+        return { case: request.case, value: await this.#receipts.listMarkers(caller, request.value) };
+      case "getReceiptPrivacy":
+        return { case: request.case, value: await this.#receipts.getPrivacy(caller) };
+      case "setReceiptPrivacy":
+        return { case: request.case, value: await this.#receipts.setPrivacy(caller, request.value) };
       case "hideMessage":
         return { case: request.case, value: await this.#users.hideMessage(caller, request.value) };
       case "blockUser":
@@ -70,7 +81,6 @@ export class RoomService implements RoomCalls, Forwarding {
         return { case: request.case, value: await this.#users.getSettings(caller, request.value) };
       case "setSettings":
         return { case: request.case, value: await this.#users.setSettings(caller, request.value) };
-      case "getReceipts":
       case "listDevices":
       case "closeDevice":
         throw new TrunklineError(ErrorCode.UNSUPPORTED, `${request.case} is not supported yet`);

@@ -49,6 +49,8 @@ export class RoomState {
   seq = 0;
   tag = 0;
   lastMessageIndex = 0;
+  /** The last event that may have changed who is a member. */
+  membersSeq = 0;
   memberCount = 0;
   ownerCount = 0;
   /** message_ids, oldest pin first. */
@@ -71,6 +73,7 @@ export class RoomState {
     this.room = document.room;
     this.seq = document.room.top?.seq ?? 0;
     this.tag = document.room.top?.tag ?? 0;
+    this.membersSeq = this.seq;
     this.lastMessageIndex = document.room.lastMessageIndex;
     this.memberCount = document.room.memberCount;
     this.ownerCount = document.ownerCount;
@@ -155,6 +158,7 @@ export class RoomState {
   /** Folds one event in and returns what else than the room it changed. Unknown kinds only advance the position. */
   apply(event: RoomEvent): Changed {
     const users = this.#applyToRoom(event);
+    if (users.length > 0) this.membersSeq = this.seq;
     const messages = this.messages.apply(event);
     return users.length === 0 && messages.length === 0 ? NOTHING : { users, messages };
   }

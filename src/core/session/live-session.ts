@@ -146,6 +146,9 @@ export class LiveSession {
       case "unsubscribe":
         this.#request(ref, frame.case, frame.value.roomId, () => this.#unsubscribe(ref, frame.value));
         return;
+      case "mark":
+        this.#request(ref, frame.case, frame.value.roomId, () => this.#mark(ref, frame.value));
+        return;
       case "call":
         this.#request(ref, frame.case, laneOf(frame.value), () => this.#call(ref, frame.value));
         return;
@@ -322,6 +325,11 @@ export class LiveSession {
     });
   }
 
+  async #mark(ref: number, mark: wire.Mark): Promise<void> {
+    await this.#services.receipts.mark(this.#caller, mark);
+    this.#reply(ref, { case: "done", value: create(wire.DoneSchema) });
+  }
+
   async #call(ref: number, { rpc }: wire.Call): Promise<void> {
     if (rpc.case === undefined) throw TrunklineError.invalid("call", "no method that this server knows is set");
     const result = await this.#services.rooms.call(this.#caller, rpc);
@@ -398,6 +406,7 @@ export class LiveSession {
 
   /** Something ephemeral for the user: dropped where much waits. */
   offer(frame: SignalFrame): void {
+    if (frame.hidesReading !== undefined) this.#rooms.hidesReading = frame.hidesReading;
     this.#connection.outbox.offer(this.#connection.encodeShared(frame));
   }
 

@@ -42,6 +42,11 @@ export class RoomSubscriptions implements Subscriber {
     this.#caller = caller;
   }
 
+  /** The user has changed whether their reading is to be seen. */
+  set hidesReading(hidden: boolean) {
+    for (const subscription of this.#rooms.values()) subscription.hidesReading = hidden;
+  }
+
   get roomIds(): Iterable<string> {
     return this.#rooms.keys();
   }
@@ -118,10 +123,13 @@ export class RoomSubscriptions implements Subscriber {
     await owner.submit(inbox, systemOf(inbox), { kind: "openInbox", key: "~open", attempt: 1, userId }).outcome;
   }
 
-  #opened(roomId: string, { top, room, member, outcome }: Opened, ref: number): void {
+  #opened(roomId: string, { top, room, member, outcome, marker, markers }: Opened, ref: number): void {
     // A subscription that nobody wants an answer to still begins with its outcome: the events after it mean nothing without.
     this.#connection.send(
-      { case: "subscribed", value: create(wire.SubscribedSchema, { roomId, top, room, member, outcome }) },
+      {
+        case: "subscribed",
+        value: create(wire.SubscribedSchema, { roomId, top, room, member, outcome, marker, markers }),
+      },
       ref,
     );
   }

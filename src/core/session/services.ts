@@ -4,6 +4,7 @@ import type { TrunklineError } from "../../ports/error.js";
 import type { CoreDependencies } from "../core.js";
 import type { Hub } from "../fanout/hub.js";
 import type { Places } from "../limit/places.js";
+import type { Receipts } from "../receipt/receipts.js";
 import type { Forwarding, RoomCalls } from "../room/calls.js";
 import type { RoomOwner } from "../room/owner.js";
 import type { Signals } from "../signal/signals.js";
@@ -18,6 +19,7 @@ export interface SessionServices {
   readonly rooms: RoomCalls & Forwarding;
   readonly hub: Hub;
   readonly signals: Signals;
+  readonly receipts: Receipts;
   /** Rooms of hellos that are opened at once: a node that everybody comes back to does not try all at the same time. */
   readonly places: Places;
   readonly flusher: Flusher;

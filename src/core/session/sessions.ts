@@ -7,6 +7,7 @@ import type { CoreDependencies } from "../core.js";
 import type { Hub } from "../fanout/hub.js";
 import { Places } from "../limit/places.js";
 import { TokenBucket } from "../limit/token-bucket.js";
+import type { Receipts } from "../receipt/receipts.js";
 import type { Forwarding, RoomCalls } from "../room/calls.js";
 import { inboxRef } from "../room/inbox.js";
 import type { RoomOwner } from "../room/owner.js";
@@ -31,6 +32,7 @@ export class Sessions implements SessionPort, SessionServices {
   readonly rooms: RoomCalls & Forwarding;
   readonly hub: Hub;
   readonly signals: Signals;
+  readonly receipts: Receipts;
   readonly places = new Places(OPENINGS);
   readonly flusher: Flusher;
   readonly wheel: TimerWheel;
@@ -42,12 +44,20 @@ export class Sessions implements SessionPort, SessionServices {
   #draining = false;
   #endRevocations: (() => void) | undefined;
 
-  constructor(deps: CoreDependencies, owner: RoomOwner, rooms: RoomCalls & Forwarding, hub: Hub, signals: Signals) {
+  constructor(
+    deps: CoreDependencies,
+    owner: RoomOwner,
+    rooms: RoomCalls & Forwarding,
+    hub: Hub,
+    signals: Signals,
+    receipts: Receipts,
+  ) {
     this.deps = deps;
     this.owner = owner;
     this.rooms = rooms;
     this.hub = hub;
     this.signals = signals;
+    this.receipts = receipts;
     this.flusher = new Flusher(deps.clock);
     this.wheel = new TimerWheel(deps.clock);
     this.registry = new Registry(deps.limits, this.wheel, (identity, readers) => this.#openChannel(identity, readers));

@@ -2,6 +2,7 @@
 
 import { create } from "@bufbuild/protobuf";
 import {
+  type Marker,
   type Member,
   Permission,
   type Position,
@@ -13,6 +14,7 @@ import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
 import type { Hub } from "../fanout/hub.js";
+import type { Receipts } from "../receipt/receipts.js";
 import type { Caller } from "../room/calls.js";
 import type { RoomOwner } from "../room/owner.js";
 import { authorize, requireRoom } from "../room/permissions.js";
@@ -23,6 +25,7 @@ export interface OpeningServices {
   readonly deps: CoreDependencies;
   readonly owner: RoomOwner;
   readonly hub: Hub;
+  readonly receipts: Receipts;
 }
 
 export interface Opened {
@@ -30,6 +33,10 @@ export interface Opened {
   readonly room: Room | undefined;
   readonly member: Member | undefined;
   readonly outcome: wire.Subscribed["outcome"];
+  /** The user's own marker. */
+  readonly marker: Marker | undefined;
+  /** Those of others. */
+  readonly markers: Marker[];
 }
 
 export interface OpeningSteps {
@@ -59,13 +66,16 @@ export async function openSubscription(
     await services.hub.listen(feed);
     const seen = await authorizeReading(services, ref, caller);
     const { outcome, sent } = await outcomeOf(services, ref, after, seen.top);
+    const { marker, markers, ...sight } = await services.receipts.opening(ref, caller, seen);
     // The session ended, or moved the subscription, while this waited.
     if (subscription.status === "ended") return;
     const loss = subscription.lostSince(seen.top.seq);
     if (loss === "room-deleted") throw new TrunklineError(ErrorCode.NOT_FOUND, "there is no such room");
     if (loss !== undefined) throw new TrunklineError(ErrorCode.NOT_A_MEMBER, "you are no longer a member of the room");
     feed.reach(seen.top.seq);
-    steps.opened({ ...seen, outcome });
+    subscription.seeMembers(seen.top.seq, sight.seesMembers);
+    subscription.hidesReading ??= sight.hidesReading;
+    steps.opened({ ...seen, outcome, marker, markers });
     // A client that must reload subscribes again from what it has loaded: what came before that would only be in its way.
     if (outcome.case === "reset") steps.ended();
     else subscription.begin(sent, seen.top.seq);
@@ -75,16 +85,23 @@ export async function openSubscription(
   }
 }
 
+/** A room as its owner shows it. */
+interface Seen extends Pick<Opened, "top" | "room" | "member"> {
+  /** The last event that may have changed who is a member. */
+  readonly membersSeq: number;
+}
+
 /** What the owner shows of a room to whoever may read it; rejects with the refusal. */
 export function authorizeReading(
   { owner, deps }: Pick<OpeningServices, "deps" | "owner">,
   ref: RoomRef,
   { identity }: Caller,
-): Promise<Omit<Opened, "outcome">> {
+): Promise<Seen> {
   return owner.view(ref, [identity.userId], ({ state }) => {
     const member = state.member(identity.userId);
     authorize(requireRoom(state.room), member, identity, Permission.READ, deps.clock.now());
-    return { top: create(PositionSchema, { seq: state.seq, tag: state.tag }), room: state.view(), member };
+    const top = create(PositionSchema, { seq: state.seq, tag: state.tag });
+    return { top, room: state.view(), member, membersSeq: state.membersSeq };
   });
 }
 

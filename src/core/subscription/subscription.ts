@@ -3,12 +3,15 @@
 // Coming back, lagging and joining late are the same thing: the session is behind, is fed from the ring or the archive as fast as it
 // reads, and is live from the moment its cursor meets the feed's top. There is no buffer to merge and so no seam to get wrong.
 
+import { type Member, Permission } from "../../gen/trunkline/v1/message_pb.js";
 import type { Timer } from "../../ports/clock.js";
 import type { Awaitable } from "../../ports/room-ref.js";
 import { isPromise } from "../awaitable.js";
 import type { AccessLoss, FeedReader, RoomFeed } from "../fanout/feed.js";
 import type { RoomEventsFrame } from "../fanout/room-events-frame.js";
 import type { SignalFrame } from "../fanout/shared-frame.js";
+import { type Sight, sightOf } from "../receipt/sight.js";
+import { hasPermission } from "../room/permissions.js";
 import { Cursor } from "./cursor.js";
 
 /** Wait before the archive is asked again after it failed, in milliseconds. */
@@ -42,6 +45,9 @@ export class Subscription implements FeedReader {
   #cursor = new Cursor(0);
   #authorizedSeq = 0;
   #loss: { readonly seq: number; readonly loss: AccessLoss } | undefined;
+  /** Whether the user's reading is hidden: others' is then not told. Undefined: not known yet. */
+  hidesReading: boolean | undefined;
+  #seesMembers: { readonly seq: number; readonly may: boolean } = { seq: 0, may: false };
   #reading = false;
   #retry: Timer | undefined;
 
@@ -93,7 +99,22 @@ export class Subscription implements FeedReader {
   }
 
   signal(frame: SignalFrame): void {
-    if (this.#status === "live") this.#session.offer(frame);
+    if (this.#status !== "live") return;
+    const seen = frame.seenWith(this.#sight);
+    if (seen !== undefined) this.#session.offer(seen);
+  }
+
+  become(seq: number, member: Member): void {
+    this.seeMembers(seq, hasPermission(member, Permission.SEE_MEMBERS));
+  }
+
+  /** Whether, as of event `seq`, the user may know who is in the room. */
+  seeMembers(seq: number, may: boolean): void {
+    if (seq >= this.#seesMembers.seq) this.#seesMembers = { seq, may };
+  }
+
+  get #sight(): Sight {
+    return sightOf(this.#seesMembers.may, this.hidesReading !== false);
   }
 
   behind(): void {

@@ -26,6 +26,10 @@ class Listener implements FeedReader {
     this.told.push("behind");
   }
 
+  become(seq: number): void {
+    this.told.push(`changed at ${seq}`);
+  }
+
   lose(seq: number, loss: string): void {
     this.told.push(`${loss} at ${seq}`);
   }

@@ -53,6 +53,7 @@ class TestHub {
       offer: ({ firstSeq, lastSeq }) => this.written.push(`${roomId} ${firstSeq}-${lastSeq} at ${this.clock.now()}`),
       signal: () => {},
       behind: () => {},
+      become: () => {},
       lose: () => {},
     };
     feed.join(reader);

@@ -731,7 +731,7 @@ describe("every change", () => {
     await expectRefusal(rooms.ask(ADA, "getRoom", { roomId: "nowhere" }), ErrorCode.NOT_FOUND);
   });
 
-  it.each(["getReceipts", "listDevices", "closeDevice"] as const)("%s is refused as not supported", async (method) => {
+  it.each(["listDevices", "closeDevice"] as const)("%s is refused as not supported", async (method) => {
     const rooms = await useRooms();
     await expectRefusal(rooms.ask(ADA, method, {}), ErrorCode.UNSUPPORTED);
   });

@@ -5,6 +5,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { expect, onTestFinished } from "vitest";
 import { Hub } from "../../../src/core/fanout/hub.js";
 import { DEFAULT_LIMITS, type Limits } from "../../../src/core/limit/limits.js";
+import { Receipts } from "../../../src/core/receipt/receipts.js";
 import type { Caller, RoomRequest, RoomResponse } from "../../../src/core/room/calls.js";
 import type { Command, Outcome } from "../../../src/core/room/command.js";
 import { RoomOwner } from "../../../src/core/room/owner.js";
@@ -51,13 +52,14 @@ export class TestRooms {
   owner: RoomOwner;
   service: RoomService;
   hub: Hub;
+  receipts: Receipts;
 
   constructor({ engine = new MemoryEngine(), limits = {} }: RoomsOptions) {
     this.engine = engine;
     this.#limits = { ...DEFAULT_LIMITS, ...limits };
     // Not at zero: a wall clock that shows 1970 hides what is compared with an absent time.
     this.clock.advance(1_790_000_000_000);
-    [this.owner, this.service, this.hub] = this.#build();
+    [this.owner, this.receipts, this.service, this.hub] = this.#build();
   }
 
   get deps() {
@@ -77,9 +79,10 @@ export class TestRooms {
     };
   }
 
-  #build(): [RoomOwner, RoomService, Hub] {
+  #build(): [RoomOwner, Receipts, RoomService, Hub] {
     const owner = new RoomOwner(this.deps);
-    return [owner, new RoomService(this.deps, owner), new Hub(this.deps)];
+    const receipts = new Receipts(this.deps, owner);
+    return [owner, receipts, new RoomService(this.deps, owner, receipts), new Hub(this.deps)];
   }
 
   /** The process dies and a new one opens the same store. */
@@ -87,7 +90,8 @@ export class TestRooms {
     this.engine.crash();
     this.owner.close();
     this.hub.stop();
-    [this.owner, this.service, this.hub] = this.#build();
+    void this.receipts.stop();
+    [this.owner, this.receipts, this.service, this.hub] = this.#build();
     await this.owner.start();
   }
 
@@ -143,6 +147,7 @@ export async function useRooms(options: RoomsOptions = {}): Promise<TestRooms> {
   onTestFinished(() => {
     rooms.owner.close();
     rooms.hub.stop();
+    void rooms.receipts.stop();
   });
   return rooms;
 }

@@ -295,7 +295,7 @@ describe("frames the server does not know or do yet", () => {
   it("are refused as unsupported and leave the session as it is", async () => {
     const core = await useCore();
     const anna = await core.connect("anna");
-    for (const frame of [{ case: undefined }, { case: "mark", value: { roomId: "r1" } }] as const) {
+    for (const frame of [{ case: undefined }, { case: "watchPresence", value: {} }] as const) {
       expect(await anna.ask(frame)).toMatchObject({ case: "error", value: { code: ErrorCode.UNSUPPORTED } });
     }
     expect(anna.endedWith).toBeUndefined();

@@ -44,7 +44,7 @@ class Opening {
   opened: Opened | undefined;
 
   constructor(rooms: TestRooms, after: Position | undefined, caller = BOB) {
-    const { deps, owner, hub } = rooms;
+    const { deps, owner, hub, receipts } = rooms;
     const session = {
       userId: caller.identity.userId,
       ready: true,
@@ -59,7 +59,7 @@ class Opening {
       offer: () => {},
       after: deps.clock.after.bind(deps.clock),
     };
-    const services = { deps, owner, hub };
+    const services = { deps, owner, hub, receipts };
     this.done = openSubscription(services, session, LOBBY, caller, after, {
       opening: (subscription) => {
         this.subscription = subscription;

@@ -8,7 +8,7 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { JoinRule, Member, Message as Message$1, Permission, Position, Role, Room, RoomEvent, RoomKind, RoomSettings, RoomStatus } from "./message_pb.js";
+import type { JoinRule, Marker, Member, Message as Message$1, Permission, Position, ReceiptPrivacy, Role, Room, RoomEvent, RoomKind, RoomSettings, RoomStatus } from "./message_pb.js";
 import { file_trunkline_v1_message } from "./message_pb.js";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
 
@@ -16,7 +16,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file trunkline/v1/room.proto.
  */
 export const file_trunkline_v1_room: GenFile = /*@__PURE__*/
-  fileDesc("Chd0cnVua2xpbmUvdjEvcm9vbS5wcm90bxIMdHJ1bmtsaW5lLnYxIrcCChFDcmVhdGVSb29tUmVxdWVzdBIPCgdyb29tX2lkGAEgASgJEgsKA2tleRgCIAEoCRIkCgRraW5kGAMgASgOMhYudHJ1bmtsaW5lLnYxLlJvb21LaW5kEgwKBG5hbWUYBCABKAkSKAoHbWVtYmVycxgFIAMoCzIXLnRydW5rbGluZS52MS5OZXdNZW1iZXISKQoJam9pbl9ydWxlGAYgASgOMhYudHJ1bmtsaW5lLnYxLkpvaW5SdWxlEikKCG1ldGFkYXRhGAcgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIsCghzZXR0aW5ncxgIIAEoCzIaLnRydW5rbGluZS52MS5Sb29tU2V0dGluZ3MSEQoJcGFyZW50X2lkGAkgASgJEg8KB2F0dGVtcHQYCiABKA0iPgoJTmV3TWVtYmVyEg8KB3VzZXJfaWQYASABKAkSIAoEcm9sZRgCIAEoDjISLnRydW5rbGluZS52MS5Sb2xlIoYBChJDcmVhdGVSb29tUmVzcG9uc2USIAoEcm9vbRgBIAEoCzISLnRydW5rbGluZS52MS5Sb29tEiQKBm1lbWJlchgCIAEoCzIULnRydW5rbGluZS52MS5NZW1iZXISKAoIcG9zaXRpb24YAyABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24iIQoOR2V0Um9vbVJlcXVlc3QSDwoHcm9vbV9pZBgBIAEoCSJZCg9HZXRSb29tUmVzcG9uc2USIAoEcm9vbRgBIAEoCzISLnRydW5rbGluZS52MS5Sb29tEiQKBm1lbWJlchgCIAEoCzIULnRydW5rbGluZS52MS5NZW1iZXIiogIKEVVwZGF0ZVJvb21SZXF1ZXN0Eg8KB3Jvb21faWQYASABKAkSCwoDa2V5GAIgASgJEhQKDGJhc2VfdmVyc2lvbhgDIAEoDRIRCgRuYW1lGAQgASgJSACIAQESKQoIbWV0YWRhdGEYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EiwKCHNldHRpbmdzGAYgASgLMhoudHJ1bmtsaW5lLnYxLlJvb21TZXR0aW5ncxIpCglqb2luX3J1bGUYByABKA4yFi50cnVua2xpbmUudjEuSm9pblJ1bGUSKAoGc3RhdHVzGAggASgOMhgudHJ1bmtsaW5lLnYxLlJvb21TdGF0dXMSDwoHYXR0ZW1wdBgJIAEoDUIHCgVfbmFtZSJgChJVcGRhdGVSb29tUmVzcG9uc2USIAoEcm9vbRgBIAEoCzISLnRydW5rbGluZS52MS5Sb29tEigKCHBvc2l0aW9uGAIgASgLMhYudHJ1bmtsaW5lLnYxLlBvc2l0aW9uIkIKEURlbGV0ZVJvb21SZXF1ZXN0Eg8KB3Jvb21faWQYASABKAkSCwoDa2V5GAIgASgJEg8KB2F0dGVtcHQYAyABKA0iPgoSRGVsZXRlUm9vbVJlc3BvbnNlEigKCHBvc2l0aW9uGAEgASgLMhYudHJ1bmtsaW5lLnYxLlBvc2l0aW9uIkAKD0pvaW5Sb29tUmVxdWVzdBIPCgdyb29tX2lkGAEgASgJEgsKA2tleRgCIAEoCRIPCgdhdHRlbXB0GAMgASgNIoQBChBKb2luUm9vbVJlc3BvbnNlEiAKBHJvb20YASABKAsyEi50cnVua2xpbmUudjEuUm9vbRIkCgZtZW1iZXIYAiABKAsyFC50cnVua2xpbmUudjEuTWVtYmVyEigKCHBvc2l0aW9uGAMgASgLMhYudHJ1bmtsaW5lLnYxLlBvc2l0aW9uIkEKEExlYXZlUm9vbVJlcXVlc3QSDwoHcm9vbV9pZBgBIAEoCRILCgNrZXkYAiABKAkSDwoHYXR0ZW1wdBgDIAEoDSI9ChFMZWF2ZVJvb21SZXNwb25zZRIoCghwb3NpdGlvbhgBIAEoCzIWLnRydW5rbGluZS52MS5Qb3NpdGlvbiJsChFBZGRNZW1iZXJzUmVxdWVzdBIPCgdyb29tX2lkGAEgASgJEgsKA2tleRgCIAEoCRIoCgdtZW1iZXJzGAMgAygLMhcudHJ1bmtsaW5lLnYxLk5ld01lbWJlchIPCgdhdHRlbXB0GAQgASgNImUKEkFkZE1lbWJlcnNSZXNwb25zZRIlCgdtZW1iZXJzGAEgAygLMhQudHJ1bmtsaW5lLnYxLk1lbWJlchIoCghwb3NpdGlvbhgCIAEoCzIWLnRydW5rbGluZS52MS5Qb3NpdGlvbiJiChNSZW1vdmVNZW1iZXJSZXF1ZXN0Eg8KB3Jvb21faWQYASABKAkSCwoDa2V5GAIgASgJEg8KB3VzZXJfaWQYAyABKAkSCwoDYmFuGAQgASgIEg8KB2F0dGVtcHQYBSABKA0iQAoUUmVtb3ZlTWVtYmVyUmVzcG9uc2USKAoIcG9zaXRpb24YASABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24i1AEKEFNldE1lbWJlclJlcXVlc3QSDwoHcm9vbV9pZBgBIAEoCRILCgNrZXkYAiABKAkSDwoHdXNlcl9pZBgDIAEoCRIgCgRyb2xlGAQgASgOMhIudHJ1bmtsaW5lLnYxLlJvbGUSNAoJb3ZlcnJpZGVzGAUgASgLMiEudHJ1bmtsaW5lLnYxLlBlcm1pc3Npb25PdmVycmlkZXMSGAoLbXV0ZV9mb3JfbXMYBiABKA1IAIgBARIPCgdhdHRlbXB0GAcgASgNQg4KDF9tdXRlX2Zvcl9tcyJqChNQZXJtaXNzaW9uT3ZlcnJpZGVzEikKB2dyYW50ZWQYASADKA4yGC50cnVua2xpbmUudjEuUGVybWlzc2lvbhIoCgZkZW5pZWQYAiADKA4yGC50cnVua2xpbmUudjEuUGVybWlzc2lvbiJjChFTZXRNZW1iZXJSZXNwb25zZRIkCgZtZW1iZXIYASABKAsyFC50cnVua2xpbmUudjEuTWVtYmVyEigKCHBvc2l0aW9uGAIgASgLMhYudHJ1bmtsaW5lLnYxLlBvc2l0aW9uIkwKEkxpc3RNZW1iZXJzUmVxdWVzdBIPCgdyb29tX2lkGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoDRISCgpwYWdlX3Rva2VuGAMgASgJIlUKE0xpc3RNZW1iZXJzUmVzcG9uc2USJQoHbWVtYmVycxgBIAMoCzIULnRydW5rbGluZS52MS5NZW1iZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjkKEExpc3RSb29tc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgNEhIKCnBhZ2VfdG9rZW4YAiABKAkiVgoRTGlzdFJvb21zUmVzcG9uc2USKAoFcm9vbXMYASADKAsyGS50cnVua2xpbmUudjEuUm9vbVN1bW1hcnkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIqoBCgtSb29tU3VtbWFyeRIgCgRyb29tGAEgASgLMhIudHJ1bmtsaW5lLnYxLlJvb20SJAoGbWVtYmVyGAIgASgLMhQudHJ1bmtsaW5lLnYxLk1lbWJlchIrCgxsYXN0X21lc3NhZ2UYAyABKAsyFS50cnVua2xpbmUudjEuTWVzc2FnZRIUCgx1bnJlYWRfY291bnQYBCABKA0SEAoIcmVhZF9zZXEYBSABKA0iagoRR2V0SGlzdG9yeVJlcXVlc3QSDwoHcm9vbV9pZBgBIAEoCRIWCgxiZWZvcmVfaW5kZXgYAiABKA1IABIVCgthZnRlcl9pbmRleBgDIAEoDUgAEg0KBWxpbWl0GAQgASgNQgYKBGZyb20ihgEKEkdldEhpc3RvcnlSZXNwb25zZRInCghtZXNzYWdlcxgBIAMoCzIVLnRydW5rbGluZS52MS5NZXNzYWdlEiUKBWFzX29mGAIgASgLMhYudHJ1bmtsaW5lLnYxLlBvc2l0aW9uEgwKBG1vcmUYAyABKAgSEgoKbmV4dF9pbmRleBgEIAEoDSJUChBHZXRFdmVudHNSZXF1ZXN0Eg8KB3Jvb21faWQYASABKAkSEAoIZnJvbV9zZXEYAiABKA0SDgoGdG9fc2VxGAMgASgNEg0KBWxpbWl0GAQgASgNIm8KEUdldEV2ZW50c1Jlc3BvbnNlEicKBmV2ZW50cxgBIAMoCzIXLnRydW5rbGluZS52MS5Sb29tRXZlbnQSIwoDdG9wGAIgASgLMhYudHJ1bmtsaW5lLnYxLlBvc2l0aW9uEgwKBG1vcmUYAyABKAgiYAoSR2V0UmVjZWlwdHNSZXF1ZXN0Eg8KB3Jvb21faWQYASABKAkSEgoKbWVzc2FnZV9pZBgCIAEoCRIRCglwYWdlX3NpemUYAyABKA0SEgoKcGFnZV90b2tlbhgEIAEoCSJXChNHZXRSZWNlaXB0c1Jlc3BvbnNlEicKCHJlY2VpcHRzGAEgAygLMhUudHJ1bmtsaW5lLnYxLlJlY2VpcHQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInkKB1JlY2VpcHQSDwoHdXNlcl9pZBgBIAEoCRIwCgxkZWxpdmVyZWRfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKB3JlYWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wImYKEVBpbk1lc3NhZ2VSZXF1ZXN0Eg8KB3Jvb21faWQYASABKAkSEgoKbWVzc2FnZV9pZBgCIAEoCRILCgNrZXkYAyABKAkSDgoGcGlubmVkGAQgASgIEg8KB2F0dGVtcHQYBSABKA0iPgoSUGluTWVzc2FnZVJlc3BvbnNlEigKCHBvc2l0aW9uGAEgASgLMhYudHJ1bmtsaW5lLnYxLlBvc2l0aW9uIlcKEkhpZGVNZXNzYWdlUmVxdWVzdBIPCgdyb29tX2lkGAEgASgJEhIKCm1lc3NhZ2VfaWQYAiABKAkSCwoDa2V5GAMgASgJEg8KB2F0dGVtcHQYBCABKA0iFQoTSGlkZU1lc3NhZ2VSZXNwb25zZSJSChBCbG9ja1VzZXJSZXF1ZXN0Eg8KB3VzZXJfaWQYASABKAkSDwoHYmxvY2tlZBgCIAEoCBILCgNrZXkYAyABKAkSDwoHYXR0ZW1wdBgEIAEoDSITChFCbG9ja1VzZXJSZXNwb25zZSIUChJMaXN0RGV2aWNlc1JlcXVlc3QiQAoTTGlzdERldmljZXNSZXNwb25zZRIpCgdkZXZpY2VzGAEgAygLMhgudHJ1bmtsaW5lLnYxLkRldmljZUluZm8ihAEKCkRldmljZUluZm8SEQoJZGV2aWNlX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSEwoLYXBwX3ZlcnNpb24YAyABKAkSLQoJbGFzdF9zZWVuGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCgljb25uZWN0ZWQYBSABKAgiJwoSQ2xvc2VEZXZpY2VSZXF1ZXN0EhEKCWRldmljZV9pZBgBIAEoCSIlChNDbG9zZURldmljZVJlc3BvbnNlEg4KBmNsb3NlZBgBIAEoDSIiChJHZXRTZXR0aW5nc1JlcXVlc3QSDAoEa2V5cxgBIAMoCSI+ChNHZXRTZXR0aW5nc1Jlc3BvbnNlEicKCHNldHRpbmdzGAEgAygLMhUudHJ1bmtsaW5lLnYxLlNldHRpbmciNgoHU2V0dGluZxILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAwSDwoHdmVyc2lvbhgDIAEoDSJbChJTZXRTZXR0aW5nc1JlcXVlc3QSJwoIc2V0dGluZ3MYASADKAsyFS50cnVua2xpbmUudjEuU2V0dGluZxILCgNrZXkYAiABKAkSDwoHYXR0ZW1wdBgDIAEoDSI+ChNTZXRTZXR0aW5nc1Jlc3BvbnNlEicKCHNldHRpbmdzGAEgAygLMhUudHJ1bmtsaW5lLnYxLlNldHRpbmcyrw0KC1Jvb21TZXJ2aWNlEk8KCkNyZWF0ZVJvb20SHy50cnVua2xpbmUudjEuQ3JlYXRlUm9vbVJlcXVlc3QaIC50cnVua2xpbmUudjEuQ3JlYXRlUm9vbVJlc3BvbnNlEkYKB0dldFJvb20SHC50cnVua2xpbmUudjEuR2V0Um9vbVJlcXVlc3QaHS50cnVua2xpbmUudjEuR2V0Um9vbVJlc3BvbnNlEk8KClVwZGF0ZVJvb20SHy50cnVua2xpbmUudjEuVXBkYXRlUm9vbVJlcXVlc3QaIC50cnVua2xpbmUudjEuVXBkYXRlUm9vbVJlc3BvbnNlEk8KCkRlbGV0ZVJvb20SHy50cnVua2xpbmUudjEuRGVsZXRlUm9vbVJlcXVlc3QaIC50cnVua2xpbmUudjEuRGVsZXRlUm9vbVJlc3BvbnNlEkkKCEpvaW5Sb29tEh0udHJ1bmtsaW5lLnYxLkpvaW5Sb29tUmVxdWVzdBoeLnRydW5rbGluZS52MS5Kb2luUm9vbVJlc3BvbnNlEkwKCUxlYXZlUm9vbRIeLnRydW5rbGluZS52MS5MZWF2ZVJvb21SZXF1ZXN0Gh8udHJ1bmtsaW5lLnYxLkxlYXZlUm9vbVJlc3BvbnNlEk8KCkFkZE1lbWJlcnMSHy50cnVua2xpbmUudjEuQWRkTWVtYmVyc1JlcXVlc3QaIC50cnVua2xpbmUudjEuQWRkTWVtYmVyc1Jlc3BvbnNlElUKDFJlbW92ZU1lbWJlchIhLnRydW5rbGluZS52MS5SZW1vdmVNZW1iZXJSZXF1ZXN0GiIudHJ1bmtsaW5lLnYxLlJlbW92ZU1lbWJlclJlc3BvbnNlEkwKCVNldE1lbWJlchIeLnRydW5rbGluZS52MS5TZXRNZW1iZXJSZXF1ZXN0Gh8udHJ1bmtsaW5lLnYxLlNldE1lbWJlclJlc3BvbnNlElIKC0xpc3RNZW1iZXJzEiAudHJ1bmtsaW5lLnYxLkxpc3RNZW1iZXJzUmVxdWVzdBohLnRydW5rbGluZS52MS5MaXN0TWVtYmVyc1Jlc3BvbnNlEkwKCUxpc3RSb29tcxIeLnRydW5rbGluZS52MS5MaXN0Um9vbXNSZXF1ZXN0Gh8udHJ1bmtsaW5lLnYxLkxpc3RSb29tc1Jlc3BvbnNlEk8KCkdldEhpc3RvcnkSHy50cnVua2xpbmUudjEuR2V0SGlzdG9yeVJlcXVlc3QaIC50cnVua2xpbmUudjEuR2V0SGlzdG9yeVJlc3BvbnNlEkwKCUdldEV2ZW50cxIeLnRydW5rbGluZS52MS5HZXRFdmVudHNSZXF1ZXN0Gh8udHJ1bmtsaW5lLnYxLkdldEV2ZW50c1Jlc3BvbnNlElIKC0dldFJlY2VpcHRzEiAudHJ1bmtsaW5lLnYxLkdldFJlY2VpcHRzUmVxdWVzdBohLnRydW5rbGluZS52MS5HZXRSZWNlaXB0c1Jlc3BvbnNlEk8KClBpbk1lc3NhZ2USHy50cnVua2xpbmUudjEuUGluTWVzc2FnZVJlcXVlc3QaIC50cnVua2xpbmUudjEuUGluTWVzc2FnZVJlc3BvbnNlElIKC0hpZGVNZXNzYWdlEiAudHJ1bmtsaW5lLnYxLkhpZGVNZXNzYWdlUmVxdWVzdBohLnRydW5rbGluZS52MS5IaWRlTWVzc2FnZVJlc3BvbnNlEkwKCUJsb2NrVXNlchIeLnRydW5rbGluZS52MS5CbG9ja1VzZXJSZXF1ZXN0Gh8udHJ1bmtsaW5lLnYxLkJsb2NrVXNlclJlc3BvbnNlElIKC0xpc3REZXZpY2VzEiAudHJ1bmtsaW5lLnYxLkxpc3REZXZpY2VzUmVxdWVzdBohLnRydW5rbGluZS52MS5MaXN0RGV2aWNlc1Jlc3BvbnNlElIKC0Nsb3NlRGV2aWNlEiAudHJ1bmtsaW5lLnYxLkNsb3NlRGV2aWNlUmVxdWVzdBohLnRydW5rbGluZS52MS5DbG9zZURldmljZVJlc3BvbnNlElIKC0dldFNldHRpbmdzEiAudHJ1bmtsaW5lLnYxLkdldFNldHRpbmdzUmVxdWVzdBohLnRydW5rbGluZS52MS5HZXRTZXR0aW5nc1Jlc3BvbnNlElIKC1NldFNldHRpbmdzEiAudHJ1bmtsaW5lLnYxLlNldFNldHRpbmdzUmVxdWVzdBohLnRydW5rbGluZS52MS5TZXRTZXR0aW5nc1Jlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_trunkline_v1_message]);
+  fileDesc("Chd0cnVua2xpbmUvdjEvcm9vbS5wcm90bxIMdHJ1bmtsaW5lLnYxIrcCChFDcmVhdGVSb29tUmVxdWVzdBIPCgdyb29tX2lkGAEgASgJEgsKA2tleRgCIAEoCRIkCgRraW5kGAMgASgOMhYudHJ1bmtsaW5lLnYxLlJvb21LaW5kEgwKBG5hbWUYBCABKAkSKAoHbWVtYmVycxgFIAMoCzIXLnRydW5rbGluZS52MS5OZXdNZW1iZXISKQoJam9pbl9ydWxlGAYgASgOMhYudHJ1bmtsaW5lLnYxLkpvaW5SdWxlEikKCG1ldGFkYXRhGAcgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIsCghzZXR0aW5ncxgIIAEoCzIaLnRydW5rbGluZS52MS5Sb29tU2V0dGluZ3MSEQoJcGFyZW50X2lkGAkgASgJEg8KB2F0dGVtcHQYCiABKA0iPgoJTmV3TWVtYmVyEg8KB3VzZXJfaWQYASABKAkSIAoEcm9sZRgCIAEoDjISLnRydW5rbGluZS52MS5Sb2xlIoYBChJDcmVhdGVSb29tUmVzcG9uc2USIAoEcm9vbRgBIAEoCzISLnRydW5rbGluZS52MS5Sb29tEiQKBm1lbWJlchgCIAEoCzIULnRydW5rbGluZS52MS5NZW1iZXISKAoIcG9zaXRpb24YAyABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24iIQoOR2V0Um9vbVJlcXVlc3QSDwoHcm9vbV9pZBgBIAEoCSJZCg9HZXRSb29tUmVzcG9uc2USIAoEcm9vbRgBIAEoCzISLnRydW5rbGluZS52MS5Sb29tEiQKBm1lbWJlchgCIAEoCzIULnRydW5rbGluZS52MS5NZW1iZXIiogIKEVVwZGF0ZVJvb21SZXF1ZXN0Eg8KB3Jvb21faWQYASABKAkSCwoDa2V5GAIgASgJEhQKDGJhc2VfdmVyc2lvbhgDIAEoDRIRCgRuYW1lGAQgASgJSACIAQESKQoIbWV0YWRhdGEYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EiwKCHNldHRpbmdzGAYgASgLMhoudHJ1bmtsaW5lLnYxLlJvb21TZXR0aW5ncxIpCglqb2luX3J1bGUYByABKA4yFi50cnVua2xpbmUudjEuSm9pblJ1bGUSKAoGc3RhdHVzGAggASgOMhgudHJ1bmtsaW5lLnYxLlJvb21TdGF0dXMSDwoHYXR0ZW1wdBgJIAEoDUIHCgVfbmFtZSJgChJVcGRhdGVSb29tUmVzcG9uc2USIAoEcm9vbRgBIAEoCzISLnRydW5rbGluZS52MS5Sb29tEigKCHBvc2l0aW9uGAIgASgLMhYudHJ1bmtsaW5lLnYxLlBvc2l0aW9uIkIKEURlbGV0ZVJvb21SZXF1ZXN0Eg8KB3Jvb21faWQYASABKAkSCwoDa2V5GAIgASgJEg8KB2F0dGVtcHQYAyABKA0iPgoSRGVsZXRlUm9vbVJlc3BvbnNlEigKCHBvc2l0aW9uGAEgASgLMhYudHJ1bmtsaW5lLnYxLlBvc2l0aW9uIkAKD0pvaW5Sb29tUmVxdWVzdBIPCgdyb29tX2lkGAEgASgJEgsKA2tleRgCIAEoCRIPCgdhdHRlbXB0GAMgASgNIoQBChBKb2luUm9vbVJlc3BvbnNlEiAKBHJvb20YASABKAsyEi50cnVua2xpbmUudjEuUm9vbRIkCgZtZW1iZXIYAiABKAsyFC50cnVua2xpbmUudjEuTWVtYmVyEigKCHBvc2l0aW9uGAMgASgLMhYudHJ1bmtsaW5lLnYxLlBvc2l0aW9uIkEKEExlYXZlUm9vbVJlcXVlc3QSDwoHcm9vbV9pZBgBIAEoCRILCgNrZXkYAiABKAkSDwoHYXR0ZW1wdBgDIAEoDSI9ChFMZWF2ZVJvb21SZXNwb25zZRIoCghwb3NpdGlvbhgBIAEoCzIWLnRydW5rbGluZS52MS5Qb3NpdGlvbiJsChFBZGRNZW1iZXJzUmVxdWVzdBIPCgdyb29tX2lkGAEgASgJEgsKA2tleRgCIAEoCRIoCgdtZW1iZXJzGAMgAygLMhcudHJ1bmtsaW5lLnYxLk5ld01lbWJlchIPCgdhdHRlbXB0GAQgASgNImUKEkFkZE1lbWJlcnNSZXNwb25zZRIlCgdtZW1iZXJzGAEgAygLMhQudHJ1bmtsaW5lLnYxLk1lbWJlchIoCghwb3NpdGlvbhgCIAEoCzIWLnRydW5rbGluZS52MS5Qb3NpdGlvbiJiChNSZW1vdmVNZW1iZXJSZXF1ZXN0Eg8KB3Jvb21faWQYASABKAkSCwoDa2V5GAIgASgJEg8KB3VzZXJfaWQYAyABKAkSCwoDYmFuGAQgASgIEg8KB2F0dGVtcHQYBSABKA0iQAoUUmVtb3ZlTWVtYmVyUmVzcG9uc2USKAoIcG9zaXRpb24YASABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24i1AEKEFNldE1lbWJlclJlcXVlc3QSDwoHcm9vbV9pZBgBIAEoCRILCgNrZXkYAiABKAkSDwoHdXNlcl9pZBgDIAEoCRIgCgRyb2xlGAQgASgOMhIudHJ1bmtsaW5lLnYxLlJvbGUSNAoJb3ZlcnJpZGVzGAUgASgLMiEudHJ1bmtsaW5lLnYxLlBlcm1pc3Npb25PdmVycmlkZXMSGAoLbXV0ZV9mb3JfbXMYBiABKA1IAIgBARIPCgdhdHRlbXB0GAcgASgNQg4KDF9tdXRlX2Zvcl9tcyJqChNQZXJtaXNzaW9uT3ZlcnJpZGVzEikKB2dyYW50ZWQYASADKA4yGC50cnVua2xpbmUudjEuUGVybWlzc2lvbhIoCgZkZW5pZWQYAiADKA4yGC50cnVua2xpbmUudjEuUGVybWlzc2lvbiJjChFTZXRNZW1iZXJSZXNwb25zZRIkCgZtZW1iZXIYASABKAsyFC50cnVua2xpbmUudjEuTWVtYmVyEigKCHBvc2l0aW9uGAIgASgLMhYudHJ1bmtsaW5lLnYxLlBvc2l0aW9uIkwKEkxpc3RNZW1iZXJzUmVxdWVzdBIPCgdyb29tX2lkGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoDRISCgpwYWdlX3Rva2VuGAMgASgJIlUKE0xpc3RNZW1iZXJzUmVzcG9uc2USJQoHbWVtYmVycxgBIAMoCzIULnRydW5rbGluZS52MS5NZW1iZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjkKEExpc3RSb29tc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgNEhIKCnBhZ2VfdG9rZW4YAiABKAkiVgoRTGlzdFJvb21zUmVzcG9uc2USKAoFcm9vbXMYASADKAsyGS50cnVua2xpbmUudjEuUm9vbVN1bW1hcnkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJItABCgtSb29tU3VtbWFyeRIgCgRyb29tGAEgASgLMhIudHJ1bmtsaW5lLnYxLlJvb20SJAoGbWVtYmVyGAIgASgLMhQudHJ1bmtsaW5lLnYxLk1lbWJlchIrCgxsYXN0X21lc3NhZ2UYAyABKAsyFS50cnVua2xpbmUudjEuTWVzc2FnZRIUCgx1bnJlYWRfY291bnQYBCABKA0SEAoIcmVhZF9zZXEYBSABKA0SJAoGbWFya2VyGAYgASgLMhQudHJ1bmtsaW5lLnYxLk1hcmtlciJqChFHZXRIaXN0b3J5UmVxdWVzdBIPCgdyb29tX2lkGAEgASgJEhYKDGJlZm9yZV9pbmRleBgCIAEoDUgAEhUKC2FmdGVyX2luZGV4GAMgASgNSAASDQoFbGltaXQYBCABKA1CBgoEZnJvbSKGAQoSR2V0SGlzdG9yeVJlc3BvbnNlEicKCG1lc3NhZ2VzGAEgAygLMhUudHJ1bmtsaW5lLnYxLk1lc3NhZ2USJQoFYXNfb2YYAiABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24SDAoEbW9yZRgDIAEoCBISCgpuZXh0X2luZGV4GAQgASgNIlQKEEdldEV2ZW50c1JlcXVlc3QSDwoHcm9vbV9pZBgBIAEoCRIQCghmcm9tX3NlcRgCIAEoDRIOCgZ0b19zZXEYAyABKA0SDQoFbGltaXQYBCABKA0ibwoRR2V0RXZlbnRzUmVzcG9uc2USJwoGZXZlbnRzGAEgAygLMhcudHJ1bmtsaW5lLnYxLlJvb21FdmVudBIjCgN0b3AYAiABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24SDAoEbW9yZRgDIAEoCCJgChJHZXRSZWNlaXB0c1JlcXVlc3QSDwoHcm9vbV9pZBgBIAEoCRISCgptZXNzYWdlX2lkGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJIlcKE0dldFJlY2VpcHRzUmVzcG9uc2USJwoIcmVjZWlwdHMYASADKAsyFS50cnVua2xpbmUudjEuUmVjZWlwdBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkieQoHUmVjZWlwdBIPCgd1c2VyX2lkGAEgASgJEjAKDGRlbGl2ZXJlZF9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHcmVhZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiTAoSTGlzdE1hcmtlcnNSZXF1ZXN0Eg8KB3Jvb21faWQYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkiVQoTTGlzdE1hcmtlcnNSZXNwb25zZRIlCgdtYXJrZXJzGAEgAygLMhQudHJ1bmtsaW5lLnYxLk1hcmtlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiGgoYR2V0UmVjZWlwdFByaXZhY3lSZXF1ZXN0IkoKGUdldFJlY2VpcHRQcml2YWN5UmVzcG9uc2USLQoHcHJpdmFjeRgBIAEoCzIcLnRydW5rbGluZS52MS5SZWNlaXB0UHJpdmFjeSJJChhTZXRSZWNlaXB0UHJpdmFjeVJlcXVlc3QSLQoHcHJpdmFjeRgBIAEoCzIcLnRydW5rbGluZS52MS5SZWNlaXB0UHJpdmFjeSJKChlTZXRSZWNlaXB0UHJpdmFjeVJlc3BvbnNlEi0KB3ByaXZhY3kYASABKAsyHC50cnVua2xpbmUudjEuUmVjZWlwdFByaXZhY3kiZgoRUGluTWVzc2FnZVJlcXVlc3QSDwoHcm9vbV9pZBgBIAEoCRISCgptZXNzYWdlX2lkGAIgASgJEgsKA2tleRgDIAEoCRIOCgZwaW5uZWQYBCABKAgSDwoHYXR0ZW1wdBgFIAEoDSI+ChJQaW5NZXNzYWdlUmVzcG9uc2USKAoIcG9zaXRpb24YASABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24iVwoSSGlkZU1lc3NhZ2VSZXF1ZXN0Eg8KB3Jvb21faWQYASABKAkSEgoKbWVzc2FnZV9pZBgCIAEoCRILCgNrZXkYAyABKAkSDwoHYXR0ZW1wdBgEIAEoDSIVChNIaWRlTWVzc2FnZVJlc3BvbnNlIlIKEEJsb2NrVXNlclJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCRIPCgdibG9ja2VkGAIgASgIEgsKA2tleRgDIAEoCRIPCgdhdHRlbXB0GAQgASgNIhMKEUJsb2NrVXNlclJlc3BvbnNlIhQKEkxpc3REZXZpY2VzUmVxdWVzdCJAChNMaXN0RGV2aWNlc1Jlc3BvbnNlEikKB2RldmljZXMYASADKAsyGC50cnVua2xpbmUudjEuRGV2aWNlSW5mbyKEAQoKRGV2aWNlSW5mbxIRCglkZXZpY2VfaWQYASABKAkSDAoEbmFtZRgCIAEoCRITCgthcHBfdmVyc2lvbhgDIAEoCRItCglsYXN0X3NlZW4YBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCWNvbm5lY3RlZBgFIAEoCCInChJDbG9zZURldmljZVJlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgJIiUKE0Nsb3NlRGV2aWNlUmVzcG9uc2USDgoGY2xvc2VkGAEgASgNIiIKEkdldFNldHRpbmdzUmVxdWVzdBIMCgRrZXlzGAEgAygJIj4KE0dldFNldHRpbmdzUmVzcG9uc2USJwoIc2V0dGluZ3MYASADKAsyFS50cnVua2xpbmUudjEuU2V0dGluZyI2CgdTZXR0aW5nEgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoDBIPCgd2ZXJzaW9uGAMgASgNIlsKElNldFNldHRpbmdzUmVxdWVzdBInCghzZXR0aW5ncxgBIAMoCzIVLnRydW5rbGluZS52MS5TZXR0aW5nEgsKA2tleRgCIAEoCRIPCgdhdHRlbXB0GAMgASgNIj4KE1NldFNldHRpbmdzUmVzcG9uc2USJwoIc2V0dGluZ3MYASADKAsyFS50cnVua2xpbmUudjEuU2V0dGluZzLPDwoLUm9vbVNlcnZpY2USTwoKQ3JlYXRlUm9vbRIfLnRydW5rbGluZS52MS5DcmVhdGVSb29tUmVxdWVzdBogLnRydW5rbGluZS52MS5DcmVhdGVSb29tUmVzcG9uc2USRgoHR2V0Um9vbRIcLnRydW5rbGluZS52MS5HZXRSb29tUmVxdWVzdBodLnRydW5rbGluZS52MS5HZXRSb29tUmVzcG9uc2USTwoKVXBkYXRlUm9vbRIfLnRydW5rbGluZS52MS5VcGRhdGVSb29tUmVxdWVzdBogLnRydW5rbGluZS52MS5VcGRhdGVSb29tUmVzcG9uc2USTwoKRGVsZXRlUm9vbRIfLnRydW5rbGluZS52MS5EZWxldGVSb29tUmVxdWVzdBogLnRydW5rbGluZS52MS5EZWxldGVSb29tUmVzcG9uc2USSQoISm9pblJvb20SHS50cnVua2xpbmUudjEuSm9pblJvb21SZXF1ZXN0Gh4udHJ1bmtsaW5lLnYxLkpvaW5Sb29tUmVzcG9uc2USTAoJTGVhdmVSb29tEh4udHJ1bmtsaW5lLnYxLkxlYXZlUm9vbVJlcXVlc3QaHy50cnVua2xpbmUudjEuTGVhdmVSb29tUmVzcG9uc2USTwoKQWRkTWVtYmVycxIfLnRydW5rbGluZS52MS5BZGRNZW1iZXJzUmVxdWVzdBogLnRydW5rbGluZS52MS5BZGRNZW1iZXJzUmVzcG9uc2USVQoMUmVtb3ZlTWVtYmVyEiEudHJ1bmtsaW5lLnYxLlJlbW92ZU1lbWJlclJlcXVlc3QaIi50cnVua2xpbmUudjEuUmVtb3ZlTWVtYmVyUmVzcG9uc2USTAoJU2V0TWVtYmVyEh4udHJ1bmtsaW5lLnYxLlNldE1lbWJlclJlcXVlc3QaHy50cnVua2xpbmUudjEuU2V0TWVtYmVyUmVzcG9uc2USUgoLTGlzdE1lbWJlcnMSIC50cnVua2xpbmUudjEuTGlzdE1lbWJlcnNSZXF1ZXN0GiEudHJ1bmtsaW5lLnYxLkxpc3RNZW1iZXJzUmVzcG9uc2USTAoJTGlzdFJvb21zEh4udHJ1bmtsaW5lLnYxLkxpc3RSb29tc1JlcXVlc3QaHy50cnVua2xpbmUudjEuTGlzdFJvb21zUmVzcG9uc2USTwoKR2V0SGlzdG9yeRIfLnRydW5rbGluZS52MS5HZXRIaXN0b3J5UmVxdWVzdBogLnRydW5rbGluZS52MS5HZXRIaXN0b3J5UmVzcG9uc2USTAoJR2V0RXZlbnRzEh4udHJ1bmtsaW5lLnYxLkdldEV2ZW50c1JlcXVlc3QaHy50cnVua2xpbmUudjEuR2V0RXZlbnRzUmVzcG9uc2USUgoLR2V0UmVjZWlwdHMSIC50cnVua2xpbmUudjEuR2V0UmVjZWlwdHNSZXF1ZXN0GiEudHJ1bmtsaW5lLnYxLkdldFJlY2VpcHRzUmVzcG9uc2USUgoLTGlzdE1hcmtlcnMSIC50cnVua2xpbmUudjEuTGlzdE1hcmtlcnNSZXF1ZXN0GiEudHJ1bmtsaW5lLnYxLkxpc3RNYXJrZXJzUmVzcG9uc2USZAoRR2V0UmVjZWlwdFByaXZhY3kSJi50cnVua2xpbmUudjEuR2V0UmVjZWlwdFByaXZhY3lSZXF1ZXN0GicudHJ1bmtsaW5lLnYxLkdldFJlY2VpcHRQcml2YWN5UmVzcG9uc2USZAoRU2V0UmVjZWlwdFByaXZhY3kSJi50cnVua2xpbmUudjEuU2V0UmVjZWlwdFByaXZhY3lSZXF1ZXN0GicudHJ1bmtsaW5lLnYxLlNldFJlY2VpcHRQcml2YWN5UmVzcG9uc2USTwoKUGluTWVzc2FnZRIfLnRydW5rbGluZS52MS5QaW5NZXNzYWdlUmVxdWVzdBogLnRydW5rbGluZS52MS5QaW5NZXNzYWdlUmVzcG9uc2USUgoLSGlkZU1lc3NhZ2USIC50cnVua2xpbmUudjEuSGlkZU1lc3NhZ2VSZXF1ZXN0GiEudHJ1bmtsaW5lLnYxLkhpZGVNZXNzYWdlUmVzcG9uc2USTAoJQmxvY2tVc2VyEh4udHJ1bmtsaW5lLnYxLkJsb2NrVXNlclJlcXVlc3QaHy50cnVua2xpbmUudjEuQmxvY2tVc2VyUmVzcG9uc2USUgoLTGlzdERldmljZXMSIC50cnVua2xpbmUudjEuTGlzdERldmljZXNSZXF1ZXN0GiEudHJ1bmtsaW5lLnYxLkxpc3REZXZpY2VzUmVzcG9uc2USUgoLQ2xvc2VEZXZpY2USIC50cnVua2xpbmUudjEuQ2xvc2VEZXZpY2VSZXF1ZXN0GiEudHJ1bmtsaW5lLnYxLkNsb3NlRGV2aWNlUmVzcG9uc2USUgoLR2V0U2V0dGluZ3MSIC50cnVua2xpbmUudjEuR2V0U2V0dGluZ3NSZXF1ZXN0GiEudHJ1bmtsaW5lLnYxLkdldFNldHRpbmdzUmVzcG9uc2USUgoLU2V0U2V0dGluZ3MSIC50cnVua2xpbmUudjEuU2V0U2V0dGluZ3NSZXF1ZXN0GiEudHJ1bmtsaW5lLnYxLlNldFNldHRpbmdzUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_trunkline_v1_message]);
 
 /**
  * Asks to create a room.
@@ -907,7 +907,8 @@ export type RoomSummary = Message<"trunkline.v1.RoomSummary"> & {
   lastMessage?: Message$1 | undefined;
 
   /**
-   * Messages of others after the caller's read marker.
+   * Messages of others after the caller's read marker, deleted and expired ones included: they have their place. Without a marker, after the
+   * room's beginning. The caller's own are left out among the first 1,000 after the marker; those beyond count whoever sent them.
    *
    * @generated from field: uint32 unread_count = 4;
    */
@@ -919,6 +920,13 @@ export type RoomSummary = Message<"trunkline.v1.RoomSummary"> & {
    * @generated from field: uint32 read_seq = 5;
    */
   readSeq: number;
+
+  /**
+   * The caller's marker. Absent: none yet.
+   *
+   * @generated from field: trunkline.v1.Marker marker = 6;
+   */
+  marker?: Marker | undefined;
 };
 
 /**
@@ -1147,7 +1155,7 @@ export const GetReceiptsRequestSchema: GenMessage<GetReceiptsRequest> = /*@__PUR
  */
 export type GetReceiptsResponse = Message<"trunkline.v1.GetReceiptsResponse"> & {
   /**
-   * A receipt per member.
+   * A receipt per present member by user id, the message's sender left out. Also of those who joined after it.
    *
    * @generated from field: repeated trunkline.v1.Receipt receipts = 1;
    */
@@ -1169,7 +1177,8 @@ export const GetReceiptsResponseSchema: GenMessage<GetReceiptsResponse> = /*@__P
   messageDesc(file_trunkline_v1_room, 30);
 
 /**
- * How one member stands to one message.
+ * How one member stands to one message. Times are when the server was told, to a second; of each member and room the last 32 steps are
+ * kept, and what was covered before them has the time of the earliest of these.
  *
  * @generated from message trunkline.v1.Receipt
  */
@@ -1189,7 +1198,7 @@ export type Receipt = Message<"trunkline.v1.Receipt"> & {
   deliveredAt?: Timestamp | undefined;
 
   /**
-   * When they read it. Absent: not yet.
+   * When they read it. Absent: not yet, or not to be seen (see ReceiptPrivacy).
    *
    * @generated from field: google.protobuf.Timestamp read_at = 3;
    */
@@ -1202,6 +1211,148 @@ export type Receipt = Message<"trunkline.v1.Receipt"> & {
  */
 export const ReceiptSchema: GenMessage<Receipt> = /*@__PURE__*/
   messageDesc(file_trunkline_v1_room, 31);
+
+/**
+ * Asks how far the members have come.
+ *
+ * @generated from message trunkline.v1.ListMarkersRequest
+ */
+export type ListMarkersRequest = Message<"trunkline.v1.ListMarkersRequest"> & {
+  /**
+   * The room.
+   *
+   * @generated from field: string room_id = 1;
+   */
+  roomId: string;
+
+  /**
+   * How many at most; 0: 100; limit 500.
+   *
+   * @generated from field: uint32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the page before; empty: the first page.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message trunkline.v1.ListMarkersRequest.
+ * Use `create(ListMarkersRequestSchema)` to create a new message.
+ */
+export const ListMarkersRequestSchema: GenMessage<ListMarkersRequest> = /*@__PURE__*/
+  messageDesc(file_trunkline_v1_room, 32);
+
+/**
+ * How far the members have come.
+ *
+ * @generated from message trunkline.v1.ListMarkersResponse
+ */
+export type ListMarkersResponse = Message<"trunkline.v1.ListMarkersResponse"> & {
+  /**
+   * The markers of present members, by user id. Those without one are left out.
+   *
+   * @generated from field: repeated trunkline.v1.Marker markers = 1;
+   */
+  markers: Marker[];
+
+  /**
+   * The token of the next page; empty: this is the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message trunkline.v1.ListMarkersResponse.
+ * Use `create(ListMarkersResponseSchema)` to create a new message.
+ */
+export const ListMarkersResponseSchema: GenMessage<ListMarkersResponse> = /*@__PURE__*/
+  messageDesc(file_trunkline_v1_room, 33);
+
+/**
+ * Asks whether the caller's reading is hidden.
+ *
+ * @generated from message trunkline.v1.GetReceiptPrivacyRequest
+ */
+export type GetReceiptPrivacyRequest = Message<"trunkline.v1.GetReceiptPrivacyRequest"> & {
+};
+
+/**
+ * Describes the message trunkline.v1.GetReceiptPrivacyRequest.
+ * Use `create(GetReceiptPrivacyRequestSchema)` to create a new message.
+ */
+export const GetReceiptPrivacyRequestSchema: GenMessage<GetReceiptPrivacyRequest> = /*@__PURE__*/
+  messageDesc(file_trunkline_v1_room, 34);
+
+/**
+ * Whether the caller's reading is hidden.
+ *
+ * @generated from message trunkline.v1.GetReceiptPrivacyResponse
+ */
+export type GetReceiptPrivacyResponse = Message<"trunkline.v1.GetReceiptPrivacyResponse"> & {
+  /**
+   * The setting. Not hidden unless set.
+   *
+   * @generated from field: trunkline.v1.ReceiptPrivacy privacy = 1;
+   */
+  privacy?: ReceiptPrivacy | undefined;
+};
+
+/**
+ * Describes the message trunkline.v1.GetReceiptPrivacyResponse.
+ * Use `create(GetReceiptPrivacyResponseSchema)` to create a new message.
+ */
+export const GetReceiptPrivacyResponseSchema: GenMessage<GetReceiptPrivacyResponse> = /*@__PURE__*/
+  messageDesc(file_trunkline_v1_room, 35);
+
+/**
+ * Asks to hide or show the caller's reading. Holds for all that others can ask from then on: what was read before is hidden too, and seen
+ * again once it is shown.
+ *
+ * @generated from message trunkline.v1.SetReceiptPrivacyRequest
+ */
+export type SetReceiptPrivacyRequest = Message<"trunkline.v1.SetReceiptPrivacyRequest"> & {
+  /**
+   * The setting.
+   *
+   * @generated from field: trunkline.v1.ReceiptPrivacy privacy = 1;
+   */
+  privacy?: ReceiptPrivacy | undefined;
+};
+
+/**
+ * Describes the message trunkline.v1.SetReceiptPrivacyRequest.
+ * Use `create(SetReceiptPrivacyRequestSchema)` to create a new message.
+ */
+export const SetReceiptPrivacyRequestSchema: GenMessage<SetReceiptPrivacyRequest> = /*@__PURE__*/
+  messageDesc(file_trunkline_v1_room, 36);
+
+/**
+ * The caller's reading is hidden or shown.
+ *
+ * @generated from message trunkline.v1.SetReceiptPrivacyResponse
+ */
+export type SetReceiptPrivacyResponse = Message<"trunkline.v1.SetReceiptPrivacyResponse"> & {
+  /**
+   * The setting as it is now.
+   *
+   * @generated from field: trunkline.v1.ReceiptPrivacy privacy = 1;
+   */
+  privacy?: ReceiptPrivacy | undefined;
+};
+
+/**
+ * Describes the message trunkline.v1.SetReceiptPrivacyResponse.
+ * Use `create(SetReceiptPrivacyResponseSchema)` to create a new message.
+ */
+export const SetReceiptPrivacyResponseSchema: GenMessage<SetReceiptPrivacyResponse> = /*@__PURE__*/
+  messageDesc(file_trunkline_v1_room, 37);
 
 /**
  * Asks to pin or unpin a message.
@@ -1250,7 +1401,7 @@ export type PinMessageRequest = Message<"trunkline.v1.PinMessageRequest"> & {
  * Use `create(PinMessageRequestSchema)` to create a new message.
  */
 export const PinMessageRequestSchema: GenMessage<PinMessageRequest> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_room, 32);
+  messageDesc(file_trunkline_v1_room, 38);
 
 /**
  * The message is pinned or unpinned.
@@ -1271,7 +1422,7 @@ export type PinMessageResponse = Message<"trunkline.v1.PinMessageResponse"> & {
  * Use `create(PinMessageResponseSchema)` to create a new message.
  */
 export const PinMessageResponseSchema: GenMessage<PinMessageResponse> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_room, 33);
+  messageDesc(file_trunkline_v1_room, 39);
 
 /**
  * Asks to hide a message from the caller.
@@ -1313,7 +1464,7 @@ export type HideMessageRequest = Message<"trunkline.v1.HideMessageRequest"> & {
  * Use `create(HideMessageRequestSchema)` to create a new message.
  */
 export const HideMessageRequestSchema: GenMessage<HideMessageRequest> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_room, 34);
+  messageDesc(file_trunkline_v1_room, 40);
 
 /**
  * The message is hidden.
@@ -1328,7 +1479,7 @@ export type HideMessageResponse = Message<"trunkline.v1.HideMessageResponse"> & 
  * Use `create(HideMessageResponseSchema)` to create a new message.
  */
 export const HideMessageResponseSchema: GenMessage<HideMessageResponse> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_room, 35);
+  messageDesc(file_trunkline_v1_room, 41);
 
 /**
  * Asks to block or unblock a user.
@@ -1370,7 +1521,7 @@ export type BlockUserRequest = Message<"trunkline.v1.BlockUserRequest"> & {
  * Use `create(BlockUserRequestSchema)` to create a new message.
  */
 export const BlockUserRequestSchema: GenMessage<BlockUserRequest> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_room, 36);
+  messageDesc(file_trunkline_v1_room, 42);
 
 /**
  * The user is blocked or unblocked.
@@ -1385,7 +1536,7 @@ export type BlockUserResponse = Message<"trunkline.v1.BlockUserResponse"> & {
  * Use `create(BlockUserResponseSchema)` to create a new message.
  */
 export const BlockUserResponseSchema: GenMessage<BlockUserResponse> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_room, 37);
+  messageDesc(file_trunkline_v1_room, 43);
 
 /**
  * Asks for the caller's devices.
@@ -1400,7 +1551,7 @@ export type ListDevicesRequest = Message<"trunkline.v1.ListDevicesRequest"> & {
  * Use `create(ListDevicesRequestSchema)` to create a new message.
  */
 export const ListDevicesRequestSchema: GenMessage<ListDevicesRequest> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_room, 38);
+  messageDesc(file_trunkline_v1_room, 44);
 
 /**
  * The caller's devices.
@@ -1421,7 +1572,7 @@ export type ListDevicesResponse = Message<"trunkline.v1.ListDevicesResponse"> & 
  * Use `create(ListDevicesResponseSchema)` to create a new message.
  */
 export const ListDevicesResponseSchema: GenMessage<ListDevicesResponse> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_room, 39);
+  messageDesc(file_trunkline_v1_room, 45);
 
 /**
  * A device of a user.
@@ -1470,7 +1621,7 @@ export type DeviceInfo = Message<"trunkline.v1.DeviceInfo"> & {
  * Use `create(DeviceInfoSchema)` to create a new message.
  */
 export const DeviceInfoSchema: GenMessage<DeviceInfo> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_room, 40);
+  messageDesc(file_trunkline_v1_room, 46);
 
 /**
  * Asks to close a device's sessions.
@@ -1491,7 +1642,7 @@ export type CloseDeviceRequest = Message<"trunkline.v1.CloseDeviceRequest"> & {
  * Use `create(CloseDeviceRequestSchema)` to create a new message.
  */
 export const CloseDeviceRequestSchema: GenMessage<CloseDeviceRequest> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_room, 41);
+  messageDesc(file_trunkline_v1_room, 47);
 
 /**
  * The sessions are closed.
@@ -1512,7 +1663,7 @@ export type CloseDeviceResponse = Message<"trunkline.v1.CloseDeviceResponse"> & 
  * Use `create(CloseDeviceResponseSchema)` to create a new message.
  */
 export const CloseDeviceResponseSchema: GenMessage<CloseDeviceResponse> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_room, 42);
+  messageDesc(file_trunkline_v1_room, 48);
 
 /**
  * Asks for synced settings.
@@ -1533,7 +1684,7 @@ export type GetSettingsRequest = Message<"trunkline.v1.GetSettingsRequest"> & {
  * Use `create(GetSettingsRequestSchema)` to create a new message.
  */
 export const GetSettingsRequestSchema: GenMessage<GetSettingsRequest> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_room, 43);
+  messageDesc(file_trunkline_v1_room, 49);
 
 /**
  * Synced settings.
@@ -1554,7 +1705,7 @@ export type GetSettingsResponse = Message<"trunkline.v1.GetSettingsResponse"> & 
  * Use `create(GetSettingsResponseSchema)` to create a new message.
  */
 export const GetSettingsResponseSchema: GenMessage<GetSettingsResponse> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_room, 44);
+  messageDesc(file_trunkline_v1_room, 50);
 
 /**
  * One synced setting of a user.
@@ -1589,7 +1740,7 @@ export type Setting = Message<"trunkline.v1.Setting"> & {
  * Use `create(SettingSchema)` to create a new message.
  */
 export const SettingSchema: GenMessage<Setting> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_room, 45);
+  messageDesc(file_trunkline_v1_room, 51);
 
 /**
  * Asks to change synced settings.
@@ -1624,7 +1775,7 @@ export type SetSettingsRequest = Message<"trunkline.v1.SetSettingsRequest"> & {
  * Use `create(SetSettingsRequestSchema)` to create a new message.
  */
 export const SetSettingsRequestSchema: GenMessage<SetSettingsRequest> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_room, 46);
+  messageDesc(file_trunkline_v1_room, 52);
 
 /**
  * The settings changed.
@@ -1645,7 +1796,7 @@ export type SetSettingsResponse = Message<"trunkline.v1.SetSettingsResponse"> & 
  * Use `create(SetSettingsResponseSchema)` to create a new message.
  */
 export const SetSettingsResponseSchema: GenMessage<SetSettingsResponse> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_room, 47);
+  messageDesc(file_trunkline_v1_room, 53);
 
 /**
  * Rooms, over gRPC, Connect, gRPC-Web and JSON. Every method is also reachable inside a session by `Call`.
@@ -1787,7 +1938,7 @@ export const RoomService: GenService<{
     output: typeof GetEventsResponseSchema;
   },
   /**
-   * Who has received and read a message.
+   * Who has received and read a message. For members who may see the members.
    *
    * @generated from rpc trunkline.v1.RoomService.GetReceipts
    */
@@ -1795,6 +1946,36 @@ export const RoomService: GenService<{
     methodKind: "unary";
     input: typeof GetReceiptsRequestSchema;
     output: typeof GetReceiptsResponseSchema;
+  },
+  /**
+   * How far the members have received and read the room, by user id, paged. For members who may see the members.
+   *
+   * @generated from rpc trunkline.v1.RoomService.ListMarkers
+   */
+  listMarkers: {
+    methodKind: "unary";
+    input: typeof ListMarkersRequestSchema;
+    output: typeof ListMarkersResponseSchema;
+  },
+  /**
+   * Whether the caller's reading is hidden.
+   *
+   * @generated from rpc trunkline.v1.RoomService.GetReceiptPrivacy
+   */
+  getReceiptPrivacy: {
+    methodKind: "unary";
+    input: typeof GetReceiptPrivacyRequestSchema;
+    output: typeof GetReceiptPrivacyResponseSchema;
+  },
+  /**
+   * Hides or shows the caller's reading. All their sessions are told.
+   *
+   * @generated from rpc trunkline.v1.RoomService.SetReceiptPrivacy
+   */
+  setReceiptPrivacy: {
+    methodKind: "unary";
+    input: typeof SetReceiptPrivacyRequestSchema;
+    output: typeof SetReceiptPrivacyResponseSchema;
   },
   /**
    * Pins or unpins a message.

@@ -10,9 +10,9 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { CloseCode, Error } from "./error_pb.js";
 import { file_trunkline_v1_error } from "./error_pb.js";
-import type { Actor, Body, CustomBody, Member, Mention, Position, Room, RoomEvent } from "./message_pb.js";
+import type { Actor, Body, CustomBody, Marker, Member, Mention, Position, ReceiptPrivacy, Room, RoomEvent } from "./message_pb.js";
 import { file_trunkline_v1_message } from "./message_pb.js";
-import type { AddMembersRequest, AddMembersResponse, BlockUserRequest, BlockUserResponse, CloseDeviceRequest, CloseDeviceResponse, CreateRoomRequest, CreateRoomResponse, DeleteRoomRequest, DeleteRoomResponse, GetEventsRequest, GetEventsResponse, GetHistoryRequest, GetHistoryResponse, GetReceiptsRequest, GetReceiptsResponse, GetRoomRequest, GetRoomResponse, GetSettingsRequest, GetSettingsResponse, HideMessageRequest, HideMessageResponse, JoinRoomRequest, JoinRoomResponse, LeaveRoomRequest, LeaveRoomResponse, ListDevicesRequest, ListDevicesResponse, ListMembersRequest, ListMembersResponse, ListRoomsRequest, ListRoomsResponse, PinMessageRequest, PinMessageResponse, RemoveMemberRequest, RemoveMemberResponse, SetMemberRequest, SetMemberResponse, SetSettingsRequest, SetSettingsResponse, UpdateRoomRequest, UpdateRoomResponse } from "./room_pb.js";
+import type { AddMembersRequest, AddMembersResponse, BlockUserRequest, BlockUserResponse, CloseDeviceRequest, CloseDeviceResponse, CreateRoomRequest, CreateRoomResponse, DeleteRoomRequest, DeleteRoomResponse, GetEventsRequest, GetEventsResponse, GetHistoryRequest, GetHistoryResponse, GetReceiptPrivacyRequest, GetReceiptPrivacyResponse, GetReceiptsRequest, GetReceiptsResponse, GetRoomRequest, GetRoomResponse, GetSettingsRequest, GetSettingsResponse, HideMessageRequest, HideMessageResponse, JoinRoomRequest, JoinRoomResponse, LeaveRoomRequest, LeaveRoomResponse, ListDevicesRequest, ListDevicesResponse, ListMarkersRequest, ListMarkersResponse, ListMembersRequest, ListMembersResponse, ListRoomsRequest, ListRoomsResponse, PinMessageRequest, PinMessageResponse, RemoveMemberRequest, RemoveMemberResponse, SetMemberRequest, SetMemberResponse, SetReceiptPrivacyRequest, SetReceiptPrivacyResponse, SetSettingsRequest, SetSettingsResponse, UpdateRoomRequest, UpdateRoomResponse } from "./room_pb.js";
 import { file_trunkline_v1_room } from "./room_pb.js";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
 
@@ -20,7 +20,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file trunkline/v1/session.proto.
  */
 export const file_trunkline_v1_session: GenFile = /*@__PURE__*/
-  fileDesc("Chp0cnVua2xpbmUvdjEvc2Vzc2lvbi5wcm90bxIMdHJ1bmtsaW5lLnYxIusFCgtDbGllbnRGcmFtZRILCgNyZWYYASABKA0SJAoFaGVsbG8YAiABKAsyEy50cnVua2xpbmUudjEuSGVsbG9IABIzCg1yZWZyZXNoX3Rva2VuGAMgASgLMhoudHJ1bmtsaW5lLnYxLlJlZnJlc2hUb2tlbkgAEiwKCXN1YnNjcmliZRgEIAEoCzIXLnRydW5rbGluZS52MS5TdWJzY3JpYmVIABIwCgt1bnN1YnNjcmliZRgFIAEoCzIZLnRydW5rbGluZS52MS5VbnN1YnNjcmliZUgAEigKB3B1Ymxpc2gYBiABKAsyFS50cnVua2xpbmUudjEuUHVibGlzaEgAEjEKDGVkaXRfbWVzc2FnZRgHIAEoCzIZLnRydW5rbGluZS52MS5FZGl0TWVzc2FnZUgAEjUKDmRlbGV0ZV9tZXNzYWdlGAggASgLMhsudHJ1bmtsaW5lLnYxLkRlbGV0ZU1lc3NhZ2VIABIkCgVyZWFjdBgJIAEoCzITLnRydW5rbGluZS52MS5SZWFjdEgAEiIKBG1hcmsYCiABKAsyEi50cnVua2xpbmUudjEuTWFya0gAEiYKBnR5cGluZxgLIAEoCzIULnRydW5rbGluZS52MS5UeXBpbmdIABIvCgtzZW5kX3NpZ25hbBgMIAEoCzIYLnRydW5rbGluZS52MS5TZW5kU2lnbmFsSAASMQoMc2V0X3ByZXNlbmNlGA0gASgLMhkudHJ1bmtsaW5lLnYxLlNldFByZXNlbmNlSAASNQoOd2F0Y2hfcHJlc2VuY2UYDiABKAsyGy50cnVua2xpbmUudjEuV2F0Y2hQcmVzZW5jZUgAEiIKBGNhbGwYDyABKAsyEi50cnVua2xpbmUudjEuQ2FsbEgAEiIKBHBpbmcYECABKAsyEi50cnVua2xpbmUudjEuUGluZ0gAEiIKBHBvbmcYESABKAsyEi50cnVua2xpbmUudjEuUG9uZ0gAQgcKBWZyYW1lIuYGCgtTZXJ2ZXJGcmFtZRIQCghyZXBseV90bxgBIAEoDRIoCgd3ZWxjb21lGAIgASgLMhUudHJ1bmtsaW5lLnYxLldlbGNvbWVIABI1Cg50b2tlbl9hY2NlcHRlZBgDIAEoCzIbLnRydW5rbGluZS52MS5Ub2tlbkFjY2VwdGVkSAASLgoKc3Vic2NyaWJlZBgEIAEoCzIYLnRydW5rbGluZS52MS5TdWJzY3JpYmVkSAASMgoMdW5zdWJzY3JpYmVkGAUgASgLMhoudHJ1bmtsaW5lLnYxLlVuc3Vic2NyaWJlZEgAEiwKCXB1Ymxpc2hlZBgGIAEoCzIXLnRydW5rbGluZS52MS5QdWJsaXNoZWRIABIoCgdjaGFuZ2VkGAcgASgLMhUudHJ1bmtsaW5lLnYxLkNoYW5nZWRIABI7ChFwcmVzZW5jZV9zbmFwc2hvdBgIIAEoCzIeLnRydW5rbGluZS52MS5QcmVzZW5jZVNuYXBzaG90SAASLwoLY2FsbF9yZXN1bHQYCSABKAsyGC50cnVua2xpbmUudjEuQ2FsbFJlc3VsdEgAEiIKBGRvbmUYCiABKAsyEi50cnVua2xpbmUudjEuRG9uZUgAEiQKBWVycm9yGAsgASgLMhMudHJ1bmtsaW5lLnYxLkVycm9ySAASLwoLcm9vbV9ldmVudHMYDCABKAsyGC50cnVua2xpbmUudjEuUm9vbUV2ZW50c0gAEigKB3NpZ25hbHMYDSABKAsyFS50cnVua2xpbmUudjEuU2lnbmFsc0gAEjkKEHByZXNlbmNlX2NoYW5nZXMYDiABKAsyHS50cnVua2xpbmUudjEuUHJlc2VuY2VDaGFuZ2VzSAASKAoHbWFya2VycxgPIAEoCzIVLnRydW5rbGluZS52MS5NYXJrZXJzSAASNQoOdG9rZW5fZXhwaXJpbmcYECABKAsyGy50cnVua2xpbmUudjEuVG9rZW5FeHBpcmluZ0gAEigKB2dvb2RieWUYESABKAsyFS50cnVua2xpbmUudjEuR29vZGJ5ZUgAEiIKBHBpbmcYEiABKAsyEi50cnVua2xpbmUudjEuUGluZ0gAEiIKBHBvbmcYEyABKAsyEi50cnVua2xpbmUudjEuUG9uZ0gAQgcKBWZyYW1lIooBCgVIZWxsbxINCgV0b2tlbhgBIAEoCRIkCgZkZXZpY2UYAiABKAsyFC50cnVua2xpbmUudjEuRGV2aWNlEg8KB2F0dGVtcHQYAyABKA0SEAoIcHJvdG9jb2wYBCABKA0SKQoFcm9vbXMYBSADKAsyGi50cnVua2xpbmUudjEuUm9vbVBvc2l0aW9uImYKBkRldmljZRIRCglkZXZpY2VfaWQYASABKAkSJgoEa2luZBgCIAEoDjIYLnRydW5rbGluZS52MS5EZXZpY2VLaW5kEgwKBG5hbWUYAyABKAkSEwoLYXBwX3ZlcnNpb24YBCABKAkiRgoMUm9vbVBvc2l0aW9uEg8KB3Jvb21faWQYASABKAkSJQoFYWZ0ZXIYAiABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24irAIKB1dlbGNvbWUSEgoKc2Vzc2lvbl9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhEKCXRlbmFudF9pZBgDIAEoCRIUCgxkaXNwbGF5X25hbWUYBCABKAkSLwoLc2VydmVyX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiQKBmxpbWl0cxgGIAEoCzIULnRydW5rbGluZS52MS5MaW1pdHMSGAoQcGluZ19pbnRlcnZhbF9tcxgHIAEoDRI0ChB0b2tlbl9leHBpcmVzX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1yb29tc19wZW5kaW5nGAkgASgNEhUKDWluYm94X3Jvb21faWQYCiABKAkiewoGTGltaXRzEhcKD21heF9mcmFtZV9ieXRlcxgBIAEoDRIWCg5tYXhfdGV4dF9ieXRlcxgCIAEoDRIVCg1tYXhfaW5fZmxpZ2h0GAMgASgNEhEKCW1heF9yb29tcxgEIAEoDRIWCg5yZWNvdmVyeV9saW1pdBgFIAEoDSIdCgxSZWZyZXNoVG9rZW4SDQoFdG9rZW4YASABKAkiPwoNVG9rZW5BY2NlcHRlZBIuCgpleHBpcmVzX2F0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJVCglTdWJzY3JpYmUSDwoHcm9vbV9pZBgBIAEoCRIlCgVhZnRlchgCIAEoCzIWLnRydW5rbGluZS52MS5Qb3NpdGlvbhIQCghwcmVzZW5jZRgDIAEoCCK4AgoKU3Vic2NyaWJlZBIPCgdyb29tX2lkGAEgASgJEiMKA3RvcBgCIAEoCzIWLnRydW5rbGluZS52MS5Qb3NpdGlvbhIgCgRyb29tGAMgASgLMhIudHJ1bmtsaW5lLnYxLlJvb20SJAoGbWVtYmVyGAQgASgLMhQudHJ1bmtsaW5lLnYxLk1lbWJlchIrCgljYXVnaHRfdXAYBSABKAsyFi50cnVua2xpbmUudjEuQ2F1Z2h0VXBIABIsCglyZXBsYXlpbmcYBiABKAsyFy50cnVua2xpbmUudjEuUmVwbGF5aW5nSAASIAoDZ2FwGAcgASgLMhEudHJ1bmtsaW5lLnYxLkdhcEgAEiQKBXJlc2V0GAggASgLMhMudHJ1bmtsaW5lLnYxLlJlc2V0SABCCQoHb3V0Y29tZSIKCghDYXVnaHRVcCIaCglSZXBsYXlpbmcSDQoFY291bnQYASABKA0iJwoDR2FwEhAKCGZyb21fc2VxGAEgASgNEg4KBnRvX3NlcRgCIAEoDSIyCgVSZXNldBIpCgZyZWFzb24YASABKA4yGS50cnVua2xpbmUudjEuUmVzZXRSZWFzb24iHgoLVW5zdWJzY3JpYmUSDwoHcm9vbV9pZBgBIAEoCSJQCgxVbnN1YnNjcmliZWQSDwoHcm9vbV9pZBgBIAEoCRIvCgZyZWFzb24YAiABKA4yHy50cnVua2xpbmUudjEuVW5zdWJzY3JpYmVSZWFzb24iwgIKB1B1Ymxpc2gSDwoHcm9vbV9pZBgBIAEoCRIZChFjbGllbnRfbWVzc2FnZV9pZBgCIAEoCRIPCgdhdHRlbXB0GAMgASgNEiAKBGJvZHkYBCABKAsyEi50cnVua2xpbmUudjEuQm9keRIQCghyZXBseV90bxgFIAEoCRITCgt0aHJlYWRfcm9vdBgGIAEoCRInCghtZW50aW9ucxgHIAMoCzIVLnRydW5rbGluZS52MS5NZW50aW9uEikKCG1ldGFkYXRhGAggASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIdChBleHBpcmVzX2FmdGVyX21zGAkgASgNSACIAQESKQoHZm9yd2FyZBgKIAEoCzIYLnRydW5rbGluZS52MS5NZXNzYWdlUmVmQhMKEV9leHBpcmVzX2FmdGVyX21zIjEKCk1lc3NhZ2VSZWYSDwoHcm9vbV9pZBgBIAEoCRISCgptZXNzYWdlX2lkGAIgASgJIqMBCglQdWJsaXNoZWQSEgoKbWVzc2FnZV9pZBgBIAEoCRIoCghwb3NpdGlvbhgCIAEoCzIWLnRydW5rbGluZS52MS5Qb3NpdGlvbhIuCgpjcmVhdGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglkdXBsaWNhdGUYBCABKAgSFQoNbWVzc2FnZV9pbmRleBgFIAEoDSLcAQoLRWRpdE1lc3NhZ2USDwoHcm9vbV9pZBgBIAEoCRISCgptZXNzYWdlX2lkGAIgASgJEgsKA2tleRgDIAEoCRIgCgRib2R5GAQgASgLMhIudHJ1bmtsaW5lLnYxLkJvZHkSFAoMYmFzZV92ZXJzaW9uGAUgASgNEg8KB2F0dGVtcHQYBiABKA0SJwoIbWVudGlvbnMYByADKAsyFS50cnVua2xpbmUudjEuTWVudGlvbhIpCghtZXRhZGF0YRgIIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiUgoNRGVsZXRlTWVzc2FnZRIPCgdyb29tX2lkGAEgASgJEhIKCm1lc3NhZ2VfaWQYAiABKAkSCwoDa2V5GAMgASgJEg8KB2F0dGVtcHQYBCABKA0iZQoFUmVhY3QSDwoHcm9vbV9pZBgBIAEoCRISCgptZXNzYWdlX2lkGAIgASgJEgsKA2tleRgDIAEoCRINCgVlbW9qaRgEIAEoCRIKCgJvbhgFIAEoCBIPCgdhdHRlbXB0GAYgASgNIlcKB0NoYW5nZWQSKAoIcG9zaXRpb24YASABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24SDwoHdmVyc2lvbhgCIAEoDRIRCglkdXBsaWNhdGUYAyABKAgiaAoETWFyaxIPCgdyb29tX2lkGAEgASgJEikKCWRlbGl2ZXJlZBgCIAEoCzIWLnRydW5rbGluZS52MS5Qb3NpdGlvbhIkCgRyZWFkGAMgASgLMhYudHJ1bmtsaW5lLnYxLlBvc2l0aW9uIl4KBk1hcmtlchIPCgd1c2VyX2lkGAEgASgJEhUKDWRlbGl2ZXJlZF9zZXEYAiABKA0SEAoIcmVhZF9zZXEYAyABKA0SGgoScmVhZF9tZXNzYWdlX2luZGV4GAQgASgNIkEKB01hcmtlcnMSDwoHcm9vbV9pZBgBIAEoCRIlCgdtYXJrZXJzGAIgAygLMhQudHJ1bmtsaW5lLnYxLk1hcmtlciIpCgZUeXBpbmcSDwoHcm9vbV9pZBgBIAEoCRIOCgZ0eXBpbmcYAiABKAgiWAoKU2VuZFNpZ25hbBIRCgdyb29tX2lkGAEgASgJSAASEQoHdXNlcl9pZBgCIAEoCUgAEgwKBHR5cGUYAyABKAkSDAoEZGF0YRgEIAEoDEIICgZ0YXJnZXQiQQoHU2lnbmFscxIPCgdyb29tX2lkGAEgASgJEiUKB3NpZ25hbHMYAiADKAsyFC50cnVua2xpbmUudjEuU2lnbmFsInMKBlNpZ25hbBIjCgZzZW5kZXIYASABKAsyEy50cnVua2xpbmUudjEuQWN0b3ISEAoGdHlwaW5nGAIgASgISAASKgoGY3VzdG9tGAMgASgLMhgudHJ1bmtsaW5lLnYxLkN1c3RvbUJvZHlIAEIGCgRraW5kIrEBCghQcmVzZW5jZRIPCgd1c2VyX2lkGAEgASgJEiwKBnN0YXR1cxgCIAEoDjIcLnRydW5rbGluZS52MS5QcmVzZW5jZVN0YXR1cxIMCgR0ZXh0GAMgASgJEikKBXVudGlsGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCglsYXN0X3NlZW4YBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wInQKC1NldFByZXNlbmNlEiwKBnN0YXR1cxgBIAEoDjIcLnRydW5rbGluZS52MS5QcmVzZW5jZVN0YXR1cxIMCgR0ZXh0GAIgASgJEikKBXVudGlsGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIzCg1XYXRjaFByZXNlbmNlEhAKCHVzZXJfaWRzGAEgAygJEhAKCHJvb21faWRzGAIgAygJIm4KEFByZXNlbmNlU25hcHNob3QSKQoJcHJlc2VuY2VzGAEgAygLMhYudHJ1bmtsaW5lLnYxLlByZXNlbmNlEi8KBmNvdW50cxgCIAMoCzIfLnRydW5rbGluZS52MS5Sb29tUHJlc2VuY2VDb3VudCI0ChFSb29tUHJlc2VuY2VDb3VudBIPCgdyb29tX2lkGAEgASgJEg4KBm9ubGluZRgCIAEoDSJtCg9QcmVzZW5jZUNoYW5nZXMSKQoJcHJlc2VuY2VzGAEgAygLMhYudHJ1bmtsaW5lLnYxLlByZXNlbmNlEi8KBmNvdW50cxgCIAMoCzIfLnRydW5rbGluZS52MS5Sb29tUHJlc2VuY2VDb3VudCKjCQoEQ2FsbBI2CgtjcmVhdGVfcm9vbRgBIAEoCzIfLnRydW5rbGluZS52MS5DcmVhdGVSb29tUmVxdWVzdEgAEjAKCGdldF9yb29tGAIgASgLMhwudHJ1bmtsaW5lLnYxLkdldFJvb21SZXF1ZXN0SAASNgoLdXBkYXRlX3Jvb20YAyABKAsyHy50cnVua2xpbmUudjEuVXBkYXRlUm9vbVJlcXVlc3RIABI2CgtkZWxldGVfcm9vbRgEIAEoCzIfLnRydW5rbGluZS52MS5EZWxldGVSb29tUmVxdWVzdEgAEjIKCWpvaW5fcm9vbRgFIAEoCzIdLnRydW5rbGluZS52MS5Kb2luUm9vbVJlcXVlc3RIABI0CgpsZWF2ZV9yb29tGAYgASgLMh4udHJ1bmtsaW5lLnYxLkxlYXZlUm9vbVJlcXVlc3RIABI2CgthZGRfbWVtYmVycxgHIAEoCzIfLnRydW5rbGluZS52MS5BZGRNZW1iZXJzUmVxdWVzdEgAEjoKDXJlbW92ZV9tZW1iZXIYCCABKAsyIS50cnVua2xpbmUudjEuUmVtb3ZlTWVtYmVyUmVxdWVzdEgAEjQKCnNldF9tZW1iZXIYCSABKAsyHi50cnVua2xpbmUudjEuU2V0TWVtYmVyUmVxdWVzdEgAEjgKDGxpc3RfbWVtYmVycxgKIAEoCzIgLnRydW5rbGluZS52MS5MaXN0TWVtYmVyc1JlcXVlc3RIABI0CgpsaXN0X3Jvb21zGAsgASgLMh4udHJ1bmtsaW5lLnYxLkxpc3RSb29tc1JlcXVlc3RIABI2CgtnZXRfaGlzdG9yeRgMIAEoCzIfLnRydW5rbGluZS52MS5HZXRIaXN0b3J5UmVxdWVzdEgAEjQKCmdldF9ldmVudHMYDSABKAsyHi50cnVua2xpbmUudjEuR2V0RXZlbnRzUmVxdWVzdEgAEjgKDGdldF9yZWNlaXB0cxgOIAEoCzIgLnRydW5rbGluZS52MS5HZXRSZWNlaXB0c1JlcXVlc3RIABI2CgtwaW5fbWVzc2FnZRgPIAEoCzIfLnRydW5rbGluZS52MS5QaW5NZXNzYWdlUmVxdWVzdEgAEjgKDGhpZGVfbWVzc2FnZRgQIAEoCzIgLnRydW5rbGluZS52MS5IaWRlTWVzc2FnZVJlcXVlc3RIABI0CgpibG9ja191c2VyGBEgASgLMh4udHJ1bmtsaW5lLnYxLkJsb2NrVXNlclJlcXVlc3RIABI4CgxsaXN0X2RldmljZXMYEiABKAsyIC50cnVua2xpbmUudjEuTGlzdERldmljZXNSZXF1ZXN0SAASOAoMY2xvc2VfZGV2aWNlGBMgASgLMiAudHJ1bmtsaW5lLnYxLkNsb3NlRGV2aWNlUmVxdWVzdEgAEjgKDGdldF9zZXR0aW5ncxgUIAEoCzIgLnRydW5rbGluZS52MS5HZXRTZXR0aW5nc1JlcXVlc3RIABI4CgxzZXRfc2V0dGluZ3MYFSABKAsyIC50cnVua2xpbmUudjEuU2V0U2V0dGluZ3NSZXF1ZXN0SABCBQoDcnBjIr4JCgpDYWxsUmVzdWx0EjcKC2NyZWF0ZV9yb29tGAEgASgLMiAudHJ1bmtsaW5lLnYxLkNyZWF0ZVJvb21SZXNwb25zZUgAEjEKCGdldF9yb29tGAIgASgLMh0udHJ1bmtsaW5lLnYxLkdldFJvb21SZXNwb25zZUgAEjcKC3VwZGF0ZV9yb29tGAMgASgLMiAudHJ1bmtsaW5lLnYxLlVwZGF0ZVJvb21SZXNwb25zZUgAEjcKC2RlbGV0ZV9yb29tGAQgASgLMiAudHJ1bmtsaW5lLnYxLkRlbGV0ZVJvb21SZXNwb25zZUgAEjMKCWpvaW5fcm9vbRgFIAEoCzIeLnRydW5rbGluZS52MS5Kb2luUm9vbVJlc3BvbnNlSAASNQoKbGVhdmVfcm9vbRgGIAEoCzIfLnRydW5rbGluZS52MS5MZWF2ZVJvb21SZXNwb25zZUgAEjcKC2FkZF9tZW1iZXJzGAcgASgLMiAudHJ1bmtsaW5lLnYxLkFkZE1lbWJlcnNSZXNwb25zZUgAEjsKDXJlbW92ZV9tZW1iZXIYCCABKAsyIi50cnVua2xpbmUudjEuUmVtb3ZlTWVtYmVyUmVzcG9uc2VIABI1CgpzZXRfbWVtYmVyGAkgASgLMh8udHJ1bmtsaW5lLnYxLlNldE1lbWJlclJlc3BvbnNlSAASOQoMbGlzdF9tZW1iZXJzGAogASgLMiEudHJ1bmtsaW5lLnYxLkxpc3RNZW1iZXJzUmVzcG9uc2VIABI1CgpsaXN0X3Jvb21zGAsgASgLMh8udHJ1bmtsaW5lLnYxLkxpc3RSb29tc1Jlc3BvbnNlSAASNwoLZ2V0X2hpc3RvcnkYDCABKAsyIC50cnVua2xpbmUudjEuR2V0SGlzdG9yeVJlc3BvbnNlSAASNQoKZ2V0X2V2ZW50cxgNIAEoCzIfLnRydW5rbGluZS52MS5HZXRFdmVudHNSZXNwb25zZUgAEjkKDGdldF9yZWNlaXB0cxgOIAEoCzIhLnRydW5rbGluZS52MS5HZXRSZWNlaXB0c1Jlc3BvbnNlSAASNwoLcGluX21lc3NhZ2UYDyABKAsyIC50cnVua2xpbmUudjEuUGluTWVzc2FnZVJlc3BvbnNlSAASOQoMaGlkZV9tZXNzYWdlGBAgASgLMiEudHJ1bmtsaW5lLnYxLkhpZGVNZXNzYWdlUmVzcG9uc2VIABI1CgpibG9ja191c2VyGBEgASgLMh8udHJ1bmtsaW5lLnYxLkJsb2NrVXNlclJlc3BvbnNlSAASOQoMbGlzdF9kZXZpY2VzGBIgASgLMiEudHJ1bmtsaW5lLnYxLkxpc3REZXZpY2VzUmVzcG9uc2VIABI5CgxjbG9zZV9kZXZpY2UYEyABKAsyIS50cnVua2xpbmUudjEuQ2xvc2VEZXZpY2VSZXNwb25zZUgAEjkKDGdldF9zZXR0aW5ncxgUIAEoCzIhLnRydW5rbGluZS52MS5HZXRTZXR0aW5nc1Jlc3BvbnNlSAASOQoMc2V0X3NldHRpbmdzGBUgASgLMiEudHJ1bmtsaW5lLnYxLlNldFNldHRpbmdzUmVzcG9uc2VIAEIFCgNycGMiBgoERG9uZSJGCgpSb29tRXZlbnRzEg8KB3Jvb21faWQYASABKAkSJwoGZXZlbnRzGAIgAygLMhcudHJ1bmtsaW5lLnYxLlJvb21FdmVudCIeCg1Ub2tlbkV4cGlyaW5nEg0KBWluX21zGAEgASgNInIKB0dvb2RieWUSJwoGcmVhc29uGAEgASgOMhcudHJ1bmtsaW5lLnYxLkNsb3NlQ29kZRIaChJyZWNvbm5lY3RfYWZ0ZXJfbXMYAiABKA0SIgoFZXJyb3IYAyABKAsyEy50cnVua2xpbmUudjEuRXJyb3IiSgoEUGluZxIKCgJpZBgBIAEoDRIfChJsYXN0X3JvdW5kX3RyaXBfbXMYAiABKA1IAIgBAUIVChNfbGFzdF9yb3VuZF90cmlwX21zIhIKBFBvbmcSCgoCaWQYASABKA0qiAEKCkRldmljZUtpbmQSGwoXREVWSUNFX0tJTkRfVU5TUEVDSUZJRUQQABITCg9ERVZJQ0VfS0lORF9XRUIQARIWChJERVZJQ0VfS0lORF9NT0JJTEUQAhIXChNERVZJQ0VfS0lORF9ERVNLVE9QEAMSFwoTREVWSUNFX0tJTkRfU0VSVklDRRAEKoIBCgtSZXNldFJlYXNvbhIcChhSRVNFVF9SRUFTT05fVU5TUEVDSUZJRUQQABIbChdSRVNFVF9SRUFTT05fQkVZT05EX0VORBABEh4KGlJFU0VUX1JFQVNPTl9PVEhFUl9ISVNUT1JZEAISGAoUUkVTRVRfUkVBU09OX0VYUElSRUQQAyqiAQoRVW5zdWJzY3JpYmVSZWFzb24SIgoeVU5TVUJTQ1JJQkVfUkVBU09OX1VOU1BFQ0lGSUVEEAASIAocVU5TVUJTQ1JJQkVfUkVBU09OX1JFUVVFU1RFRBABEiIKHlVOU1VCU0NSSUJFX1JFQVNPTl9BQ0NFU1NfTE9TVBACEiMKH1VOU1VCU0NSSUJFX1JFQVNPTl9ST09NX0RFTEVURUQQAyrHAQoOUHJlc2VuY2VTdGF0dXMSHwobUFJFU0VOQ0VfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGwoXUFJFU0VOQ0VfU1RBVFVTX09GRkxJTkUQARIaChZQUkVTRU5DRV9TVEFUVVNfT05MSU5FEAISGAoUUFJFU0VOQ0VfU1RBVFVTX0FXQVkQAxIiCh5QUkVTRU5DRV9TVEFUVVNfRE9fTk9UX0RJU1RVUkIQBBIdChlQUkVTRU5DRV9TVEFUVVNfSU5WSVNJQkxFEAUyVQoOU2Vzc2lvblNlcnZpY2USQwoHQ29ubmVjdBIZLnRydW5rbGluZS52MS5DbGllbnRGcmFtZRoZLnRydW5rbGluZS52MS5TZXJ2ZXJGcmFtZSgBMAFiBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_trunkline_v1_error, file_trunkline_v1_message, file_trunkline_v1_room]);
+  fileDesc("Chp0cnVua2xpbmUvdjEvc2Vzc2lvbi5wcm90bxIMdHJ1bmtsaW5lLnYxIusFCgtDbGllbnRGcmFtZRILCgNyZWYYASABKA0SJAoFaGVsbG8YAiABKAsyEy50cnVua2xpbmUudjEuSGVsbG9IABIzCg1yZWZyZXNoX3Rva2VuGAMgASgLMhoudHJ1bmtsaW5lLnYxLlJlZnJlc2hUb2tlbkgAEiwKCXN1YnNjcmliZRgEIAEoCzIXLnRydW5rbGluZS52MS5TdWJzY3JpYmVIABIwCgt1bnN1YnNjcmliZRgFIAEoCzIZLnRydW5rbGluZS52MS5VbnN1YnNjcmliZUgAEigKB3B1Ymxpc2gYBiABKAsyFS50cnVua2xpbmUudjEuUHVibGlzaEgAEjEKDGVkaXRfbWVzc2FnZRgHIAEoCzIZLnRydW5rbGluZS52MS5FZGl0TWVzc2FnZUgAEjUKDmRlbGV0ZV9tZXNzYWdlGAggASgLMhsudHJ1bmtsaW5lLnYxLkRlbGV0ZU1lc3NhZ2VIABIkCgVyZWFjdBgJIAEoCzITLnRydW5rbGluZS52MS5SZWFjdEgAEiIKBG1hcmsYCiABKAsyEi50cnVua2xpbmUudjEuTWFya0gAEiYKBnR5cGluZxgLIAEoCzIULnRydW5rbGluZS52MS5UeXBpbmdIABIvCgtzZW5kX3NpZ25hbBgMIAEoCzIYLnRydW5rbGluZS52MS5TZW5kU2lnbmFsSAASMQoMc2V0X3ByZXNlbmNlGA0gASgLMhkudHJ1bmtsaW5lLnYxLlNldFByZXNlbmNlSAASNQoOd2F0Y2hfcHJlc2VuY2UYDiABKAsyGy50cnVua2xpbmUudjEuV2F0Y2hQcmVzZW5jZUgAEiIKBGNhbGwYDyABKAsyEi50cnVua2xpbmUudjEuQ2FsbEgAEiIKBHBpbmcYECABKAsyEi50cnVua2xpbmUudjEuUGluZ0gAEiIKBHBvbmcYESABKAsyEi50cnVua2xpbmUudjEuUG9uZ0gAQgcKBWZyYW1lIp8HCgtTZXJ2ZXJGcmFtZRIQCghyZXBseV90bxgBIAEoDRIoCgd3ZWxjb21lGAIgASgLMhUudHJ1bmtsaW5lLnYxLldlbGNvbWVIABI1Cg50b2tlbl9hY2NlcHRlZBgDIAEoCzIbLnRydW5rbGluZS52MS5Ub2tlbkFjY2VwdGVkSAASLgoKc3Vic2NyaWJlZBgEIAEoCzIYLnRydW5rbGluZS52MS5TdWJzY3JpYmVkSAASMgoMdW5zdWJzY3JpYmVkGAUgASgLMhoudHJ1bmtsaW5lLnYxLlVuc3Vic2NyaWJlZEgAEiwKCXB1Ymxpc2hlZBgGIAEoCzIXLnRydW5rbGluZS52MS5QdWJsaXNoZWRIABIoCgdjaGFuZ2VkGAcgASgLMhUudHJ1bmtsaW5lLnYxLkNoYW5nZWRIABI7ChFwcmVzZW5jZV9zbmFwc2hvdBgIIAEoCzIeLnRydW5rbGluZS52MS5QcmVzZW5jZVNuYXBzaG90SAASLwoLY2FsbF9yZXN1bHQYCSABKAsyGC50cnVua2xpbmUudjEuQ2FsbFJlc3VsdEgAEiIKBGRvbmUYCiABKAsyEi50cnVua2xpbmUudjEuRG9uZUgAEiQKBWVycm9yGAsgASgLMhMudHJ1bmtsaW5lLnYxLkVycm9ySAASLwoLcm9vbV9ldmVudHMYDCABKAsyGC50cnVua2xpbmUudjEuUm9vbUV2ZW50c0gAEigKB3NpZ25hbHMYDSABKAsyFS50cnVua2xpbmUudjEuU2lnbmFsc0gAEjkKEHByZXNlbmNlX2NoYW5nZXMYDiABKAsyHS50cnVua2xpbmUudjEuUHJlc2VuY2VDaGFuZ2VzSAASKAoHbWFya2VycxgPIAEoCzIVLnRydW5rbGluZS52MS5NYXJrZXJzSAASNQoOdG9rZW5fZXhwaXJpbmcYECABKAsyGy50cnVua2xpbmUudjEuVG9rZW5FeHBpcmluZ0gAEigKB2dvb2RieWUYESABKAsyFS50cnVua2xpbmUudjEuR29vZGJ5ZUgAEiIKBHBpbmcYEiABKAsyEi50cnVua2xpbmUudjEuUGluZ0gAEiIKBHBvbmcYEyABKAsyEi50cnVua2xpbmUudjEuUG9uZ0gAEjcKD3JlY2VpcHRfcHJpdmFjeRgZIAEoCzIcLnRydW5rbGluZS52MS5SZWNlaXB0UHJpdmFjeUgAQgcKBWZyYW1lIooBCgVIZWxsbxINCgV0b2tlbhgBIAEoCRIkCgZkZXZpY2UYAiABKAsyFC50cnVua2xpbmUudjEuRGV2aWNlEg8KB2F0dGVtcHQYAyABKA0SEAoIcHJvdG9jb2wYBCABKA0SKQoFcm9vbXMYBSADKAsyGi50cnVua2xpbmUudjEuUm9vbVBvc2l0aW9uImYKBkRldmljZRIRCglkZXZpY2VfaWQYASABKAkSJgoEa2luZBgCIAEoDjIYLnRydW5rbGluZS52MS5EZXZpY2VLaW5kEgwKBG5hbWUYAyABKAkSEwoLYXBwX3ZlcnNpb24YBCABKAkiRgoMUm9vbVBvc2l0aW9uEg8KB3Jvb21faWQYASABKAkSJQoFYWZ0ZXIYAiABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24irAIKB1dlbGNvbWUSEgoKc2Vzc2lvbl9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhEKCXRlbmFudF9pZBgDIAEoCRIUCgxkaXNwbGF5X25hbWUYBCABKAkSLwoLc2VydmVyX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiQKBmxpbWl0cxgGIAEoCzIULnRydW5rbGluZS52MS5MaW1pdHMSGAoQcGluZ19pbnRlcnZhbF9tcxgHIAEoDRI0ChB0b2tlbl9leHBpcmVzX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1yb29tc19wZW5kaW5nGAkgASgNEhUKDWluYm94X3Jvb21faWQYCiABKAkiewoGTGltaXRzEhcKD21heF9mcmFtZV9ieXRlcxgBIAEoDRIWCg5tYXhfdGV4dF9ieXRlcxgCIAEoDRIVCg1tYXhfaW5fZmxpZ2h0GAMgASgNEhEKCW1heF9yb29tcxgEIAEoDRIWCg5yZWNvdmVyeV9saW1pdBgFIAEoDSIdCgxSZWZyZXNoVG9rZW4SDQoFdG9rZW4YASABKAkiPwoNVG9rZW5BY2NlcHRlZBIuCgpleHBpcmVzX2F0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJVCglTdWJzY3JpYmUSDwoHcm9vbV9pZBgBIAEoCRIlCgVhZnRlchgCIAEoCzIWLnRydW5rbGluZS52MS5Qb3NpdGlvbhIQCghwcmVzZW5jZRgDIAEoCCKFAwoKU3Vic2NyaWJlZBIPCgdyb29tX2lkGAEgASgJEiMKA3RvcBgCIAEoCzIWLnRydW5rbGluZS52MS5Qb3NpdGlvbhIgCgRyb29tGAMgASgLMhIudHJ1bmtsaW5lLnYxLlJvb20SJAoGbWVtYmVyGAQgASgLMhQudHJ1bmtsaW5lLnYxLk1lbWJlchIrCgljYXVnaHRfdXAYBSABKAsyFi50cnVua2xpbmUudjEuQ2F1Z2h0VXBIABIsCglyZXBsYXlpbmcYBiABKAsyFy50cnVua2xpbmUudjEuUmVwbGF5aW5nSAASIAoDZ2FwGAcgASgLMhEudHJ1bmtsaW5lLnYxLkdhcEgAEiQKBXJlc2V0GAggASgLMhMudHJ1bmtsaW5lLnYxLlJlc2V0SAASJAoGbWFya2VyGAsgASgLMhQudHJ1bmtsaW5lLnYxLk1hcmtlchIlCgdtYXJrZXJzGAwgAygLMhQudHJ1bmtsaW5lLnYxLk1hcmtlckIJCgdvdXRjb21lIgoKCENhdWdodFVwIhoKCVJlcGxheWluZxINCgVjb3VudBgBIAEoDSInCgNHYXASEAoIZnJvbV9zZXEYASABKA0SDgoGdG9fc2VxGAIgASgNIjIKBVJlc2V0EikKBnJlYXNvbhgBIAEoDjIZLnRydW5rbGluZS52MS5SZXNldFJlYXNvbiIeCgtVbnN1YnNjcmliZRIPCgdyb29tX2lkGAEgASgJIlAKDFVuc3Vic2NyaWJlZBIPCgdyb29tX2lkGAEgASgJEi8KBnJlYXNvbhgCIAEoDjIfLnRydW5rbGluZS52MS5VbnN1YnNjcmliZVJlYXNvbiLCAgoHUHVibGlzaBIPCgdyb29tX2lkGAEgASgJEhkKEWNsaWVudF9tZXNzYWdlX2lkGAIgASgJEg8KB2F0dGVtcHQYAyABKA0SIAoEYm9keRgEIAEoCzISLnRydW5rbGluZS52MS5Cb2R5EhAKCHJlcGx5X3RvGAUgASgJEhMKC3RocmVhZF9yb290GAYgASgJEicKCG1lbnRpb25zGAcgAygLMhUudHJ1bmtsaW5lLnYxLk1lbnRpb24SKQoIbWV0YWRhdGEYCCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Eh0KEGV4cGlyZXNfYWZ0ZXJfbXMYCSABKA1IAIgBARIpCgdmb3J3YXJkGAogASgLMhgudHJ1bmtsaW5lLnYxLk1lc3NhZ2VSZWZCEwoRX2V4cGlyZXNfYWZ0ZXJfbXMiMQoKTWVzc2FnZVJlZhIPCgdyb29tX2lkGAEgASgJEhIKCm1lc3NhZ2VfaWQYAiABKAkiowEKCVB1Ymxpc2hlZBISCgptZXNzYWdlX2lkGAEgASgJEigKCHBvc2l0aW9uGAIgASgLMhYudHJ1bmtsaW5lLnYxLlBvc2l0aW9uEi4KCmNyZWF0ZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCWR1cGxpY2F0ZRgEIAEoCBIVCg1tZXNzYWdlX2luZGV4GAUgASgNItwBCgtFZGl0TWVzc2FnZRIPCgdyb29tX2lkGAEgASgJEhIKCm1lc3NhZ2VfaWQYAiABKAkSCwoDa2V5GAMgASgJEiAKBGJvZHkYBCABKAsyEi50cnVua2xpbmUudjEuQm9keRIUCgxiYXNlX3ZlcnNpb24YBSABKA0SDwoHYXR0ZW1wdBgGIAEoDRInCghtZW50aW9ucxgHIAMoCzIVLnRydW5rbGluZS52MS5NZW50aW9uEikKCG1ldGFkYXRhGAggASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCJSCg1EZWxldGVNZXNzYWdlEg8KB3Jvb21faWQYASABKAkSEgoKbWVzc2FnZV9pZBgCIAEoCRILCgNrZXkYAyABKAkSDwoHYXR0ZW1wdBgEIAEoDSJlCgVSZWFjdBIPCgdyb29tX2lkGAEgASgJEhIKCm1lc3NhZ2VfaWQYAiABKAkSCwoDa2V5GAMgASgJEg0KBWVtb2ppGAQgASgJEgoKAm9uGAUgASgIEg8KB2F0dGVtcHQYBiABKA0iVwoHQ2hhbmdlZBIoCghwb3NpdGlvbhgBIAEoCzIWLnRydW5rbGluZS52MS5Qb3NpdGlvbhIPCgd2ZXJzaW9uGAIgASgNEhEKCWR1cGxpY2F0ZRgDIAEoCCJoCgRNYXJrEg8KB3Jvb21faWQYASABKAkSKQoJZGVsaXZlcmVkGAIgASgLMhYudHJ1bmtsaW5lLnYxLlBvc2l0aW9uEiQKBHJlYWQYAyABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24iQQoHTWFya2VycxIPCgdyb29tX2lkGAEgASgJEiUKB21hcmtlcnMYAiADKAsyFC50cnVua2xpbmUudjEuTWFya2VyIikKBlR5cGluZxIPCgdyb29tX2lkGAEgASgJEg4KBnR5cGluZxgCIAEoCCJYCgpTZW5kU2lnbmFsEhEKB3Jvb21faWQYASABKAlIABIRCgd1c2VyX2lkGAIgASgJSAASDAoEdHlwZRgDIAEoCRIMCgRkYXRhGAQgASgMQggKBnRhcmdldCJBCgdTaWduYWxzEg8KB3Jvb21faWQYASABKAkSJQoHc2lnbmFscxgCIAMoCzIULnRydW5rbGluZS52MS5TaWduYWwicwoGU2lnbmFsEiMKBnNlbmRlchgBIAEoCzITLnRydW5rbGluZS52MS5BY3RvchIQCgZ0eXBpbmcYAiABKAhIABIqCgZjdXN0b20YAyABKAsyGC50cnVua2xpbmUudjEuQ3VzdG9tQm9keUgAQgYKBGtpbmQisQEKCFByZXNlbmNlEg8KB3VzZXJfaWQYASABKAkSLAoGc3RhdHVzGAIgASgOMhwudHJ1bmtsaW5lLnYxLlByZXNlbmNlU3RhdHVzEgwKBHRleHQYAyABKAkSKQoFdW50aWwYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCWxhc3Rfc2VlbhgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAidAoLU2V0UHJlc2VuY2USLAoGc3RhdHVzGAEgASgOMhwudHJ1bmtsaW5lLnYxLlByZXNlbmNlU3RhdHVzEgwKBHRleHQYAiABKAkSKQoFdW50aWwYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjMKDVdhdGNoUHJlc2VuY2USEAoIdXNlcl9pZHMYASADKAkSEAoIcm9vbV9pZHMYAiADKAkibgoQUHJlc2VuY2VTbmFwc2hvdBIpCglwcmVzZW5jZXMYASADKAsyFi50cnVua2xpbmUudjEuUHJlc2VuY2USLwoGY291bnRzGAIgAygLMh8udHJ1bmtsaW5lLnYxLlJvb21QcmVzZW5jZUNvdW50IjQKEVJvb21QcmVzZW5jZUNvdW50Eg8KB3Jvb21faWQYASABKAkSDgoGb25saW5lGAIgASgNIm0KD1ByZXNlbmNlQ2hhbmdlcxIpCglwcmVzZW5jZXMYASADKAsyFi50cnVua2xpbmUudjEuUHJlc2VuY2USLwoGY291bnRzGAIgAygLMh8udHJ1bmtsaW5lLnYxLlJvb21QcmVzZW5jZUNvdW50IusKCgRDYWxsEjYKC2NyZWF0ZV9yb29tGAEgASgLMh8udHJ1bmtsaW5lLnYxLkNyZWF0ZVJvb21SZXF1ZXN0SAASMAoIZ2V0X3Jvb20YAiABKAsyHC50cnVua2xpbmUudjEuR2V0Um9vbVJlcXVlc3RIABI2Cgt1cGRhdGVfcm9vbRgDIAEoCzIfLnRydW5rbGluZS52MS5VcGRhdGVSb29tUmVxdWVzdEgAEjYKC2RlbGV0ZV9yb29tGAQgASgLMh8udHJ1bmtsaW5lLnYxLkRlbGV0ZVJvb21SZXF1ZXN0SAASMgoJam9pbl9yb29tGAUgASgLMh0udHJ1bmtsaW5lLnYxLkpvaW5Sb29tUmVxdWVzdEgAEjQKCmxlYXZlX3Jvb20YBiABKAsyHi50cnVua2xpbmUudjEuTGVhdmVSb29tUmVxdWVzdEgAEjYKC2FkZF9tZW1iZXJzGAcgASgLMh8udHJ1bmtsaW5lLnYxLkFkZE1lbWJlcnNSZXF1ZXN0SAASOgoNcmVtb3ZlX21lbWJlchgIIAEoCzIhLnRydW5rbGluZS52MS5SZW1vdmVNZW1iZXJSZXF1ZXN0SAASNAoKc2V0X21lbWJlchgJIAEoCzIeLnRydW5rbGluZS52MS5TZXRNZW1iZXJSZXF1ZXN0SAASOAoMbGlzdF9tZW1iZXJzGAogASgLMiAudHJ1bmtsaW5lLnYxLkxpc3RNZW1iZXJzUmVxdWVzdEgAEjQKCmxpc3Rfcm9vbXMYCyABKAsyHi50cnVua2xpbmUudjEuTGlzdFJvb21zUmVxdWVzdEgAEjYKC2dldF9oaXN0b3J5GAwgASgLMh8udHJ1bmtsaW5lLnYxLkdldEhpc3RvcnlSZXF1ZXN0SAASNAoKZ2V0X2V2ZW50cxgNIAEoCzIeLnRydW5rbGluZS52MS5HZXRFdmVudHNSZXF1ZXN0SAASOAoMZ2V0X3JlY2VpcHRzGA4gASgLMiAudHJ1bmtsaW5lLnYxLkdldFJlY2VpcHRzUmVxdWVzdEgAEjYKC3Bpbl9tZXNzYWdlGA8gASgLMh8udHJ1bmtsaW5lLnYxLlBpbk1lc3NhZ2VSZXF1ZXN0SAASOAoMaGlkZV9tZXNzYWdlGBAgASgLMiAudHJ1bmtsaW5lLnYxLkhpZGVNZXNzYWdlUmVxdWVzdEgAEjQKCmJsb2NrX3VzZXIYESABKAsyHi50cnVua2xpbmUudjEuQmxvY2tVc2VyUmVxdWVzdEgAEjgKDGxpc3RfZGV2aWNlcxgSIAEoCzIgLnRydW5rbGluZS52MS5MaXN0RGV2aWNlc1JlcXVlc3RIABI4CgxjbG9zZV9kZXZpY2UYEyABKAsyIC50cnVua2xpbmUudjEuQ2xvc2VEZXZpY2VSZXF1ZXN0SAASOAoMZ2V0X3NldHRpbmdzGBQgASgLMiAudHJ1bmtsaW5lLnYxLkdldFNldHRpbmdzUmVxdWVzdEgAEjgKDHNldF9zZXR0aW5ncxgVIAEoCzIgLnRydW5rbGluZS52MS5TZXRTZXR0aW5nc1JlcXVlc3RIABJFChNnZXRfcmVjZWlwdF9wcml2YWN5GB4gASgLMiYudHJ1bmtsaW5lLnYxLkdldFJlY2VpcHRQcml2YWN5UmVxdWVzdEgAEkUKE3NldF9yZWNlaXB0X3ByaXZhY3kYHyABKAsyJi50cnVua2xpbmUudjEuU2V0UmVjZWlwdFByaXZhY3lSZXF1ZXN0SAASOAoMbGlzdF9tYXJrZXJzGCAgASgLMiAudHJ1bmtsaW5lLnYxLkxpc3RNYXJrZXJzUmVxdWVzdEgAQgUKA3JwYyKJCwoKQ2FsbFJlc3VsdBI3CgtjcmVhdGVfcm9vbRgBIAEoCzIgLnRydW5rbGluZS52MS5DcmVhdGVSb29tUmVzcG9uc2VIABIxCghnZXRfcm9vbRgCIAEoCzIdLnRydW5rbGluZS52MS5HZXRSb29tUmVzcG9uc2VIABI3Cgt1cGRhdGVfcm9vbRgDIAEoCzIgLnRydW5rbGluZS52MS5VcGRhdGVSb29tUmVzcG9uc2VIABI3CgtkZWxldGVfcm9vbRgEIAEoCzIgLnRydW5rbGluZS52MS5EZWxldGVSb29tUmVzcG9uc2VIABIzCglqb2luX3Jvb20YBSABKAsyHi50cnVua2xpbmUudjEuSm9pblJvb21SZXNwb25zZUgAEjUKCmxlYXZlX3Jvb20YBiABKAsyHy50cnVua2xpbmUudjEuTGVhdmVSb29tUmVzcG9uc2VIABI3CgthZGRfbWVtYmVycxgHIAEoCzIgLnRydW5rbGluZS52MS5BZGRNZW1iZXJzUmVzcG9uc2VIABI7Cg1yZW1vdmVfbWVtYmVyGAggASgLMiIudHJ1bmtsaW5lLnYxLlJlbW92ZU1lbWJlclJlc3BvbnNlSAASNQoKc2V0X21lbWJlchgJIAEoCzIfLnRydW5rbGluZS52MS5TZXRNZW1iZXJSZXNwb25zZUgAEjkKDGxpc3RfbWVtYmVycxgKIAEoCzIhLnRydW5rbGluZS52MS5MaXN0TWVtYmVyc1Jlc3BvbnNlSAASNQoKbGlzdF9yb29tcxgLIAEoCzIfLnRydW5rbGluZS52MS5MaXN0Um9vbXNSZXNwb25zZUgAEjcKC2dldF9oaXN0b3J5GAwgASgLMiAudHJ1bmtsaW5lLnYxLkdldEhpc3RvcnlSZXNwb25zZUgAEjUKCmdldF9ldmVudHMYDSABKAsyHy50cnVua2xpbmUudjEuR2V0RXZlbnRzUmVzcG9uc2VIABI5CgxnZXRfcmVjZWlwdHMYDiABKAsyIS50cnVua2xpbmUudjEuR2V0UmVjZWlwdHNSZXNwb25zZUgAEjcKC3Bpbl9tZXNzYWdlGA8gASgLMiAudHJ1bmtsaW5lLnYxLlBpbk1lc3NhZ2VSZXNwb25zZUgAEjkKDGhpZGVfbWVzc2FnZRgQIAEoCzIhLnRydW5rbGluZS52MS5IaWRlTWVzc2FnZVJlc3BvbnNlSAASNQoKYmxvY2tfdXNlchgRIAEoCzIfLnRydW5rbGluZS52MS5CbG9ja1VzZXJSZXNwb25zZUgAEjkKDGxpc3RfZGV2aWNlcxgSIAEoCzIhLnRydW5rbGluZS52MS5MaXN0RGV2aWNlc1Jlc3BvbnNlSAASOQoMY2xvc2VfZGV2aWNlGBMgASgLMiEudHJ1bmtsaW5lLnYxLkNsb3NlRGV2aWNlUmVzcG9uc2VIABI5CgxnZXRfc2V0dGluZ3MYFCABKAsyIS50cnVua2xpbmUudjEuR2V0U2V0dGluZ3NSZXNwb25zZUgAEjkKDHNldF9zZXR0aW5ncxgVIAEoCzIhLnRydW5rbGluZS52MS5TZXRTZXR0aW5nc1Jlc3BvbnNlSAASRgoTZ2V0X3JlY2VpcHRfcHJpdmFjeRgeIAEoCzInLnRydW5rbGluZS52MS5HZXRSZWNlaXB0UHJpdmFjeVJlc3BvbnNlSAASRgoTc2V0X3JlY2VpcHRfcHJpdmFjeRgfIAEoCzInLnRydW5rbGluZS52MS5TZXRSZWNlaXB0UHJpdmFjeVJlc3BvbnNlSAASOQoMbGlzdF9tYXJrZXJzGCAgASgLMiEudHJ1bmtsaW5lLnYxLkxpc3RNYXJrZXJzUmVzcG9uc2VIAEIFCgNycGMiBgoERG9uZSJGCgpSb29tRXZlbnRzEg8KB3Jvb21faWQYASABKAkSJwoGZXZlbnRzGAIgAygLMhcudHJ1bmtsaW5lLnYxLlJvb21FdmVudCIeCg1Ub2tlbkV4cGlyaW5nEg0KBWluX21zGAEgASgNInIKB0dvb2RieWUSJwoGcmVhc29uGAEgASgOMhcudHJ1bmtsaW5lLnYxLkNsb3NlQ29kZRIaChJyZWNvbm5lY3RfYWZ0ZXJfbXMYAiABKA0SIgoFZXJyb3IYAyABKAsyEy50cnVua2xpbmUudjEuRXJyb3IiSgoEUGluZxIKCgJpZBgBIAEoDRIfChJsYXN0X3JvdW5kX3RyaXBfbXMYAiABKA1IAIgBAUIVChNfbGFzdF9yb3VuZF90cmlwX21zIhIKBFBvbmcSCgoCaWQYASABKA0qiAEKCkRldmljZUtpbmQSGwoXREVWSUNFX0tJTkRfVU5TUEVDSUZJRUQQABITCg9ERVZJQ0VfS0lORF9XRUIQARIWChJERVZJQ0VfS0lORF9NT0JJTEUQAhIXChNERVZJQ0VfS0lORF9ERVNLVE9QEAMSFwoTREVWSUNFX0tJTkRfU0VSVklDRRAEKoIBCgtSZXNldFJlYXNvbhIcChhSRVNFVF9SRUFTT05fVU5TUEVDSUZJRUQQABIbChdSRVNFVF9SRUFTT05fQkVZT05EX0VORBABEh4KGlJFU0VUX1JFQVNPTl9PVEhFUl9ISVNUT1JZEAISGAoUUkVTRVRfUkVBU09OX0VYUElSRUQQAyqiAQoRVW5zdWJzY3JpYmVSZWFzb24SIgoeVU5TVUJTQ1JJQkVfUkVBU09OX1VOU1BFQ0lGSUVEEAASIAocVU5TVUJTQ1JJQkVfUkVBU09OX1JFUVVFU1RFRBABEiIKHlVOU1VCU0NSSUJFX1JFQVNPTl9BQ0NFU1NfTE9TVBACEiMKH1VOU1VCU0NSSUJFX1JFQVNPTl9ST09NX0RFTEVURUQQAyrHAQoOUHJlc2VuY2VTdGF0dXMSHwobUFJFU0VOQ0VfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGwoXUFJFU0VOQ0VfU1RBVFVTX09GRkxJTkUQARIaChZQUkVTRU5DRV9TVEFUVVNfT05MSU5FEAISGAoUUFJFU0VOQ0VfU1RBVFVTX0FXQVkQAxIiCh5QUkVTRU5DRV9TVEFUVVNfRE9fTk9UX0RJU1RVUkIQBBIdChlQUkVTRU5DRV9TVEFUVVNfSU5WSVNJQkxFEAUyVQoOU2Vzc2lvblNlcnZpY2USQwoHQ29ubmVjdBIZLnRydW5rbGluZS52MS5DbGllbnRGcmFtZRoZLnRydW5rbGluZS52MS5TZXJ2ZXJGcmFtZSgBMAFiBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_trunkline_v1_error, file_trunkline_v1_message, file_trunkline_v1_room]);
 
 /**
  * What a client sends.
@@ -340,6 +340,14 @@ export type ServerFrame = Message<"trunkline.v1.ServerFrame"> & {
      */
     value: Pong;
     case: "pong";
+  } | {
+    /**
+     * The user has turned read receipts on or off, on this device or another.
+     *
+     * @generated from field: trunkline.v1.ReceiptPrivacy receipt_privacy = 25;
+     */
+    value: ReceiptPrivacy;
+    case: "receiptPrivacy";
   } | { case: undefined; value?: undefined };
 };
 
@@ -753,6 +761,20 @@ export type Subscribed = Message<"trunkline.v1.Subscribed"> & {
     value: Reset;
     case: "reset";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * How far the user has received and read the room, over all their devices. Absent: no marker yet.
+   *
+   * @generated from field: trunkline.v1.Marker marker = 11;
+   */
+  marker?: Marker | undefined;
+
+  /**
+   * How far the others have, in rooms of up to 100 members, to who may see the members. Those without a marker are left out.
+   *
+   * @generated from field: repeated trunkline.v1.Marker markers = 12;
+   */
+  markers: Marker[];
 };
 
 /**
@@ -1262,7 +1284,10 @@ export const ChangedSchema: GenMessage<Changed> = /*@__PURE__*/
   messageDesc(file_trunkline_v1_session, 23);
 
 /**
- * How far the user has received and read a room. Cumulative; going back is ignored. Answered by Done.
+ * How far the user has received and read a room: the furthest of all their devices. Cumulative; going back is ignored. What is read has
+ * been received. Only for members who may read. A position beyond the room's end, or whose tag is not the room's there, is
+ * refused with INVALID_ARGUMENT. Answered by Done; with `ref` 0, as for most clients, by nothing. It counts at once, and is on disk
+ * about a second later: what a crash takes is marked again by the next Mark.
  *
  * @generated from message trunkline.v1.Mark
  */
@@ -1297,49 +1322,9 @@ export const MarkSchema: GenMessage<Mark> = /*@__PURE__*/
   messageDesc(file_trunkline_v1_session, 24);
 
 /**
- * How far a user has received and read a room.
- *
- * @generated from message trunkline.v1.Marker
- */
-export type Marker = Message<"trunkline.v1.Marker"> & {
-  /**
-   * Who.
-   *
-   * @generated from field: string user_id = 1;
-   */
-  userId: string;
-
-  /**
-   * The last seq received.
-   *
-   * @generated from field: uint32 delivered_seq = 2;
-   */
-  deliveredSeq: number;
-
-  /**
-   * The last seq read.
-   *
-   * @generated from field: uint32 read_seq = 3;
-   */
-  readSeq: number;
-
-  /**
-   * message_index at the read marker.
-   *
-   * @generated from field: uint32 read_message_index = 4;
-   */
-  readMessageIndex: number;
-};
-
-/**
- * Describes the message trunkline.v1.Marker.
- * Use `create(MarkerSchema)` to create a new message.
- */
-export const MarkerSchema: GenMessage<Marker> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 25);
-
-/**
- * Markers of a room have moved.
+ * Markers of a room have moved; at most once a second for each of them. To the room's subscribers in rooms of up to 100 members; in larger
+ * ones to the authors of the messages that a marker has newly come past. The user's own marker also comes to all their sessions,
+ * subscribed or not.
  *
  * @generated from message trunkline.v1.Markers
  */
@@ -1364,7 +1349,7 @@ export type Markers = Message<"trunkline.v1.Markers"> & {
  * Use `create(MarkersSchema)` to create a new message.
  */
 export const MarkersSchema: GenMessage<Markers> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 26);
+  messageDesc(file_trunkline_v1_session, 25);
 
 /**
  * Say that the user is typing on this device, or no longer. Repeat it every 3 s while that lasts: the server ends it 5 s after the last
@@ -1393,7 +1378,7 @@ export type Typing = Message<"trunkline.v1.Typing"> & {
  * Use `create(TypingSchema)` to create a new message.
  */
 export const TypingSchema: GenMessage<Typing> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 27);
+  messageDesc(file_trunkline_v1_session, 26);
 
 /**
  * Send an application-defined ephemeral signal: not stored, not replayed, may be dropped. Of a device's signals of one type to one target,
@@ -1445,7 +1430,7 @@ export type SendSignal = Message<"trunkline.v1.SendSignal"> & {
  * Use `create(SendSignalSchema)` to create a new message.
  */
 export const SendSignalSchema: GenMessage<SendSignal> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 28);
+  messageDesc(file_trunkline_v1_session, 27);
 
 /**
  * Ephemeral signals: what has been said in the room, or to the user, since about 50 ms before. Each tells how things stand: of one device, and
@@ -1474,7 +1459,7 @@ export type Signals = Message<"trunkline.v1.Signals"> & {
  * Use `create(SignalsSchema)` to create a new message.
  */
 export const SignalsSchema: GenMessage<Signals> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 29);
+  messageDesc(file_trunkline_v1_session, 28);
 
 /**
  * One ephemeral signal.
@@ -1518,7 +1503,7 @@ export type Signal = Message<"trunkline.v1.Signal"> & {
  * Use `create(SignalSchema)` to create a new message.
  */
 export const SignalSchema: GenMessage<Signal> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 30);
+  messageDesc(file_trunkline_v1_session, 29);
 
 /**
  * A user's status over all of the user's sessions.
@@ -1567,7 +1552,7 @@ export type Presence = Message<"trunkline.v1.Presence"> & {
  * Use `create(PresenceSchema)` to create a new message.
  */
 export const PresenceSchema: GenMessage<Presence> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 31);
+  messageDesc(file_trunkline_v1_session, 30);
 
 /**
  * Set the user's status. Answered by Done.
@@ -1602,7 +1587,7 @@ export type SetPresence = Message<"trunkline.v1.SetPresence"> & {
  * Use `create(SetPresenceSchema)` to create a new message.
  */
 export const SetPresenceSchema: GenMessage<SetPresence> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 32);
+  messageDesc(file_trunkline_v1_session, 31);
 
 /**
  * Follow the presence of users and rooms. Replaces what was watched before. Answered by PresenceSnapshot.
@@ -1630,7 +1615,7 @@ export type WatchPresence = Message<"trunkline.v1.WatchPresence"> & {
  * Use `create(WatchPresenceSchema)` to create a new message.
  */
 export const WatchPresenceSchema: GenMessage<WatchPresence> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 33);
+  messageDesc(file_trunkline_v1_session, 32);
 
 /**
  * What the presence watch covers now.
@@ -1658,7 +1643,7 @@ export type PresenceSnapshot = Message<"trunkline.v1.PresenceSnapshot"> & {
  * Use `create(PresenceSnapshotSchema)` to create a new message.
  */
 export const PresenceSnapshotSchema: GenMessage<PresenceSnapshot> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 34);
+  messageDesc(file_trunkline_v1_session, 33);
 
 /**
  * How many are online in a room.
@@ -1686,7 +1671,7 @@ export type RoomPresenceCount = Message<"trunkline.v1.RoomPresenceCount"> & {
  * Use `create(RoomPresenceCountSchema)` to create a new message.
  */
 export const RoomPresenceCountSchema: GenMessage<RoomPresenceCount> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 35);
+  messageDesc(file_trunkline_v1_session, 34);
 
 /**
  * Presence of watched users has changed.
@@ -1714,7 +1699,7 @@ export type PresenceChanges = Message<"trunkline.v1.PresenceChanges"> & {
  * Use `create(PresenceChangesSchema)` to create a new message.
  */
 export const PresenceChangesSchema: GenMessage<PresenceChanges> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 36);
+  messageDesc(file_trunkline_v1_session, 35);
 
 /**
  * Call a method of RoomService, so that one connection is all a client needs. Answered by CallResult.
@@ -1895,6 +1880,30 @@ export type Call = Message<"trunkline.v1.Call"> & {
      */
     value: SetSettingsRequest;
     case: "setSettings";
+  } | {
+    /**
+     * RoomService.GetReceiptPrivacy
+     *
+     * @generated from field: trunkline.v1.GetReceiptPrivacyRequest get_receipt_privacy = 30;
+     */
+    value: GetReceiptPrivacyRequest;
+    case: "getReceiptPrivacy";
+  } | {
+    /**
+     * RoomService.SetReceiptPrivacy
+     *
+     * @generated from field: trunkline.v1.SetReceiptPrivacyRequest set_receipt_privacy = 31;
+     */
+    value: SetReceiptPrivacyRequest;
+    case: "setReceiptPrivacy";
+  } | {
+    /**
+     * RoomService.ListMarkers
+     *
+     * @generated from field: trunkline.v1.ListMarkersRequest list_markers = 32;
+     */
+    value: ListMarkersRequest;
+    case: "listMarkers";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1903,7 +1912,7 @@ export type Call = Message<"trunkline.v1.Call"> & {
  * Use `create(CallSchema)` to create a new message.
  */
 export const CallSchema: GenMessage<Call> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 37);
+  messageDesc(file_trunkline_v1_session, 36);
 
 /**
  * A RoomService method has answered.
@@ -2084,6 +2093,30 @@ export type CallResult = Message<"trunkline.v1.CallResult"> & {
      */
     value: SetSettingsResponse;
     case: "setSettings";
+  } | {
+    /**
+     * RoomService.GetReceiptPrivacy
+     *
+     * @generated from field: trunkline.v1.GetReceiptPrivacyResponse get_receipt_privacy = 30;
+     */
+    value: GetReceiptPrivacyResponse;
+    case: "getReceiptPrivacy";
+  } | {
+    /**
+     * RoomService.SetReceiptPrivacy
+     *
+     * @generated from field: trunkline.v1.SetReceiptPrivacyResponse set_receipt_privacy = 31;
+     */
+    value: SetReceiptPrivacyResponse;
+    case: "setReceiptPrivacy";
+  } | {
+    /**
+     * RoomService.ListMarkers
+     *
+     * @generated from field: trunkline.v1.ListMarkersResponse list_markers = 32;
+     */
+    value: ListMarkersResponse;
+    case: "listMarkers";
   } | { case: undefined; value?: undefined };
 };
 
@@ -2092,7 +2125,7 @@ export type CallResult = Message<"trunkline.v1.CallResult"> & {
  * Use `create(CallResultSchema)` to create a new message.
  */
 export const CallResultSchema: GenMessage<CallResult> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 38);
+  messageDesc(file_trunkline_v1_session, 37);
 
 /**
  * The request was done.
@@ -2107,7 +2140,7 @@ export type Done = Message<"trunkline.v1.Done"> & {
  * Use `create(DoneSchema)` to create a new message.
  */
 export const DoneSchema: GenMessage<Done> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 39);
+  messageDesc(file_trunkline_v1_session, 38);
 
 /**
  * Durable events of a room, dense and in order. A receiver drops those at or below the seq it has, and hands on the rest.
@@ -2135,7 +2168,7 @@ export type RoomEvents = Message<"trunkline.v1.RoomEvents"> & {
  * Use `create(RoomEventsSchema)` to create a new message.
  */
 export const RoomEventsSchema: GenMessage<RoomEvents> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 40);
+  messageDesc(file_trunkline_v1_session, 39);
 
 /**
  * The token will expire soon: send RefreshToken.
@@ -2156,7 +2189,7 @@ export type TokenExpiring = Message<"trunkline.v1.TokenExpiring"> & {
  * Use `create(TokenExpiringSchema)` to create a new message.
  */
 export const TokenExpiringSchema: GenMessage<TokenExpiring> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 41);
+  messageDesc(file_trunkline_v1_session, 40);
 
 /**
  * The server ends the session. The number of `reason` tells whether and when to reconnect (see CloseCode).
@@ -2191,7 +2224,7 @@ export type Goodbye = Message<"trunkline.v1.Goodbye"> & {
  * Use `create(GoodbyeSchema)` to create a new message.
  */
 export const GoodbyeSchema: GenMessage<Goodbye> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 42);
+  messageDesc(file_trunkline_v1_session, 41);
 
 /**
  * Are you there? Answer with Pong and the same id.
@@ -2219,7 +2252,7 @@ export type Ping = Message<"trunkline.v1.Ping"> & {
  * Use `create(PingSchema)` to create a new message.
  */
 export const PingSchema: GenMessage<Ping> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 43);
+  messageDesc(file_trunkline_v1_session, 42);
 
 /**
  * The answer to Ping.
@@ -2240,7 +2273,7 @@ export type Pong = Message<"trunkline.v1.Pong"> & {
  * Use `create(PongSchema)` to create a new message.
  */
 export const PongSchema: GenMessage<Pong> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_session, 44);
+  messageDesc(file_trunkline_v1_session, 43);
 
 /**
  * What kind of device.

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file trunkline/store/v1/documents.proto.
  */
 export const file_trunkline_store_v1_documents: GenFile = /*@__PURE__*/
-  fileDesc("CiJ0cnVua2xpbmUvc3RvcmUvdjEvZG9jdW1lbnRzLnByb3RvEhJ0cnVua2xpbmUuc3RvcmUudjEiswEKDFJvb21Eb2N1bWVudBIRCgl0ZW5hbnRfaWQYASABKAkSIAoEcm9vbRgCIAEoCzISLnRydW5rbGluZS52MS5Sb29tEhMKC2FwcGxpZWRfc2VxGAMgASgNEhMKC293bmVyX2NvdW50GAQgASgNEhQKDGRpcmVjdF91c2VycxgFIAMoCRIuCgR1c2VyGAYgASgLMiAudHJ1bmtsaW5lLnN0b3JlLnYxLlVzZXJEb2N1bWVudCJSCgxVc2VyRG9jdW1lbnQSMQoIc2V0dGluZ3MYASADKAsyHy50cnVua2xpbmUuc3RvcmUudjEuVXNlclNldHRpbmcSDwoHYmxvY2tlZBgCIAMoCSI6CgtVc2VyU2V0dGluZxILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAwSDwoHdmVyc2lvbhgDIAEoDSJpCg5NZW1iZXJEb2N1bWVudBIkCgZtZW1iZXIYASABKAsyFC50cnVua2xpbmUudjEuTWVtYmVyEhMKC2FwcGxpZWRfc2VxGAIgASgNEgwKBGxlZnQYAyABKAgSDgoGYmFubmVkGAQgASgIImEKD01lc3NhZ2VEb2N1bWVudBImCgdtZXNzYWdlGAEgASgLMhUudHJ1bmtsaW5lLnYxLk1lc3NhZ2USEwoLYXBwbGllZF9zZXEYAiABKA0SEQoJYm9keV9zZXFzGAMgAygNYgZwcm90bzM", [file_trunkline_v1_message]);
+  fileDesc("CiJ0cnVua2xpbmUvc3RvcmUvdjEvZG9jdW1lbnRzLnByb3RvEhJ0cnVua2xpbmUuc3RvcmUudjEiswEKDFJvb21Eb2N1bWVudBIRCgl0ZW5hbnRfaWQYASABKAkSIAoEcm9vbRgCIAEoCzISLnRydW5rbGluZS52MS5Sb29tEhMKC2FwcGxpZWRfc2VxGAMgASgNEhMKC293bmVyX2NvdW50GAQgASgNEhQKDGRpcmVjdF91c2VycxgFIAMoCRIuCgR1c2VyGAYgASgLMiAudHJ1bmtsaW5lLnN0b3JlLnYxLlVzZXJEb2N1bWVudCJSCgxVc2VyRG9jdW1lbnQSMQoIc2V0dGluZ3MYASADKAsyHy50cnVua2xpbmUuc3RvcmUudjEuVXNlclNldHRpbmcSDwoHYmxvY2tlZBgCIAMoCSI6CgtVc2VyU2V0dGluZxILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAwSDwoHdmVyc2lvbhgDIAEoDSJpCg5NZW1iZXJEb2N1bWVudBIkCgZtZW1iZXIYASABKAsyFC50cnVua2xpbmUudjEuTWVtYmVyEhMKC2FwcGxpZWRfc2VxGAIgASgNEgwKBGxlZnQYAyABKAgSDgoGYmFubmVkGAQgASgIImEKD01lc3NhZ2VEb2N1bWVudBImCgdtZXNzYWdlGAEgASgLMhUudHJ1bmtsaW5lLnYxLk1lc3NhZ2USEwoLYXBwbGllZF9zZXEYAiABKA0SEQoJYm9keV9zZXFzGAMgAygNIsEBCg5NYXJrZXJEb2N1bWVudBIPCgd1c2VyX2lkGAEgASgJEhUKDWRlbGl2ZXJlZF9zZXEYAiABKA0SEAoIcmVhZF9zZXEYAyABKA0SGgoScmVhZF9tZXNzYWdlX2luZGV4GAQgASgNEhAKCHJldmlzaW9uGAUgASgNEhsKE3N0ZXBfZGVsaXZlcmVkX3NlcXMYBiADKA0SFgoOc3RlcF9yZWFkX3NlcXMYByADKA0SEgoKc3RlcF9hdF9tcxgIIAMoAWIGcHJvdG8z", [file_trunkline_v1_message]);
 
 /**
  * A room as folded from its events up to `applied_seq`.
@@ -211,4 +211,74 @@ export type MessageDocument = Message<"trunkline.store.v1.MessageDocument"> & {
  */
 export const MessageDocumentSchema: GenMessage<MessageDocument> = /*@__PURE__*/
   messageDesc(file_trunkline_store_v1_documents, 4);
+
+/**
+ * How far somebody has received and read a room, also after they left.
+ *
+ * @generated from message trunkline.store.v1.MarkerDocument
+ */
+export type MarkerDocument = Message<"trunkline.store.v1.MarkerDocument"> & {
+  /**
+   * Who.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * The last seq received.
+   *
+   * @generated from field: uint32 delivered_seq = 2;
+   */
+  deliveredSeq: number;
+
+  /**
+   * The last seq read.
+   *
+   * @generated from field: uint32 read_seq = 3;
+   */
+  readSeq: number;
+
+  /**
+   * message_index of the last message at or before read_seq.
+   *
+   * @generated from field: uint32 read_message_index = 4;
+   */
+  readMessageIndex: number;
+
+  /**
+   * How often it has moved: of two documents the one with more is the newer.
+   *
+   * @generated from field: uint32 revision = 5;
+   */
+  revision: number;
+
+  /**
+   * The last steps, oldest first, ≤ 32: the seqs received after each.
+   *
+   * @generated from field: repeated uint32 step_delivered_seqs = 6;
+   */
+  stepDeliveredSeqs: number[];
+
+  /**
+   * The seqs read after each step.
+   *
+   * @generated from field: repeated uint32 step_read_seqs = 7;
+   */
+  stepReadSeqs: number[];
+
+  /**
+   * When each step was made, in milliseconds since 1970.
+   *
+   * @generated from field: repeated double step_at_ms = 8;
+   */
+  stepAtMs: number[];
+};
+
+/**
+ * Describes the message trunkline.store.v1.MarkerDocument.
+ * Use `create(MarkerDocumentSchema)` to create a new message.
+ */
+export const MarkerDocumentSchema: GenMessage<MarkerDocument> = /*@__PURE__*/
+  messageDesc(file_trunkline_store_v1_documents, 5);
 

@@ -1,0 +1,258 @@
+// Receipts: how far everybody has received and read the rooms of this owner. Markers are no events: the furthest counts, whenever it
+// is said and however often, so they need no order and no log.
+
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  type Member,
+  Permission,
+  ReceiptPrivacySchema,
+  type Room,
+  type Marker as WireMarker,
+} from "../../gen/trunkline/v1/message_pb.js";
+import * as rpc from "../../gen/trunkline/v1/room_pb.js";
+import { type Mark, ServerFrameSchema } from "../../gen/trunkline/v1/session_pb.js";
+import { EncodedFrame } from "../../ports/encoded-frame.js";
+import { ErrorCode, TrunklineError } from "../../ports/error.js";
+import { type RoomRef, roomRef } from "../../ports/room-ref.js";
+import type { CoreDependencies } from "../core.js";
+import type { Caller } from "../room/calls.js";
+import { inboxRef } from "../room/inbox.js";
+import type { RoomOwner } from "../room/owner.js";
+import { authorize, hasPermission, isAdministrator, requireRoom } from "../room/permissions.js";
+import { pageSize, validateId, validateOptionalId } from "../validate.js";
+import { MarkerKeeper } from "./keeper.js";
+import { Marker, type Passed } from "./marker.js";
+import { messageIndexAt, type Top } from "./place.js";
+import { ReadingPrivacy } from "./privacy.js";
+import { MarkerTeller } from "./teller.js";
+import { Tracker } from "./tracker.js";
+
+/** In rooms of up to so many members everybody follows everybody's markers. */
+export const SMALL_ROOM = 100;
+/** Unread messages among which the user's own are looked for: a bound for who comes back after a year. */
+const MAX_COUNTED = 1_000;
+const PAGE = { usual: 100, most: 500 };
+
+/** What is told of markers when a subscription is opened. */
+export interface OpeningMarkers {
+  readonly marker: WireMarker | undefined;
+  readonly markers: WireMarker[];
+  readonly seesMembers: boolean;
+  /** Whether the user's own reading is hidden. */
+  readonly hidesReading: boolean;
+}
+
+/** What ListRooms tells of a room. */
+export interface Unread {
+  readonly marker: WireMarker | undefined;
+  readonly readSeq: number;
+  readonly unreadCount: number;
+}
+
+export class Receipts {
+  readonly #deps: CoreDependencies;
+  readonly #owner: RoomOwner;
+  readonly #privacy: ReadingPrivacy;
+  readonly #tracker: Tracker;
+  readonly #teller: MarkerTeller;
+  readonly #keeper: MarkerKeeper;
+
+  constructor(deps: CoreDependencies, owner: RoomOwner) {
+    this.#deps = deps;
+    this.#owner = owner;
+    this.#privacy = new ReadingPrivacy(deps.archive);
+    this.#tracker = new Tracker(deps.archive);
+    this.#teller = new MarkerTeller(deps, owner, this.#privacy);
+    this.#keeper = new MarkerKeeper(deps);
+  }
+
+  /** Tells nobody any more, and stores what is left. */
+  async stop(): Promise<void> {
+    this.#teller.stop();
+    await this.#keeper.stop();
+  }
+
+  /** Takes a mark. Resolves once it counts; rejects with the refusal. */
+  async mark(caller: Caller, { roomId, delivered, read }: Mark): Promise<void> {
+    validateId("mark.room_id", roomId);
+    if (delivered === undefined && read === undefined) {
+      throw TrunklineError.invalid("mark", "neither delivered nor read is set");
+    }
+    const { tenantId, userId } = caller.identity;
+    const ref = roomRef(tenantId, roomId);
+    const { top, small } = await this.#owner.view(ref, [userId], ({ state }) => {
+      const member = state.member(userId);
+      authorize(requireRoom(state.room), member, caller.identity, Permission.READ, this.#deps.clock.now());
+      if (member === undefined) throw new TrunklineError(ErrorCode.NOT_A_MEMBER, "you are not a member of the room");
+      const { seq, tag, lastMessageIndex, memberCount } = state;
+      return { top: { seq, tag, lastIndex: lastMessageIndex }, small: memberCount <= SMALL_ROOM };
+    });
+    const loaded = await this.#tracker.load(ref, userId);
+    const to = await this.#progress(ref, top, loaded.marker, delivered, read);
+    const tracked = this.#tracker.current(loaded);
+    tracked.room.small = small;
+    if (!tracked.marker.advance(to, this.#deps.clock.now(), tracked.waiting)) return;
+    this.#teller.moved(tracked);
+    this.#keeper.moved(tracked);
+  }
+
+  /** What of a mark goes forward; places behind the marker are not looked at. */
+  async #progress(ref: RoomRef, top: Top, marker: Marker, delivered: Mark["delivered"], read: Mark["read"]) {
+    const { archive } = this.#deps;
+    let { deliveredSeq, readSeq, readIndex } = marker;
+    if (delivered !== undefined && delivered.seq > deliveredSeq) {
+      await messageIndexAt(archive, ref, top, "mark.delivered", delivered, readIndex);
+      deliveredSeq = delivered.seq;
+    }
+    if (read !== undefined && read.seq > readSeq) {
+      readIndex = await messageIndexAt(archive, ref, top, "mark.read", read, readIndex);
+      readSeq = read.seq;
+    }
+    return { deliveredSeq, readSeq, readIndex };
+  }
+
+  /** The markers for a subscription of `caller` to the room as it was seen. `membersSeq`: the event that last changed who is a member. */
+  async opening(
+    ref: RoomRef,
+    { identity }: Caller,
+    {
+      room,
+      member,
+      membersSeq,
+    }: { readonly room: Room | undefined; readonly member: Member | undefined; readonly membersSeq: number },
+  ): Promise<OpeningMarkers> {
+    const { tenantId, userId } = identity;
+    const hidden = await this.#privacy.hidden(tenantId, userId);
+    const seesMembers =
+      isAdministrator(identity) || (member !== undefined && hasPermission(member, Permission.SEE_MEMBERS));
+    const own = await this.#marker(ref, userId);
+    const markers: WireMarker[] = [];
+    if (seesMembers && (room?.memberCount ?? 0) <= SMALL_ROOM) {
+      for (const other of await this.#membersOf(ref, membersSeq)) {
+        if (other === userId) continue;
+        const { marker } = await this.#tracker.load(ref, other);
+        if (marker.revision === 0) continue;
+        markers.push(marker.wire(hidden || (await this.#privacy.hidden(tenantId, other))));
+      }
+    }
+    return { marker: own.revision === 0 ? undefined : own.wire(false), markers, seesMembers, hidesReading: hidden };
+  }
+
+  /** The members of a small room, read once as long as nobody comes or goes. */
+  async #membersOf(ref: RoomRef, asOf: number): Promise<readonly string[]> {
+    const { members } = this.#tracker.room(ref);
+    if (members?.asOf === asOf) return members.userIds;
+    const documents = await this.#deps.archive.members(ref, { after: "", limit: SMALL_ROOM });
+    const userIds = documents.flatMap(({ member }) => (member === undefined ? [] : [member.userId]));
+    this.#tracker.room(ref).members = { asOf, userIds };
+    return userIds;
+  }
+
+  /** What the user has not read of a room whose last message has this index. */
+  async unread(ref: RoomRef, userId: string, lastIndex: number): Promise<Unread> {
+    const marker = await this.#marker(ref, userId);
+    const readIndex = Math.min(marker.readIndex, lastIndex);
+    const through = Math.min(lastIndex, readIndex + MAX_COUNTED);
+    const own = through === readIndex ? 0 : await this.#deps.archive.sentBy(ref, userId, readIndex, through);
+    return {
+      marker: marker.revision === 0 ? undefined : marker.wire(false),
+      readSeq: marker.readSeq,
+      unreadCount: Math.max(lastIndex - readIndex - own, 0),
+    };
+  }
+
+  async getReceipts(caller: Caller, request: rpc.GetReceiptsRequest): Promise<rpc.GetReceiptsResponse> {
+    validateId("message_id", request.messageId);
+    const { ref, topSeq } = await this.#visible(caller, request.roomId);
+    const stored = await this.#deps.archive.message(ref, request.messageId);
+    const created = stored?.created?.event;
+    const seq = stored?.document?.message?.position?.seq ?? created?.position?.seq ?? 0;
+    const sender = stored?.document?.message?.sender ?? created?.actor;
+    if (seq === 0 || seq > topSeq) {
+      throw new TrunklineError(ErrorCode.NOT_FOUND, "there is no such message in the room", { field: "message_id" });
+    }
+    const { page, nextPageToken } = await this.#page(caller, ref, request);
+    const receipts = page.flatMap(({ marker, hidden }) => {
+      if (marker.userId === sender?.userId) return [];
+      return [receiptOf(marker.userId, marker.passed(seq), hidden)];
+    });
+    return create(rpc.GetReceiptsResponseSchema, { receipts, nextPageToken });
+  }
+
+  async listMarkers(caller: Caller, request: rpc.ListMarkersRequest): Promise<rpc.ListMarkersResponse> {
+    const { ref } = await this.#visible(caller, request.roomId);
+    const { page, nextPageToken } = await this.#page(caller, ref, request);
+    const markers = page.flatMap(({ marker, hidden }) => (marker.revision === 0 ? [] : [marker.wire(hidden)]));
+    return create(rpc.ListMarkersResponseSchema, { markers, nextPageToken });
+  }
+
+  async getPrivacy({ identity }: Caller): Promise<rpc.GetReceiptPrivacyResponse> {
+    const hidden = await this.#privacy.hidden(identity.tenantId, identity.userId);
+    return create(rpc.GetReceiptPrivacyResponseSchema, { privacy: { hidden } });
+  }
+
+  async setPrivacy(
+    { identity }: Caller,
+    { privacy }: rpc.SetReceiptPrivacyRequest,
+  ): Promise<rpc.SetReceiptPrivacyResponse> {
+    if (privacy === undefined) throw TrunklineError.invalid("privacy", "is required");
+    const { tenantId, userId } = identity;
+    const value = create(ReceiptPrivacySchema, { hidden: privacy.hidden });
+    await this.#privacy.set(tenantId, userId, value.hidden);
+    const frame = create(ServerFrameSchema, { frame: { case: "receiptPrivacy", value } });
+    this.#deps.fanout.signal(inboxRef(this.#deps.ids, tenantId, userId), EncodedFrame.of(frame));
+    return create(rpc.SetReceiptPrivacyResponseSchema, { privacy: value });
+  }
+
+  /** A page of the members with their markers, and whether the caller may not see when they read. */
+  async #page(
+    { identity: { tenantId, userId } }: Caller,
+    ref: RoomRef,
+    request: { readonly pageSize: number; readonly pageToken: string },
+  ) {
+    validateOptionalId("page_token", request.pageToken);
+    const limit = pageSize("page_size", request.pageSize, PAGE);
+    const documents = await this.#deps.archive.members(ref, { after: request.pageToken, limit });
+    const callerHides = await this.#privacy.hidden(tenantId, userId);
+    const page: { readonly marker: Marker; readonly hidden: boolean }[] = [];
+    for (const { member } of documents) {
+      if (member === undefined) continue;
+      const own = member.userId === userId;
+      const hidden = !own && (callerHides || (await this.#privacy.hidden(tenantId, member.userId)));
+      page.push({ marker: await this.#marker(ref, member.userId), hidden });
+    }
+    return { page, nextPageToken: documents.length < limit ? "" : (documents.at(-1)?.member?.userId ?? "") };
+  }
+
+  /** The marker as it is now, for an answer. */
+  async #marker(ref: RoomRef, userId: string): Promise<Marker> {
+    const known = this.#tracker.find(ref, userId);
+    if (known !== undefined) return known.marker;
+    const stored = await this.#deps.archive.marker(ref, userId);
+    // It may have been marked meanwhile.
+    return this.#tracker.find(ref, userId)?.marker ?? new Marker(userId, stored);
+  }
+
+  /** The room, if the caller may read it and see who is in it. */
+  async #visible(caller: Caller, roomId: string): Promise<{ readonly ref: RoomRef; readonly topSeq: number }> {
+    validateId("room_id", roomId);
+    const { identity } = caller;
+    const ref = roomRef(identity.tenantId, roomId);
+    return await this.#owner.view(ref, [identity.userId], ({ state }) => {
+      const nowMs = this.#deps.clock.now();
+      for (const permission of [Permission.READ, Permission.SEE_MEMBERS]) {
+        authorize(requireRoom(state.room), state.member(identity.userId), identity, permission, nowMs);
+      }
+      return { ref, topSeq: state.seq };
+    });
+  }
+}
+
+function receiptOf(userId: string, { deliveredAtMs, readAtMs }: Passed, hidden: boolean): rpc.Receipt {
+  return create(rpc.ReceiptSchema, {
+    userId,
+    deliveredAt: deliveredAtMs === undefined ? undefined : timestampFromMs(deliveredAtMs),
+    readAt: readAtMs === undefined || hidden ? undefined : timestampFromMs(readAtMs),
+  });
+}

@@ -1,0 +1,131 @@
+// The markers of rooms that are marked or read now: loaded on first use, dropped when they are stored and others are wanted.
+
+import type { MarkerDocument } from "../../gen/trunkline/store/v1/documents_pb.js";
+import type { Archive } from "../../ports/archive.js";
+import { ErrorCode, TrunklineError } from "../../ports/error.js";
+import type { Awaitable, RoomRef } from "../../ports/room-ref.js";
+import { isPromise } from "../awaitable.js";
+import { Marker } from "./marker.js";
+
+/** Markers kept in memory, at most, but for those that are not stored yet. Up to 2 KiB each. */
+const MAX_MARKERS = 20_000;
+/** With so many nothing more is taken in: the store does not take what is there. */
+const MAX_UNSTORED = 2 * MAX_MARKERS;
+/** Rooms looked at to make place for one marker. */
+const EVICTION_LOOKS = 8;
+const RETRY_MS = 1_000;
+
+/** A marker that is in use. */
+export interface Tracked {
+  readonly room: ActiveRoom;
+  readonly marker: Marker;
+  /** What others were last told. */
+  told: { readonly deliveredSeq: number; readonly readSeq: number };
+  /** When that was, monotonic. */
+  toldAtMs: number;
+  /** Whether it has moved since. */
+  waiting: boolean;
+  /** The revision that is stored. */
+  stored: number;
+}
+
+export interface ActiveRoom {
+  readonly ref: RoomRef;
+  readonly users: Map<string, Tracked>;
+  /** Whether everybody who is subscribed is told of every marker. */
+  small: boolean;
+  /** The members as of the last event that changed who they are. */
+  members: { readonly asOf: number; readonly userIds: readonly string[] } | undefined;
+  /** By seq, of recent events: who sent the message; empty: it is none. */
+  readonly authors: Map<number, string>;
+}
+
+export class Tracker {
+  readonly #archive: Archive;
+  /** The least recently used first. */
+  readonly #rooms = new Map<string, ActiveRoom>();
+  #size = 0;
+
+  constructor(archive: Archive) {
+    this.#archive = archive;
+  }
+
+  room(ref: RoomRef): ActiveRoom {
+    const room = this.#rooms.get(ref.key) ?? {
+      ref,
+      users: new Map(),
+      small: true,
+      members: undefined,
+      authors: new Map(),
+    };
+    this.#rooms.delete(ref.key);
+    this.#rooms.set(ref.key, room);
+    return room;
+  }
+
+  find(ref: RoomRef, userId: string): Tracked | undefined {
+    return this.#rooms.get(ref.key)?.users.get(userId);
+  }
+
+  /** The marker, loaded. */
+  load(ref: RoomRef, userId: string): Awaitable<Tracked> {
+    const known = this.find(ref, userId);
+    if (known !== undefined) return known;
+    const document = this.#archive.marker(ref, userId);
+    if (isPromise(document)) return document.then((found) => this.#add(ref, userId, found));
+    return this.#add(ref, userId, document);
+  }
+
+  /** The marker as it is to be changed in this turn: what was loaded may have been dropped while its user waited. */
+  current(tracked: Tracked): Tracked {
+    const { ref } = tracked.room;
+    const { userId } = tracked.marker;
+    const known = this.find(ref, userId);
+    if (known !== undefined) {
+      this.room(ref);
+      return known;
+    }
+    return this.#insert(ref, userId, { ...tracked, room: this.room(ref) });
+  }
+
+  #add(ref: RoomRef, userId: string, document: MarkerDocument | undefined): Tracked {
+    const known = this.find(ref, userId);
+    if (known !== undefined) return known;
+    const marker = new Marker(userId, document);
+    const { deliveredSeq, readSeq, revision } = marker;
+    return this.#insert(ref, userId, {
+      room: this.room(ref),
+      marker,
+      told: { deliveredSeq, readSeq },
+      toldAtMs: Number.NEGATIVE_INFINITY,
+      waiting: false,
+      stored: revision,
+    });
+  }
+
+  #insert(ref: RoomRef, userId: string, tracked: Tracked): Tracked {
+    this.#makePlace(ref);
+    tracked.room.users.set(userId, tracked);
+    this.#size++;
+    return tracked;
+  }
+
+  #makePlace(wanted: RoomRef): void {
+    let looks = 0;
+    for (const [key, room] of this.#rooms) {
+      if (this.#size < MAX_MARKERS || looks++ >= EVICTION_LOOKS) break;
+      this.#rooms.delete(key);
+      // To the end with what must stay, or it would be looked at again and again.
+      if (key === wanted.key || isInUse(room)) this.#rooms.set(key, room);
+      else this.#size -= room.users.size;
+    }
+    if (this.#size >= MAX_UNSTORED) {
+      throw new TrunklineError(ErrorCode.UNAVAILABLE, "markers cannot be stored", { retryAfterMs: RETRY_MS });
+    }
+  }
+}
+
+function isInUse({ users }: ActiveRoom): boolean {
+  for (const { waiting, stored, marker } of users.values()) if (waiting || stored !== marker.revision) return true;
+  return false;
+}
