@@ -1,9 +1,10 @@
 // trunkline dev
 
-import { mkdir } from "node:fs/promises";
+import { resolve } from "node:path";
 import { startAuthService } from "../adapters/auth/auth-service.js";
 import { createDevIssuer, DEV_ISSUER, type DevIssuer } from "../adapters/auth/dev-issuer.js";
 import { isLoopback } from "../adapters/auth/tls.js";
+import { makeDirectory } from "../adapters/directory.js";
 import type { BackboneOptions, StopOptions } from "../backbone/options.js";
 import { startBackbone } from "../backbone.js";
 import { createSystemClock } from "../ops/clock.js";
@@ -75,7 +76,7 @@ async function start(
   terminal: Terminal,
 ): Promise<Service> {
   const clock = createSystemClock();
-  await mkdir(config.dataDirectory, { recursive: true, mode: 0o700 });
+  await makeDirectory(resolve(config.dataDirectory));
   const issuer = await createDevIssuer({ clock, keyFile: devKeyFile(config.dataDirectory), tenantId: TENANT });
   const auth = await startAuthService({
     host: config.authHost,

@@ -2,7 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -64,6 +64,26 @@ test("a second process on the same data is refused in one line, and the first go
   expect(code).toBe(3);
   expect(err).toMatch(new RegExp(`^trunkline: the data directory .* is in use by process ${first.child.pid}.*\n$`));
   expect((await fetch(`http://${bridge}/health/live`)).status).toBe(200);
+});
+
+test.each(["dev", "backup"])("%s says in one line that a directory cannot be made, or is a file", async (command) => {
+  const directory = useDirectory();
+  const file = join(directory, "file");
+  writeFileSync(file, "");
+  const inDirectory = (path: string) =>
+    command === "dev" ? ["dev", ...ANY_PORTS, "--data-directory", path] : ["backup", path];
+  if (command === "backup") {
+    const server = start(["dev", ...ANY_PORTS], directory);
+    await server.listening;
+  }
+  // No entry can be made in /proc; where there is none, in a file.
+  const nowhere = existsSync("/proc/self") ? "/proc/trunkline" : join(file, "below");
+  for (const path of [nowhere, file]) {
+    const { code, err } = await start(inDirectory(path), directory).ended;
+    expect(code).toBe(command === "dev" ? 3 : 1);
+    expect(err).toMatch(/^trunkline: .*\n$/);
+    expect(err).toContain(path);
+  }
 });
 
 test.each(["grpc", "bridge", "metrics"])(

@@ -1,10 +1,11 @@
 // Issues tokens to anybody who asks: for development, on loopback only.
 
 import { randomBytes, randomUUID } from "node:crypto";
-import { link, mkdir, open, readFile, rm, stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { link, open, readFile, rm, stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import { exportJWK, generateKeyPair, importJWK, type JWK, SignJWT } from "jose";
 import type { Clock } from "../../ports/clock.js";
+import { makeDirectory } from "../directory.js";
 import { isId } from "./identity.js";
 
 const ALGORITHM = "EdDSA";
@@ -114,7 +115,7 @@ function parse(text: string): JWK | undefined {
 
 /** Written aside and linked into place: of two processes that start at once, both end up with the same whole key. */
 async function createKey(path: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
+  await makeDirectory(resolve(dirname(path)));
   const draft = `${path}.${randomUUID()}`;
   const file = await open(draft, "wx", 0o600);
   try {

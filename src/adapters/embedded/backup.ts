@@ -2,11 +2,12 @@
 
 import { access, mkdir, open, rename, rmdir } from "node:fs/promises";
 import { join } from "node:path";
+import { makeDirectory } from "../directory.js";
 import { DATA_FILE, type Tables } from "./tables.js";
 
-/** Copies to `directory`, which must not hold a store. The data appears there whole or not at all, and flushed. */
+/** Copies to `directory`, an absolute path which must not hold a store. The data appears there whole or not at all, and flushed. */
 export async function backup(tables: Pick<Tables, "root">, directory: string): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await makeDirectory(directory);
   const data = join(directory, DATA_FILE);
   if (await exists(data)) throw new Error(`${directory} holds a store already: back up to an empty directory`);
   const partial = join(directory, `partial-${process.pid}-${Date.now()}`);

@@ -1,11 +1,11 @@
 // The embedded store: log, archive and fan-out of a backbone that runs alone, in one LMDB environment.
 
-import { mkdir } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Archive } from "../../ports/archive.js";
 import type { Clock } from "../../ports/clock.js";
 import type { EventLog } from "../../ports/event-log.js";
 import type { Fanout } from "../../ports/fanout.js";
+import { makeDirectory } from "../directory.js";
 import { EmbeddedArchive } from "./archive.js";
 import { backup, flush } from "./backup.js";
 import { EmbeddedEventLog } from "./event-log.js";
@@ -62,7 +62,7 @@ export class EmbeddedStore {
    */
   static async open(options: EmbeddedStoreOptions): Promise<EmbeddedStore> {
     const directory = resolve(options.directory);
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await makeDirectory(directory);
     const lock = await DirectoryLock.acquire(directory);
     try {
       const tables = await openTables(directory, options.shards ?? DEFAULT_SHARDS);
