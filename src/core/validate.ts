@@ -20,6 +20,8 @@ const MAX_FILE_NAME_BYTES = 255;
 const MAX_EMOJI_BYTES = 64;
 const MAX_SIGNAL_TYPE_LENGTH = 64;
 const MAX_SIGNAL_BYTES = 4_096;
+/** A day. */
+const MAX_SLOW_MODE_MS = 24 * 3_600_000;
 const MIN_LIFETIME_MS = 1_000;
 /** Just under 50 days: what 32 bits of milliseconds hold. */
 const MAX_LIFETIME_MS = 0xffff_ffff;
@@ -88,6 +90,9 @@ function requireWritable(field: string, value: JsonValue, levels: number): void 
 }
 
 export function validateSettings(field: string, settings: RoomSettings | undefined): void {
+  if ((settings?.slowModeMs ?? 0) > MAX_SLOW_MODE_MS) {
+    throw TrunklineError.invalid(`${field}.slow_mode_ms`, `at most ${MAX_SLOW_MODE_MS}`);
+  }
   if (settings?.retentionMs !== undefined && settings.retentionMs !== 0) {
     validateLifetime(`${field}.retention_ms`, settings.retentionMs);
   }

@@ -262,6 +262,13 @@ function decideSet(state: RoomState, caller: Caller, command: Of<"set">, nowMs: 
     next.granted = [...command.overrides.granted];
     next.denied = [...command.overrides.denied];
   }
+  if (next.role === Role.OWNER) {
+    // Or a room could be left with owners of whom none may set a role or delete it.
+    if ((command.overrides?.denied.length ?? 0) > 0) {
+      throw TrunklineError.invalid("overrides.denied", "an owner is denied nothing: give another role");
+    }
+    next.denied = [];
+  }
   if (command.muteForMs !== undefined) {
     next.mutedUntil = command.muteForMs === 0 ? undefined : timestampFromMs(nowMs + command.muteForMs);
   }

@@ -51,9 +51,6 @@ export interface TurnContext {
   readonly eventId: (ref: RoomRef, userId: string, key: string) => string;
 }
 
-/** Members remembered for slow mode, at most; the oldest are forgotten. */
-const MAX_SLOW_MODE = 10_000;
-
 export class Room {
   readonly ref: RoomRef;
   readonly state: RoomState;
@@ -64,7 +61,6 @@ export class Room {
   /** When it was last used, monotonic: idle actors are dropped. */
   usedAtMs = 0;
   readonly #rate: TokenBucket;
-  readonly #lastPublishMs = new Map<string, number>();
 
   constructor(state: RoomState, rate: Rate, context: Pick<TurnContext, "nowMs" | "monotonicMs">) {
     this.ref = state.ref;
@@ -201,27 +197,18 @@ export class Room {
   #limit(caller: Caller, context: TurnContext): void {
     const { userId } = caller.identity;
     const slowModeMs = this.state.room?.settings?.slowModeMs ?? 0;
-    if (slowModeMs > 0 && !this.#mayAdminister(caller)) {
-      const waitMs = (this.#lastPublishMs.get(userId) ?? Number.NEGATIVE_INFINITY) + slowModeMs - context.monotonicMs;
+    const { slowPublishedAt } = this.state.standing(userId);
+    if (slowModeMs > 0 && slowPublishedAt !== undefined && !this.#mayAdminister(caller)) {
+      // A wall clock that was set back makes nobody wait longer than the room says.
+      const waitMs = Math.min(timestampMs(slowPublishedAt) + slowModeMs - context.nowMs, slowModeMs);
       if (waitMs > 0) {
-        throw new TrunklineError(ErrorCode.RATE_LIMITED, "the room is in slow mode", {
-          retryAfterMs: Math.ceil(waitMs),
-        });
+        throw new TrunklineError(ErrorCode.RATE_LIMITED, "the room is in slow mode", { retryAfterMs: waitMs });
       }
     }
     const waitMs = this.#rate.take(context.monotonicMs);
     if (waitMs > 0) {
       throw new TrunklineError(ErrorCode.RATE_LIMITED, "too many messages in this room", { retryAfterMs: waitMs });
     }
-    if (slowModeMs > 0) this.#noteForSlowMode(userId, context.monotonicMs);
-  }
-
-  #noteForSlowMode(userId: string, nowMs: number): void {
-    this.#lastPublishMs.delete(userId);
-    this.#lastPublishMs.set(userId, nowMs);
-    if (this.#lastPublishMs.size <= MAX_SLOW_MODE) return;
-    const oldest = this.#lastPublishMs.keys().next();
-    if (oldest.done !== true) this.#lastPublishMs.delete(oldest.value);
   }
 
   #mayRead(caller: Caller): boolean {

@@ -17,9 +17,6 @@ import { authorize, requireRoom } from "./permissions.js";
 import { RoomReader } from "./reader.js";
 import { UserService } from "./user-service.js";
 
-/** Longest mute, in milliseconds: ten years. */
-const MAX_MUTE_MS = 10 * 365 * 24 * 3_600_000;
-
 export class RoomService implements RoomCalls, Forwarding {
   readonly #deps: CoreDependencies;
   readonly #owner: RoomOwner;
@@ -224,7 +221,6 @@ export class RoomService implements RoomCalls, Forwarding {
         }
       }
     }
-    if ((request.muteForMs ?? 0) > MAX_MUTE_MS) throw TrunklineError.invalid("mute_for_ms", `at most ${MAX_MUTE_MS}`);
     const outcome = await this.#change(caller, request, {
       kind: "set",
       userId: request.userId,

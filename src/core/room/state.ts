@@ -1,6 +1,7 @@
 // A room's state as folded from its events, and the fold.
 
 import { clone, create } from "@bufbuild/protobuf";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { MemberDocument, RoomDocument } from "../../gen/trunkline/store/v1/documents_pb.js";
 import { MemberDocumentSchema, RoomDocumentSchema } from "../../gen/trunkline/store/v1/documents_pb.js";
 import {
@@ -23,6 +24,8 @@ import { UserState } from "./user-state.js";
 export interface Standing {
   readonly member: Member | undefined;
   readonly banned: boolean;
+  /** When they last published while the room was in slow mode, also as the member they were before: leaving does not reset it. */
+  readonly slowPublishedAt: Timestamp | undefined;
 }
 
 /** What an event changed beside the room itself. */
@@ -36,7 +39,7 @@ export interface Changed {
 const NOBODY: readonly string[] = [];
 const NOTHING: Changed = { users: NOBODY, messages: [] };
 
-const STRANGER: Standing = { member: undefined, banned: false };
+const STRANGER: Standing = { member: undefined, banned: false, slowPublishedAt: undefined };
 
 /**
  * The state that commands are judged on: durable and tentative events alike. `apply` changes it in place: an actor whose append
@@ -97,7 +100,11 @@ export class RoomState {
       userId,
       document === undefined
         ? STRANGER
-        : { member: document.left ? undefined : document.member, banned: document.banned },
+        : {
+            member: document.left ? undefined : document.member,
+            banned: document.banned,
+            slowPublishedAt: document.slowPublishedAt,
+          },
     );
   }
 
@@ -139,12 +146,13 @@ export class RoomState {
   }
 
   memberDocument(userId: string): MemberDocument {
-    const { member, banned } = this.standing(userId);
+    const { member, banned, slowPublishedAt } = this.standing(userId);
     return create(MemberDocumentSchema, {
       member: member ?? create(MemberSchema, { userId }),
       appliedSeq: this.seq,
       left: member === undefined,
       banned,
+      slowPublishedAt,
     });
   }
 
@@ -171,7 +179,7 @@ export class RoomState {
     switch (kind.case) {
       case "messageCreated":
         this.lastMessageIndex = kind.value.messageIndex;
-        return NOBODY;
+        return this.#noteForSlowMode(event);
       case "messagePinned":
         this.#pin(kind.value.messageId, kind.value.pinned);
         return NOBODY;
@@ -185,7 +193,7 @@ export class RoomState {
       case "roomCreated":
         this.room = kind.value.room;
         if (this.room?.kind === RoomKind.DIRECT) this.directUsers = kind.value.members.map(({ userId }) => userId);
-        for (const member of kind.value.members) this.#set(member.userId, { member, banned: false });
+        for (const member of kind.value.members) this.#set(member.userId, member, false);
         return kind.value.members.map((member) => member.userId);
       case "roomUpdated":
         this.room = kind.value.room;
@@ -199,11 +207,11 @@ export class RoomState {
       case "memberChanged": {
         const { member } = kind.value;
         if (member === undefined) return NOBODY;
-        this.#set(member.userId, { member, banned: false });
+        this.#set(member.userId, member, false);
         return [member.userId];
       }
       case "memberLeft":
-        this.#set(kind.value.userId, { member: undefined, banned: kind.value.banned });
+        this.#set(kind.value.userId, undefined, kind.value.banned);
         return [kind.value.userId];
       default:
         return NOBODY;
@@ -216,10 +224,19 @@ export class RoomState {
     else if (others.length < this.pinned.length) this.pinned = others;
   }
 
-  #set(userId: string, next: Standing): void {
-    const before = this.member(userId);
-    this.memberCount += Number(next.member !== undefined) - Number(before !== undefined);
-    this.ownerCount += Number(next.member?.role === Role.OWNER) - Number(before?.role === Role.OWNER);
-    this.#standings.set(userId, next);
+  /** Part of the state, not of an actor's memory: an actor may be dropped sooner than slow mode lets the user speak again. */
+  #noteForSlowMode({ actor, createdAt }: RoomEvent): readonly string[] {
+    if ((this.room?.settings?.slowModeMs ?? 0) === 0 || actor === undefined) return NOBODY;
+    const standing = this.standing(actor.userId);
+    if (standing.member === undefined) return NOBODY;
+    this.#standings.set(actor.userId, { ...standing, slowPublishedAt: createdAt });
+    return [actor.userId];
+  }
+
+  #set(userId: string, member: Member | undefined, banned: boolean): void {
+    const { member: before, slowPublishedAt } = this.standing(userId);
+    this.memberCount += Number(member !== undefined) - Number(before !== undefined);
+    this.ownerCount += Number(member?.role === Role.OWNER) - Number(before?.role === Role.OWNER);
+    this.#standings.set(userId, { member, banned, slowPublishedAt });
   }
 }

@@ -94,15 +94,22 @@ export function optionalPort(doc: string): Option<number | undefined> {
   return option<number | undefined>({ placeholder: "PORT", fallback: undefined, doc, schema: wholeNumber(0, 65_535) });
 }
 
+/** Longest duration unless stated otherwise, in milliseconds: more does not fit the frames that tell of it, nor a timer. */
+const LONGEST_MS = 24 * 3_600_000;
+/** Largest size, in bytes: more does not fit the frames that tell of it, and nobody means it. */
+const LARGEST_BYTES = 1024 ** 3;
+
 /** Milliseconds; written with a unit ("10s") or as a bare number of them. */
-export function duration(fallback: number, min: number, doc: string): Option<number> {
-  const schema = measured(parseDuration, min, formatDuration, "must be a duration such as 250ms, 10s, 5m, 2h or 30d");
+export function duration(fallback: number, min: number, doc: string, max = LONGEST_MS): Option<number> {
+  const problem = "must be a duration such as 250ms, 10s, 5m, 2h or 30d";
+  const schema = measured(parseDuration, { min, max }, formatDuration, problem);
   return option({ placeholder: "DURATION", fallback, doc, schema, format: formatDuration });
 }
 
 /** Bytes; written with a unit ("64KiB") or as a bare number of them. */
 export function size(fallback: number, min: number, doc: string): Option<number> {
-  const schema = measured(parseSize, min, formatSize, "must be a size such as 512, 64KiB or 1MiB");
+  const bounds = { min, max: LARGEST_BYTES };
+  const schema = measured(parseSize, bounds, formatSize, "must be a size such as 512, 64KiB or 1MiB");
   return option({ placeholder: "SIZE", fallback, doc, schema, format: formatSize });
 }
 
@@ -135,7 +142,7 @@ function wholeNumber(min: number, max: number): z.ZodType<number> {
 
 function measured(
   parse: (text: string) => number | undefined,
-  min: number,
+  { min, max }: { readonly min: number; readonly max: number },
   format: (value: number) => string,
   problem: string,
 ): z.ZodType<number> {
@@ -145,7 +152,10 @@ function measured(
     context.addIssue(problem);
     return z.NEVER;
   });
-  return z
-    .union([z.number(), written], { error: problem })
-    .pipe(z.int(problem).min(min, min === 0 ? problem : `must be at least ${format(min)}`));
+  return z.union([z.number(), written], { error: problem }).pipe(
+    z
+      .int(problem)
+      .min(min, min === 0 ? problem : `must be at least ${format(min)}`)
+      .max(max, `must be at most ${format(max)}`),
+  );
 }

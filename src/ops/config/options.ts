@@ -49,10 +49,13 @@ const LISTENING = {
   page: toggle(false, "Serve the demo page at the bridge's root."),
 };
 
+/** A hundred years. */
+const LONGEST_RETENTION_MS = 36_500 * 86_400_000;
+
 const STORE = {
   dataDirectory: text("DIR", "./trunkline-data", "Where everything is stored. One process at a time."),
   shards: integer("N", 64, 1, 4096, "Groups of rooms that are stored independently. Fixed when the store is created."),
-  retention: duration(0, 0, "How long events are kept. 0: for ever."),
+  retention: duration(0, 0, "How long events are kept. 0: for ever.", LONGEST_RETENTION_MS),
 };
 
 const AUTH = {

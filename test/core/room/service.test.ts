@@ -477,6 +477,23 @@ describe("setMember", () => {
     expect((await rooms.publish(BOB, "lobby", "m3")).seq).toBe(6);
   });
 
+  it("denies an owner nothing, so that a room is never without somebody who may do everything in it", async () => {
+    const rooms = await useRooms();
+    await lobby(rooms);
+    const denied = [Permission.SET_ROLES];
+    const refusal = { field: "overrides.denied" };
+    await expectRefusal(set(rooms, ADA, { userId: "ada", overrides: { denied } }), ErrorCode.INVALID_ARGUMENT, refusal);
+    const promotion = { userId: "bob", role: Role.OWNER, overrides: { denied } };
+    await expectRefusal(set(rooms, ADA, promotion), ErrorCode.INVALID_ARGUMENT, refusal);
+    await set(rooms, ADA, { userId: "bob", overrides: { denied } });
+    expect((await set(rooms, ADA, { userId: "bob", role: Role.OWNER })).member?.denied).toEqual([]);
+    // Who is an owner no longer can be denied what they like.
+    expect((await set(rooms, BOB, { userId: "ada", role: Role.ADMIN, overrides: { denied } })).member).toMatchObject({
+      role: Role.ADMIN,
+      denied,
+    });
+  });
+
   it("lets nobody give away a right they do not hold", async () => {
     const rooms = await useRooms();
     await lobby(rooms);
@@ -752,6 +769,33 @@ describe("slow mode", () => {
     expect((await rooms.publish(BOB, "lobby", "m2")).messageIndex).toBe(2);
     for (const key of ["m3", "m4"]) await rooms.publish(user("adam"), "lobby", key);
     expect(await topOf(rooms, "lobby")).toBe(5);
+  });
+
+  it("remembers who has published over a restart, an idle hour, and leaving and coming back", async () => {
+    const rooms = await useRooms();
+    await lobby(rooms, { settings: { slowModeMs: 7_200_000 }, joinRule: JoinRule.OPEN });
+    await rooms.publish(BOB, "lobby", "m1");
+    const refused = async (retryAfterMs: number) =>
+      await expect(rooms.publish(BOB, "lobby", "m2")).rejects.toMatchObject({
+        code: ErrorCode.RATE_LIMITED,
+        retryAfterMs,
+      });
+    await rooms.restart();
+    await refused(7_200_000);
+    rooms.clock.advance(3_600_000);
+    await refused(3_600_000);
+    await rooms.ask(BOB, "leaveRoom", { roomId: "lobby", key: "leave" });
+    await rooms.ask(BOB, "joinRoom", { roomId: "lobby", key: "join" });
+    await refused(3_600_000);
+    rooms.clock.advance(3_600_000);
+    expect((await rooms.publish(BOB, "lobby", "m2")).messageIndex).toBe(2);
+  });
+
+  it("is at most a day", async () => {
+    const rooms = await useRooms();
+    await expectRefusal(lobby(rooms, { settings: { slowModeMs: 86_400_001 } }), ErrorCode.INVALID_ARGUMENT, {
+      field: "settings.slow_mode_ms",
+    });
   });
 
   it("limits what a room takes from all its members together", async () => {

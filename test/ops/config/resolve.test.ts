@@ -111,6 +111,13 @@ describe("problems", () => {
       '--retention: must be a duration such as 250ms, 10s, 5m, 2h or 30d ("3 weeks")',
     ],
     ["a size below the least", { flags: { maxFrameBytes: "1" } }, '--max-frame-bytes: must be at least 1KiB ("1")'],
+    ["a size above the most", { flags: { maxFrameBytes: "4GiB" } }, '--max-frame-bytes: must be at most 1GiB ("4GiB")'],
+    ["a duration above the most", { flags: { pingInterval: "50d" } }, '--ping-interval: must be at most 1d ("50d")'],
+    [
+      "a time to keep events that no clock reaches",
+      { flags: { retention: "99999999d" } },
+      '--retention: must be at most 36500d ("99999999d")',
+    ],
     [
       "a rate without its burst",
       { flags: { userRate: "5/0" } },

@@ -1394,7 +1394,8 @@ export const RoomSchema: GenMessage<Room> = /*@__PURE__*/
  */
 export type RoomSettings = Message$1<"trunkline.v1.RoomSettings"> & {
   /**
-   * Least time between two messages of one member, in milliseconds; members who may administer the room are exempt.
+   * Least time between two messages of one member, in milliseconds, at most a day; 0: none. Members who may administer the room
+   * are exempt.
    *
    * @generated from field: optional uint32 slow_mode_ms = 1;
    */
@@ -1450,7 +1451,7 @@ export type Member = Message$1<"trunkline.v1.Member"> & {
   granted: Permission[];
 
   /**
-   * Permissions of the role taken away. Wins over `granted`.
+   * Permissions of the role taken away. Wins over `granted`. None of an owner.
    *
    * @generated from field: repeated trunkline.v1.Permission denied = 4;
    */

@@ -718,7 +718,7 @@ export type PermissionOverrides = Message<"trunkline.v1.PermissionOverrides"> & 
   granted: Permission[];
 
   /**
-   * Taken away.
+   * Taken away. Must be empty for an owner; of who becomes one, nothing stays denied.
    *
    * @generated from field: repeated trunkline.v1.Permission denied = 2;
    */

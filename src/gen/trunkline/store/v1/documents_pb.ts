@@ -6,6 +6,8 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Member, Message as Message$1, Room } from "../../v1/message_pb.js";
 import { file_trunkline_v1_message } from "../../v1/message_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -14,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file trunkline/store/v1/documents.proto.
  */
 export const file_trunkline_store_v1_documents: GenFile = /*@__PURE__*/
-  fileDesc("CiJ0cnVua2xpbmUvc3RvcmUvdjEvZG9jdW1lbnRzLnByb3RvEhJ0cnVua2xpbmUuc3RvcmUudjEiswEKDFJvb21Eb2N1bWVudBIRCgl0ZW5hbnRfaWQYASABKAkSIAoEcm9vbRgCIAEoCzISLnRydW5rbGluZS52MS5Sb29tEhMKC2FwcGxpZWRfc2VxGAMgASgNEhMKC293bmVyX2NvdW50GAQgASgNEhQKDGRpcmVjdF91c2VycxgFIAMoCRIuCgR1c2VyGAYgASgLMiAudHJ1bmtsaW5lLnN0b3JlLnYxLlVzZXJEb2N1bWVudCJSCgxVc2VyRG9jdW1lbnQSMQoIc2V0dGluZ3MYASADKAsyHy50cnVua2xpbmUuc3RvcmUudjEuVXNlclNldHRpbmcSDwoHYmxvY2tlZBgCIAMoCSI6CgtVc2VyU2V0dGluZxILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAwSDwoHdmVyc2lvbhgDIAEoDSJpCg5NZW1iZXJEb2N1bWVudBIkCgZtZW1iZXIYASABKAsyFC50cnVua2xpbmUudjEuTWVtYmVyEhMKC2FwcGxpZWRfc2VxGAIgASgNEgwKBGxlZnQYAyABKAgSDgoGYmFubmVkGAQgASgIImEKD01lc3NhZ2VEb2N1bWVudBImCgdtZXNzYWdlGAEgASgLMhUudHJ1bmtsaW5lLnYxLk1lc3NhZ2USEwoLYXBwbGllZF9zZXEYAiABKA0SEQoJYm9keV9zZXFzGAMgAygNIsEBCg5NYXJrZXJEb2N1bWVudBIPCgd1c2VyX2lkGAEgASgJEhUKDWRlbGl2ZXJlZF9zZXEYAiABKA0SEAoIcmVhZF9zZXEYAyABKA0SGgoScmVhZF9tZXNzYWdlX2luZGV4GAQgASgNEhAKCHJldmlzaW9uGAUgASgNEhsKE3N0ZXBfZGVsaXZlcmVkX3NlcXMYBiADKA0SFgoOc3RlcF9yZWFkX3NlcXMYByADKA0SEgoKc3RlcF9hdF9tcxgIIAMoAWIGcHJvdG8z", [file_trunkline_v1_message]);
+  fileDesc("CiJ0cnVua2xpbmUvc3RvcmUvdjEvZG9jdW1lbnRzLnByb3RvEhJ0cnVua2xpbmUuc3RvcmUudjEiswEKDFJvb21Eb2N1bWVudBIRCgl0ZW5hbnRfaWQYASABKAkSIAoEcm9vbRgCIAEoCzISLnRydW5rbGluZS52MS5Sb29tEhMKC2FwcGxpZWRfc2VxGAMgASgNEhMKC293bmVyX2NvdW50GAQgASgNEhQKDGRpcmVjdF91c2VycxgFIAMoCRIuCgR1c2VyGAYgASgLMiAudHJ1bmtsaW5lLnN0b3JlLnYxLlVzZXJEb2N1bWVudCJSCgxVc2VyRG9jdW1lbnQSMQoIc2V0dGluZ3MYASADKAsyHy50cnVua2xpbmUuc3RvcmUudjEuVXNlclNldHRpbmcSDwoHYmxvY2tlZBgCIAMoCSI6CgtVc2VyU2V0dGluZxILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAwSDwoHdmVyc2lvbhgDIAEoDSKgAQoOTWVtYmVyRG9jdW1lbnQSJAoGbWVtYmVyGAEgASgLMhQudHJ1bmtsaW5lLnYxLk1lbWJlchITCgthcHBsaWVkX3NlcRgCIAEoDRIMCgRsZWZ0GAMgASgIEg4KBmJhbm5lZBgEIAEoCBI1ChFzbG93X3B1Ymxpc2hlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYQoPTWVzc2FnZURvY3VtZW50EiYKB21lc3NhZ2UYASABKAsyFS50cnVua2xpbmUudjEuTWVzc2FnZRITCgthcHBsaWVkX3NlcRgCIAEoDRIRCglib2R5X3NlcXMYAyADKA0iwQEKDk1hcmtlckRvY3VtZW50Eg8KB3VzZXJfaWQYASABKAkSFQoNZGVsaXZlcmVkX3NlcRgCIAEoDRIQCghyZWFkX3NlcRgDIAEoDRIaChJyZWFkX21lc3NhZ2VfaW5kZXgYBCABKA0SEAoIcmV2aXNpb24YBSABKA0SGwoTc3RlcF9kZWxpdmVyZWRfc2VxcxgGIAMoDRIWCg5zdGVwX3JlYWRfc2VxcxgHIAMoDRISCgpzdGVwX2F0X21zGAggAygBYgZwcm90bzM", [file_google_protobuf_timestamp, file_trunkline_v1_message]);
 
 /**
  * A room as folded from its events up to `applied_seq`.
@@ -168,6 +170,13 @@ export type MemberDocument = Message<"trunkline.store.v1.MemberDocument"> & {
    * @generated from field: bool banned = 4;
    */
   banned: boolean;
+
+  /**
+   * When they last published while the room was in slow mode. Absent: they have not.
+   *
+   * @generated from field: google.protobuf.Timestamp slow_published_at = 5;
+   */
+  slowPublishedAt?: Timestamp | undefined;
 };
 
 /**
