@@ -9,7 +9,7 @@ import { StartedParts } from "./backbone/started-parts.js";
 import { verifierOf } from "./backbone/verifier.js";
 import type { Ids } from "./core/core.js";
 import { createCore } from "./core/create-core.js";
-import { DEFAULT_LIMITS, type Limits } from "./core/limit/limits.js";
+import { limitsWith } from "./core/limit/limits.js";
 import { Telemetry } from "./core/telemetry.js";
 import { createSystemClock } from "./ops/clock.js";
 import { startLoadSampler } from "./ops/load.js";
@@ -44,7 +44,7 @@ export async function startBackbone(options: BackboneOptions): Promise<Backbone>
 
 async function start(options: BackboneOptions, logger: Logger, parts: StartedParts): Promise<Backbone> {
   const clock = options.clock ?? createSystemClock();
-  const limits: Limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const limits = limitsWith(options.limits ?? {});
   const telemetry = new Telemetry();
   parts.add("log", logTelemetry(telemetry, logger, clock));
   const sampler = startLoadSampler(clock);

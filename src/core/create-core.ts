@@ -2,6 +2,7 @@
 
 import type { Core, CoreDependencies } from "./core.js";
 import { Hub } from "./fanout/hub.js";
+import { DeletedRooms } from "./follow/deleted-rooms.js";
 import { Follower } from "./follow/follower.js";
 import { InboxEffects } from "./follow/inbox-effects.js";
 import { Receipts } from "./receipt/receipts.js";
@@ -17,15 +18,17 @@ export function createCore(deps: CoreDependencies): Core {
   const rooms = new RoomService(deps, owner, receipts);
   const signals = new Signals(deps, owner);
   const sessions = new Sessions(deps, owner, rooms, hub, signals, receipts);
-  const inboxes = new Follower(deps, new InboxEffects(deps, owner));
-  owner.onAppended((shard, from, records) => inboxes.appended(shard, from, records));
+  const followers = [new InboxEffects(deps, owner), new DeletedRooms(deps)].map((each) => new Follower(deps, each));
+  owner.onAppended((shard, from, records) => {
+    for (const follower of followers) follower.appended(shard, from, records);
+  });
   return {
     sessions,
     rooms,
     authenticate: async (token) => ({ identity: await deps.verifier.verify(token), deviceId: "" }),
     start: async () => {
       await owner.start();
-      inboxes.start(owner.ends);
+      for (const follower of followers) follower.start(owner.ends);
       hub.start();
       sessions.start();
     },
@@ -35,7 +38,7 @@ export function createCore(deps: CoreDependencies): Core {
       signals.stop();
       hub.stop();
       await receipts.stop();
-      await inboxes.stop();
+      await Promise.all(followers.map((follower) => follower.stop()));
       owner.close();
     },
   };

@@ -167,4 +167,10 @@ export interface Archive {
 
   /** Removes a room's events and messages up to and including seq `through`; its documents stay. Idempotent. */
   purge(room: RoomRef, through: number): Promise<void>;
+
+  /**
+   * Forgets everybody's standing and marker in a room, as if nobody had ever been there: of one that was deleted. Its own document
+   * stays. Idempotent.
+   */
+  dismiss(room: RoomRef): Promise<void>;
 }

@@ -48,6 +48,11 @@ test("is not ready while the auth service is away", async () => {
   expect(await answer.text()).toContain("the auth service does not answer");
 });
 
+test("a limit that no client could be told of is refused before anything is started", async () => {
+  const options = { ...useOptions(), limits: { maxFrameBytes: 2 ** 32 } };
+  await expect(startBackbone(options)).rejects.toThrow("limits.maxFrameBytes");
+});
+
 test("what was started is undone when a later part cannot start", async () => {
   const taken = createServer().listen(0, "127.0.0.1");
   onTestFinished(() => void taken.close());

@@ -413,6 +413,33 @@ export function describeArchive(name: string, factory: () => Promise<ArchiveSubj
       expect(await seqs(room)).toEqual([5, 6, 7, 8, 9, 10]);
     });
 
+    it("dismisses whoever is or was a member of a room, and nobody of another", async () => {
+      const room = await roomWith(1);
+      const neighbour = newRoom();
+      const many = Array.from({ length: 1_500 }, (_, index) => `m${index}`);
+      await apply({
+        members: [
+          ...many.map((userId) => ({ room, document: memberDocument(userId, 1) })),
+          { room, document: memberDocument("left", 1, true) },
+          { room: neighbour, document: memberDocument("m0", 1) },
+        ],
+      });
+      const userMarker = create(MarkerDocumentSchema, { userId: "m0", readSeq: 1, revision: 1 });
+      await archive.putMarkers([room, neighbour].map((each) => ({ room: each, document: userMarker })));
+      await archive.dismiss(room);
+      expect(await memberIds(room)).toEqual([]);
+      for (const userId of ["m0", "m1499", "left"]) expect(await archive.member(room, userId)).toBeUndefined();
+      expect(await archive.roomsOf(room.tenantId, "m0", { after: "", limit: 2 })).toEqual([neighbour.roomId]);
+      expect(await archive.roomsOf(room.tenantId, "m1499", { after: "", limit: 2 })).toEqual([]);
+      expect(await archive.room(room)).toBeDefined();
+      expect(await seqs(room)).toEqual([1]);
+      expect(await memberIds(neighbour)).toEqual(["m0"]);
+      expect(await archive.marker(room, "m0")).toBeUndefined();
+      expect(await archive.marker(neighbour, "m0")).toBeDefined();
+      await archive.dismiss(room);
+      await archive.dismiss(newRoom());
+    });
+
     it("purges a long room", async () => {
       const room = await roomWith(2_500);
       await archive.purge(room, 2_400);

@@ -174,6 +174,10 @@ export class WeatheredArchive implements Archive {
     return this.#inner.purge(room, through);
   }
 
+  dismiss(room: RoomRef) {
+    return this.#inner.dismiss(room);
+  }
+
   /** An answer may be read at the call and arrive late, or be read late: the contract allows both. */
   #answer<T>(read: () => Awaitable<T>): Awaitable<T> {
     const { chance, weather, gates, coverage } = this.#conditions;

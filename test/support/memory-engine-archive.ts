@@ -27,6 +27,7 @@ import type { MemoryEngine } from "./memory-engine.js";
 import { never } from "./memory-engine-log.js";
 import {
   applyChanges,
+  dismissMembers,
   hiddenKey,
   purgeRoom,
   putMarker,
@@ -212,6 +213,13 @@ export class MemoryArchive implements Archive {
     if (this.#dead) return never();
     this.#assertUp();
     purgeRoom(this.#engine.state, room, through);
+  }
+
+  async dismiss(room: RoomRef): Promise<void> {
+    await Promise.resolve();
+    if (this.#dead) return never();
+    this.#assertUp();
+    dismissMembers(this.#engine.state, room);
   }
 
   get #dead(): boolean {

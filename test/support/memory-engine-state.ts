@@ -168,6 +168,12 @@ function newer(kept: StoredDocument | undefined, appliedSeq: number, encode: () 
   return { appliedSeq, bytes: encode() };
 }
 
+/** Forgets whoever is or was a member, and how far they have read. */
+export function dismissMembers(state: MemoryState, room: RoomRef): void {
+  state.rooms.get(room.key)?.members.clear();
+  state.rooms.get(room.key)?.markers.clear();
+}
+
 /** Removes events and messages up to seq `through`, also from the log. */
 export function purgeRoom(state: MemoryState, room: RoomRef, through: number): void {
   const kept = state.rooms.get(room.key);

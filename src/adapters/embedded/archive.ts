@@ -54,6 +54,7 @@ import type { Tables } from "./tables.js";
 
 // A page of more could hold up the event loop and everybody else's commit.
 const PURGED_PER_TRANSACTION = 1_000;
+const DISMISSED_PER_TRANSACTION = 1_000;
 
 export class EmbeddedArchive implements Archive {
   readonly #tables: Tables;
@@ -218,6 +219,25 @@ export class EmbeddedArchive implements Archive {
       });
       if (writes.length > 0) await this.#commit.commit(writes);
       if (events < PURGED_PER_TRANSACTION) return;
+    }
+  }
+
+  async dismiss(room: RoomRef): Promise<void> {
+    const key = roomKey(room);
+    const range = { start: key, end: after(key), limit: DISMISSED_PER_TRANSACTION };
+    for (const table of [this.#tables.members, this.#tables.formerMembers, this.#tables.markers]) {
+      for (;;) {
+        const keys = reading(() => [...table.getKeys(range)]);
+        const writes = keys.flatMap((member): Write[] => {
+          const membership = namedKey(userKey(room.tenantId, lastPart(member, key)), room.roomId);
+          return [
+            { table, key: member, value: undefined },
+            { table: this.#tables.memberships, key: membership, value: undefined },
+          ];
+        });
+        if (writes.length > 0) await this.#commit.commit(writes);
+        if (keys.length < DISMISSED_PER_TRANSACTION) break;
+      }
     }
   }
 

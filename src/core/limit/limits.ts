@@ -90,5 +90,26 @@ export const DEFAULT_LIMITS: Limits = {
   maxHandshakes: 5_000,
 };
 
+/** What clients are told of in a Welcome: whole numbers of 32 bits. */
+const TOLD = [
+  "maxFrameBytes",
+  "maxTextBytes",
+  "maxInFlight",
+  "maxRoomsPerSession",
+  "recoveryLimit",
+  "pingIntervalMs",
+] as const satisfies readonly (keyof Limits)[];
+
+/** The default limits with differences. Throws RangeError for one that no client could be told of. */
+export function limitsWith(differences: Partial<Limits>): Limits {
+  const limits = { ...DEFAULT_LIMITS, ...differences };
+  for (const name of TOLD) {
+    const value = limits[name];
+    if (value >>> 0 !== value)
+      throw new RangeError(`limits.${name}: a whole number from 0 to 4294967295, not ${value}`);
+  }
+  return limits;
+}
+
 /** A page ends after the entry that brings it here, whatever was asked for, in bytes: it waits in memory until it is read. */
 export const PAGE_BYTES = 256 * 1024;

@@ -362,12 +362,6 @@ export class Shard {
 
   #announce(ref: RoomRef, events: readonly EncodedEvent[]): void {
     this.#deps.fanout.announce(ref, events);
-    const last = events.at(-1);
-    if (last?.event.kind.case !== "roomDeleted") return;
-    // The deletion itself stays, so that whoever comes back learns of it.
-    this.#deps.archive.purge(ref, last.seq - 1).catch((cause: unknown) => {
-      this.#deps.telemetry.emit("fault", { where: "purging a deleted room", cause });
-    });
   }
 
   /** Nobody has seen anything of what is tentative: the actors are dropped, the log says what happened. */

@@ -680,17 +680,13 @@ describe("deleteRoom", () => {
     expect((await rooms.ask(ROOT, "deleteRoom", remove)).position?.seq).toBe(2);
   });
 
-  it("leaves a tombstone: the event of it stays, everything before it is gone, also after a restart", async () => {
+  it("leaves a tombstone: nobody can do or see anything of the room, also after a restart", async () => {
     const rooms = await useRooms();
     await lobby(rooms, { name: "Secret", joinRule: JoinRule.OPEN });
     for (const key of ["m1", "m2"]) await rooms.publish(BOB, "lobby", key);
     expect((await rooms.ask(ADA, "deleteRoom", { roomId: "lobby", key: "d", attempt: 1 })).position?.seq).toBe(4);
     await settle();
     for (const round of ["before", "after"]) {
-      expect(
-        (await rooms.events("lobby")).map(({ position, kind }) => [position?.seq, kind.case]),
-        round,
-      ).toEqual([[4, "roomDeleted"]]);
       const change = { roomId: "lobby", key: `k-${round}`, attempt: 1 };
       for (const caller of [ADA, EVE, ROOT]) {
         const { roomId } = change;
