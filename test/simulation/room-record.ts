@@ -104,7 +104,10 @@ export class RoomRecord {
     const { seq = 0, tag = 0 } = event.position ?? {};
     if (seq !== this.top + 1) return `seq ${seq} follows ${this.top}`;
     if (tag !== nextTag(this.tag, event.eventId)) return `the tag of ${seq} does not chain`;
-    if (this.eventIds.has(event.eventId)) return `${event.eventId} is stored twice`;
+    if (this.eventIds.has(event.eventId)) {
+      const first = this.events.find(({ eventId }) => eventId === event.eventId);
+      return `${event.eventId} is stored twice: ${first?.kind.case} at ${first?.position?.seq}, ${event.kind.case} at ${seq} by ${event.actor?.userId}`;
+    }
     if (this.deletedAt !== undefined) return `${seq} follows the room's deletion`;
     if ((seq === 1) !== (event.kind.case === "roomCreated")) return `${event.kind.case} at seq ${seq}`;
     const wrong = this.#judge(event, trusted);

@@ -5,6 +5,7 @@ import { JoinRule, Permission, Role, RoomStatus } from "../../src/gen/trunkline/
 import type { CallSchema } from "../../src/gen/trunkline/v1/session_pb.js";
 import type { State } from "./coverage.js";
 import type { Device, FrameInit } from "./device.js";
+import { timeOf } from "./message-record.js";
 import { FAIR } from "./ports.js";
 import { refOf, type World } from "./world.js";
 
@@ -97,17 +98,16 @@ function aRole({ chance }: World): Role {
   return chance.pick([Role.ADMIN, Role.MEMBER, Role.MEMBER, Role.READER, Role.OWNER]);
 }
 
-/** Events that took a right away are kept for longer than a reader may lag, in milliseconds. */
+/**
+ * Events are kept for longer than a reader may lag, and than a request that was cut off may still be under way in the server, in
+ * milliseconds.
+ */
 const KEPT_MS = 60_000;
 
-/** The last seq before the first event of late that has changed who may read. */
+/** The last seq before the first event of late. */
 function oldEnough({ checker, time }: World, roomKey: string): number {
-  const since = (time.wallMs - KEPT_MS) / 1_000;
   const { events, top } = checker.room(roomKey);
-  const first = events.findIndex(
-    ({ kind, createdAt }) =>
-      (kind.case === "memberLeft" || kind.case === "memberChanged") && Number(createdAt?.seconds ?? 0) > since,
-  );
+  const first = events.findIndex((event) => timeOf(event) > time.wallMs - KEPT_MS);
   return first < 0 ? top : first;
 }
 

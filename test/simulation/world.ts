@@ -509,6 +509,8 @@ export class World {
     await this.#heal(() => this.devices.every((device) => !device.wanted || device.quiet), "quiet");
     await this.#tellUntold();
     await this.#heal(() => this.devices.every((device) => !device.wanted || device.quiet), "quiet");
+    // A follower that has failed lately waits for its next try.
+    await this.#heal(() => this.#node?.clock.pending === RESTING_TIMERS, "at rest");
     this.#requireHealed();
   }
 
@@ -521,7 +523,11 @@ export class World {
       if (healed()) return;
       if (this.time.nowMs >= untilMs) {
         const late = this.devices.filter((device) => device.wanted && !device.quiet);
-        throw new Violation("not healed", `not ${what}: ${late.map((device) => device.describe()).join("; ")}`);
+        const timers = `${this.#node?.clock.pending} timers`;
+        throw new Violation(
+          "not healed",
+          `not ${what}: ${[timers, ...late.map((device) => device.describe())].join("; ")}`,
+        );
       }
       this.#gates.openAll();
       await this.pass(250);
