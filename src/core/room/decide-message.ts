@@ -10,6 +10,7 @@ import {
   MessagePinnedSchema,
   Permission,
   ReactionSetSchema,
+  RoomStatus,
 } from "../../gen/trunkline/v1/message_pb.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { hasExpired } from "../message/materialise.js";
@@ -93,6 +94,8 @@ export function decideDeleteMessage(
   const { messageId, expired } = command;
   const message = state.messages.get(messageId);
   if (expired) {
+    // Its room may have gone since it was found to be over.
+    if (state.room === undefined || state.room.status === RoomStatus.DELETED) return [];
     if (message === undefined || message.deleted || !hasExpired(message, nowMs)) return [];
   } else {
     permit(state, caller, Permission.READ, nowMs);

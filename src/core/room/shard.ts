@@ -19,6 +19,8 @@ import { RoomState } from "./state.js";
 /** First wait before a shard whose log failed is opened again, in milliseconds; doubles up to the last. */
 const REOPEN_FIRST_MS = 100;
 const REOPEN_LAST_MS = 5_000;
+/** Longest wait for what a turn needs, in milliseconds: far less than an id is remembered. */
+const PREPARE_DEADLINE_MS = 30_000;
 /**
  * An actor unused for so long is dropped, in milliseconds: as long as an id must be remembered. One of a room that does not exist has
  * nothing to remember, and whoever makes up ids makes many of them: the next sweep drops it.
@@ -109,7 +111,11 @@ export class Shard {
     const ready = this.#prepare(ref, caller, command);
     if (isPromise(ready)) {
       // The turn is one step, its outcome another: what comes after it in the room need not wait for the log.
-      const turn = Promise.resolve(ready).then((prepared) => ({ outcome: this.#turn(prepared, caller, command) }));
+      const sinceMs = this.#deps.clock.monotonic();
+      const turn = Promise.resolve(ready).then((prepared) => {
+        this.#requireInTime(sinceMs);
+        return { outcome: this.#turn(prepared, caller, command) };
+      });
       return { turned: turn.then(ignore, ignore), outcome: turn.then(({ outcome }) => outcome) };
     }
     try {
@@ -426,6 +432,14 @@ export class Shard {
       throw unavailable("the room's owner has changed");
     }
     room.usedAtMs = this.#deps.clock.monotonic();
+  }
+
+  /** A first try that waited for long may have been overtaken by a repeat that nobody remembers any more. */
+  #requireInTime(sinceMs: number): void {
+    if (this.#deps.clock.monotonic() - sinceMs <= PREPARE_DEADLINE_MS) return;
+    throw new TrunklineError(ErrorCode.UNAVAILABLE, "the archive did not answer in time", {
+      retryAfterMs: REOPEN_FIRST_MS,
+    });
   }
 
   #requireOpen(): void {

@@ -181,11 +181,15 @@ export class LiveSession {
   /** A request that may wait. In its lane it begins after those sent before it, and holds up those sent after it. */
   #request(ref: number, operation: string, lane: string, handle: () => Promise<void>): void {
     this.#enter();
-    this.#lanes.run(lane, () =>
-      handle()
+    this.#lanes.run(lane, () => {
+      if (this.#ended) {
+        this.#leave();
+        return undefined;
+      }
+      return handle()
         .catch((error: unknown) => this.#refuse(ref, operation, TrunklineError.from(error)))
-        .finally(() => this.#leave()),
-    );
+        .finally(() => this.#leave());
+    });
   }
 
   #refuse(ref: number, operation: string, refusal: TrunklineError): void {
@@ -260,6 +264,11 @@ export class LiveSession {
     this.#enter();
     const room = roomRef(this.identity.tenantId, roomId);
     this.#lanes.run(roomId, () => {
+      // Whoever has gone will ask again on the next connection: what waited behind must not come after that.
+      if (this.#ended) {
+        this.#leave();
+        return undefined;
+      }
       const { turned, outcome } = this.#services.owner.submit(room, this.#caller, command);
       outcome.then(
         (done) => {

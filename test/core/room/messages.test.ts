@@ -356,6 +356,16 @@ describe("a message that expires", () => {
     expect((await rooms.kinds("r")).at(-1)).toBe("messageDeleted");
   });
 
+  it("ends with its room, where that is deleted first", async () => {
+    const { rooms } = await talk();
+    const { eventId: messageId } = await rooms.submit(bob, "r", fleeting(5_000));
+    rooms.clock.advance(6_000);
+    await rooms.ask(ada, "deleteRoom", { roomId: "r", key: "gone" });
+    const system = user("", { displayName: "" });
+    await rooms.submit(system, "r", { kind: "deleteMessage", ...key(), messageId, expired: true });
+    expect((await rooms.kinds("r")).at(-1)).toBe("roomDeleted");
+  });
+
   it("takes its time from the room where it states none", async () => {
     const { rooms } = await talk();
     await rooms.ask(ada, "updateRoom", { roomId: "r", key: "retention", settings: { retentionMs: 60_000 } });
