@@ -13,6 +13,7 @@ import { runMemorySuite } from "./suite/memory.js";
 import { runPublishSuite } from "./suite/publish.js";
 import { runResumeSuite } from "./suite/resume.js";
 import type { Suite } from "./suite/suite.js";
+import { runTypingSuite } from "./suite/typing.js";
 import { toTable } from "./table.js";
 
 const SUITES: Readonly<Record<BenchName, Suite>> = {
@@ -20,6 +21,7 @@ const SUITES: Readonly<Record<BenchName, Suite>> = {
   publish: runPublishSuite,
   memory: runMemorySuite,
   resume: runResumeSuite,
+  typing: runTypingSuite,
 };
 
 /** Seen from dist/bench. */

@@ -4,6 +4,7 @@ import { type FanoutInput, type FanoutOutcome, runFanout } from "./fanout.js";
 import { type MemoryInput, type MemoryOutcome, runMemory } from "./memory.js";
 import { type PublishInput, type PublishOutcome, runPublish } from "./publish.js";
 import { type ResumeInput, type ResumeOutcome, runResume } from "./resume.js";
+import { runTyping, type TypingInput, type TypingOutcome } from "./typing.js";
 
 /** Per kind of job, what it takes and what comes of it. */
 export interface Jobs {
@@ -11,6 +12,7 @@ export interface Jobs {
   readonly publish: { readonly input: PublishInput; readonly outcome: PublishOutcome };
   readonly memory: { readonly input: MemoryInput; readonly outcome: MemoryOutcome };
   readonly resume: { readonly input: ResumeInput; readonly outcome: ResumeOutcome };
+  readonly typing: { readonly input: TypingInput; readonly outcome: TypingOutcome };
 }
 
 export type JobKind = keyof Jobs;
@@ -31,5 +33,7 @@ export function run(job: Job): Promise<Jobs[JobKind]["outcome"]> {
       return runMemory(job.input);
     case "resume":
       return runResume(job.input);
+    case "typing":
+      return runTyping(job.input);
   }
 }

@@ -1,0 +1,187 @@
+// The load of `typing`: everybody in many small rooms begins and ends to type, and everybody sees it.
+
+import { setTimeout as pause } from "node:timers/promises";
+import { create, fromBinary } from "@bufbuild/protobuf";
+import { ServerFrameSchema, type Signal, TypingSchema } from "../../src/gen/trunkline/v1/session_pb.js";
+import { createRoom } from "../client/rooms.js";
+import { openSession, type Session } from "../client/session.js";
+import { createTokens } from "../client/tokens.js";
+import { clientFrame, dialBinary, type Wire } from "../client/wire.js";
+import { cpuMicros } from "../process/proc.js";
+import { LatencyHistogram } from "../stats.js";
+import type { TrunklineTarget } from "../target.js";
+import { createReadBuffer } from "../wire/websocket.js";
+import { dueAt, pace, type Schedule } from "./pace.js";
+import { mapPooled } from "./pool.js";
+
+export interface TypingInput {
+  readonly target: TrunklineTarget;
+  readonly rooms: number;
+  readonly membersPerRoom: number;
+  /** Typing frames a second, over all members. */
+  readonly rate: number;
+  /** Whether a member's frames begin and end by turns, or only begin, again and again. */
+  readonly frames: "turns" | "repeats";
+  readonly warmupMs: number;
+  readonly windowMs: number;
+}
+
+export interface TypingOutcome {
+  readonly framesPerS: number;
+  /** Frames of signals that all members get a second. */
+  readonly deliveriesPerS: number;
+  readonly cpuUsPerFrame: number;
+  readonly signalsPerDelivery: number;
+  /** From when a change was due until a member of the room has it; undefined: nothing changed. */
+  readonly visible: { readonly p50Ms: number; readonly p99Ms: number } | undefined;
+  readonly generatorCpu: number;
+}
+
+/** ServerFrame.signals = 13, as its tag's byte. */
+const SIGNALS_TAG = (13 << 3) | 2;
+const CONNECTING_AT_ONCE = 100;
+/** How long to wait for what is still on its way at the end. */
+const GRACE_MS = 500;
+
+/** One member's connection, with its two frames encoded once. */
+interface Member {
+  readonly session: Session;
+  readonly begins: Buffer;
+  readonly ends: Buffer;
+}
+
+export async function runTyping(input: TypingInput): Promise<TypingOutcome> {
+  const watch = new Watch(input.rooms * input.membersPerRoom);
+  const members = await openMembers(input, watch);
+  const intervalMs = 1000 / input.rate;
+  const count = Math.round((input.warmupMs + input.windowMs) / intervalMs);
+  const schedule: Schedule = { startAt: performance.now() + 100, intervalMs, count };
+  const sending = pace(schedule, (n) => {
+    const at = n % members.length;
+    const begins = input.frames === "repeats" || Math.floor(n / members.length) % 2 === 0;
+    if (input.frames === "turns") watch.changed(at, begins, dueAt(schedule, n));
+    const member = members[at];
+    if (member !== undefined) member.session.wire.write(begins ? member.begins : member.ends);
+  });
+  await pause(schedule.startAt + input.warmupMs - performance.now());
+  watch.begin();
+  const before = snapshot(input.target.pid, watch);
+  await pause(schedule.startAt + input.warmupMs + input.windowMs - performance.now());
+  const after = snapshot(input.target.pid, watch);
+  await sending;
+  await pause(GRACE_MS);
+  for (const { session } of members) session.destroy();
+  if (watch.failed !== undefined) throw new Error(watch.failed);
+  const seconds = (after.at - before.at) / 1000;
+  return {
+    framesPerS: input.rate,
+    deliveriesPerS: (after.deliveries - before.deliveries) / seconds,
+    cpuUsPerFrame: (after.serverCpu - before.serverCpu) / (input.rate * seconds),
+    signalsPerDelivery: (after.signals - before.signals) / (after.decoded - before.decoded),
+    visible:
+      watch.latencies.total === 0
+        ? undefined
+        : { p50Ms: watch.latencies.quantile(0.5), p99Ms: watch.latencies.quantile(0.99) },
+    generatorCpu: (after.ownCpu - before.ownCpu) / 1e6 / seconds,
+  };
+}
+
+function snapshot(pid: number, { deliveries, decoded, signals }: Watch) {
+  return {
+    at: performance.now(),
+    serverCpu: cpuMicros(pid),
+    ownCpu: cpuMicros(process.pid),
+    deliveries,
+    decoded,
+    signals,
+  };
+}
+
+/** What receivers get: all count, one per room decodes. */
+class Watch {
+  deliveries = 0;
+  decoded = 0;
+  signals = 0;
+  failed: string | undefined;
+  readonly latencies = new LatencyHistogram();
+  /** What each member said last, and when that was due; 0: it has been seen. */
+  readonly #typing: Uint8Array;
+  readonly #due: Float64Array;
+
+  constructor(members: number) {
+    this.#typing = new Uint8Array(members);
+    this.#due = new Float64Array(members);
+  }
+
+  begin(): void {
+    this.latencies.clear();
+  }
+
+  changed(member: number, typing: boolean, due: number): void {
+    // At a change every 200 ms or slower, one that was not seen before the next was lost.
+    if (this.#due[member] !== 0) this.failed ??= `nobody saw a change of member ${member}`;
+    this.#typing[member] = Number(typing);
+    this.#due[member] = due;
+  }
+
+  decode(bytes: Uint8Array): void {
+    const { frame } = fromBinary(ServerFrameSchema, bytes);
+    if (frame.case !== "signals") return;
+    this.decoded++;
+    this.signals += frame.value.signals.length;
+    const now = performance.now();
+    for (const signal of frame.value.signals) this.#saw(signal, now);
+  }
+
+  #saw({ sender, kind }: Signal, now: number): void {
+    const member = Number(sender?.userId.slice(PREFIX.length));
+    const due = this.#due[member] ?? 0;
+    if (due === 0 || kind.case !== "typing" || Number(kind.value) !== this.#typing[member]) return;
+    this.#due[member] = 0;
+    this.latencies.record(now - due);
+  }
+}
+
+const PREFIX = "member-";
+
+async function openMembers(input: TypingInput, watch: Watch): Promise<readonly Member[]> {
+  const { target, rooms, membersPerRoom } = input;
+  const tokens = await createTokens(target.keyFile);
+  const dial = dialBinary({ port: target.webPort, readBuffer: createReadBuffer() });
+  const fail = (reason: string) => {
+    watch.failed ??= reason;
+  };
+  const host = await openSession(dial, {
+    token: await tokens("host"),
+    deviceId: "host",
+    attempt: 1,
+    rooms: [],
+    failed: fail,
+  });
+  const users = (room: number) => Array.from({ length: membersPerRoom }, (_, at) => `${PREFIX}${at * rooms + room}`);
+  for (let room = 0; room < rooms; room++) await createRoom(host, `room-${room}`, users(room));
+  host.destroy();
+  return mapPooled(rooms * membersPerRoom, CONNECTING_AT_ONCE, async (at): Promise<Member> => {
+    const roomId = `room-${at % rooms}`;
+    const decodes = at < rooms;
+    const session = await openSession(dial, {
+      token: await tokens(`${PREFIX}${at}`),
+      deviceId: `device-${at}`,
+      attempt: 1,
+      rooms: [{ roomId }],
+      raw(buffer, start, end) {
+        if (buffer[start] !== SIGNALS_TAG) return false;
+        watch.deliveries++;
+        if (decodes) watch.decode(buffer.subarray(start, end));
+        return true;
+      },
+      failed: (reason) => fail(`member ${at}: ${reason}`),
+    });
+    const { wire } = session;
+    return { session, begins: typingFrame(wire, roomId, true), ends: typingFrame(wire, roomId, false) };
+  });
+}
+
+function typingFrame(wire: Wire, roomId: string, typing: boolean): Buffer {
+  return wire.encode(clientFrame(0, { case: "typing", value: create(TypingSchema, { roomId, typing }) }));
+}

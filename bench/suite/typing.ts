@@ -1,0 +1,62 @@
+// typing: 2,000 typing frames a second in rooms of 20: what a frame costs, how many become one, and how late they are seen.
+
+import type { TypingInput, TypingOutcome } from "../load/typing.js";
+import type { Sample } from "../result.js";
+import { startTrunkline } from "../servers.js";
+import { askLoad, type Suite, withServer } from "./suite.js";
+
+type Case = Pick<TypingInput, "rooms" | "frames"> & { readonly name: string };
+
+const CASES: readonly Case[] = [
+  { name: "turns in 100 rooms", rooms: 100, frames: "turns" },
+  { name: "turns in 20 rooms", rooms: 20, frames: "turns" },
+  { name: "repeats in 20 rooms", rooms: 20, frames: "repeats" },
+];
+const MEMBERS_PER_ROOM = 20;
+const RATE = 2_000;
+const FULL = { warmupMs: 3_000, windowMs: 10_000 };
+const QUICK = { warmupMs: 1_000, windowMs: 3_000 };
+const CONNECT_DEADLINE_MS = 120_000;
+
+export const runTypingSuite: Suite = async (context) => {
+  const { options } = context;
+  const times = options.quick ? QUICK : FULL;
+  const samples: Sample[] = [];
+  for (let run = 1; run <= options.runs; run++) {
+    for (const { name, rooms, frames } of CASES) {
+      if (!options.wants(name)) continue;
+      context.progress(`run ${run}/${options.runs}: ${name}`);
+      const outcome = await withServer(
+        () => startTrunkline(context.children, options.profile),
+        (target) =>
+          askLoad(
+            context,
+            "typing",
+            { target, rooms, membersPerRoom: MEMBERS_PER_ROOM, rate: RATE, frames, ...times },
+            CONNECT_DEADLINE_MS + times.warmupMs + times.windowMs,
+          ),
+      );
+      samples.push(...toSamples(name, outcome));
+    }
+  }
+  return samples;
+};
+
+function toSamples(name: string, outcome: TypingOutcome): readonly Sample[] {
+  const { visible } = outcome;
+  const seen =
+    visible === undefined
+      ? []
+      : ([
+          ["visible_p50_ms", visible.p50Ms],
+          ["visible_p99_ms", visible.p99Ms],
+        ] as const);
+  return [
+    { case: name, metric: "frames_in_per_s", unit: "1/s", value: outcome.framesPerS },
+    { case: name, metric: "deliveries_per_s", unit: "1/s", value: outcome.deliveriesPerS },
+    { case: name, metric: "signals_per_delivery", unit: "", value: outcome.signalsPerDelivery },
+    { case: name, metric: "cpu_us_per_frame_in", unit: "µs", value: outcome.cpuUsPerFrame },
+    ...seen.map(([metric, value]) => ({ case: name, metric, unit: "ms", value })),
+    { case: name, metric: "generator_cpu", unit: "cores", value: outcome.generatorCpu },
+  ];
+}
