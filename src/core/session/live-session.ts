@@ -48,7 +48,8 @@ export class LiveSession {
   #caller: Caller;
   #user: UserSessions | undefined;
   readonly #rooms: RoomSubscriptions;
-  readonly #signals: SessionSignals;
+  /** Made with the first of them: most sessions only listen. */
+  #signals: SessionSignals | undefined;
   readonly #lanes = new Lanes();
   readonly #frameRate: TokenBucket;
   readonly #publishRate: TokenBucket;
@@ -72,7 +73,6 @@ export class LiveSession {
     this.verifiedAtMs = clock.now();
     this.#caller = { identity: admitted.identity, deviceId: admitted.deviceId };
     this.#rooms = new RoomSubscriptions(services, connection, this.id, this.#caller);
-    this.#signals = new SessionSignals(services.deps, services.signals, this.#caller);
     this.#heartbeat = new Heartbeat(limits, nowMs);
     this.#frameRate = new TokenBucket(limits.frameRate, nowMs);
     this.#publishRate = new TokenBucket(limits.sessionRate, nowMs);
@@ -100,7 +100,7 @@ export class LiveSession {
   end(): void {
     this.#ended = true;
     this.#rooms.end();
-    this.#signals.end();
+    this.#signals?.end();
   }
 
   // — frames —
@@ -156,7 +156,7 @@ export class LiveSession {
         this.#typing(ref, frame.value);
         return;
       case "sendSignal": {
-        const { lane, send } = this.#signals.prepare(frame.value);
+        const { lane, send } = this.#saying().prepare(frame.value);
         this.#request(ref, frame.case, lane, () => send().then(() => this.#reply(ref, done())));
         return;
       }
@@ -241,7 +241,7 @@ export class LiveSession {
   #publish(ref: number, publish: wire.Publish): void {
     const { body, ...command } = publishCommand(publish, this.identity, this.#services.deps.limits);
     this.#limitPublish();
-    this.#signals.publishing(publish.roomId);
+    this.#signals?.publishing(publish.roomId);
     if (publish.forward !== undefined) {
       const { forward } = publish;
       this.#request(ref, "publish", publish.roomId, async () => {
@@ -292,8 +292,14 @@ export class LiveSession {
 
   // — signals —
 
+  #saying(): SessionSignals {
+    const { deps, signals } = this.#services;
+    this.#signals ??= new SessionSignals(deps, signals, this.#caller);
+    return this.#signals;
+  }
+
   #typing(ref: number, typing: wire.Typing): void {
-    const begun = this.#signals.typing(typing);
+    const begun = this.#saying().typing(typing);
     if (begun === undefined) this.#reply(ref, done());
     else this.#request(ref, "typing", `typing ${typing.roomId}`, () => begun.then(() => this.#reply(ref, done())));
   }
@@ -356,7 +362,7 @@ export class LiveSession {
     const demoted = isAdministrator(this.identity) && !isAdministrator(identity);
     this.#caller = { identity, deviceId: this.deviceId };
     this.#rooms.caller = this.#caller;
-    this.#signals.caller = this.#caller;
+    if (this.#signals !== undefined) this.#signals.caller = this.#caller;
     this.verifiedAtMs = this.#services.deps.clock.now();
     this.#tokenWarned = false;
     this.#connection.reschedule();
