@@ -5,9 +5,9 @@ import { readFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
 import { median } from "./stats.js";
 
-export type BenchName = "fanout" | "publish" | "memory" | "resume" | "typing";
+export type BenchName = "fanout" | "publish" | "memory" | "resume" | "typing" | "receipts";
 
-export const BENCH_NAMES: readonly BenchName[] = ["fanout", "publish", "memory", "resume", "typing"];
+export const BENCH_NAMES: readonly BenchName[] = ["fanout", "publish", "memory", "resume", "typing", "receipts"];
 
 /** One figure of one case in one run. */
 export interface Sample {

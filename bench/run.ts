@@ -11,6 +11,7 @@ import { type BenchName, type BenchResult, describeMachine, readResult, toRows }
 import { runFanoutSuite } from "./suite/fanout.js";
 import { runMemorySuite } from "./suite/memory.js";
 import { runPublishSuite } from "./suite/publish.js";
+import { runReceiptsSuite } from "./suite/receipts.js";
 import { runResumeSuite } from "./suite/resume.js";
 import type { Suite } from "./suite/suite.js";
 import { runTypingSuite } from "./suite/typing.js";
@@ -22,6 +23,7 @@ const SUITES: Readonly<Record<BenchName, Suite>> = {
   memory: runMemorySuite,
   resume: runResumeSuite,
   typing: runTypingSuite,
+  receipts: runReceiptsSuite,
 };
 
 /** Seen from dist/bench. */

@@ -7,6 +7,7 @@ import {
   type CallResult,
   CallSchema,
   HelloSchema,
+  type Markers,
   PongSchema,
   type ServerFrame,
   type Subscribed,
@@ -22,6 +23,7 @@ export interface SessionOptions {
   readonly events?: (buffer: Buffer, start: number, end: number) => void;
   /** See WireEvents.raw. */
   readonly raw?: (buffer: Buffer, start: number, end: number) => boolean;
+  readonly markers?: (markers: Markers) => void;
   /** The session ended without `destroy`, or was refused something it did not ask for with `call`. */
   readonly failed: (reason: string) => void;
 }
@@ -87,6 +89,9 @@ export async function openSession(dial: Dial, options: SessionOptions): Promise<
         return;
       case "ping":
         wire.write(wire.encode(clientFrame(0, { case: "pong", value: create(PongSchema, { id: content.value.id }) })));
+        return;
+      case "markers":
+        options.markers?.(content.value);
         return;
       case "callResult":
         calls.get(replyTo)?.resolve(content.value);

@@ -3,6 +3,7 @@
 import { type FanoutInput, type FanoutOutcome, runFanout } from "./fanout.js";
 import { type MemoryInput, type MemoryOutcome, runMemory } from "./memory.js";
 import { type PublishInput, type PublishOutcome, runPublish } from "./publish.js";
+import { type ReceiptsInput, type ReceiptsOutcome, runReceipts } from "./receipts.js";
 import { type ResumeInput, type ResumeOutcome, runResume } from "./resume.js";
 import { runTyping, type TypingInput, type TypingOutcome } from "./typing.js";
 
@@ -11,6 +12,7 @@ export interface Jobs {
   readonly fanout: { readonly input: FanoutInput; readonly outcome: readonly FanoutOutcome[] };
   readonly publish: { readonly input: PublishInput; readonly outcome: PublishOutcome };
   readonly memory: { readonly input: MemoryInput; readonly outcome: MemoryOutcome };
+  readonly receipts: { readonly input: ReceiptsInput; readonly outcome: ReceiptsOutcome };
   readonly resume: { readonly input: ResumeInput; readonly outcome: ResumeOutcome };
   readonly typing: { readonly input: TypingInput; readonly outcome: TypingOutcome };
 }
@@ -31,6 +33,8 @@ export function run(job: Job): Promise<Jobs[JobKind]["outcome"]> {
       return runPublish(job.input);
     case "memory":
       return runMemory(job.input);
+    case "receipts":
+      return runReceipts(job.input);
     case "resume":
       return runResume(job.input);
     case "typing":
