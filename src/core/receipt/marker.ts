@@ -27,6 +27,8 @@ export interface Passed {
   readonly readAtMs: number | undefined;
 }
 
+const NO_STEPS: readonly Step[] = [];
+
 export class Marker implements Progress {
   readonly userId: string;
   deliveredSeq = 0;
@@ -34,8 +36,8 @@ export class Marker implements Progress {
   readIndex = 0;
   /** How often it has moved. */
   revision = 0;
-  /** The oldest first. */
-  readonly #steps: Step[] = [];
+  /** The oldest first. Replaced, never changed. */
+  #steps: readonly Step[] = NO_STEPS;
 
   constructor(userId: string, document?: MarkerDocument) {
     this.userId = userId;
@@ -44,10 +46,10 @@ export class Marker implements Progress {
     this.readSeq = document.readSeq;
     this.readIndex = document.readMessageIndex;
     this.revision = document.revision;
-    for (const [index, atMs] of document.stepAtMs.entries()) {
-      const [deliveredSeq = 0, readSeq = 0] = [document.stepDeliveredSeqs[index], document.stepReadSeqs[index]];
-      this.#steps.push({ deliveredSeq, readSeq, atMs });
-    }
+    const { stepAtMs, stepDeliveredSeqs, stepReadSeqs } = document;
+    this.#steps = stepAtMs.map((atMs, index) => {
+      return { deliveredSeq: stepDeliveredSeqs[index] ?? 0, readSeq: stepReadSeqs[index] ?? 0, atMs };
+    });
   }
 
   /** Returns whether it has moved. With `joinStep` the move is part of the last step. */
@@ -60,9 +62,8 @@ export class Marker implements Progress {
     this.deliveredSeq = deliveredSeq;
     this.readSeq = readSeq;
     this.revision++;
-    if (joinStep) this.#steps.pop();
-    this.#steps.push({ deliveredSeq, readSeq, atMs });
-    if (this.#steps.length > MAX_STEPS) this.#steps.shift();
+    const before = joinStep ? this.#steps.slice(0, -1) : this.#steps;
+    this.#steps = [...before, { deliveredSeq, readSeq, atMs }].slice(-MAX_STEPS);
     return true;
   }
 

@@ -178,13 +178,10 @@ export class MarkerTeller {
     while (from <= through && room.authors.has(from)) from++;
     if (from > through) return;
     const range = { from, to: through, limit: MAX_COVERED, maxBytes: Number.POSITIVE_INFINITY };
-    for (const { seq, event } of await this.#deps.archive.events(room.ref, range)) {
-      room.authors.set(seq, event.kind.case === "messageCreated" ? (event.actor?.userId ?? "") : "");
-    }
-    for (const seq of room.authors.keys()) {
-      if (room.authors.size <= MAX_AUTHORS) return;
-      room.authors.delete(seq);
-    }
+    const learnt = (await this.#deps.archive.events(room.ref, range)).map(({ seq, event }): [number, string] => {
+      return [seq, event.kind.case === "messageCreated" ? (event.actor?.userId ?? "") : ""];
+    });
+    room.authors = new Map([...room.authors, ...learnt].slice(-MAX_AUTHORS));
   }
 
   #inbox({ tenantId }: RoomRef, userId: string): RoomRef {

@@ -7,7 +7,7 @@ import type { Awaitable, RoomRef } from "../../ports/room-ref.js";
 import { isPromise } from "../awaitable.js";
 import { Marker } from "./marker.js";
 
-/** Markers kept in memory, at most, but for those that are not stored yet. Up to 2 KiB each. */
+/** Markers and rooms kept in memory, at most, but for what is not stored yet. Up to 2 KiB each. */
 const MAX_MARKERS = 20_000;
 /** With so many nothing more is taken in: the store does not take what is there. */
 const MAX_UNSTORED = 2 * MAX_MARKERS;
@@ -37,8 +37,11 @@ export interface ActiveRoom {
   /** The members as of the last event that changed who they are. */
   members: { readonly asOf: number; readonly userIds: readonly string[] } | undefined;
   /** By seq, of recent events: who sent the message; empty: it is none. */
-  readonly authors: Map<number, string>;
+  authors: ReadonlyMap<number, string>;
 }
+
+const NO_AUTHORS: ReadonlyMap<number, string> = new Map();
+const NOTHING = { deliveredSeq: 0, readSeq: 0 };
 
 export class Tracker {
   readonly #archive: Archive;
@@ -51,14 +54,10 @@ export class Tracker {
   }
 
   room(ref: RoomRef): ActiveRoom {
-    const room = this.#rooms.get(ref.key) ?? {
-      ref,
-      users: new Map(),
-      small: true,
-      members: undefined,
-      authors: new Map(),
-    };
-    this.#rooms.delete(ref.key);
+    const known = this.#rooms.get(ref.key);
+    if (known === undefined) this.#makePlace(ref);
+    else this.#rooms.delete(ref.key);
+    const room = known ?? { ref, users: new Map(), small: true, members: undefined, authors: NO_AUTHORS };
     this.#rooms.set(ref.key, room);
     return room;
   }
@@ -96,7 +95,7 @@ export class Tracker {
     return this.#insert(ref, userId, {
       room: this.room(ref),
       marker,
-      told: { deliveredSeq, readSeq },
+      told: revision === 0 ? NOTHING : { deliveredSeq, readSeq },
       toldAtMs: Number.NEGATIVE_INFINITY,
       waiting: false,
       stored: revision,
@@ -110,16 +109,20 @@ export class Tracker {
     return tracked;
   }
 
+  get #count(): number {
+    return this.#size + this.#rooms.size;
+  }
+
   #makePlace(wanted: RoomRef): void {
     let looks = 0;
     for (const [key, room] of this.#rooms) {
-      if (this.#size < MAX_MARKERS || looks++ >= EVICTION_LOOKS) break;
+      if (this.#count < MAX_MARKERS || looks++ >= EVICTION_LOOKS) break;
       this.#rooms.delete(key);
       // To the end with what must stay, or it would be looked at again and again.
       if (key === wanted.key || isInUse(room)) this.#rooms.set(key, room);
       else this.#size -= room.users.size;
     }
-    if (this.#size >= MAX_UNSTORED) {
+    if (this.#count >= MAX_UNSTORED) {
       throw new TrunklineError(ErrorCode.UNAVAILABLE, "markers cannot be stored", { retryAfterMs: RETRY_MS });
     }
   }
