@@ -51,6 +51,10 @@ export class RoomSubscriptions implements Subscriber {
     return this.#rooms.keys();
   }
 
+  has(roomId: string): boolean {
+    return this.#rooms.has(roomId);
+  }
+
   /** Ends them all. */
   end(): void {
     this.#ended = true;
@@ -74,7 +78,11 @@ export class RoomSubscriptions implements Subscriber {
     }
     this.close(roomId);
     const room = roomRef(this.#caller.identity.tenantId, roomId);
-    if (roomId === this.#inboxId) await this.#openInbox(room);
+    if (roomId === this.#inboxId) {
+      await this.#openInbox(room);
+      // The session may have ended meanwhile, and with it whoever would end the subscription.
+      if (this.#ended) return;
+    }
     await openSubscription(this.#services, this, room, this.#caller, after, {
       opening: (subscription) => this.#rooms.set(roomId, subscription),
       ended: () => this.close(roomId),
