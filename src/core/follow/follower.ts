@@ -33,6 +33,8 @@ interface Place {
   remembered: number | undefined;
   /** Whether something is under way, or waits to be tried again. */
   busy: boolean;
+  /** Whether events have come while it was busy: what is being read may lack them. */
+  missed: boolean;
   failures: number;
   retry: Timer | undefined;
 }
@@ -52,7 +54,16 @@ export class Follower {
   /** Takes up where it was left. One that has never run begins at `ends`, where each shard's log ends now. */
   start(ends: readonly number[]): void {
     this.#places = ends.map((end, shard) => {
-      return { shard, end, at: undefined, remembered: undefined, busy: false, failures: 0, retry: undefined };
+      return {
+        shard,
+        end,
+        at: undefined,
+        remembered: undefined,
+        busy: false,
+        missed: false,
+        failures: 0,
+        retry: undefined,
+      };
     });
     for (const place of this.#places) this.#catchUp(place);
     this.#schedule();
@@ -69,7 +80,11 @@ export class Follower {
   /** Events have become durable, the first of them at `from`. Those that are due are followed without reading them again. */
   appended(shard: number, from: number, records: readonly NewRecord[]): void {
     const place = this.#places[shard];
-    if (place === undefined || this.#stopped || place.busy) return;
+    if (place === undefined || this.#stopped) return;
+    if (place.busy) {
+      place.missed = true;
+      return;
+    }
     if (place.at !== from) {
       this.#catchUp(place);
       return;
@@ -104,9 +119,11 @@ export class Follower {
   #catchUp(place: Place): void {
     if (place.busy || this.#stopped) return;
     place.busy = true;
+    place.missed = false;
     this.#read(place).then(
       () => {
         place.busy = false;
+        if (place.missed) this.#catchUp(place);
       },
       (cause: unknown) => this.#failed(place, cause),
     );

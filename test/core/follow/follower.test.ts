@@ -1,11 +1,13 @@
 // A follower sees every event, in order, at least once, whatever is interrupted.
 
 import { describe, expect, it, onTestFinished } from "vitest";
+import type { CoreDependencies } from "../../../src/core/core.js";
 import { Follower, type Following } from "../../../src/core/follow/follower.js";
 import type { EncodedEvent } from "../../../src/ports/encoded-event.js";
+import type { EventLog } from "../../../src/ports/event-log.js";
 import type { RoomRef } from "../../../src/ports/room-ref.js";
 import { type TestRooms, useRooms, user } from "../room/use-rooms.js";
-import { settle } from "../use-core.js";
+import { gate, settle } from "../use-core.js";
 
 const ada = user("ada");
 
@@ -34,8 +36,12 @@ class Recorder implements Following {
   }
 }
 
-function follow(rooms: TestRooms, following = new Recorder()): { follower: Follower; recorder: Recorder } {
-  const follower = new Follower(rooms.deps, following);
+function follow(
+  rooms: TestRooms,
+  following = new Recorder(),
+  deps: CoreDependencies = rooms.deps,
+): { follower: Follower; recorder: Recorder } {
+  const follower = new Follower(deps, following);
   rooms.owner.onAppended((shard, from, records) => follower.appended(shard, from, records));
   follower.start(rooms.owner.ends);
   // Not waited for: an archive that has died with its process never answers.
@@ -67,6 +73,32 @@ describe("a follower", () => {
     await Promise.all(Array.from({ length: 10 }, (_, n) => rooms.publish(ada, "r", `m${n}`)));
     await settle();
     expect(recorder.done).toEqual(Array.from({ length: 10 }, (_, n) => `r ${n + 2}`));
+  });
+
+  it("misses nothing that comes while it reads", async () => {
+    const rooms = await useRooms();
+    await rooms.room("r");
+    const recorder = new Recorder();
+    const { deps } = rooms;
+    const read = gate<void>();
+    const { log } = deps;
+    const late: EventLog = {
+      shards: log.shards,
+      archivesOnAppend: log.archivesOnAppend,
+      open: (shard) => log.open(shard),
+      append: (shard, at, batch) => log.append(shard, at, batch),
+      read: async (shard, from, limit) => {
+        const records = await log.read(shard, from, limit);
+        await read.promise;
+        return records;
+      },
+    };
+    follow(rooms, recorder, { ...deps, log: late });
+    await settle();
+    await say(rooms, "r", 1, 2);
+    read.resolve();
+    await settle();
+    expect(recorder.done).toEqual(["r 2", "r 3"]);
   });
 
   it("tries again what has failed, and goes on behind it only then", async () => {
