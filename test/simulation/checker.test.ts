@@ -7,9 +7,11 @@ import {
   JoinRule,
   MessageSchema,
   Permission,
+  PositionSchema,
   Role,
   type RoomEvent,
   RoomEventSchema,
+  RoomKind,
   RoomStatus,
 } from "../../src/gen/trunkline/v1/message_pb.js";
 import { Checker, type Outcome, type Place, Violation, type ViolationKind } from "./checker.js";
@@ -272,6 +274,60 @@ describe("of messages that change is found out", () => {
     const scrubbed = withoutWords(at(3), "b", 2);
     expect(kindOf(() => checker.shown(ROOM, "bert", place(at(4)), [scrubbed]))).toBe("different");
   });
+});
+
+describe("of an inbox is found out", () => {
+  const INBOX = "acme/~i.bert";
+  const room = { kind: RoomKind.INBOX, status: RoomStatus.ACTIVE, version: 1 };
+  const opened: KindInit = { case: "roomCreated", value: { room, members: [{ userId: "bert", role: Role.READER }] } };
+  const added: KindInit = { case: "addedToRoom", value: { roomId: "r1" } };
+
+  function inbox(...kinds: readonly KindInit[]): () => ViolationKind | undefined {
+    const events = new History();
+    const all = [events.next(opened, ""), ...kinds.map((kind) => events.next(kind, "bert"))];
+    return () => kindOf(() => all.forEach((event) => void checker.logged(INBOX, event)));
+  }
+
+  function setting(version: number, text = "x"): KindInit {
+    return { case: "settingChanged", value: { key: "a", value: new TextEncoder().encode(text), version } };
+  }
+
+  test("somebody who was added and never told, or told twice", () => {
+    expect(kindOf(() => checker.toldOfRooms())).toBe("lost");
+    expect(inbox(added)()).toBeUndefined();
+    expect(kindOf(() => checker.toldOfRooms())).toBeUndefined();
+    expect(logNext(added)).toBeUndefined();
+    expect(kindOf(() => checker.toldOfRooms())).toBe("doubled");
+  });
+
+  test("a setting whose version does not follow, or that another has set", () => {
+    expect(inbox(setting(1), setting(2), setting(0, ""), setting(1))()).toBeUndefined();
+    expect(checker.room(INBOX).user?.settings.get("a")).toEqual({ value: "x", version: 1 });
+    expect(logNext(setting(3))).toBe("not as logged");
+    expect(logNext(setting(2), "anna")).toBe("not permitted");
+  });
+
+  test("an acknowledged change that is not there", () => {
+    inbox(setting(1))();
+    expect(kindOf(() => checker.keptForUser(INBOX, "event-2"))).toBeUndefined();
+    expect(kindOf(() => checker.keptForUser(INBOX, "event-3"))).toBe("lost");
+  });
+
+  function checkedAfter(key: string, eventId: string) {
+    const { top, tag } = checker.room(key);
+    return create(PositionSchema, { seq: top + 1, tag: nextTag(tag, eventId) });
+  }
+
+  function logNext(kind: KindInit, actor = "bert"): ViolationKind | undefined {
+    const eventId = `next-${checker.room(INBOX).top}`;
+    const event = create(RoomEventSchema, {
+      eventId,
+      position: checkedAfter(INBOX, eventId),
+      actor: { userId: actor },
+      kind,
+    });
+    return kindOf(() => checker.logged(INBOX, event));
+  }
 });
 
 describe("of a subscription is found out", () => {

@@ -6,6 +6,7 @@
 import type { Message, RoomEvent } from "../../src/gen/trunkline/v1/message_pb.js";
 import { textOf } from "./message-record.js";
 import { RoomRecord } from "./room-record.js";
+import { addedBy } from "./user-record.js";
 
 export type ViolationKind =
   | "lost"
@@ -80,12 +81,23 @@ function messageOf(event: RoomEvent): string {
   return event.kind.case === "messageEdited" ? event.kind.value.messageId : event.eventId;
 }
 
+/** Of a room's key, and somebody of its tenant. */
+function userKey(roomKey: string, userId: string): string {
+  return `${roomKey.slice(0, roomKey.indexOf("/"))}/${userId}`;
+}
+
+function roomIdOf(roomKey: string): string {
+  return roomKey.slice(roomKey.indexOf("/") + 1);
+}
+
 export class Checker {
   /** Users who may do anything. */
   readonly #trusted: ReadonlySet<string>;
   #rooms = new Map<string, RoomRecord>();
   /** By room, then by event id. */
   #acknowledged = new Map<string, Map<string, Acknowledgement>>();
+  /** By tenant and user: their inboxes. */
+  readonly #inboxes = new Map<string, RoomRecord>();
   readonly #wires = new Map<string, Wire>();
   readonly #applications = new Map<string, number>();
   /** The last seq that is no longer kept, by room. */
@@ -114,6 +126,7 @@ export class Checker {
     const room = this.room(roomKey);
     const wrong = room.take(event, this.#trusted);
     if (wrong === undefined) {
+      if (room.user !== undefined) this.#inboxes.set(userKey(roomKey, room.user.userId), room);
       // Whatever a room was goes with it.
       if (room.deletedAt !== undefined) this.purged(roomKey, room.deletedAt - 1);
       return;
@@ -131,6 +144,7 @@ export class Checker {
   restored(events: Iterable<readonly [string, RoomEvent]>, purged: ReadonlyMap<string, number>): void {
     const before = this.#acknowledged;
     this.#rooms = new Map();
+    this.#inboxes.clear();
     this.#purged.clear();
     this.#wires.clear();
     for (const [roomKey, event] of events) this.logged(roomKey, event);
@@ -191,6 +205,8 @@ export class Checker {
   /** Somebody was shown messages as of this place. */
   history(roomKey: string, userId: string, asOf: Place, messages: readonly Message[]): void {
     this.#requireReadable(roomKey, userId, asOf);
+    // Those that were hidden while the page was read may be shown or not.
+    const hidden = this.#inboxes.get(userKey(roomKey, userId))?.user?.hidden.get(roomIdOf(roomKey));
     let index: number | undefined;
     for (const message of messages) {
       const { seq = 0, tag = 0 } = message.position ?? {};
@@ -203,10 +219,50 @@ export class Checker {
         this.room(roomKey).messages.isShownAsItWas(message, asOf.seq);
       if (!same || event.kind.value.messageIndex !== message.messageIndex) throw new Violation("different", named);
       const { messages: records } = this.room(roomKey);
-      if (index !== undefined && !records.mayFollow(index, message.messageIndex))
+      if (index !== undefined && !records.mayFollow(index, message.messageIndex, hidden))
         throw new Violation("hole", `${named} after ${index}`);
       index = message.messageIndex;
     }
+  }
+
+  // — inboxes —
+
+  /** The user's inbox, if there is one. */
+  inbox(tenantId: string, userId: string): RoomRecord | undefined {
+    return this.#inboxes.get(`${tenantId}/${userId}`);
+  }
+
+  get inboxes(): ReadonlyMap<string, RoomRecord> {
+    return this.#inboxes;
+  }
+
+  /** A change of an inbox was answered as done: it is in the log. */
+  keptForUser(inboxKey: string, eventId: string): void {
+    if (this.#rooms.get(inboxKey)?.eventIds.has(eventId) === true) return;
+    throw new Violation("lost", `${inboxKey}: ${eventId} was acknowledged and is not in the log`);
+  }
+
+  /** Everything is followed: whoever was added to a room by somebody else was told so once for each time. */
+  toldOfRooms(): void {
+    const due = new Map<string, number>();
+    for (const [roomKey, { user, events }] of this.#rooms) {
+      if (user !== undefined) continue;
+      for (const userId of events.flatMap(addedBy)) {
+        const which = `${userKey(roomKey, userId)} ${roomIdOf(roomKey)}`;
+        due.set(which, (due.get(which) ?? 0) + 1);
+      }
+    }
+    for (const [user, { user: record }] of this.#inboxes) {
+      for (const [roomId, count] of record?.added ?? []) {
+        const expected = due.get(`${user} ${roomId}`) ?? 0;
+        due.delete(`${user} ${roomId}`);
+        if (count > expected)
+          throw new Violation("doubled", `${user} was told ${count} times of ${roomId}, not ${expected}`);
+        if (count < expected)
+          throw new Violation("lost", `${user} was told ${count} times of ${roomId}, not ${expected}`);
+      }
+    }
+    for (const [which, expected] of due) throw new Violation("lost", `${which} was never told, not ${expected} times`);
   }
 
   #requireReadable(roomKey: string, userId: string, top: Place): void {

@@ -81,6 +81,8 @@ export class Device {
   /** Whether pings are answered and tokens refreshed. */
   diligent = true;
   link: Link | undefined;
+  /** Known from the first welcome on. */
+  inboxId = "";
   readonly #options: DeviceOptions;
   #live = false;
   #attempt = 0;
@@ -236,6 +238,7 @@ export class Device {
     trace.note(`${this.name} ← ${frame.case}${request === undefined ? "" : ` to ${request.frame.case}`}`);
     switch (frame.case) {
       case "welcome":
+        this.inboxId = frame.value.inboxRoomId;
         this.#welcomed();
         return;
       case "goodbye":
@@ -455,6 +458,18 @@ export class Device {
     });
   }
 
+  /** A change of the inbox is done. */
+  #kept(request: ClientFrame | undefined): void {
+    const { checker, coverage, eventId } = this.#options;
+    const change = this.#changeOf(request);
+    if (change === undefined) return;
+    this.changes.delete(change.key);
+    coverage.count(change.what);
+    // What was hidden already needs no event.
+    if (change.what === "messages hidden") return;
+    checker.keptForUser(this.#key(this.inboxId), eventId(this.inboxId, this.userId, change.key));
+  }
+
   #result(result: Extract<ServerFrame["frame"], { case: "callResult" }>["value"], request: ClientFrame | undefined) {
     const { rpc } = result;
     const { coverage, checker } = this.#options;
@@ -482,6 +497,7 @@ export class Device {
     } else {
       const { value } = rpc;
       if (value !== undefined && "position" in value) this.#done(request, placeOf(value.position), "");
+      else if (rpc.case === "setSettings" || rpc.case === "hideMessage") this.#kept(request);
     }
   }
 

@@ -35,10 +35,12 @@ export class MessageRecords {
     return this.#byIndex;
   }
 
-  /** Whether a page may go on from message `from` to message `to`: what lies between has, or had, an end. */
-  mayFollow(from: number, to: number): boolean {
+  /** Whether a page may go on from message `from` to message `to`: what lies between has, or had, an end, or is hidden from the reader. */
+  mayFollow(from: number, to: number, hidden: ReadonlySet<number> = new Set()): boolean {
     const between = this.#byIndex.slice(from, to - 1);
-    return to > from && between.every((id) => this.#byId.get(id)?.expiresAtMs !== undefined);
+    const isLeftOut = (id: string, at: number): boolean =>
+      hidden.has(from + 1 + at) || this.#byId.get(id)?.expiresAtMs !== undefined;
+    return to > from && between.every(isLeftOut);
   }
 
   senderOf(messageId: string): string | undefined {

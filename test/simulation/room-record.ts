@@ -30,6 +30,9 @@ const ADMIN_RIGHTS = [
   Permission.SET_ROLES,
   Permission.UPDATE_ROOM,
 ];
+
+import { UserRecord } from "./user-record.js";
+
 const ROLE_RIGHTS: ReadonlyMap<Role, readonly Permission[]> = new Map([
   [Role.READER, [Permission.READ]],
   [Role.MEMBER, MEMBER_RIGHTS],
@@ -66,6 +69,8 @@ export class RoomRecord {
   lastMessageIndex = 0;
   readonly messages = new MessageRecords();
   deletedAt: number | undefined;
+  /** Of an inbox: what its user keeps there. */
+  user: UserRecord | undefined;
 
   constructor(key: string) {
     this.key = key;
@@ -110,7 +115,7 @@ export class RoomRecord {
     }
     if (this.deletedAt !== undefined) return `${seq} follows the room's deletion`;
     if ((seq === 1) !== (event.kind.case === "roomCreated")) return `${event.kind.case} at seq ${seq}`;
-    const wrong = this.#judge(event, trusted);
+    const wrong = this.#judge(event, trusted) ?? this.user?.take(event);
     if (wrong !== undefined) return `${event.kind.case} at ${seq} by ${event.actor?.userId}: ${wrong}`;
     this.events.push(event);
     this.eventIds.add(event.eventId);
@@ -217,6 +222,9 @@ export class RoomRecord {
         this.#status = kind.value.room?.status ?? this.#status;
         this.#joinRule = kind.value.room?.joinRule ?? this.#joinRule;
         this.#version = kind.value.room?.version ?? this.#version;
+        if (kind.case === "roomCreated" && this.#kind === RoomKind.INBOX) {
+          this.user = new UserRecord(kind.value.members[0]?.userId ?? "");
+        }
         if (kind.case === "roomCreated") for (const member of kind.value.members) this.#set(member, seq);
         return;
       case "memberJoined":

@@ -293,6 +293,41 @@ const STEPS: readonly Step[] = [
     ),
   },
 
+  // — what users keep for themselves —
+  {
+    weight: 4,
+    run: (world) => {
+      const device = aLiveDevice(world);
+      if (device === undefined || device.changes.size >= MOST_CHANGES) return undefined;
+      const { chance, checker } = world;
+      const name = `s${chance.below(5)}`;
+      const record = checker.inbox(device.tenantId, device.userId)?.user;
+      // Stale by the time that it arrives, now and then.
+      const version = chance.of(0.5) ? (record?.settings.get(name)?.version ?? 0) : 0;
+      device.change("settings changed", device.inboxId, (key, attempt) => {
+        const settings = [{ key: name, value: new TextEncoder().encode(key), version }];
+        return { case: "call", value: { rpc: { case: "setSettings", value: { key, attempt, settings } } } };
+      });
+      return `settings ${device.name} ${name} from ${version}`;
+    },
+  },
+  {
+    weight: 4,
+    run: changeOfMessage("messages hidden", (messageId) => (roomId, key, attempt) => {
+      return { case: "call", value: { rpc: { case: "hideMessage", value: { roomId, messageId, key, attempt } } } };
+    }),
+  },
+  {
+    weight: 1,
+    run: (world) => {
+      const device = aLiveDevice(world);
+      if (device === undefined) return undefined;
+      device.subscribe(device.inboxId, true);
+      world.coverage.count("inboxes read");
+      return `subscribe ${device.name} to its inbox`;
+    },
+  },
+
   // — the network and the devices —
   {
     weight: 6,
@@ -410,6 +445,8 @@ const STEPS: readonly Step[] = [
       // Worst for those who have something left to read.
       const device = world.devices.find(({ stalled }) => stalled && chance.of(0.5)) ?? aDevice(world);
       const ref = refOf(device, aRoomOf(world, device));
+      // What an inbox was told is recognised by the events it has: no store forgets them within minutes.
+      if (checker.room(ref.key).user !== undefined) return undefined;
       const { top } = checker.room(ref.key);
       const through = Math.min(chance.of(0.5) ? top : chance.below(top + 1), oldEnough(world, ref.key));
       // What may still be sent again must be kept: no store forgets within minutes.

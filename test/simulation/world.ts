@@ -8,7 +8,13 @@ import { shardOf } from "../../src/core/room/position.js";
 import { Telemetry } from "../../src/core/telemetry.js";
 import { CloseCode } from "../../src/gen/trunkline/v1/error_pb.js";
 import { JoinRule, type RoomEvent, RoomEventSchema, RoomKind } from "../../src/gen/trunkline/v1/message_pb.js";
-import { CreateRoomRequestSchema, UpdateRoomRequestSchema } from "../../src/gen/trunkline/v1/room_pb.js";
+import {
+  CreateRoomRequestSchema,
+  GetHistoryRequestSchema,
+  GetSettingsRequestSchema,
+  SetSettingsRequestSchema,
+  UpdateRoomRequestSchema,
+} from "../../src/gen/trunkline/v1/room_pb.js";
 import type { EncodedEvent } from "../../src/ports/encoded-event.js";
 import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
 import type { AppendBatch } from "../../src/ports/event-log.js";
@@ -21,7 +27,7 @@ import { Coverage } from "./coverage.js";
 import { Device } from "./device.js";
 import { ANOTHER_OWNER, foreignBatch } from "./foreign.js";
 import { Gates } from "./gates.js";
-import { Link } from "./link.js";
+import { Link, placeOf } from "./link.js";
 import {
   type Conditions,
   FAIR,
@@ -35,6 +41,7 @@ import {
 } from "./ports.js";
 import { type SimulatedClock, SimulatedTime } from "./time.js";
 import { Trace } from "./trace.js";
+import { textOf } from "./user-record.js";
 
 export interface WorldOptions {
   readonly seed: number;
@@ -509,9 +516,59 @@ export class World {
     await this.#heal(() => this.devices.every((device) => !device.wanted || device.quiet), "quiet");
     await this.#tellUntold();
     await this.#heal(() => this.devices.every((device) => !device.wanted || device.quiet), "quiet");
+    await this.#heal(() => this.#followed, "followed");
+    await this.#heal(() => this.devices.every((device) => !device.wanted || device.quiet), "quiet");
     // A follower that has failed lately waits for its next try.
     await this.#heal(() => this.#node?.clock.pending === RESTING_TIMERS, "at rest");
     this.#requireHealed();
+    this.checker.toldOfRooms();
+    await this.#requireKept();
+  }
+
+  /** Whether everything in the log has had its effects. */
+  get #followed(): boolean {
+    return this.engine.state.shards.every(({ entries }, shard) => {
+      const last = entries.findLast(({ event }) => event !== undefined);
+      return last === undefined || (this.engine.state.followed.get(`${shard}/inbox`) ?? 0) > last.offset;
+    });
+  }
+
+  /** Users read their settings as they last were, and no message that they have hidden. */
+  async #requireKept(): Promise<void> {
+    for (const [key, { user }] of this.checker.inboxes) {
+      const tenantId = key.slice(0, key.indexOf("/"));
+      const { rooms } = this.#node?.core ?? {};
+      if (user === undefined || rooms === undefined) continue;
+      const caller = { identity: identityOf(tenantId, user.userId), deviceId: "" };
+      const asked = rooms.call(caller, { case: "getSettings", value: create(GetSettingsRequestSchema) });
+      await this.settle();
+      const settings = await asked;
+      if (settings.case !== "getSettings") throw new Violation("not answered", `settings of ${key}`);
+      const read = settings.value.settings.map((each) => [
+        each.key,
+        { value: textOf(each.value), version: each.version },
+      ]);
+      const logged = [...user.settings].sort(([a], [b]) => (a < b ? -1 : 1));
+      if (JSON.stringify(read) !== JSON.stringify(logged)) throw new Violation("different", `settings of ${key}`);
+      for (const [roomId, hidden] of user.hidden) {
+        const room = this.checker.room(`${tenantId}/${roomId}`);
+        if (!room.mayRead(user.userId, room.top)) continue;
+        const beforeIndex = Math.max(...hidden) + 1;
+        const value = create(GetHistoryRequestSchema, {
+          roomId,
+          limit: 50,
+          from: { case: "beforeIndex", value: beforeIndex },
+        });
+        const page = rooms.call(caller, { case: "getHistory", value });
+        await this.settle();
+        const history = await page;
+        if (history.case !== "getHistory") throw new Violation("not answered", `history of ${roomId}`);
+        const shown = history.value.messages.find(({ messageIndex }) => hidden.has(messageIndex));
+        if (shown !== undefined)
+          throw new Violation("not permitted", `${key} has hidden ${shown.messageIndex} of ${roomId}`);
+        this.checker.history(`${tenantId}/${roomId}`, user.userId, placeOf(history.value.asOf), history.value.messages);
+      }
+    }
   }
 
   async #heal(healed: () => boolean, what: string): Promise<void> {
@@ -544,8 +601,16 @@ export class World {
         for (const device of this.devices) if (device.tenantId === ref.tenantId) device.unsubscribe(ref.roomId);
         continue;
       }
-      // Nobody here reads events of an inbox, and nobody may change one.
-      if (this.checker.room(key).top === 0 || ref.roomId.startsWith(INBOX_PREFIX)) continue;
+      if (this.checker.room(key).top === 0) continue;
+      const { user } = this.checker.room(key);
+      if (user !== undefined) {
+        const settings = [{ key: "calm", value: new TextEncoder().encode(String(++this.#ids)) }];
+        void this.#node?.core.rooms.call(
+          { identity: identityOf(ref.tenantId, user.userId), deviceId: "" },
+          { case: "setSettings", value: create(SetSettingsRequestSchema, { settings, key: `calm-${this.#ids}` }) },
+        );
+        continue;
+      }
       void this.#node?.core.rooms.call(
         { identity: { ...identityOf(ref.tenantId, ADMINISTRATOR), grants: new Set(["admin"]) }, deviceId: "" },
         {
