@@ -2,6 +2,7 @@
 
 import type { Core, CoreDependencies } from "./core.js";
 import { Hub } from "./fanout/hub.js";
+import { RoomTops } from "./fanout/room-tops.js";
 import { DeletedRooms } from "./follow/deleted-rooms.js";
 import { Follower } from "./follow/follower.js";
 import { InboxEffects } from "./follow/inbox-effects.js";
@@ -18,9 +19,11 @@ export function createCore(deps: CoreDependencies): Core {
   const rooms = new RoomService(deps, owner, receipts);
   const signals = new Signals(deps, owner);
   const sessions = new Sessions(deps, owner, rooms, hub, signals, receipts);
+  const tops = new RoomTops(deps);
   const followers = [new InboxEffects(deps, owner), new DeletedRooms(deps)].map((each) => new Follower(deps, each));
   owner.onAppended((shard, from, records) => {
     for (const follower of followers) follower.appended(shard, from, records);
+    tops.appended(records);
   });
   return {
     sessions,
@@ -36,6 +39,7 @@ export function createCore(deps: CoreDependencies): Core {
     stop: async () => {
       sessions.stop();
       signals.stop();
+      tops.stop();
       hub.stop();
       await receipts.stop();
       await Promise.all(followers.map((follower) => follower.stop()));

@@ -50,6 +50,12 @@ export class SignalFrame extends SharedFrame {
     return this.#withoutReading;
   }
 
+  /** The room whose top it tells of; undefined: it tells of none. */
+  get topOf(): string | undefined {
+    const { frame } = this.#frame.frame;
+    return frame.case === "signals" ? frame.value.top?.roomId : undefined;
+  }
+
   protected encode(encoding: FrameEncoding): Uint8Array {
     return encoding.frame(this.#frame.frame);
   }

@@ -422,6 +422,9 @@ export class LiveSession {
   /** Something ephemeral for the user: dropped where much waits. */
   offer(frame: SignalFrame): void {
     if (frame.hidesReading !== undefined) this.#rooms.hidesReading = frame.hidesReading;
+    const { topOf } = frame;
+    // Whoever reads a room hears of its events.
+    if (topOf !== undefined && this.#rooms.has(topOf)) return;
     this.#connection.outbox.offer(this.#connection.encodeShared(frame));
   }
 
