@@ -25,6 +25,8 @@ export class RoomSubscriptions implements Subscriber {
   readonly #inboxId: string;
   #caller: Caller;
   readonly #rooms = new Map<string, Subscription>();
+  /** Those that will take the place of the room's once they can: until then, and where they are refused, that one goes on. */
+  readonly #moving = new Map<string, Subscription>();
   /** Those that wait for the outbox, the next first. */
   #waiting: Subscription[] = [];
   #ended = false;
@@ -48,7 +50,7 @@ export class RoomSubscriptions implements Subscriber {
   }
 
   get roomIds(): Iterable<string> {
-    return this.#rooms.keys();
+    return new Set([...this.#rooms.keys(), ...this.#moving.keys()]);
   }
 
   has(roomId: string): boolean {
@@ -58,11 +60,9 @@ export class RoomSubscriptions implements Subscriber {
   /** Ends them all. */
   end(): void {
     this.#ended = true;
-    for (const subscription of this.#rooms.values()) {
-      subscription.end();
-      this.#services.hub.release(subscription.feed);
-    }
+    for (const subscription of [...this.#rooms.values(), ...this.#moving.values()]) this.#end(subscription);
     this.#rooms.clear();
+    this.#moving.clear();
     this.#waiting = [];
   }
 
@@ -76,7 +76,6 @@ export class RoomSubscriptions implements Subscriber {
         details: { limit: String(maxRoomsPerSession) },
       });
     }
-    this.close(roomId);
     const room = roomRef(this.#caller.identity.tenantId, roomId);
     if (roomId === this.#inboxId) {
       await this.#openInbox(room);
@@ -84,10 +83,28 @@ export class RoomSubscriptions implements Subscriber {
       if (this.#ended) return;
     }
     await openSubscription(this.#services, this, room, this.#caller, after, {
-      opening: (subscription) => this.#rooms.set(roomId, subscription),
-      ended: () => this.close(roomId),
-      opened: (opened) => this.#opened(roomId, opened, ref),
+      opening: (subscription) => (this.#rooms.has(roomId) ? this.#moving : this.#rooms).set(roomId, subscription),
+      ended: () => {
+        const moving = this.#moving.get(roomId);
+        if (moving === undefined) this.close(roomId);
+        else {
+          this.#moving.delete(roomId);
+          this.#end(moving);
+        }
+      },
+      opened: (opened) => {
+        this.#move(roomId);
+        this.#opened(roomId, opened, ref);
+      },
     });
+  }
+
+  #move(roomId: string): void {
+    const subscription = this.#moving.get(roomId);
+    if (subscription === undefined) return;
+    this.close(roomId);
+    this.#moving.delete(roomId);
+    this.#rooms.set(roomId, subscription);
   }
 
   /** Ends the subscription, if there is one. */
@@ -95,6 +112,10 @@ export class RoomSubscriptions implements Subscriber {
     const subscription = this.#rooms.get(roomId);
     if (subscription === undefined) return;
     this.#rooms.delete(roomId);
+    this.#end(subscription);
+  }
+
+  #end(subscription: Subscription): void {
     subscription.end();
     this.#services.hub.release(subscription.feed);
   }

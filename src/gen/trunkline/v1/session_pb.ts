@@ -654,7 +654,8 @@ export const TokenAcceptedSchema: GenMessage<TokenAccepted> = /*@__PURE__*/
   messageDesc(file_trunkline_v1_session, 8);
 
 /**
- * Receive a room's events, from a position on. Answered by Subscribed. Subscribing again moves to the new position.
+ * Receive a room's events, from a position on. Answered by Subscribed. Subscribing again moves to the new position;
+ * where that is refused, the subscription stays as it was.
  *
  * @generated from message trunkline.v1.Subscribe
  */
