@@ -72,8 +72,8 @@ export class Outbox {
   }
 
   /**
-   * Ping, Error: overtakes what waits, in order among its like. Returns false, and takes nothing, when more of them than one write
-   * holds would wait: whoever goes on asking without reading could else fill the memory with refusals.
+   * Ping, Error: overtakes what waits, in order among its like. Returns false, and takes nothing, when more of them would wait than
+   * live pushes may: whoever goes on asking without reading could else fill the memory with refusals.
    */
   pushFirst(bytes: Uint8Array): boolean {
     if (this.#closed) return true;
@@ -81,7 +81,7 @@ export class Outbox {
       this.push(bytes);
       return true;
     }
-    if (this.#urgentBytes + bytes.length > WRITE_BYTES) return false;
+    if (this.#urgentBytes + bytes.length > this.#limits.outboxBytes) return false;
     this.#urgent.push(bytes);
     this.#urgentBytes += bytes.length;
     this.#bytes += bytes.length;

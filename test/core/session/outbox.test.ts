@@ -112,12 +112,12 @@ describe("an outbox", () => {
     expect(sink.written).toEqual([1, 2, 3]);
   });
 
-  it("takes no more refusals than one write holds while nobody reads", async () => {
+  it("takes no more refusals than live pushes while nobody reads", async () => {
     const { outbox, block } = useOutbox();
     await block();
-    const taken = Array.from({ length: 70 }, (_, index) => outbox.pushFirst(frame(index, KIB)));
-    expect(taken.filter(Boolean)).toHaveLength(64);
-    expect(outbox.bytes).toBe(64 * KIB);
+    const taken = Array.from({ length: 1_100 }, (_, index) => outbox.pushFirst(frame(index, KIB)));
+    expect(taken.filter(Boolean)).toHaveLength(1_024);
+    expect(outbox.bytes).toBe(DEFAULT_LIMITS.outboxBytes);
   });
 
   it("is full beyond its bound, and not at it", async () => {
