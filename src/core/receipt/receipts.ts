@@ -25,7 +25,7 @@ import { MarkerKeeper } from "./keeper.js";
 import { Marker, type Passed } from "./marker.js";
 import { messageIndexAt, type Top } from "./place.js";
 import { ReadingPrivacy } from "./privacy.js";
-import { MarkerTeller } from "./teller.js";
+import { isBlocked, MarkerTeller } from "./teller.js";
 import { Tracker } from "./tracker.js";
 
 /** In rooms of up to so many members everybody follows everybody's markers. */
@@ -81,17 +81,17 @@ export class Receipts {
     }
     const { tenantId, userId } = caller.identity;
     const ref = roomRef(tenantId, roomId);
-    const { top, small } = await this.#owner.view(ref, [userId], ({ state }) => {
+    const { top, small, pair } = await this.#owner.view(ref, [userId], ({ state }) => {
       const member = state.member(userId);
       authorize(requireRoom(state.room), member, caller.identity, Permission.READ, this.#deps.clock.now());
       if (member === undefined) throw new TrunklineError(ErrorCode.NOT_A_MEMBER, "you are not a member of the room");
-      const { seq, tag, lastMessageIndex, memberCount } = state;
-      return { top: { seq, tag, lastIndex: lastMessageIndex }, small: memberCount <= SMALL_ROOM };
+      const { seq, tag, lastMessageIndex, memberCount, directUsers } = state;
+      return { top: { seq, tag, lastIndex: lastMessageIndex }, small: memberCount <= SMALL_ROOM, pair: directUsers };
     });
     const loaded = await this.#tracker.load(ref, userId);
     const to = await this.#progress(ref, top, loaded.marker, delivered, read);
     const tracked = this.#tracker.current(loaded);
-    tracked.room.small = small;
+    Object.assign(tracked.room, { small, pair });
     if (!tracked.marker.advance(to, this.#deps.clock.now(), tracked.waiting)) return;
     this.#teller.moved(tracked);
     this.#keeper.moved(tracked);
@@ -112,7 +112,7 @@ export class Receipts {
     return { deliveredSeq, readSeq, readIndex };
   }
 
-  /** The markers for a subscription of `caller` to the room as it was seen. `membersSeq`: the event that last changed who is a member. */
+  /** The markers for a subscription of `caller` to the room as it was seen. `membersSeq`: the event that last changed who is a member. `pair`: the two users of a direct room. */
   async opening(
     ref: RoomRef,
     { identity }: Caller,
@@ -120,7 +120,13 @@ export class Receipts {
       room,
       member,
       membersSeq,
-    }: { readonly room: Room | undefined; readonly member: Member | undefined; readonly membersSeq: number },
+      pair,
+    }: {
+      readonly room: Room | undefined;
+      readonly member: Member | undefined;
+      readonly membersSeq: number;
+      readonly pair: readonly string[];
+    },
   ): Promise<OpeningMarkers> {
     const { tenantId, userId } = identity;
     const hidden = await this.#privacy.hidden(tenantId, userId);
@@ -128,7 +134,7 @@ export class Receipts {
       isAdministrator(identity) || (member !== undefined && hasPermission(member, Permission.SEE_MEMBERS));
     const own = await this.#marker(ref, userId);
     const markers: WireMarker[] = [];
-    if (seesMembers && (room?.memberCount ?? 0) <= SMALL_ROOM) {
+    if (seesMembers && (room?.memberCount ?? 0) <= SMALL_ROOM && !(await isBlocked(this.#owner, tenantId, pair))) {
       for (const other of await this.#membersOf(ref, membersSeq)) {
         if (other === userId) continue;
         const { marker } = await this.#tracker.load(ref, other);
@@ -164,7 +170,7 @@ export class Receipts {
 
   async getReceipts(caller: Caller, request: rpc.GetReceiptsRequest): Promise<rpc.GetReceiptsResponse> {
     validateId("message_id", request.messageId);
-    const { ref, topSeq } = await this.#visible(caller, request.roomId);
+    const { ref, topSeq, pair } = await this.#visible(caller, request.roomId);
     const stored = await this.#deps.archive.message(ref, request.messageId);
     const created = stored?.created?.event;
     const seq = stored?.document?.message?.position?.seq ?? created?.position?.seq ?? 0;
@@ -172,7 +178,7 @@ export class Receipts {
     if (seq === 0 || seq > topSeq) {
       throw new TrunklineError(ErrorCode.NOT_FOUND, "there is no such message in the room", { field: "message_id" });
     }
-    const { page, nextPageToken } = await this.#page(caller, ref, request);
+    const { page, nextPageToken } = await this.#page(caller, ref, pair, request);
     const receipts = page.flatMap(({ marker, hidden }) => {
       if (marker.userId === sender?.userId) return [];
       return [receiptOf(marker.userId, marker.passed(seq), hidden)];
@@ -181,8 +187,8 @@ export class Receipts {
   }
 
   async listMarkers(caller: Caller, request: rpc.ListMarkersRequest): Promise<rpc.ListMarkersResponse> {
-    const { ref } = await this.#visible(caller, request.roomId);
-    const { page, nextPageToken } = await this.#page(caller, ref, request);
+    const { ref, pair } = await this.#visible(caller, request.roomId);
+    const { page, nextPageToken } = await this.#page(caller, ref, pair, request);
     const markers = page.flatMap(({ marker, hidden }) => (marker.revision === 0 ? [] : [marker.wire(hidden)]));
     return create(rpc.ListMarkersResponseSchema, { markers, nextPageToken });
   }
@@ -209,18 +215,21 @@ export class Receipts {
   async #page(
     { identity: { tenantId, userId } }: Caller,
     ref: RoomRef,
+    pair: readonly string[],
     request: { readonly pageSize: number; readonly pageToken: string },
   ) {
     validateOptionalId("page_token", request.pageToken);
     const limit = pageSize("page_size", request.pageSize, PAGE);
     const documents = await this.#deps.archive.members(ref, { after: request.pageToken, limit });
     const callerHides = await this.#privacy.hidden(tenantId, userId);
+    const blocked = await isBlocked(this.#owner, tenantId, pair);
     const page: { readonly marker: Marker; readonly hidden: boolean }[] = [];
     for (const { member } of documents) {
       if (member === undefined) continue;
       const own = member.userId === userId;
       const hidden = !own && (callerHides || (await this.#privacy.hidden(tenantId, member.userId)));
-      page.push({ marker: await this.#marker(ref, member.userId), hidden });
+      const marker = own || !blocked ? await this.#marker(ref, member.userId) : new Marker(member.userId);
+      page.push({ marker, hidden });
     }
     return { page, nextPageToken: documents.length < limit ? "" : (documents.at(-1)?.member?.userId ?? "") };
   }
@@ -235,7 +244,7 @@ export class Receipts {
   }
 
   /** The room, if the caller may read it and see who is in it. */
-  async #visible(caller: Caller, roomId: string): Promise<{ readonly ref: RoomRef; readonly topSeq: number }> {
+  async #visible(caller: Caller, roomId: string): Promise<Visible> {
     validateId("room_id", roomId);
     const { identity } = caller;
     const ref = roomRef(identity.tenantId, roomId);
@@ -244,9 +253,17 @@ export class Receipts {
       for (const permission of [Permission.READ, Permission.SEE_MEMBERS]) {
         authorize(requireRoom(state.room), state.member(identity.userId), identity, permission, nowMs);
       }
-      return { ref, topSeq: state.seq };
+      return { ref, topSeq: state.seq, pair: state.directUsers };
     });
   }
+}
+
+/** A room of which the caller may know who is in it. */
+interface Visible {
+  readonly ref: RoomRef;
+  readonly topSeq: number;
+  /** The two users of a direct room. */
+  readonly pair: readonly string[];
 }
 
 function receiptOf(userId: string, { deliveredAtMs, readAtMs }: Passed, hidden: boolean): rpc.Receipt {

@@ -109,6 +109,7 @@ export class MarkerTeller {
     const { ref } = room;
     // The user's own devices follow, subscribed or not, hidden or not.
     for (const { full } of moves) this.#say(this.#inbox(ref, full.userId), ref, [full]);
+    if (await isBlocked(this.#owner, ref.tenantId, room.pair)) return;
     const seen: Move[] = [];
     for (const move of moves) {
       if (!(await this.#privacy.hidden(ref.tenantId, move.full.userId))) seen.push(move);
@@ -192,6 +193,11 @@ export class MarkerTeller {
     const value = create(MarkersSchema, { roomId, markers: [...markers] });
     this.#deps.fanout.signal(to, EncodedFrame.of(create(ServerFrameSchema, { frame: { case: "markers", value } })));
   }
+}
+
+/** Whether one of the two users of a direct room has blocked the other: neither then learns how far the other is. */
+export async function isBlocked(owner: RoomOwner, tenantId: string, [one, other]: readonly string[]): Promise<boolean> {
+  return one !== undefined && other !== undefined && (await owner.blocks.between(tenantId, one, other));
 }
 
 /** The move as others see it of who hides their reading. */

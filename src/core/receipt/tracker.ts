@@ -34,12 +34,15 @@ export interface ActiveRoom {
   readonly users: Map<string, Tracked>;
   /** Whether everybody who is subscribed is told of every marker. */
   small: boolean;
+  /** The two users of a direct room. */
+  pair: readonly string[];
   /** The members as of the last event that changed who they are. */
   members: { readonly asOf: number; readonly userIds: readonly string[] } | undefined;
   /** By seq, of recent events: who sent the message; empty: it is none. */
   authors: ReadonlyMap<number, string>;
 }
 
+const NOBODY: readonly string[] = [];
 const NO_AUTHORS: ReadonlyMap<number, string> = new Map();
 const NOTHING = { deliveredSeq: 0, readSeq: 0 };
 
@@ -57,7 +60,7 @@ export class Tracker {
     const known = this.#rooms.get(ref.key);
     if (known === undefined) this.#makePlace(ref);
     else this.#rooms.delete(ref.key);
-    const room = known ?? { ref, users: new Map(), small: true, members: undefined, authors: NO_AUTHORS };
+    const room = known ?? { ref, users: new Map(), small: true, pair: NOBODY, members: undefined, authors: NO_AUTHORS };
     this.#rooms.set(ref.key, room);
     return room;
   }

@@ -89,6 +89,8 @@ export async function openSubscription(
 interface Seen extends Pick<Opened, "top" | "room" | "member"> {
   /** The last event that may have changed who is a member. */
   readonly membersSeq: number;
+  /** The two users of a direct room. */
+  readonly pair: readonly string[];
 }
 
 /** What the owner shows of a room to whoever may read it; rejects with the refusal. */
@@ -101,7 +103,7 @@ export function authorizeReading(
     const member = state.member(identity.userId);
     authorize(requireRoom(state.room), member, identity, Permission.READ, deps.clock.now());
     const top = create(PositionSchema, { seq: state.seq, tag: state.tag });
-    return { top, room: state.view(), member, membersSeq: state.membersSeq };
+    return { top, room: state.view(), member, membersSeq: state.membersSeq, pair: state.directUsers };
   });
 }
 

@@ -1,10 +1,10 @@
 // Marks as clients of a session send them: what counts, what is refused, who is told of it and how often.
 
 import { describe, expect, it } from "vitest";
-import { Permission, Role } from "../../../src/gen/trunkline/v1/message_pb.js";
+import { Permission, Role, RoomKind } from "../../../src/gen/trunkline/v1/message_pb.js";
 import { ErrorCode } from "../../../src/ports/error.js";
 import { MemoryEngine } from "../../support/memory-engine.js";
-import { settle, type TestClient, TestCore, useCore } from "../use-core.js";
+import { settle, type TestClient, TestCore, text, useCore } from "../use-core.js";
 import { Receivers, told, useReceivers } from "./use-receipts.js";
 
 /** The room's summary in the answer to ListRooms. */
@@ -300,6 +300,44 @@ describe("hidden reading", () => {
     expect(await receivers.call(ada, { case: "setReceiptPrivacy", value: {} })).toMatchObject({
       value: { code: ErrorCode.INVALID_ARGUMENT, field: "privacy" },
     });
+  });
+});
+
+describe("a block", () => {
+  it("keeps from each user of a direct room how far the other is", async () => {
+    const core = await useCore();
+    const [ada, bob] = [await core.connect("ada"), await core.connect("bob")];
+    const ask = async (
+      client: TestClient,
+      value: Extract<Parameters<TestClient["ask"]>[0], { case: "call" }>["value"],
+    ) => {
+      const answer = await client.ask({ case: "call", value });
+      if (answer.case !== "callResult") throw new Error(JSON.stringify(answer.value));
+      return answer.value.rpc;
+    };
+    const direct = { key: "make", kind: RoomKind.DIRECT, members: [{ userId: "bob" }] };
+    const made = await ask(ada, { rpc: { case: "createRoom", value: direct } });
+    const roomId = made.case === "createRoom" ? (made.value.room?.roomId ?? "") : "";
+    const said = await ada.ask(text(roomId, "hello"));
+    if (said.case !== "published") throw new Error("not published");
+    for (const client of [ada, bob]) await client.ask({ case: "subscribe", value: { roomId } });
+    const block = (blocked: boolean) =>
+      ask(ada, {
+        rpc: { case: "blockUser", value: { userId: "bob", blocked, key: `block ${blocked}`.replace(" ", "-") } },
+      });
+    await block(true);
+    const { position } = said.value;
+    expect(await bob.ask({ case: "mark", value: { roomId, read: position ?? {} } })).toMatchObject({ case: "done" });
+    expect([told(ada), told(bob)]).toEqual([[], [["bob 2/2"]]]);
+    const markers = async () => {
+      const again = await ada.ask({ case: "subscribe", value: { roomId } });
+      const listed = await ask(ada, { rpc: { case: "listMarkers", value: { roomId } } });
+      if (again.case !== "subscribed" || listed.case !== "listMarkers") throw new Error("not answered");
+      return [again.value.markers, listed.value.markers].map((each) => each.map(({ userId }) => userId));
+    };
+    expect(await markers()).toEqual([[], []]);
+    await block(false);
+    expect(await markers()).toEqual([["bob"], ["bob"]]);
   });
 });
 
