@@ -16,7 +16,7 @@ import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { hasExpired } from "../message/materialise.js";
 import type { Caller } from "./calls.js";
 import type { Command, EventKind } from "./command.js";
-import { permit, requireUnblocked } from "./permissions.js";
+import { isService, permit, requireUnblocked } from "./permissions.js";
 import type { RoomState } from "./state.js";
 
 type Of<K extends Command["kind"]> = Extract<Command, { kind: K }>;
@@ -69,8 +69,8 @@ function requireRoot(state: RoomState, messageId: string): void {
 export function decideEdit(state: RoomState, caller: Caller, command: Of<"edit">, nowMs: number): readonly EventKind[] {
   permit(state, caller, Permission.READ, nowMs);
   const message = requireMessage(state, command.messageId, nowMs);
-  permit(state, caller, isOwn(message, caller) ? Permission.EDIT_OWN : Permission.EDIT_ANY, nowMs);
-  if (message.body?.kind.case === "system" && !caller.identity.grants.has("service")) {
+  permit(state, caller, changeOf(message, caller, Permission.EDIT_OWN, Permission.EDIT_ANY), nowMs);
+  if (message.body?.kind.case === "system" && !isService(caller.identity)) {
     throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "only services change system messages");
   }
   if (command.baseVersion !== 0 && command.baseVersion !== message.version) {
@@ -100,7 +100,7 @@ export function decideDeleteMessage(
   } else {
     permit(state, caller, Permission.READ, nowMs);
     if (message === undefined) throw noSuchMessage("message_id");
-    permit(state, caller, isOwn(message, caller) ? Permission.DELETE_OWN : Permission.DELETE_ANY, nowMs);
+    permit(state, caller, changeOf(message, caller, Permission.DELETE_OWN, Permission.DELETE_ANY), nowMs);
     if (message.deleted) return [];
   }
   const version = message.version + 1;
@@ -139,8 +139,9 @@ function requireMessage(state: RoomState, messageId: string, nowMs: number): Mes
   return message;
 }
 
-function isOwn(message: Message, caller: Caller): boolean {
-  return message.sender?.userId === caller.identity.userId;
+/** The permission that changing this message takes. Anybody's, for a service, includes its own. */
+function changeOf(message: Message, { identity }: Caller, own: Permission, any: Permission): Permission {
+  return message.sender?.userId === identity.userId && !isService(identity) ? own : any;
 }
 
 function noSuchMessage(field: string): TrunklineError {

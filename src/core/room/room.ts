@@ -21,7 +21,7 @@ import { scrub } from "../message/scrub.js";
 import type { Caller } from "./calls.js";
 import { type Command, type EventKind, isAboutMessage, madeBy, type Outcome, usersOf } from "./command.js";
 import { decide } from "./decide.js";
-import { hasPermission, isAdministrator } from "./permissions.js";
+import { hasPermission, isAdministrator, isGranted, isService } from "./permissions.js";
 import { nextTag } from "./position.js";
 import { RecentChanges } from "./recent.js";
 import type { Changed, RoomState } from "./state.js";
@@ -198,7 +198,7 @@ export class Room {
     const { userId } = caller.identity;
     const slowModeMs = this.state.room?.settings?.slowModeMs ?? 0;
     const { slowPublishedAt } = this.state.standing(userId);
-    if (slowModeMs > 0 && slowPublishedAt !== undefined && !this.#mayAdminister(caller)) {
+    if (slowModeMs > 0 && slowPublishedAt !== undefined && !this.#isExempt(caller)) {
       // A wall clock that was set back makes nobody wait longer than the room says.
       const waitMs = Math.min(timestampMs(slowPublishedAt) + slowModeMs - context.nowMs, slowModeMs);
       if (waitMs > 0) {
@@ -214,12 +214,16 @@ export class Room {
   #mayRead(caller: Caller): boolean {
     if (this.state.room?.status === RoomStatus.DELETED) return false;
     const member = this.state.member(caller.identity.userId);
-    return isAdministrator(caller.identity) || (member !== undefined && hasPermission(member, Permission.READ));
+    return (
+      isGranted(caller.identity, Permission.READ) || (member !== undefined && hasPermission(member, Permission.READ))
+    );
   }
 
-  #mayAdminister(caller: Caller): boolean {
+  /** Whether slow mode is not for the caller. */
+  #isExempt(caller: Caller): boolean {
+    if (isAdministrator(caller.identity) || isService(caller.identity)) return true;
     const member = this.state.member(caller.identity.userId);
-    return isAdministrator(caller.identity) || (member !== undefined && hasPermission(member, Permission.UPDATE_ROOM));
+    return member !== undefined && hasPermission(member, Permission.UPDATE_ROOM);
   }
 }
 

@@ -3,6 +3,7 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { CloseCode } from "../../gen/trunkline/v1/error_pb.js";
+import { Permission } from "../../gen/trunkline/v1/message_pb.js";
 import * as wire from "../../gen/trunkline/v1/session_pb.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { roomRef } from "../../ports/room-ref.js";
@@ -11,7 +12,7 @@ import type { SignalFrame } from "../fanout/shared-frame.js";
 import { TokenBucket } from "../limit/token-bucket.js";
 import type { Caller } from "../room/calls.js";
 import type { Command, Outcome } from "../room/command.js";
-import { isAdministrator } from "../room/permissions.js";
+import { isGranted } from "../room/permissions.js";
 import { SessionSignals } from "../signal/session-signals.js";
 import { validateId } from "../validate.js";
 import { changedFrom, deleteCommand, editCommand, publishCommand, publishedFrom, reactCommand } from "./commands.js";
@@ -359,7 +360,7 @@ export class LiveSession {
     if (identity.tenantId !== this.identity.tenantId || identity.userId !== this.identity.userId) {
       throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "the token is another user's");
     }
-    const demoted = isAdministrator(this.identity) && !isAdministrator(identity);
+    const demoted = isGranted(this.identity, Permission.READ) && !isGranted(identity, Permission.READ);
     this.#caller = { identity, deviceId: this.deviceId };
     this.#rooms.caller = this.#caller;
     if (this.#signals !== undefined) this.#signals.caller = this.#caller;

@@ -20,26 +20,27 @@ import { identity } from "../use-core.js";
 const NOW_MS = 1_790_000_000_000;
 const OF_A_NEWER_CONTRACT: number = 99;
 
-// The roles that have it: owner, admin, member, reader. Then whether it can be used at all in a direct room, in an archived one and in an inbox.
+// The roles that have it: owner, admin, member, reader. Then whether it can be used at all in a direct room, in an archived one and
+// in an inbox, and whether services have it everywhere.
 const TABLE = `
-  permission     | roles         | direct | archived | inbox
-  READ           | own adm mem rea | yes  | yes | yes
-  PUBLISH        | own adm mem     | yes  | no | yes
-  EDIT_OWN       | own adm mem     | yes  | no | yes
-  EDIT_ANY       | own adm         | yes  | no | yes
-  DELETE_OWN     | own adm mem     | yes  | no | yes
-  DELETE_ANY     | own adm         | yes  | no | yes
-  REACT          | own adm mem     | yes  | no | yes
-  PIN            | own adm         | yes  | no | yes
-  INVITE         | own adm         | no   | no | no
-  REMOVE         | own adm         | no   | no | no
-  SET_ROLES      | own adm         | no   | no | no
-  UPDATE_ROOM    | own adm         | yes  | yes | no
-  DELETE_ROOM    | own             | yes  | yes | no
-  SEE_MEMBERS    | own adm mem     | yes  | yes | yes
-  SEE_PRESENCE   | own adm mem     | yes  | yes | yes
-  SIGNAL         | own adm mem     | yes  | no | yes
-  START_CALL     | own adm mem     | yes  | yes | yes
+  permission     | roles           | direct | archived | inbox | service
+  READ           | own adm mem rea | yes    | yes      | yes   | yes
+  PUBLISH        | own adm mem     | yes    | no       | yes   | yes
+  EDIT_OWN       | own adm mem     | yes    | no       | yes   | no
+  EDIT_ANY       | own adm         | yes    | no       | yes   | yes
+  DELETE_OWN     | own adm mem     | yes    | no       | yes   | no
+  DELETE_ANY     | own adm         | yes    | no       | yes   | yes
+  REACT          | own adm mem     | yes    | no       | yes   | no
+  PIN            | own adm         | yes    | no       | yes   | yes
+  INVITE         | own adm         | no     | no       | no    | no
+  REMOVE         | own adm         | no     | no       | no    | no
+  SET_ROLES      | own adm         | no     | no       | no    | no
+  UPDATE_ROOM    | own adm         | yes    | yes      | no    | no
+  DELETE_ROOM    | own             | yes    | yes      | no    | no
+  SEE_MEMBERS    | own adm mem     | yes    | yes      | yes   | yes
+  SEE_PRESENCE   | own adm mem     | yes    | yes      | yes   | yes
+  SIGNAL         | own adm mem     | yes    | no       | yes   | yes
+  START_CALL     | own adm mem     | yes    | yes      | yes   | no
 `;
 
 interface Row {
@@ -48,6 +49,7 @@ interface Row {
   readonly direct: boolean;
   readonly archived: boolean;
   readonly inbox: boolean;
+  readonly service: boolean;
 }
 
 const ROLES: readonly [string, Role][] = [
@@ -63,16 +65,11 @@ const ROWS: readonly Row[] = TABLE.trim()
   .split("\n")
   .slice(1)
   .map((line) => {
-    const [name = "", roles = "", direct = "", archived = "", inbox = ""] = line.split("|").map((cell) => cell.trim());
+    const [name = "", roles = "", ...cells] = line.split("|").map((cell) => cell.trim());
     const permission = Object.entries(Permission).find(([key]) => key === name)?.[1];
     if (typeof permission !== "number") throw new Error(`there is no permission ${name}`);
-    return {
-      permission,
-      roles: roles.split(" "),
-      direct: direct === "yes",
-      archived: archived === "yes",
-      inbox: inbox === "yes",
-    };
+    const [direct = false, archived = false, inbox = false, service = false] = cells.map((cell) => cell === "yes");
+    return { permission, roles: roles.split(" "), direct, archived, inbox, service };
   });
 
 function room(kind = RoomKind.GROUP, status = RoomStatus.ACTIVE): Room {
@@ -177,9 +174,26 @@ describe("authorize", () => {
     expect(found(() => member(Role.READER, { mutedUntil: timestampFromMs(NOW_MS + 1) }))).toEqual([]);
   });
 
-  it("gives nothing for other grants, nor for a role of a newer contract", () => {
+  it("lets a tenant's service do what the table says, member or not, denied or not, muted or not", () => {
     const service = identity("bot", { grants: new Set(["service"]) });
-    expect(judge(room(), undefined, service, Permission.READ)).toBe("NOT_A_MEMBER");
+    const expected = (row: Row, kind: RoomKind, status: RoomStatus) => taken(row, kind, status) && row.service;
+    const strangers = differences((row, kind, status) => {
+      if (!taken(row, kind, status)) return "PERMISSION_DENIED";
+      return expected(row, kind, status) ? "may" : "NOT_A_MEMBER";
+    }, service);
+    const members = differences(
+      (row, kind, status) => (expected(row, kind, status) ? "may" : "PERMISSION_DENIED"),
+      service,
+    );
+    expect(strangers(() => undefined)).toEqual([]);
+    expect(members((_, permission) => member(Role.READER, { denied: [permission] }))).toEqual([]);
+    const muted = member(Role.READER, { mutedUntil: timestampFromMs(NOW_MS + 1) });
+    expect(judge(room(), muted, service, Permission.PUBLISH)).toBe("may");
+  });
+
+  it("gives nothing for other grants, nor for a role of a newer contract", () => {
+    const other = identity("bot", { grants: new Set(["services"]) });
+    expect(judge(room(), undefined, other, Permission.READ)).toBe("NOT_A_MEMBER");
     expect(judge(room(), member(Role.UNSPECIFIED), BOB, Permission.READ)).toBe("PERMISSION_DENIED");
     expect(judge(room(), member(OF_A_NEWER_CONTRACT), BOB, Permission.READ)).toBe("PERMISSION_DENIED");
   });
