@@ -1,14 +1,17 @@
-// The bridge: one HTTP server for WebSocket sessions, RoomService, health and the page.
+// The bridge: one HTTP server for WebSocket sessions, the services of the contract, health and the page.
 
 import { createServer as createPlainServer, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { fileURLToPath } from "node:url";
+import { roomCalls } from "../src/core/room/room-calls.js";
+import { DeliveryService } from "../src/gen/trunkline/v1/delivery_pb.js";
 import { CloseCode } from "../src/gen/trunkline/v1/error_pb.js";
+import { RoomService } from "../src/gen/trunkline/v1/room_pb.js";
 import type { Clock } from "../src/ports/clock.js";
 import { binaryCodec } from "./codec/binary.js";
 import { createJsonCodec } from "./codec/json.js";
+import { callRoute } from "./http/calls.js";
 import { loadPage } from "./http/page.js";
-import { roomRoutes } from "./http/rooms.js";
 import { requestListener } from "./http/routes.js";
 import { upgradeListener } from "./http/upgrade.js";
 import { type Bridge, type BridgeOptions, DEFAULT_HOST, DEFAULT_MAX_CONNECTIONS, DEFAULT_PORT } from "./options.js";
@@ -36,6 +39,12 @@ const SERVER_LIMITS = {
 
 /** Sockets beside the WebSockets: calls, health, refusals on their way out. */
 const SPARE_SOCKETS = 512;
+
+/** Room for a request's envelope around what a frame may carry, in bytes. */
+const ENVELOPE_BYTES = 4 * 1024;
+
+/** Room for 1,000 user ids of 128 bytes beside what a frame may carry, in bytes. */
+const USERS_BYTES = 160 * 1024;
 
 /** Starts listening. Rejects where the address is taken or the page is not built. */
 export async function startBridge(options: BridgeOptions): Promise<Bridge> {
@@ -70,7 +79,14 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
     requestListener({
       telemetry,
       allowedOrigins,
-      rooms: roomRoutes({ core, telemetry, clock, maxFrameBytes: limits.maxFrameBytes }),
+      calls: [
+        callRoute(RoomService, roomCalls(core.rooms), limits.maxFrameBytes + ENVELOPE_BYTES, {
+          core,
+          telemetry,
+          clock,
+        }),
+        callRoute(DeliveryService, core.delivery, limits.maxFrameBytes + USERS_BYTES, { core, telemetry, clock }),
+      ],
       readiness: () => ({ reasons }),
       page,
       issueToken: options.page?.issueToken,

@@ -1,4 +1,4 @@
-// Cross-origin calls of RoomService from listed origins.
+// Cross-origin calls from listed origins.
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { cors } from "@connectrpc/connect";

@@ -2,18 +2,19 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Telemetry } from "../../src/core/telemetry.js";
+import type { CallRoute } from "./calls.js";
 import { serveCors } from "./cors.js";
 import { DEV_TOKEN_PATH, serveDevToken, type TokenIssuer } from "./dev-token.js";
 import { type Readiness, serveHealth } from "./health.js";
 import type { Page } from "./page.js";
 import { replyJson } from "./reply.js";
-import { ROOMS_PATH } from "./rooms.js";
 import { CONNECT_PATH } from "./upgrade.js";
 
 export interface RouteDependencies {
   readonly telemetry: Telemetry;
   readonly allowedOrigins: ReadonlySet<string>;
-  readonly rooms: (request: IncomingMessage, response: ServerResponse) => void;
+  /** The services of the contract. */
+  readonly calls: readonly CallRoute[];
   readonly readiness: () => Readiness;
   readonly page: Page | undefined;
   readonly issueToken: TokenIssuer | undefined;
@@ -38,10 +39,11 @@ export function requestListener(
 
 function route(request: IncomingMessage, response: ServerResponse, dependencies: RouteDependencies): void {
   const path = request.url?.split("?", 1)[0] ?? "";
-  const { allowedOrigins, rooms, readiness, page, issueToken } = dependencies;
+  const { allowedOrigins, calls, readiness, page, issueToken } = dependencies;
   if (serveHealth(path, response, readiness())) return;
-  if (path.startsWith(ROOMS_PATH)) {
-    if (!serveCors(request, response, allowedOrigins)) rooms(request, response);
+  const called = calls.find((route) => path.startsWith(route.path));
+  if (called !== undefined) {
+    if (!serveCors(request, response, allowedOrigins)) called.serve(request, response);
   } else if (path === CONNECT_PATH) {
     response.setHeader("upgrade", "websocket");
     replyJson(response, 426, { code: "INVALID_ARGUMENT", message: "a WebSocket upgrade is expected" });

@@ -1,5 +1,6 @@
 // The core as transports and the backbone see it.
 
+import type { DeliveryService } from "../gen/trunkline/v1/delivery_pb.js";
 import type { Archive } from "../ports/archive.js";
 import type { Clock } from "../ports/clock.js";
 import type { EventLog } from "../ports/event-log.js";
@@ -7,6 +8,7 @@ import type { Fanout } from "../ports/fanout.js";
 import type { TokenVerifier } from "../ports/token-verifier.js";
 import type { Limits } from "./limit/limits.js";
 import type { Caller, RoomCalls } from "./room/calls.js";
+import type { ServiceCalls } from "./service-calls.js";
 import type { SessionPort } from "./session/port.js";
 import type { Telemetry } from "./telemetry.js";
 
@@ -34,6 +36,8 @@ export interface CoreDependencies {
 export interface Core {
   readonly sessions: SessionPort;
   readonly rooms: RoomCalls;
+  /** For callers with the grant `service`. */
+  readonly delivery: ServiceCalls<typeof DeliveryService>;
   /** Verifies a token of a unary call. */
   authenticate(token: string): Promise<Caller>;
   /** Opens all shards. Nothing is served before it resolves. */

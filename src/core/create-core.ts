@@ -1,6 +1,8 @@
 // Puts the core together.
 
 import type { Core, CoreDependencies } from "./core.js";
+import { Delivery } from "./delivery/delivery.js";
+import { Tails } from "./delivery/tails.js";
 import { Hub } from "./fanout/hub.js";
 import { RoomTops } from "./fanout/room-tops.js";
 import { DeletedRooms } from "./follow/deleted-rooms.js";
@@ -20,6 +22,8 @@ export function createCore(deps: CoreDependencies): Core {
   const signals = new Signals(deps, owner);
   const sessions = new Sessions(deps, owner, rooms, hub, signals, receipts);
   const tops = new RoomTops(deps);
+  const tails = new Tails(deps, owner);
+  const delivery = new Delivery(deps, owner, tails, signals);
   const followers = [new InboxEffects(deps, owner), new DeletedRooms(deps)].map((each) => new Follower(deps, each));
   owner.onAppended((shard, from, records) => {
     for (const follower of followers) follower.appended(shard, from, records);
@@ -28,15 +32,21 @@ export function createCore(deps: CoreDependencies): Core {
   return {
     sessions,
     rooms,
+    delivery,
     authenticate: async (token) => ({ identity: await deps.verifier.verify(token), deviceId: "" }),
     start: async () => {
       await owner.start();
       for (const follower of followers) follower.start(owner.ends);
       hub.start();
       sessions.start();
+      tails.start();
     },
-    drain: (spreadMs) => sessions.drain(spreadMs),
+    drain: async (spreadMs) => {
+      tails.stop();
+      await sessions.drain(spreadMs);
+    },
     stop: async () => {
+      tails.stop();
       sessions.stop();
       signals.stop();
       tops.stop();

@@ -117,6 +117,11 @@ export function validateEmoji(field: string, emoji: string): void {
 export function validateSignal(field: string, { target, type, data }: SendSignal): void {
   if (target.case === undefined) throw TrunklineError.invalid(field, "room_id or user_id is required");
   validateId(`${field}.${target.case === "roomId" ? "room_id" : "user_id"}`, target.value);
+  validateCustomSignal(field, { type, data });
+}
+
+/** What an application-defined signal is and carries. */
+export function validateCustomSignal(field: string, { type, data }: Pick<SendSignal, "type" | "data">): void {
   validateId(`${field}.type`, type);
   if (type.length > MAX_SIGNAL_TYPE_LENGTH) {
     throw TrunklineError.invalid(`${field}.type`, `at most ${MAX_SIGNAL_TYPE_LENGTH} bytes`);

@@ -1,6 +1,7 @@
 // A core that does what a test tells it, and remembers what the bridge told it.
 
 import { EventEmitter, once } from "node:events";
+import { create } from "@bufbuild/protobuf";
 import type { Core } from "../../src/core/core.js";
 import type { Caller, RoomRequest, RoomResponse } from "../../src/core/room/calls.js";
 import type {
@@ -11,6 +12,14 @@ import type {
   SessionPort,
   SessionSink,
 } from "../../src/core/session/port.js";
+import {
+  DeleteMessageResponseSchema,
+  EditMessageResponseSchema,
+  SendToRoomResponseSchema,
+  SendToUsersResponseSchema,
+  SignalResponseSchema,
+  type TailResponse,
+} from "../../src/gen/trunkline/v1/delivery_pb.js";
 import { CloseCode } from "../../src/gen/trunkline/v1/error_pb.js";
 import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
 
@@ -98,7 +107,7 @@ export class FakeSessions implements SessionPort {
   }
 }
 
-export class FakeCore implements Pick<Core, "sessions" | "rooms" | "authenticate"> {
+export class FakeCore implements Pick<Core, "sessions" | "rooms" | "delivery" | "authenticate"> {
   readonly sessions = new FakeSessions();
   readonly calls: { readonly caller: Caller; readonly request: RoomRequest }[] = [];
   /** Answers room calls. */
@@ -111,6 +120,31 @@ export class FakeCore implements Pick<Core, "sessions" | "rooms" | "authenticate
       return this.answer(request);
     },
   };
+
+  /** What was asked of DeliveryService, by method. */
+  readonly delivered: { readonly caller: Caller; readonly method: string }[] = [];
+  /** Answers a tail; told the signal that ends it. */
+  tail: (signal: AbortSignal) => AsyncIterable<TailResponse> = () => {
+    throw new TrunklineError(ErrorCode.UNSUPPORTED, "tail is not built");
+  };
+
+  readonly delivery: Core["delivery"] = {
+    sendToRoom: (caller) => this.#delivered(caller, "sendToRoom", create(SendToRoomResponseSchema, { messageId: "m" })),
+    sendToUsers: (caller) => this.#delivered(caller, "sendToUsers", create(SendToUsersResponseSchema)),
+    signal: (caller) => this.#delivered(caller, "signal", create(SignalResponseSchema)),
+    editMessage: (caller) => this.#delivered(caller, "editMessage", create(EditMessageResponseSchema)),
+    deleteMessage: (caller) => this.#delivered(caller, "deleteMessage", create(DeleteMessageResponseSchema)),
+    getDeliveryStatus: () => Promise.reject(new TrunklineError(ErrorCode.UNSUPPORTED, "it is not built")),
+    tail: (caller, _request, signal) => {
+      this.delivered.push({ caller, method: "tail" });
+      return this.tail(signal);
+    },
+  };
+
+  async #delivered<T>(caller: Caller, method: string, response: T): Promise<T> {
+    this.delivered.push({ caller, method });
+    return response;
+  }
 
   async authenticate(token: string): Promise<Caller> {
     const userId = /^good-(\w+)$/.exec(token)?.[1];

@@ -8,6 +8,8 @@ import type { Identity } from "../../ports/token-verifier.js";
 export interface Caller {
   readonly identity: Identity;
   readonly deviceId: string;
+  /** The user a service acts for; absent: nobody but itself. */
+  readonly onBehalfOf?: string;
 }
 
 /** The request of a RoomService method: `case` is the method's local name, e.g. "createRoom". */

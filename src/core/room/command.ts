@@ -70,6 +70,13 @@ export type Command = Keyed &
       }
     | { readonly kind: "block"; readonly other: string; readonly blocked: boolean }
     | { readonly kind: "hide"; readonly roomId: string; readonly messageId: string; readonly messageIndex: number }
+    /** A service's message for a user's inbox. The inbox is made where there is none. */
+    | {
+        readonly kind: "deliver";
+        readonly userId: string;
+        readonly body: Body;
+        readonly metadata: JsonObject | undefined;
+      }
     /** Makes the user's inbox, where there is none. */
     | { readonly kind: "openInbox"; readonly userId: string }
     | {
@@ -117,6 +124,7 @@ const MADE: Readonly<Record<Exclude<Command["kind"], "tell">, EventKind["case"]>
   block: "userBlocked",
   hide: "messageHidden",
   publish: "messageCreated",
+  deliver: "messageCreated",
   edit: "messageEdited",
   deleteMessage: "messageDeleted",
   react: "reactionSet",
@@ -157,7 +165,21 @@ export interface Outcome {
 
 /** Whether it concerns a message and not the room itself. */
 export function isAboutMessage({ kind }: Command): boolean {
-  return kind === "publish" || kind === "edit" || kind === "deleteMessage" || kind === "react" || kind === "pin";
+  return ABOUT_MESSAGE.has(kind);
+}
+
+const ABOUT_MESSAGE: ReadonlySet<Command["kind"]> = new Set([
+  "publish",
+  "deliver",
+  "edit",
+  "deleteMessage",
+  "react",
+  "pin",
+]);
+
+/** Whether it makes a message: what slow mode and the room's rate are for. */
+export function isNewMessage({ kind }: Command): boolean {
+  return kind === "publish" || kind === "deliver";
 }
 
 /** The two users of the direct room that a command is about to make or to speak in, unless it cannot be told yet. */
@@ -196,7 +218,11 @@ export function usersOf(caller: Caller, command: Command): readonly string[] {
     case "remove":
     case "set":
       return [own, command.userId];
+    case "deliver":
+      // Judged by its grant alone.
+      return NONE;
     default:
-      return [own];
+      // The user acted for is shown by the name they have in the room.
+      return caller.onBehalfOf === undefined ? [own] : [own, caller.onBehalfOf];
   }
 }

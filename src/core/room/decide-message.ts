@@ -57,6 +57,16 @@ export function decidePublish(
   ];
 }
 
+export function decideDeliver(state: RoomState, { identity }: Caller, command: Of<"deliver">): EventKind {
+  if (!isService(identity)) throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "only services write into inboxes");
+  const { body, key, metadata } = command;
+  const messageIndex = state.lastMessageIndex + 1;
+  return {
+    case: "messageCreated",
+    value: create(MessageCreatedSchema, { body, messageIndex, clientMessageId: key, metadata }),
+  };
+}
+
 /** Threads have one level: a thread's message is no root of another. */
 function requireRoot(state: RoomState, messageId: string): void {
   const root = state.messages.get(messageId);

@@ -15,7 +15,14 @@ import {
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import type { Caller } from "./calls.js";
 import type { Command, EventKind, NewMember } from "./command.js";
-import { decideDeleteMessage, decideEdit, decidePin, decidePublish, decideReact } from "./decide-message.js";
+import {
+  decideDeleteMessage,
+  decideDeliver,
+  decideEdit,
+  decidePin,
+  decidePublish,
+  decideReact,
+} from "./decide-message.js";
 import { decideBlock, decideHide, decideSettings } from "./decide-user.js";
 import * as event from "./event-kinds.js";
 import { hasPermission, isAdministrator, permit, rank, requireRoom, requireUnblocked } from "./permissions.js";
@@ -42,6 +49,8 @@ export function decide(state: RoomState, caller: Caller, command: Command, nowMs
       return decidePin(state, caller, command, nowMs);
     case "tell":
       return [...decideInbox(state, command.userId, nowMs), command.event];
+    case "deliver":
+      return [...decideInbox(state, command.userId, nowMs), decideDeliver(state, caller, command)];
     case "openInbox":
       return decideInbox(state, command.userId, nowMs);
     case "setSettings":

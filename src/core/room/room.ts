@@ -19,7 +19,15 @@ import type { Rate } from "../limit/limits.js";
 import { TokenBucket } from "../limit/token-bucket.js";
 import { scrub } from "../message/scrub.js";
 import type { Caller } from "./calls.js";
-import { type Command, type EventKind, isAboutMessage, madeBy, type Outcome, usersOf } from "./command.js";
+import {
+  type Command,
+  type EventKind,
+  isAboutMessage,
+  isNewMessage,
+  madeBy,
+  type Outcome,
+  usersOf,
+} from "./command.js";
 import { decide } from "./decide.js";
 import { hasPermission, isAdministrator, isGranted, isService } from "./permissions.js";
 import { nextTag } from "./position.js";
@@ -86,7 +94,7 @@ export class Room {
     if (known !== undefined) return { outcome: this.#repeat(known, caller, command), events: [] };
 
     const kinds = decide(this.state, caller, command, context.nowMs);
-    if (command.kind === "publish") this.#limit(caller, context);
+    if (isNewMessage(command)) this.#limit(caller, context);
 
     // The id of the key itself is the last event's: the place that the answer names is the place that a repeat finds.
     const events = kinds.map((kind, index) =>
@@ -140,7 +148,7 @@ export class Room {
       eventId,
       position: create(PositionSchema, { seq, tag }),
       createdAt: timestampFromMs(context.nowMs),
-      actor: actorOf(caller),
+      actor: this.#actorOf(caller),
       kind,
     });
     // Before the fold: afterwards nothing says where its words were.
@@ -170,7 +178,7 @@ export class Room {
       tag: this.state.tag,
       eventId,
       createdAtMs: nowMs,
-      messageIndex: events[0]?.messageIndex ?? 0,
+      messageIndex: events.at(-1)?.messageIndex ?? 0,
       version: this.#versionOf(command),
       made: madeBy(command),
       duplicate: false,
@@ -190,7 +198,7 @@ export class Room {
   }
 
   #versionOf(command: Command): number {
-    if (command.kind === "publish") return 1;
+    if (isNewMessage(command)) return 1;
     return "messageId" in command ? (this.state.messages.get(command.messageId)?.version ?? 0) : 0;
   }
 
@@ -209,6 +217,15 @@ export class Room {
     if (waitMs > 0) {
       throw new TrunklineError(ErrorCode.RATE_LIMITED, "too many messages in this room", { retryAfterMs: waitMs });
     }
+  }
+
+  /** Undefined: the system. */
+  #actorOf({ identity, deviceId, onBehalfOf }: Caller): Actor | undefined {
+    const { userId, displayName } = identity;
+    if (userId === "") return undefined;
+    if (onBehalfOf === undefined) return create(ActorSchema, { userId, deviceId, displayName });
+    const name = this.state.member(onBehalfOf)?.displayName ?? "";
+    return create(ActorSchema, { userId: onBehalfOf, displayName: name, serviceId: userId });
   }
 
   #mayRead(caller: Caller): boolean {
@@ -240,12 +257,6 @@ const NO_MESSAGE = { messageIndex: 0, expiresAtMs: undefined };
 /** The version of a message that an event made. */
 function versionMade(kind: EventKind): number | undefined {
   return kind.case === "messageEdited" || kind.case === "messageDeleted" ? kind.value.version : undefined;
-}
-
-/** Undefined: the system. */
-function actorOf({ identity, deviceId }: Caller): Actor | undefined {
-  if (identity.userId === "") return undefined;
-  return create(ActorSchema, { userId: identity.userId, deviceId, displayName: identity.displayName });
 }
 
 function keyReused(): TrunklineError {

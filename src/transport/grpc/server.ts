@@ -2,6 +2,7 @@
 
 import { type ChannelOptions, Server, ServerCredentials } from "@grpc/grpc-js";
 import type { Core } from "../../core/core.js";
+import { roomCalls } from "../../core/room/room-calls.js";
 import type { Telemetry } from "../../core/telemetry.js";
 import { Health as HealthService } from "../../gen/grpc/health/v1/health_pb.js";
 import { DeliveryService } from "../../gen/trunkline/v1/delivery_pb.js";
@@ -10,10 +11,10 @@ import { RoomService } from "../../gen/trunkline/v1/room_pb.js";
 import { SessionService } from "../../gen/trunkline/v1/session_pb.js";
 import type { Clock } from "../../ports/clock.js";
 import { serviceDefinition } from "../../rpc/definition.js";
+import { serveCalls } from "./calls.js";
 import { Health } from "./health.js";
 import { listen } from "./listener.js";
 import { Reflection, reflectionAlphaDefinition, reflectionDefinition } from "./reflection.js";
-import { roomService } from "./room-service.js";
 import { sessionDefinition, sessionService } from "./session-service.js";
 import { unimplemented } from "./unimplemented.js";
 
@@ -29,7 +30,7 @@ export interface GrpcTls {
 }
 
 export interface GrpcServerOptions {
-  readonly core: Pick<Core, "sessions" | "rooms" | "authenticate">;
+  readonly core: Pick<Core, "sessions" | "rooms" | "delivery" | "authenticate">;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
   readonly host: string;
@@ -82,8 +83,8 @@ const IDLE_CONNECTION_MS = 5 * 60_000;
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
   const { core, clock, limits } = options;
   const context = { telemetry: options.telemetry, clock };
-  const served = [SessionService, RoomService];
-  const later = [DeliveryService, PresenceService];
+  const served = [SessionService, RoomService, DeliveryService];
+  const later = [PresenceService];
 
   const server = new Server(channelOptions(options));
   const sessions = sessionService(core.sessions, context);
@@ -93,7 +94,10 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   );
   const reflection = new Reflection([...served, ...later, HealthService], context);
   server.addService(sessionDefinition(limits.maxFrameBytes), sessions.implementation);
-  server.addService(serviceDefinition(RoomService), roomService(core, context));
+  const rooms = serveCalls(RoomService, roomCalls(core.rooms), core, context);
+  const delivery = serveCalls(DeliveryService, core.delivery, core, context);
+  server.addService(serviceDefinition(RoomService), rooms.implementation);
+  server.addService(serviceDefinition(DeliveryService), delivery.implementation);
   for (const service of later) server.addService(serviceDefinition(service), unimplemented(service, context));
   server.addService(serviceDefinition(HealthService), health.implementation);
   if (options.reflection ?? true) {
@@ -110,6 +114,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     const closed = listener.stop();
     // What waits for the last stream of a connection would wait for these for ever.
     sessions.close();
+    delivery.close();
     health.close();
     reflection.close();
     // GOAWAY to every connection. Its callback is no help: with Node's own `close` having marked them, it does not wait.

@@ -28,6 +28,7 @@ it("says that nothing serves until it is told, then that each service does", asy
     ["", Serving.SERVING],
     ["trunkline.v1.SessionService", Serving.SERVING],
     ["trunkline.v1.RoomService", Serving.SERVING],
+    ["trunkline.v1.DeliveryService", Serving.SERVING],
   ]);
 });
 

@@ -8,7 +8,7 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Body, CustomBody, Position, RoomEvent } from "./message_pb.js";
+import type { Body, CustomBody, Mention, Position, RoomEvent } from "./message_pb.js";
 import { file_trunkline_v1_message } from "./message_pb.js";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
 
@@ -16,7 +16,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file trunkline/v1/delivery.proto.
  */
 export const file_trunkline_v1_delivery: GenFile = /*@__PURE__*/
-  fileDesc("Cht0cnVua2xpbmUvdjEvZGVsaXZlcnkucHJvdG8SDHRydW5rbGluZS52MSLXAQoRU2VuZFRvUm9vbVJlcXVlc3QSDwoHcm9vbV9pZBgBIAEoCRILCgNrZXkYAiABKAkSEgoKYXNfdXNlcl9pZBgDIAEoCRIgCgRib2R5GAQgASgLMhIudHJ1bmtsaW5lLnYxLkJvZHkSKQoIbWV0YWRhdGEYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Eh0KEGV4cGlyZXNfYWZ0ZXJfbXMYBiABKA1IAIgBARIPCgdhdHRlbXB0GAcgASgNQhMKEV9leHBpcmVzX2FmdGVyX21zImUKElNlbmRUb1Jvb21SZXNwb25zZRISCgptZXNzYWdlX2lkGAEgASgJEigKCHBvc2l0aW9uGAIgASgLMhYudHJ1bmtsaW5lLnYxLlBvc2l0aW9uEhEKCWR1cGxpY2F0ZRgDIAEoCCKRAQoSU2VuZFRvVXNlcnNSZXF1ZXN0EhAKCHVzZXJfaWRzGAEgAygJEgsKA2tleRgCIAEoCRIgCgRib2R5GAMgASgLMhIudHJ1bmtsaW5lLnYxLkJvZHkSKQoIbWV0YWRhdGEYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Eg8KB2F0dGVtcHQYBSABKA0iRgoTU2VuZFRvVXNlcnNSZXNwb25zZRIvCgdyZXN1bHRzGAEgAygLMh4udHJ1bmtsaW5lLnYxLlNlbmRUb1VzZXJSZXN1bHQidgoQU2VuZFRvVXNlclJlc3VsdBIPCgd1c2VyX2lkGAEgASgJEigKCHBvc2l0aW9uGAIgASgLMhYudHJ1bmtsaW5lLnYxLlBvc2l0aW9uEhQKDGVycm9yX3JlYXNvbhgDIAEoCRIRCglkdXBsaWNhdGUYBCABKAgiaQoNU2lnbmFsUmVxdWVzdBIRCgdyb29tX2lkGAEgASgJSAASEQoHdXNlcl9pZBgCIAEoCUgAEigKBnNpZ25hbBgDIAEoCzIYLnRydW5rbGluZS52MS5DdXN0b21Cb2R5QggKBnRhcmdldCIQCg5TaWduYWxSZXNwb25zZSJ+ChJFZGl0TWVzc2FnZVJlcXVlc3QSDwoHcm9vbV9pZBgBIAEoCRISCgptZXNzYWdlX2lkGAIgASgJEgsKA2tleRgDIAEoCRIgCgRib2R5GAQgASgLMhIudHJ1bmtsaW5lLnYxLkJvZHkSFAoMYmFzZV92ZXJzaW9uGAUgASgNIlAKE0VkaXRNZXNzYWdlUmVzcG9uc2USKAoIcG9zaXRpb24YASABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24SDwoHdmVyc2lvbhgCIAEoDSJIChREZWxldGVNZXNzYWdlUmVxdWVzdBIPCgdyb29tX2lkGAEgASgJEhIKCm1lc3NhZ2VfaWQYAiABKAkSCwoDa2V5GAMgASgJIkEKFURlbGV0ZU1lc3NhZ2VSZXNwb25zZRIoCghwb3NpdGlvbhgBIAEoCzIWLnRydW5rbGluZS52MS5Qb3NpdGlvbiJmChhHZXREZWxpdmVyeVN0YXR1c1JlcXVlc3QSDwoHcm9vbV9pZBgBIAEoCRISCgptZXNzYWdlX2lkGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJImkKGUdldERlbGl2ZXJ5U3RhdHVzUmVzcG9uc2USMwoHbWVtYmVycxgBIAMoCzIiLnRydW5rbGluZS52MS5NZW1iZXJEZWxpdmVyeVN0YXR1cxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkitQEKFE1lbWJlckRlbGl2ZXJ5U3RhdHVzEg8KB3VzZXJfaWQYASABKAkSLQoJc3RvcmVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgxkZWxpdmVyZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKB3JlYWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIi8KC1RhaWxSZXF1ZXN0Eg4KBmN1cnNvchgBIAEoCRIQCghyb29tX2lkcxgCIAMoCSJYCgxUYWlsUmVzcG9uc2USDwoHcm9vbV9pZBgBIAEoCRInCgZldmVudHMYAiADKAsyFy50cnVua2xpbmUudjEuUm9vbUV2ZW50Eg4KBmN1cnNvchgDIAEoCTLQBAoPRGVsaXZlcnlTZXJ2aWNlEk8KClNlbmRUb1Jvb20SHy50cnVua2xpbmUudjEuU2VuZFRvUm9vbVJlcXVlc3QaIC50cnVua2xpbmUudjEuU2VuZFRvUm9vbVJlc3BvbnNlElIKC1NlbmRUb1VzZXJzEiAudHJ1bmtsaW5lLnYxLlNlbmRUb1VzZXJzUmVxdWVzdBohLnRydW5rbGluZS52MS5TZW5kVG9Vc2Vyc1Jlc3BvbnNlEkMKBlNpZ25hbBIbLnRydW5rbGluZS52MS5TaWduYWxSZXF1ZXN0GhwudHJ1bmtsaW5lLnYxLlNpZ25hbFJlc3BvbnNlElIKC0VkaXRNZXNzYWdlEiAudHJ1bmtsaW5lLnYxLkVkaXRNZXNzYWdlUmVxdWVzdBohLnRydW5rbGluZS52MS5FZGl0TWVzc2FnZVJlc3BvbnNlElgKDURlbGV0ZU1lc3NhZ2USIi50cnVua2xpbmUudjEuRGVsZXRlTWVzc2FnZVJlcXVlc3QaIy50cnVua2xpbmUudjEuRGVsZXRlTWVzc2FnZVJlc3BvbnNlEmQKEUdldERlbGl2ZXJ5U3RhdHVzEiYudHJ1bmtsaW5lLnYxLkdldERlbGl2ZXJ5U3RhdHVzUmVxdWVzdBonLnRydW5rbGluZS52MS5HZXREZWxpdmVyeVN0YXR1c1Jlc3BvbnNlEj8KBFRhaWwSGS50cnVua2xpbmUudjEuVGFpbFJlcXVlc3QaGi50cnVua2xpbmUudjEuVGFpbFJlc3BvbnNlMAFiBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_trunkline_v1_message]);
+  fileDesc("Cht0cnVua2xpbmUvdjEvZGVsaXZlcnkucHJvdG8SDHRydW5rbGluZS52MSKnAgoRU2VuZFRvUm9vbVJlcXVlc3QSDwoHcm9vbV9pZBgBIAEoCRILCgNrZXkYAiABKAkSEgoKYXNfdXNlcl9pZBgDIAEoCRIgCgRib2R5GAQgASgLMhIudHJ1bmtsaW5lLnYxLkJvZHkSKQoIbWV0YWRhdGEYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Eh0KEGV4cGlyZXNfYWZ0ZXJfbXMYBiABKA1IAIgBARIPCgdhdHRlbXB0GAcgASgNEicKCG1lbnRpb25zGAggAygLMhUudHJ1bmtsaW5lLnYxLk1lbnRpb24SEAoIcmVwbHlfdG8YCSABKAkSEwoLdGhyZWFkX3Jvb3QYCiABKAlCEwoRX2V4cGlyZXNfYWZ0ZXJfbXMiZQoSU2VuZFRvUm9vbVJlc3BvbnNlEhIKCm1lc3NhZ2VfaWQYASABKAkSKAoIcG9zaXRpb24YAiABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24SEQoJZHVwbGljYXRlGAMgASgIIpEBChJTZW5kVG9Vc2Vyc1JlcXVlc3QSEAoIdXNlcl9pZHMYASADKAkSCwoDa2V5GAIgASgJEiAKBGJvZHkYAyABKAsyEi50cnVua2xpbmUudjEuQm9keRIpCghtZXRhZGF0YRgEIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSDwoHYXR0ZW1wdBgFIAEoDSJGChNTZW5kVG9Vc2Vyc1Jlc3BvbnNlEi8KB3Jlc3VsdHMYASADKAsyHi50cnVua2xpbmUudjEuU2VuZFRvVXNlclJlc3VsdCJ2ChBTZW5kVG9Vc2VyUmVzdWx0Eg8KB3VzZXJfaWQYASABKAkSKAoIcG9zaXRpb24YAiABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24SFAoMZXJyb3JfcmVhc29uGAMgASgJEhEKCWR1cGxpY2F0ZRgEIAEoCCJpCg1TaWduYWxSZXF1ZXN0EhEKB3Jvb21faWQYASABKAlIABIRCgd1c2VyX2lkGAIgASgJSAASKAoGc2lnbmFsGAMgASgLMhgudHJ1bmtsaW5lLnYxLkN1c3RvbUJvZHlCCAoGdGFyZ2V0IhAKDlNpZ25hbFJlc3BvbnNlIuMBChJFZGl0TWVzc2FnZVJlcXVlc3QSDwoHcm9vbV9pZBgBIAEoCRISCgptZXNzYWdlX2lkGAIgASgJEgsKA2tleRgDIAEoCRIgCgRib2R5GAQgASgLMhIudHJ1bmtsaW5lLnYxLkJvZHkSFAoMYmFzZV92ZXJzaW9uGAUgASgNEicKCG1lbnRpb25zGAYgAygLMhUudHJ1bmtsaW5lLnYxLk1lbnRpb24SKQoIbWV0YWRhdGEYByABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Eg8KB2F0dGVtcHQYCCABKA0iYwoTRWRpdE1lc3NhZ2VSZXNwb25zZRIoCghwb3NpdGlvbhgBIAEoCzIWLnRydW5rbGluZS52MS5Qb3NpdGlvbhIPCgd2ZXJzaW9uGAIgASgNEhEKCWR1cGxpY2F0ZRgDIAEoCCJZChREZWxldGVNZXNzYWdlUmVxdWVzdBIPCgdyb29tX2lkGAEgASgJEhIKCm1lc3NhZ2VfaWQYAiABKAkSCwoDa2V5GAMgASgJEg8KB2F0dGVtcHQYBCABKA0iVAoVRGVsZXRlTWVzc2FnZVJlc3BvbnNlEigKCHBvc2l0aW9uGAEgASgLMhYudHJ1bmtsaW5lLnYxLlBvc2l0aW9uEhEKCWR1cGxpY2F0ZRgCIAEoCCJmChhHZXREZWxpdmVyeVN0YXR1c1JlcXVlc3QSDwoHcm9vbV9pZBgBIAEoCRISCgptZXNzYWdlX2lkGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJImkKGUdldERlbGl2ZXJ5U3RhdHVzUmVzcG9uc2USMwoHbWVtYmVycxgBIAMoCzIiLnRydW5rbGluZS52MS5NZW1iZXJEZWxpdmVyeVN0YXR1cxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkitQEKFE1lbWJlckRlbGl2ZXJ5U3RhdHVzEg8KB3VzZXJfaWQYASABKAkSLQoJc3RvcmVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgxkZWxpdmVyZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKB3JlYWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIi8KC1RhaWxSZXF1ZXN0Eg4KBmN1cnNvchgBIAEoCRIQCghyb29tX2lkcxgCIAMoCSJYCgxUYWlsUmVzcG9uc2USDwoHcm9vbV9pZBgBIAEoCRInCgZldmVudHMYAiADKAsyFy50cnVua2xpbmUudjEuUm9vbUV2ZW50Eg4KBmN1cnNvchgDIAEoCTLQBAoPRGVsaXZlcnlTZXJ2aWNlEk8KClNlbmRUb1Jvb20SHy50cnVua2xpbmUudjEuU2VuZFRvUm9vbVJlcXVlc3QaIC50cnVua2xpbmUudjEuU2VuZFRvUm9vbVJlc3BvbnNlElIKC1NlbmRUb1VzZXJzEiAudHJ1bmtsaW5lLnYxLlNlbmRUb1VzZXJzUmVxdWVzdBohLnRydW5rbGluZS52MS5TZW5kVG9Vc2Vyc1Jlc3BvbnNlEkMKBlNpZ25hbBIbLnRydW5rbGluZS52MS5TaWduYWxSZXF1ZXN0GhwudHJ1bmtsaW5lLnYxLlNpZ25hbFJlc3BvbnNlElIKC0VkaXRNZXNzYWdlEiAudHJ1bmtsaW5lLnYxLkVkaXRNZXNzYWdlUmVxdWVzdBohLnRydW5rbGluZS52MS5FZGl0TWVzc2FnZVJlc3BvbnNlElgKDURlbGV0ZU1lc3NhZ2USIi50cnVua2xpbmUudjEuRGVsZXRlTWVzc2FnZVJlcXVlc3QaIy50cnVua2xpbmUudjEuRGVsZXRlTWVzc2FnZVJlc3BvbnNlEmQKEUdldERlbGl2ZXJ5U3RhdHVzEiYudHJ1bmtsaW5lLnYxLkdldERlbGl2ZXJ5U3RhdHVzUmVxdWVzdBonLnRydW5rbGluZS52MS5HZXREZWxpdmVyeVN0YXR1c1Jlc3BvbnNlEj8KBFRhaWwSGS50cnVua2xpbmUudjEuVGFpbFJlcXVlc3QaGi50cnVua2xpbmUudjEuVGFpbFJlc3BvbnNlMAFiBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_trunkline_v1_message]);
 
 /**
  * Asks to send a message to a room.
@@ -32,14 +32,14 @@ export type SendToRoomRequest = Message<"trunkline.v1.SendToRoomRequest"> & {
   roomId: string;
 
   /**
-   * The key of this change, as in Publish.
+   * The key of this change, 1–128 bytes; a repeat of one of this service in this room is not stored again.
    *
    * @generated from field: string key = 2;
    */
   key: string;
 
   /**
-   * On whose behalf; empty: the service's own identity.
+   * On whose behalf; empty: the service's own identity. The event's actor is this user, with the service as `service_id`.
    *
    * @generated from field: string as_user_id = 3;
    */
@@ -72,6 +72,27 @@ export type SendToRoomRequest = Message<"trunkline.v1.SendToRoomRequest"> & {
    * @generated from field: uint32 attempt = 7;
    */
   attempt: number;
+
+  /**
+   * Users named in it, ≤ 50.
+   *
+   * @generated from field: repeated trunkline.v1.Mention mentions = 8;
+   */
+  mentions: Mention[];
+
+  /**
+   * The message_id this answers. Empty: none.
+   *
+   * @generated from field: string reply_to = 9;
+   */
+  replyTo: string;
+
+  /**
+   * The message_id of the thread's first message. Empty: it is in no thread.
+   *
+   * @generated from field: string thread_root = 10;
+   */
+  threadRoot: string;
 };
 
 /**
@@ -130,7 +151,7 @@ export type SendToUsersRequest = Message<"trunkline.v1.SendToUsersRequest"> & {
   userIds: string[];
 
   /**
-   * The key of this change.
+   * The key of this change, 1–128 bytes; a repeat of one of this service in a user's inbox is not stored again.
    *
    * @generated from field: string key = 2;
    */
@@ -207,7 +228,7 @@ export type SendToUserResult = Message<"trunkline.v1.SendToUserResult"> & {
   position?: Position | undefined;
 
   /**
-   * Why it was refused.
+   * Why it was refused: the name of an `ErrorCode` without its prefix, e.g. "RATE_LIMITED". Empty: it is stored.
    *
    * @generated from field: string error_reason = 3;
    */
@@ -258,7 +279,7 @@ export type SignalRequest = Message<"trunkline.v1.SignalRequest"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * What.
+   * What; its type ≤ 64 bytes, its data ≤ 4 KiB.
    *
    * @generated from field: trunkline.v1.CustomBody signal = 3;
    */
@@ -327,6 +348,27 @@ export type EditMessageRequest = Message<"trunkline.v1.EditMessageRequest"> & {
    * @generated from field: uint32 base_version = 5;
    */
   baseVersion: number;
+
+  /**
+   * Users named in it now, ≤ 50.
+   *
+   * @generated from field: repeated trunkline.v1.Mention mentions = 6;
+   */
+  mentions: Mention[];
+
+  /**
+   * Application-defined, ≤ 4 KiB encoded. Absent: unchanged.
+   *
+   * @generated from field: google.protobuf.Struct metadata = 7;
+   */
+  metadata?: JsonObject | undefined;
+
+  /**
+   * 1 for the first try, one more for each resend.
+   *
+   * @generated from field: uint32 attempt = 8;
+   */
+  attempt: number;
 };
 
 /**
@@ -355,6 +397,13 @@ export type EditMessageResponse = Message<"trunkline.v1.EditMessageResponse"> & 
    * @generated from field: uint32 version = 2;
    */
   version: number;
+
+  /**
+   * True: this key was stored before.
+   *
+   * @generated from field: bool duplicate = 3;
+   */
+  duplicate: boolean;
 };
 
 /**
@@ -390,6 +439,13 @@ export type DeleteMessageRequest = Message<"trunkline.v1.DeleteMessageRequest"> 
    * @generated from field: string key = 3;
    */
   key: string;
+
+  /**
+   * 1 for the first try, one more for each resend.
+   *
+   * @generated from field: uint32 attempt = 4;
+   */
+  attempt: number;
 };
 
 /**
@@ -411,6 +467,13 @@ export type DeleteMessageResponse = Message<"trunkline.v1.DeleteMessageResponse"
    * @generated from field: trunkline.v1.Position position = 1;
    */
   position?: Position | undefined;
+
+  /**
+   * True: this key was stored before.
+   *
+   * @generated from field: bool duplicate = 2;
+   */
+  duplicate: boolean;
 };
 
 /**
@@ -539,14 +602,14 @@ export const MemberDeliveryStatusSchema: GenMessage<MemberDeliveryStatus> = /*@_
  */
 export type TailRequest = Message<"trunkline.v1.TailRequest"> & {
   /**
-   * Where to go on from; empty: from now.
+   * The `cursor` of the last response that was dealt with; empty: from now. Events that are no longer kept are passed over.
    *
    * @generated from field: string cursor = 1;
    */
   cursor: string;
 
   /**
-   * Only these rooms; empty: all.
+   * Only these rooms, ≤ 1,000; empty: all of the tenant, inboxes too.
    *
    * @generated from field: repeated string room_ids = 2;
    */
@@ -561,27 +624,27 @@ export const TailRequestSchema: GenMessage<TailRequest> = /*@__PURE__*/
   messageDesc(file_trunkline_v1_delivery, 14);
 
 /**
- * Events of one room.
+ * Events of one room. The first response of a stream has none: its cursor is where the stream begins.
  *
  * @generated from message trunkline.v1.TailResponse
  */
 export type TailResponse = Message<"trunkline.v1.TailResponse"> & {
   /**
-   * The room.
+   * The room. Empty in the first response.
    *
    * @generated from field: string room_id = 1;
    */
   roomId: string;
 
   /**
-   * The events, in order.
+   * The events, in order. Between rooms there is no order.
    *
    * @generated from field: repeated trunkline.v1.RoomEvent events = 2;
    */
   events: RoomEvent[];
 
   /**
-   * Opaque; where to go on from.
+   * Opaque, some bytes for each shard of the store; where to go on from once these events have been dealt with. It outlives the server.
    *
    * @generated from field: string cursor = 3;
    */
@@ -596,7 +659,8 @@ export const TailResponseSchema: GenMessage<TailResponse> = /*@__PURE__*/
   messageDesc(file_trunkline_v1_delivery, 15);
 
 /**
- * For backend services: callers present a token with the grant "service".
+ * For backend services: callers present a token with the grant "service", everybody else is refused with PERMISSION_DENIED.
+ * They act in every room of their tenant, as members or not.
  *
  * @generated from service trunkline.v1.DeliveryService
  */

@@ -1,10 +1,11 @@
-// RoomService over HTTP/1.1 in each of its three forms.
+// Calls over HTTP/1.1 in each of its three forms.
 
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { describe, expect, it } from "vitest";
 import { ErrorInfoSchema, RetryInfoSchema } from "../../../src/gen/google/rpc/error_details_pb.js";
+import { DeliveryService, TailResponseSchema } from "../../../src/gen/trunkline/v1/delivery_pb.js";
 import { ErrorSchema } from "../../../src/gen/trunkline/v1/error_pb.js";
 import { GetRoomResponseSchema, RoomService } from "../../../src/gen/trunkline/v1/room_pb.js";
 import { ErrorCode, TrunklineError } from "../../../src/ports/error.js";
@@ -153,5 +154,53 @@ describe("other origins", () => {
     const response = await preflight(http, "https://evil.test");
     expect(response.headers.get("access-control-allow-origin")).toBeNull();
     expect(response.headers.get("access-control-allow-headers")).toBeNull();
+  });
+});
+
+describe.each<[string, (baseUrl: string) => Transport]>([
+  ["Connect", (baseUrl) => createConnectTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: true })],
+  ["Connect with JSON", (baseUrl) => createConnectTransport({ baseUrl, httpVersion: "1.1" })],
+  ["gRPC-Web", (baseUrl) => createGrpcWebTransport({ baseUrl, httpVersion: "1.1" })],
+])("DeliveryService over %s", (_name, transport) => {
+  it("takes a message for 1,000 users of the longest names", async () => {
+    const { http, core } = await useBridge();
+    const userIds = Array.from({ length: 1_000 }, (_, index) => String(index).padStart(128, "u"));
+    await createClient(DeliveryService, transport(http)).sendToUsers({ userIds }, AUTHORIZED);
+    expect(core.delivered).toMatchObject([{ caller: { identity: { userId: "alice" } }, method: "sendToUsers" }]);
+  });
+
+  it("streams what the core yields, and tells it when the client has gone", async () => {
+    const { http, core } = await useBridge();
+    const ended = Promise.withResolvers<void>();
+    core.tail = async function* (signal) {
+      signal.addEventListener("abort", () => ended.resolve());
+      yield create(TailResponseSchema, { cursor: "a" });
+      yield create(TailResponseSchema, { cursor: "b" });
+      await ended.promise;
+    };
+    const cursors: string[] = [];
+    const abort = new AbortController();
+    const read = async () => {
+      const responses = createClient(DeliveryService, transport(http)).tail(
+        {},
+        { ...AUTHORIZED, signal: abort.signal },
+      );
+      for await (const { cursor } of responses) if (cursors.push(cursor) === 2) abort.abort();
+    };
+    expect((await refusalOf(read())).code).toBe(Code.Canceled);
+    expect(cursors).toEqual(["a", "b"]);
+    await ended.promise;
+  });
+
+  it("refuses a stream with the code of the core's refusal", async () => {
+    const { http, core } = await useBridge();
+    core.tail = () => {
+      throw new TrunklineError(ErrorCode.LIMIT_EXCEEDED, "too many");
+    };
+    const read = async () => {
+      for await (const _ of createClient(DeliveryService, transport(http)).tail({}, AUTHORIZED))
+        throw new Error("came");
+    };
+    expect((await refusalOf(read())).findDetails(ErrorInfoSchema)[0]).toMatchObject({ reason: "LIMIT_EXCEEDED" });
   });
 });

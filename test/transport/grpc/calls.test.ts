@@ -1,9 +1,11 @@
-// Unary calls: authentication, answers, refusals, deadlines, and handlers that go wrong.
+// Calls: authentication, answers, refusals, deadlines, streams, and handlers that go wrong.
 
+import { once } from "node:events";
 import { create } from "@bufbuild/protobuf";
-import { status } from "@grpc/grpc-js";
-import { expect, it } from "vitest";
-import { DeliveryService } from "../../../src/gen/trunkline/v1/delivery_pb.js";
+import { type Client, type ClientReadableStream, type ServiceError, status } from "@grpc/grpc-js";
+import { describe, expect, it } from "vitest";
+import { DeliveryService, type TailResponse, TailResponseSchema } from "../../../src/gen/trunkline/v1/delivery_pb.js";
+import { PresenceService } from "../../../src/gen/trunkline/v1/presence_pb.js";
 import { GetRoomRequestSchema, GetRoomResponseSchema, RoomService } from "../../../src/gen/trunkline/v1/room_pb.js";
 import { ErrorCode, TrunklineError } from "../../../src/ports/error.js";
 import { serviceDefinition } from "../../../src/rpc/definition.js";
@@ -119,18 +121,91 @@ it("ends a call without a deadline after 30 seconds", async () => {
   expect(fromStatus(await call).code).toBe(ErrorCode.DEADLINE);
 });
 
-it("answers methods that are not built with UNSUPPORTED, streams too", async () => {
+it("answers methods that are not built with UNSUPPORTED", async () => {
   const { client } = await useGrpcServer();
-  const { sendToRoom, tail } = serviceDefinition(DeliveryService);
-  const error = await failure(callUnary(client(), sendToRoom, new Uint8Array()));
+  const { getPresence } = serviceDefinition(PresenceService);
+  const error = await failure(callUnary(client(), getPresence, new Uint8Array()));
   expect(fromStatus(error)).toMatchObject({ code: ErrorCode.UNSUPPORTED });
-  const stream = client().makeServerStreamRequest(
-    tail.path,
-    tail.requestSerialize,
-    tail.responseDeserialize,
-    new Uint8Array(),
-    bearer(undefined),
-  );
-  const ended = await new Promise<Error>((resolve) => stream.on("error", resolve).resume());
-  expect(ended).toMatchObject({ code: status.UNIMPLEMENTED });
+});
+
+describe("a server stream", () => {
+  const { tail } = serviceDefinition(DeliveryService);
+  const open = (client: Client, token: string | undefined, bytes: Uint8Array = new Uint8Array()) =>
+    client.makeServerStreamRequest(tail.path, tail.requestSerialize, tail.responseDeserialize, bytes, bearer(token));
+  const ending = (stream: ClientReadableStream<TailResponse>) =>
+    new Promise<ServiceError | "ended">((resolve) => stream.on("error", resolve).on("end", () => resolve("ended")));
+  const response = (cursor: string) => create(TailResponseSchema, { cursor });
+
+  it("writes what the core yields, as the token's caller, and ends with it", async () => {
+    const { client, core } = await useGrpcServer();
+    core.tail = async function* () {
+      yield response("a");
+      yield response("b");
+    };
+    const stream = open(client(), "good-ann");
+    const cursors: string[] = [];
+    stream.on("data", ({ cursor }: TailResponse) => cursors.push(cursor));
+    expect(await ending(stream)).toBe("ended");
+    expect(cursors).toEqual(["a", "b"]);
+    expect(core.delivered).toMatchObject([{ caller: { identity: { userId: "ann" } }, method: "tail" }]);
+  });
+
+  it("is refused with the core's code, without a token and where the request is no protobuf", async () => {
+    const { client, core } = await useGrpcServer();
+    core.tail = () => {
+      throw new TrunklineError(ErrorCode.LIMIT_EXCEEDED, "too many");
+    };
+    const codeOf = async (stream: ClientReadableStream<TailResponse>) => {
+      const end = await ending(stream.on("data", () => {}));
+      return end === "ended" ? end : fromStatus(end).code;
+    };
+    expect(await codeOf(open(client(), "good-ann"))).toBe(ErrorCode.LIMIT_EXCEEDED);
+    expect(await codeOf(open(client(), undefined))).toBe(ErrorCode.UNAUTHENTICATED);
+    expect(await codeOf(open(client(), "good-ann", Buffer.alloc(9, 0xff)))).toBe(ErrorCode.INVALID_ARGUMENT);
+  });
+
+  it("is pulled no faster than its peer reads", async () => {
+    const { client, core } = await useGrpcServer();
+    const size = 64 * 1_024;
+    let yielded = 0;
+    core.tail = async function* () {
+      for (; yielded < 400; yielded++) yield response("x".repeat(size));
+    };
+    const stream = open(client(), "good-ann");
+    const end = ending(stream);
+    stream.pause();
+    // Whole calls come and go while nothing is read.
+    for (let n = 0; n < 20 || yielded === 0; n++)
+      await failure(callUnary(client(), getRoom, request, { token: "good-bob" }));
+    expect(yielded).toBeLessThan(200);
+    let count = 0;
+    stream.on("data", () => {
+      count++;
+    });
+    stream.resume();
+    expect(await end).toBe("ended");
+    expect(count).toBe(400);
+  });
+
+  it("tells the core when its peer has gone, and when the server leaves", async () => {
+    const { client, core, server } = await useGrpcServer();
+    const signals: AbortSignal[] = [];
+    core.tail = async function* (signal) {
+      signals.push(signal);
+      yield response("a");
+      await once(signal, "abort");
+    };
+    const cancelled = open(client(), "good-ann");
+    const cut = ending(cancelled);
+    await once(cancelled, "data");
+    cancelled.cancel();
+    expect(await cut).toMatchObject({ code: status.CANCELLED });
+    const staying = open(client(), "good-ann");
+    const left = ending(staying);
+    await once(staying, "data");
+    const closed = server.close(5_000);
+    expect(await left).toMatchObject({ code: status.UNAVAILABLE });
+    await closed;
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, true]);
+  });
 });

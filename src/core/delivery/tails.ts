@@ -1,0 +1,134 @@
+// All tails of this node.
+
+import type { TailRequest, TailResponse } from "../../gen/trunkline/v1/delivery_pb.js";
+import { ErrorCode, TrunklineError } from "../../ports/error.js";
+import { roomRef } from "../../ports/room-ref.js";
+import type { Revocation } from "../../ports/token-verifier.js";
+import type { CoreDependencies } from "../core.js";
+import type { Caller } from "../room/calls.js";
+import type { RoomOwner } from "../room/owner.js";
+import { shardOf } from "../room/position.js";
+import { validateId } from "../validate.js";
+import { readCursor } from "./cursor.js";
+import { Tail, type TailScope } from "./tail.js";
+
+/** Rooms that one tail may name. */
+const MAX_ROOMS = 1_000;
+/** Tails of one tenant at once: each reads the whole log. */
+const MAX_TAILS = 64;
+/** The farthest a timer may be set, in milliseconds. */
+const MAX_TIMER_MS = 24 * 3_600_000;
+
+interface Expiry {
+  cancel(): void;
+}
+
+export class Tails {
+  readonly #deps: CoreDependencies;
+  readonly #owner: RoomOwner;
+  /** With what ends each with its token. */
+  readonly #open = new Map<Tail, Expiry>();
+  #endRevocations: (() => void) | undefined;
+  #leaving = false;
+
+  constructor(deps: CoreDependencies, owner: RoomOwner) {
+    this.#deps = deps;
+    this.#owner = owner;
+    owner.onAppended((shard) => {
+      for (const tail of this.#open.keys()) tail.appended(shard);
+    });
+  }
+
+  start(): void {
+    this.#endRevocations = this.#deps.verifier.onRevoked((revocation) => this.#revoked(revocation));
+  }
+
+  /** Ends all of them: their readers go on from their cursors elsewhere. Idempotent. */
+  stop(): void {
+    this.#leaving = true;
+    this.#endRevocations?.();
+    for (const [tail, expiry] of this.#open) {
+      tail.end(leaving());
+      expiry.cancel();
+    }
+  }
+
+  async *read(
+    caller: Caller,
+    request: TailRequest,
+    signal: AbortSignal,
+  ): AsyncGenerator<TailResponse, void, undefined> {
+    const tail = this.#begin(caller, request);
+    // A reader that vanishes while it is behind never comes back for more: what it holds is let go of here.
+    const abandon = () => {
+      tail.end(undefined);
+      this.#open.get(tail)?.cancel();
+      this.#open.delete(tail);
+    };
+    signal.addEventListener("abort", abandon, { once: true });
+    if (signal.aborted) abandon();
+    try {
+      yield* tail.responses();
+    } finally {
+      signal.removeEventListener("abort", abandon);
+      abandon();
+    }
+  }
+
+  #begin({ identity }: Caller, { cursor, roomIds }: TailRequest): Tail {
+    if (this.#leaving) throw leaving();
+    if (roomIds.length > MAX_ROOMS) throw TrunklineError.tooLarge("room_ids", MAX_ROOMS, "rooms");
+    for (const [index, roomId] of roomIds.entries()) validateId(`room_ids[${index}]`, roomId);
+    const { ends } = this.#owner;
+    const offsets = cursor === "" ? ends : readCursor(cursor, ends);
+    let others = 0;
+    for (const { scope } of this.#open.keys()) if (scope.identity.tenantId === identity.tenantId) others++;
+    if (others >= MAX_TAILS) {
+      throw new TrunklineError(ErrorCode.LIMIT_EXCEEDED, "too many tails at once", {
+        details: { limit: String(MAX_TAILS) },
+      });
+    }
+    const all = roomIds.length === 0;
+    const scope: TailScope = {
+      identity,
+      verifiedAtMs: this.#deps.clock.now(),
+      roomIds: all ? undefined : new Set(roomIds),
+      shards: all
+        ? undefined
+        : new Set(roomIds.map((roomId) => shardOf(roomRef(identity.tenantId, roomId).key, ends.length))),
+    };
+    const tail = new Tail(this.#deps.log, scope, offsets);
+    this.#open.set(tail, this.#expire(tail));
+    return tail;
+  }
+
+  /** Ends the tail with its token. */
+  #expire(tail: Tail): Expiry {
+    const { clock } = this.#deps;
+    const { expiresAtMs } = tail.scope.identity;
+    if (expiresAtMs === undefined) return { cancel: () => {} };
+    const wait = () =>
+      clock.after(Math.max(Math.min(expiresAtMs - clock.now(), MAX_TIMER_MS), 0), () => {
+        if (clock.now() >= expiresAtMs) tail.end(new TrunklineError(ErrorCode.TOKEN_EXPIRED, "the token has expired"));
+        else timer = wait();
+      });
+    let timer = wait();
+    return { cancel: () => timer.cancel() };
+  }
+
+  #revoked({ tenantId, subject, atMs }: Revocation): void {
+    for (const tail of this.#open.keys()) {
+      const { identity, verifiedAtMs } = tail.scope;
+      if (identity.tenantId !== tenantId) continue;
+      const concerned =
+        "tokenId" in subject
+          ? identity.tokenId !== "" && subject.tokenId === identity.tokenId
+          : subject.userId === identity.userId && verifiedAtMs < atMs;
+      if (concerned) tail.end(new TrunklineError(ErrorCode.UNAUTHENTICATED, "the token was revoked"));
+    }
+  }
+}
+
+function leaving(): TrunklineError {
+  return new TrunklineError(ErrorCode.UNAVAILABLE, "the node is leaving", { retryAfterMs: 1_000 });
+}
