@@ -23,7 +23,7 @@ export function createCore(deps: CoreDependencies): Core {
   const sessions = new Sessions(deps, owner, rooms, hub, signals, receipts);
   const tops = new RoomTops(deps);
   const tails = new Tails(deps, owner);
-  const delivery = new Delivery(deps, owner, tails, signals);
+  const delivery = new Delivery(deps, owner, tails, signals, receipts);
   const followers = [new InboxEffects(deps, owner), new DeletedRooms(deps)].map((each) => new Follower(deps, each));
   owner.onAppended((shard, from, records) => {
     for (const follower of followers) follower.appended(shard, from, records);

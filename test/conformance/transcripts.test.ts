@@ -47,7 +47,7 @@ function unknownIn({ action, input }: Step): string | undefined {
     case "events":
       return checkAll("RoomEvent", input.events);
     case "call": {
-      const types = schema.method("trunkline.v1.RoomService", text(input.method));
+      const types = schema.method(`trunkline.v1.${text(input.service) || "RoomService"}`, text(input.method));
       return check(types.request, input.request) ?? check(types.response, input.response);
     }
     case "open":

@@ -3,11 +3,13 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import * as rpc from "../../gen/trunkline/v1/delivery_pb.js";
 import { ActorSchema, type Body, PositionSchema } from "../../gen/trunkline/v1/message_pb.js";
+import { GetReceiptsRequestSchema } from "../../gen/trunkline/v1/room_pb.js";
 import { SignalSchema } from "../../gen/trunkline/v1/session_pb.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import type { Identity } from "../../ports/token-verifier.js";
 import type { CoreDependencies } from "../core.js";
+import type { Receipts } from "../receipt/receipts.js";
 import type { Caller } from "../room/calls.js";
 import type { Command, Outcome } from "../room/command.js";
 import { inboxRef } from "../room/inbox.js";
@@ -26,12 +28,14 @@ export class Delivery implements ServiceCalls<typeof rpc.DeliveryService> {
   readonly #owner: RoomOwner;
   readonly #tails: Tails;
   readonly #signals: Signals;
+  readonly #receipts: Receipts;
 
-  constructor(deps: CoreDependencies, owner: RoomOwner, tails: Tails, signals: Signals) {
+  constructor(deps: CoreDependencies, owner: RoomOwner, tails: Tails, signals: Signals, receipts: Receipts) {
     this.#deps = deps;
     this.#owner = owner;
     this.#tails = tails;
     this.#signals = signals;
+    this.#receipts = receipts;
   }
 
   async sendToRoom(caller: Caller, request: rpc.SendToRoomRequest): Promise<rpc.SendToRoomResponse> {
@@ -144,9 +148,20 @@ export class Delivery implements ServiceCalls<typeof rpc.DeliveryService> {
     return create(rpc.DeleteMessageResponseSchema, { position: positionOf(outcome), duplicate: outcome.duplicate });
   }
 
-  async getDeliveryStatus(caller: Caller): Promise<rpc.GetDeliveryStatusResponse> {
+  async getDeliveryStatus(
+    caller: Caller,
+    request: rpc.GetDeliveryStatusRequest,
+  ): Promise<rpc.GetDeliveryStatusResponse> {
     requireService(caller);
-    throw new TrunklineError(ErrorCode.UNSUPPORTED, "getDeliveryStatus is not supported yet");
+    const { roomId, messageId, pageSize, pageToken } = request;
+    const asked = create(GetReceiptsRequestSchema, { roomId, messageId, pageSize, pageToken });
+    const { receipts, nextPageToken } = await this.#receipts.getReceipts(caller, asked);
+    const stored = await this.#deps.archive.message(refOf(caller, roomId), messageId);
+    const storedAt = stored?.document?.message?.createdAt ?? stored?.created?.event.createdAt;
+    const members = receipts.map(({ userId, deliveredAt, readAt }) => {
+      return create(rpc.MemberDeliveryStatusSchema, { userId, storedAt, deliveredAt, readAt });
+    });
+    return create(rpc.GetDeliveryStatusResponseSchema, { members, nextPageToken });
   }
 
   async *tail(

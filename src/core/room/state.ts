@@ -227,6 +227,8 @@ export class RoomState {
   /** Part of the state, not of an actor's memory: an actor may be dropped sooner than slow mode lets the user speak again. */
   #noteForSlowMode({ actor, createdAt }: RoomEvent): readonly string[] {
     if ((this.room?.settings?.slowModeMs ?? 0) === 0 || actor === undefined) return NOBODY;
+    // A service's doing, which slow mode is not for.
+    if (actor.serviceId !== "") return NOBODY;
     const standing = this.standing(actor.userId);
     if (standing.member === undefined) return NOBODY;
     this.#standings.set(actor.userId, { ...standing, slowPublishedAt: createdAt });

@@ -117,6 +117,7 @@ export const ACTIONS: { readonly [name: string]: Action } = {
       input.user === undefined ? token : stage.token(text(input.user)),
       text(input.method),
       stage.resolveObject(input.request),
+      text(input.service) || "RoomService",
     );
     if ("error" in outcome) {
       if (input.error === undefined) throw new Error(`was refused: ${JSON.stringify(outcome.error)}`);

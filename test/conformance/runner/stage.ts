@@ -81,6 +81,9 @@ export class Stage {
       user: `${userName}-${this.#run}`,
       name: userName,
       tenant: text(at(described, "tenant")) || "demo",
+      grants: text(at(described, "grants"))
+        .split(" ")
+        .filter((grant) => grant !== ""),
       ...(at(described, "expiresInSeconds") === undefined
         ? {}
         : { expiresInSeconds: number(at(described, "expiresInSeconds")) }),

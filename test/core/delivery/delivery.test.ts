@@ -114,6 +114,15 @@ describe("SendToRoom", () => {
     expect(heard(bob)).toHaveLength(2);
   });
 
+  it("does not slow down the user it speaks for", async () => {
+    const { core, ada, bob } = await useRoom();
+    const settings = { roomId: "r", key: "slow", settings: { slowModeMs: 60_000 } };
+    await ada.ask({ case: "call", value: { rpc: { case: "updateRoom", value: settings } } });
+    await toRoom(core, { asUserId: "bob" });
+    const publish = { roomId: "r", clientMessageId: "k", body: said("mine") };
+    expect((await bob.ask({ case: "publish", value: publish })).case).toBe("published");
+  });
+
   it("refuses what is malformed and rooms that are not there", async () => {
     const { core } = await useRoom();
     await expectRefusal(toRoom(core, { roomId: "" }), ErrorCode.INVALID_ARGUMENT, { field: "room_id" });
@@ -230,6 +239,37 @@ describe("Signal", () => {
     await expectRefusal(signal(core, { target: { case: "roomId", value: "nowhere" } }), ErrorCode.NOT_FOUND);
     const long = { type: "x", data: new Uint8Array(4_097) };
     await expectRefusal(signal(core, { target, signal: long }), ErrorCode.TOO_LARGE, { field: "signal.data" });
+  });
+});
+
+describe("GetDeliveryStatus", () => {
+  it("says for each member when a message was stored, received and read", async () => {
+    const { core, bob } = await useRoom();
+    const { messageId, position } = await toRoom(core, {});
+    const status = () =>
+      core.core.delivery.getDeliveryStatus(
+        service(),
+        create(rpc.GetDeliveryStatusRequestSchema, { roomId: "r", messageId }),
+      );
+    const before = await status();
+    expect(
+      before.members.map(({ userId, storedAt, deliveredAt, readAt }) => [
+        userId,
+        storedAt !== undefined,
+        deliveredAt,
+        readAt,
+      ]),
+    ).toEqual([
+      ["ada", true, undefined, undefined],
+      ["bob", true, undefined, undefined],
+    ]);
+    await bob.ask({ case: "mark", value: { roomId: "r", delivered: position, read: position } });
+    expect((await status()).members).toMatchObject([
+      { userId: "ada" },
+      { userId: "bob", deliveredAt: { nanos: 0 }, readAt: { nanos: 0 } },
+    ]);
+    const absent = create(rpc.GetDeliveryStatusRequestSchema, { roomId: "r", messageId: "none" });
+    await expectRefusal(core.core.delivery.getDeliveryStatus(service(), absent), ErrorCode.NOT_FOUND);
   });
 });
 

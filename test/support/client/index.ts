@@ -14,8 +14,6 @@ export { at, isArray, isObject, type Json, type JsonObject, number, text } from 
 export { Schema } from "./schema.js";
 export { connectWebSocket } from "./websocket.js";
 
-const ROOM_SERVICE = "trunkline.v1.RoomService";
-
 /** Connections and calls over one transport to one server. */
 export class TestClient {
   readonly transport: Transport;
@@ -35,11 +33,12 @@ export class TestClient {
     return connection;
   }
 
-  /** A unary call of RoomService: gRPC, or Connect's JSON where the transport is a WebSocket. */
-  call(token: string | undefined, method: string, request: JsonObject): Promise<CallOutcome> {
+  /** A unary call, of RoomService unless stated: gRPC, or Connect's JSON where the transport is a WebSocket. */
+  call(token: string | undefined, method: string, request: JsonObject, service = "RoomService"): Promise<CallOutcome> {
+    const name = `trunkline.v1.${service}`;
     return this.transport === "grpc"
-      ? callGrpc(this.schema, this.endpoints.grpc, token, ROOM_SERVICE, method, request)
-      : callConnectJson(this.schema, this.endpoints.http, token, ROOM_SERVICE, method, request);
+      ? callGrpc(this.schema, this.endpoints.grpc, token, name, method, request)
+      : callConnectJson(this.schema, this.endpoints.http, token, name, method, request);
   }
 
   /** Cuts every connection that was made. */
