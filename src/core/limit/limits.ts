@@ -15,6 +15,8 @@ export interface Limits {
   readonly maxSessionsPerUser: number;
   /** Members of a room that AddMembers takes in one call. */
   readonly maxMembersPerCall: number;
+  /** Members of a room, whoever adds them. What is said in it is fed to all who are there. */
+  readonly maxMembersPerRoom: number;
   /** From accepting a connection to a verified Hello, in milliseconds. */
   readonly handshakeDeadlineMs: number;
   /** Between two pings of the server, in milliseconds. */
@@ -69,6 +71,7 @@ export const DEFAULT_LIMITS: Limits = {
   maxRoomsPerSession: 200,
   maxSessionsPerUser: 10,
   maxMembersPerCall: 100,
+  maxMembersPerRoom: 1_000_000,
   handshakeDeadlineMs: 10_000,
   pingIntervalMs: 25_000,
   pongDeadlineMs: 10_000,

@@ -56,6 +56,8 @@ export interface TurnResult {
 export interface TurnContext {
   readonly nowMs: number;
   readonly monotonicMs: number;
+  /** Members of a room, at most. */
+  readonly maxMembers: number;
   readonly eventId: (ref: RoomRef, userId: string, key: string) => string;
 }
 
@@ -95,6 +97,7 @@ export class Room {
 
     const kinds = decide(this.state, caller, command, context.nowMs);
     if (isNewMessage(command)) this.#limit(caller, context);
+    else this.#limitMembers(kinds, context);
 
     // The id of the key itself is the last event's: the place that the answer names is the place that a repeat finds.
     const events = kinds.map((kind, index) =>
@@ -226,6 +229,18 @@ export class Room {
     if (onBehalfOf === undefined) return create(ActorSchema, { userId, deviceId, displayName });
     const name = this.state.member(onBehalfOf)?.displayName ?? "";
     return create(ActorSchema, { userId: onBehalfOf, displayName: name, serviceId: userId });
+  }
+
+  #limitMembers(kinds: readonly EventKind[], { maxMembers }: TurnContext): void {
+    let count = 0;
+    for (const kind of kinds) {
+      if (kind.case === "memberJoined") count++;
+      else if (kind.case === "roomCreated") count += kind.value.members.length;
+    }
+    if (count === 0 || this.state.memberCount + count <= maxMembers) return;
+    throw new TrunklineError(ErrorCode.LIMIT_EXCEEDED, "the room would have too many members", {
+      details: { limit: String(maxMembers) },
+    });
   }
 
   #mayRead(caller: Caller): boolean {

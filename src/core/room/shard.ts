@@ -77,7 +77,8 @@ export class Shard {
     this.#open = new Batch(0);
     const eventId = (ref: RoomRef, userId: string, key: string): string =>
       deps.ids.digest(`${ref.key}/${userId}/${key}`);
-    this.#context = () => ({ nowMs: deps.clock.now(), monotonicMs: deps.clock.monotonic(), eventId });
+    const { maxMembersPerRoom: maxMembers } = deps.limits;
+    this.#context = () => ({ nowMs: deps.clock.now(), monotonicMs: deps.clock.monotonic(), maxMembers, eventId });
   }
 
   /** Opens the log. Rejects when it cannot be opened; the shard then keeps trying by itself. */

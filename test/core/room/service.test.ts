@@ -750,6 +750,25 @@ describe("every change", () => {
   });
 });
 
+describe("a full room", () => {
+  it("takes no more members, however they come, until one has left", async () => {
+    const rooms = await useRooms({ limits: { maxMembersPerRoom: 3 } });
+    const full = { code: ErrorCode.LIMIT_EXCEEDED, details: { limit: "3" } };
+    const four = { members: ["b", "c", "d"].map((userId) => ({ userId })) };
+    await expect(rooms.room("four", four)).rejects.toMatchObject(full);
+    await rooms.room("r", { joinRule: JoinRule.OPEN, members: [{ userId: "bob" }] });
+    const add = (key: string, ...ids: readonly string[]) =>
+      rooms.ask(ADA, "addMembers", { roomId: "r", key, members: ids.map((userId) => ({ userId })) });
+    await expect(add("two", "carl", "dora")).rejects.toMatchObject(full);
+    await add("one", "bob", "carl");
+    await expect(rooms.ask(user("dora"), "joinRoom", { roomId: "r", key: "j" })).rejects.toMatchObject(full);
+    await rooms.ask(BOB, "leaveRoom", { roomId: "r", key: "l" });
+    await rooms.ask(user("dora"), "joinRoom", { roomId: "r", key: "j" });
+    await rooms.ask(user("dora"), "joinRoom", { roomId: "r", key: "j", attempt: 2 });
+    expect((await rooms.ask(ADA, "getRoom", { roomId: "r" })).room?.memberCount).toBe(3);
+  });
+});
+
 describe("slow mode", () => {
   it("lets a member publish once per interval, and administrators whenever they want", async () => {
     const rooms = await useRooms();
