@@ -126,8 +126,9 @@ export function permit(state: RoomState, caller: Caller, permission: Permission,
 }
 
 /** Throws where the caller is one of the two users of a direct room, and one of them has blocked the other. */
-export function requireUnblocked({ room, blocked, directUsers }: RoomState, { identity }: Caller): void {
-  if (!blocked || (room !== undefined && !directUsers.includes(identity.userId))) return;
+export function requireUnblocked({ room, blocked, directUsers }: RoomState, { identity, onBehalfOf }: Caller): void {
+  // A service that speaks as one of the two is held to what they are.
+  if (!blocked || (room !== undefined && !directUsers.includes(onBehalfOf ?? identity.userId))) return;
   throw new TrunklineError(ErrorCode.BLOCKED, "one of you has blocked the other");
 }
 

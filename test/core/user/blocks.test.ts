@@ -65,6 +65,15 @@ describe("a blocked user", () => {
     await direct(rooms, BOB, "ada", "again");
   });
 
+  it("is not spoken for by a service either, which goes on speaking for itself", async () => {
+    const rooms = await useRooms();
+    const roomId = await direct(rooms, ADA, "bob");
+    const service = user("mailer", { grants: new Set(["service"]) });
+    await block(rooms, ADA, "bob", true);
+    await expectRefusal(rooms.publish({ ...service, onBehalfOf: "bob" }, roomId, "m1"), ErrorCode.BLOCKED);
+    await rooms.publish(service, roomId, "m2");
+  });
+
   it("speaks in groups as before", async () => {
     const rooms = await useRooms();
     await rooms.room("r", { members: [{ userId: "bob" }] });
