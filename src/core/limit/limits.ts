@@ -17,6 +17,8 @@ export interface Limits {
   readonly maxMembersPerCall: number;
   /** Members of a room, whoever adds them. What is said in it is fed to all who are there. */
   readonly maxMembersPerRoom: number;
+  /** Whether joining a room that does not exist makes it: an open group, owned by who came first. */
+  readonly openRooms: boolean;
   /** From accepting a connection to a verified Hello, in milliseconds. */
   readonly handshakeDeadlineMs: number;
   /** Between two pings of the server, in milliseconds. */
@@ -72,6 +74,7 @@ export const DEFAULT_LIMITS: Limits = {
   maxSessionsPerUser: 10,
   maxMembersPerCall: 100,
   maxMembersPerRoom: 1_000_000,
+  openRooms: false,
   handshakeDeadlineMs: 10_000,
   pingIntervalMs: 25_000,
   pongDeadlineMs: 10_000,

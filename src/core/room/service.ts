@@ -181,12 +181,43 @@ export class RoomService implements RoomCalls, Forwarding {
   }
 
   async #joinRoom(caller: Caller, request: rpc.JoinRoomRequest): Promise<rpc.JoinRoomResponse> {
-    const outcome = await this.#change(caller, request, { kind: "join" });
+    const join = () => this.#change(caller, request, { kind: "join" });
+    const outcome = await join().catch(async (error: unknown) => {
+      await this.#openRoom(caller, request, TrunklineError.from(error));
+      return await join();
+    });
     return create(rpc.JoinRoomResponseSchema, {
       room: outcome.room,
       member: memberOf(outcome, caller.identity.userId),
       position: positionOf(outcome),
     });
+  }
+
+  /** Makes a room that was joined before it was there, where that is the rule. */
+  async #openRoom(
+    caller: Caller,
+    { roomId, key, attempt }: rpc.JoinRoomRequest,
+    refusal: TrunklineError,
+  ): Promise<void> {
+    const open = this.#deps.limits.openRooms && refusal.code === ErrorCode.NOT_FOUND;
+    if (!open || roomId.startsWith(SYSTEM_ID_PREFIX)) throw refusal;
+    try {
+      await this.#submit(refOf(caller, roomId), caller, {
+        kind: "create",
+        // The key itself is that of joining.
+        key: `~open.${key}`,
+        attempt,
+        roomKind: RoomKind.GROUP,
+        name: "",
+        members: [],
+        joinRule: JoinRule.OPEN,
+        metadata: undefined,
+        settings: undefined,
+      });
+    } catch (error) {
+      // Somebody was faster, or it was deleted: joining will tell.
+      if (TrunklineError.from(error).code !== ErrorCode.ALREADY_EXISTS) throw error;
+    }
   }
 
   async #leaveRoom(caller: Caller, request: rpc.LeaveRoomRequest): Promise<rpc.LeaveRoomResponse> {

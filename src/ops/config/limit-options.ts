@@ -1,7 +1,7 @@
 // The core's limits as options. Their defaults are the core's own.
 
 import { DEFAULT_LIMITS, type Limits } from "../../core/limit/limits.js";
-import { duration, integer, type Option, rate, size } from "./option.js";
+import { duration, integer, type Option, rate, size, toggle } from "./option.js";
 
 const MANY = 10_000_000;
 const of = DEFAULT_LIMITS;
@@ -19,6 +19,7 @@ export const LIMIT_OPTIONS = {
   maxSessionsPerUser: integer("N", of.maxSessionsPerUser, 1, MANY, "Live sessions of one user; the oldest is closed."),
   maxMembersPerCall: integer("N", of.maxMembersPerCall, 1, MANY, "Members that AddMembers takes in one call."),
   maxMembersPerRoom: integer("N", of.maxMembersPerRoom, 2, MANY, "Members of a room."),
+  openRooms: toggle(of.openRooms, "Joining a room that does not exist makes it: open, and owned by who came first."),
   handshakeDeadline: duration(of.handshakeDeadlineMs, 1, "From accepting a connection to a verified Hello."),
   pingInterval: duration(of.pingIntervalMs, 1, "Between two pings of the server."),
   pongDeadline: duration(of.pongDeadlineMs, 1, "From a ping to giving the client up."),
@@ -79,6 +80,7 @@ export function limitsOf(values: LimitValues): Limits {
     maxSessionsPerUser: values.maxSessionsPerUser,
     maxMembersPerCall: values.maxMembersPerCall,
     maxMembersPerRoom: values.maxMembersPerRoom,
+    openRooms: values.openRooms,
     handshakeDeadlineMs: values.handshakeDeadline,
     pingIntervalMs: values.pingInterval,
     pongDeadlineMs: values.pongDeadline,

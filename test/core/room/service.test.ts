@@ -750,6 +750,27 @@ describe("every change", () => {
   });
 });
 
+describe("a room that is joined before it is there", () => {
+  const dora = user("dora");
+
+  it("is made where that is the rule, open, and owned by who came first", async () => {
+    const rooms = await useRooms({ limits: { openRooms: true } });
+    const join = (who: typeof ADA, attempt = 1) => rooms.ask(who, "joinRoom", { roomId: "new", key: "j", attempt });
+    const [first, second] = await Promise.all([join(ADA), join(dora)]);
+    expect([first.member?.role, second.member?.role]).toEqual([Role.OWNER, Role.MEMBER]);
+    expect(await join(ADA, 2)).toMatchObject({ member: { userId: "ada" }, room: { joinRule: JoinRule.OPEN } });
+    expect(await rooms.kinds("new")).toEqual(["roomCreated", "memberJoined"]);
+    await expectRefusal(rooms.ask(ADA, "joinRoom", { roomId: "~new", key: "j" }), ErrorCode.NOT_FOUND);
+  });
+
+  it("stays deleted", async () => {
+    const rooms = await useRooms({ limits: { openRooms: true } });
+    await rooms.room("r");
+    await rooms.ask(ADA, "deleteRoom", { roomId: "r", key: "d" });
+    await expectRefusal(rooms.ask(dora, "joinRoom", { roomId: "r", key: "j" }), ErrorCode.NOT_FOUND);
+  });
+});
+
 describe("a full room", () => {
   it("takes no more members, however they come, until one has left", async () => {
     const rooms = await useRooms({ limits: { maxMembersPerRoom: 3 } });
