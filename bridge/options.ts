@@ -13,7 +13,7 @@ export const DEFAULT_PORT = 8080;
 export const DEFAULT_MAX_CONNECTIONS = 15_000;
 
 export interface BridgeOptions {
-  readonly core: Pick<Core, "sessions" | "rooms" | "delivery" | "authenticate">;
+  readonly core: Pick<Core, "sessions" | "rooms" | "delivery" | "presence" | "authenticate">;
   /** The address to listen on. Default 127.0.0.1: nobody else's business unless stated. */
   readonly host?: string;
   /** Default 8080; 0: any free one. */

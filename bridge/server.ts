@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { roomCalls } from "../src/core/room/room-calls.js";
 import { DeliveryService } from "../src/gen/trunkline/v1/delivery_pb.js";
 import { CloseCode } from "../src/gen/trunkline/v1/error_pb.js";
+import { PresenceService } from "../src/gen/trunkline/v1/presence_pb.js";
 import { RoomService } from "../src/gen/trunkline/v1/room_pb.js";
 import type { Clock } from "../src/ports/clock.js";
 import { binaryCodec } from "./codec/binary.js";
@@ -85,6 +86,7 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
           telemetry,
           clock,
         }),
+        callRoute(PresenceService, core.presence, limits.maxFrameBytes + USERS_BYTES, { core, telemetry, clock }),
         callRoute(DeliveryService, core.delivery, limits.maxFrameBytes + USERS_BYTES, { core, telemetry, clock }),
       ],
       readiness: () => ({ reasons }),

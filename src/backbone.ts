@@ -4,6 +4,7 @@ import { hash, randomBytes } from "node:crypto";
 import type { Bridge } from "../bridge/options.js";
 import { startBridge } from "../bridge/server.js";
 import { EmbeddedStore } from "./adapters/embedded/lmdb.js";
+import { EmbeddedSessionDirectory } from "./adapters/embedded/session-directory.js";
 import type { Backbone, BackboneOptions, ListenAddress, StopOptions } from "./backbone/options.js";
 import { StartedParts } from "./backbone/started-parts.js";
 import { verifierOf } from "./backbone/verifier.js";
@@ -64,7 +65,8 @@ async function start(options: BackboneOptions, logger: Logger, parts: StartedPar
 
   const { log, archive, fanout } = store;
   const load = () => sampler.load();
-  const core = createCore({ log, archive, fanout, verifier, clock, ids, telemetry, limits, load });
+  const directory = new EmbeddedSessionDirectory({ archive, clock, onFault: onFault("directory") });
+  const core = createCore({ log, archive, fanout, directory, verifier, clock, ids, telemetry, limits, load });
   parts.add("core", () => core.stop());
   await core.start();
 

@@ -23,6 +23,8 @@ const CONCAT_BYTES = 8 * 1024;
 
 /** The close code of a peer that vanished without a close frame (RFC 6455, section 7.1.5). */
 const ABNORMAL_CLOSURE = 1006;
+/** What browsers close with when their page is left or loaded anew: it may be back at once. */
+const GOING_AWAY = 1001;
 
 /** What all connections of a bridge have in common. */
 export interface SocketHost {
@@ -123,7 +125,7 @@ export class BridgeSocket extends WebSocket implements SessionSink {
     this.#ending = true;
     this.#deadline?.cancel();
     this.#deadline = undefined;
-    this.#connection?.gone(code !== ABNORMAL_CLOSURE);
+    this.#connection?.gone(code !== ABNORMAL_CLOSURE && code !== GOING_AWAY);
     this.#connection = undefined;
     this.#socket = undefined;
     this.#host?.gone(this);

@@ -1,10 +1,12 @@
 // The core as transports and the backbone see it.
 
 import type { DeliveryService } from "../gen/trunkline/v1/delivery_pb.js";
+import type { PresenceService } from "../gen/trunkline/v1/presence_pb.js";
 import type { Archive } from "../ports/archive.js";
 import type { Clock } from "../ports/clock.js";
 import type { EventLog } from "../ports/event-log.js";
 import type { Fanout } from "../ports/fanout.js";
+import type { SessionDirectory } from "../ports/session-directory.js";
 import type { TokenVerifier } from "../ports/token-verifier.js";
 import type { Limits } from "./limit/limits.js";
 import type { Caller, RoomCalls } from "./room/calls.js";
@@ -24,6 +26,8 @@ export interface CoreDependencies {
   readonly log: EventLog;
   readonly archive: Archive;
   readonly fanout: Fanout;
+  /** Stopped with the core. */
+  readonly directory: SessionDirectory;
   readonly verifier: TokenVerifier;
   readonly clock: Clock;
   readonly ids: Ids;
@@ -38,6 +42,7 @@ export interface Core {
   readonly rooms: RoomCalls;
   /** For callers with the grant `service`. */
   readonly delivery: ServiceCalls<typeof DeliveryService>;
+  readonly presence: ServiceCalls<typeof PresenceService>;
   /** Verifies a token of a unary call. */
   authenticate(token: string): Promise<Caller>;
   /** Opens all shards. Nothing is served before it resolves. */

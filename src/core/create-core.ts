@@ -8,6 +8,7 @@ import { RoomTops } from "./fanout/room-tops.js";
 import { DeletedRooms } from "./follow/deleted-rooms.js";
 import { Follower } from "./follow/follower.js";
 import { InboxEffects } from "./follow/inbox-effects.js";
+import { PresenceCore } from "./presence/presence.js";
 import { Receipts } from "./receipt/receipts.js";
 import { RoomOwner } from "./room/owner.js";
 import { RoomService } from "./room/service.js";
@@ -18,9 +19,10 @@ export function createCore(deps: CoreDependencies): Core {
   const owner = new RoomOwner(deps);
   const hub = new Hub(deps);
   const receipts = new Receipts(deps, owner);
-  const rooms = new RoomService(deps, owner, receipts);
+  const presence = new PresenceCore(deps, owner);
+  const rooms = new RoomService(deps, owner, receipts, presence);
   const signals = new Signals(deps, owner);
-  const sessions = new Sessions(deps, owner, rooms, hub, signals, receipts);
+  const sessions = new Sessions(deps, owner, rooms, hub, signals, receipts, presence);
   const tops = new RoomTops(deps);
   const tails = new Tails(deps, owner);
   const delivery = new Delivery(deps, owner, tails, signals, receipts);
@@ -33,16 +35,19 @@ export function createCore(deps: CoreDependencies): Core {
     sessions,
     rooms,
     delivery,
+    presence: presence.calls,
     authenticate: async (token) => ({ identity: await deps.verifier.verify(token), deviceId: "" }),
     start: async () => {
       await owner.start();
       for (const follower of followers) follower.start(owner.ends);
       hub.start();
+      presence.start();
       sessions.start();
       tails.start();
     },
     drain: async (spreadMs) => {
       tails.stop();
+      presence.drain();
       await sessions.drain(spreadMs);
     },
     stop: async () => {
@@ -50,10 +55,12 @@ export function createCore(deps: CoreDependencies): Core {
       sessions.stop();
       signals.stop();
       tops.stop();
+      const kept = presence.stop();
       hub.stop();
       await receipts.stop();
       await Promise.all(followers.map((follower) => follower.stop()));
       owner.close();
+      await kept;
     },
   };
 }

@@ -13,6 +13,7 @@ import type {
 } from "../gen/trunkline/store/v1/documents_pb.js";
 import type { EncodedEvent } from "./encoded-event.js";
 import type { Awaitable, RoomRef } from "./room-ref.js";
+import type { UserArchive } from "./user-archive.js";
 
 /** What follows from a batch of events: whole documents, so that writing them twice changes nothing. */
 export interface ArchiveChanges {
@@ -102,7 +103,7 @@ export interface Page {
   readonly limit: number;
 }
 
-export interface Archive {
+export interface Archive extends UserArchive {
   /** The room's document, also of a deleted one. */
   room(room: RoomRef): Awaitable<RoomDocument | undefined>;
 

@@ -21,6 +21,7 @@ import {
   type TailResponse,
 } from "../../src/gen/trunkline/v1/delivery_pb.js";
 import { CloseCode } from "../../src/gen/trunkline/v1/error_pb.js";
+import * as rpc from "../../src/gen/trunkline/v1/presence_pb.js";
 import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
 
 export interface Malformed {
@@ -107,7 +108,20 @@ export class FakeSessions implements SessionPort {
   }
 }
 
-export class FakeCore implements Pick<Core, "sessions" | "rooms" | "delivery" | "authenticate"> {
+/** Knows nobody. */
+export const FAKE_PRESENCE: Core["presence"] = {
+  getPresence: async () => create(rpc.GetPresenceResponseSchema),
+  watchPresence: () => {
+    throw new TrunklineError(ErrorCode.UNSUPPORTED, "watchPresence is not built");
+  },
+  setPresence: async () => create(rpc.SetPresenceResponseSchema),
+  listOnline: async () => create(rpc.ListOnlineResponseSchema),
+  listSessions: async () => create(rpc.ListSessionsResponseSchema),
+  closeSession: async () => create(rpc.CloseSessionResponseSchema),
+  closeUser: async () => create(rpc.CloseUserResponseSchema),
+};
+
+export class FakeCore implements Pick<Core, "sessions" | "rooms" | "delivery" | "presence" | "authenticate"> {
   readonly sessions = new FakeSessions();
   readonly calls: { readonly caller: Caller; readonly request: RoomRequest }[] = [];
   /** Answers room calls. */
@@ -145,6 +159,8 @@ export class FakeCore implements Pick<Core, "sessions" | "rooms" | "delivery" | 
     this.delivered.push({ caller, method });
     return response;
   }
+
+  readonly presence = FAKE_PRESENCE;
 
   async authenticate(token: string): Promise<Caller> {
     const userId = /^good-(\w+)$/.exec(token)?.[1];

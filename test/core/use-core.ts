@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { onTestFinished } from "vitest";
+import { EmbeddedSessionDirectory } from "../../src/adapters/embedded/session-directory.js";
 import type { Core } from "../../src/core/core.js";
 import { createCore } from "../../src/core/create-core.js";
 import { encodeRoomEventsFrame } from "../../src/core/fanout/wire.js";
@@ -264,6 +265,7 @@ export class TestCore {
       log: this.engine.log,
       archive: this.engine.archive,
       fanout: this.engine.fanout,
+      directory: new EmbeddedSessionDirectory({ archive: this.engine.archive, clock: this.clock }),
       verifier: this.verifier,
       clock: this.clock,
       ids: {

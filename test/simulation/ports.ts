@@ -8,6 +8,7 @@ import type { AppendBatch, AppendOutcome, EventLog, LogRecord, OpenedShard } fro
 import type { Fanout, FanoutListener, FanoutSubscription, SignalListener } from "../../src/ports/fanout.js";
 import type { Awaitable, RoomRef } from "../../src/ports/room-ref.js";
 import type { Identity, Revocation, TokenVerifier } from "../../src/ports/token-verifier.js";
+import type { DeviceChange, LastSeenChange } from "../../src/ports/user-archive.js";
 import type { Chance } from "./chance.js";
 import type { Coverage } from "./coverage.js";
 import type { Gates } from "./gates.js";
@@ -132,6 +133,22 @@ export class WeatheredArchive implements Archive {
 
   hidden(inbox: RoomRef, roomId: string, from: number, to: number) {
     return this.#answer(() => this.#inner.hidden(inbox, roomId, from, to));
+  }
+
+  devices(tenantId: string, userId: string) {
+    return this.#answer(() => this.#inner.devices(tenantId, userId));
+  }
+
+  putDevices(changes: readonly DeviceChange[]) {
+    return this.#inner.putDevices(changes);
+  }
+
+  lastSeen(tenantId: string, userIds: readonly string[]) {
+    return this.#answer(() => this.#inner.lastSeen(tenantId, userIds));
+  }
+
+  putLastSeen(changes: readonly LastSeenChange[]) {
+    return this.#inner.putLastSeen(changes);
   }
 
   apply(shard: number, end: number, changes: ArchiveChanges) {

@@ -1,6 +1,7 @@
 // The world around one core: a process that can die, a store that goes wrong, users with their devices, and time.
 
 import { create, fromBinary } from "@bufbuild/protobuf";
+import { EmbeddedSessionDirectory } from "../../src/adapters/embedded/session-directory.js";
 import type { Core, Ids } from "../../src/core/core.js";
 import { createCore } from "../../src/core/create-core.js";
 import { DEFAULT_LIMITS, type Limits } from "../../src/core/limit/limits.js";
@@ -218,9 +219,11 @@ export class World {
       if (code === CloseCode.SLOW_CONSUMER) this.coverage.count("slow consumers closed");
     });
     telemetry.on("session.lagging", () => this.coverage.count("sessions lagging"));
+    const archive = new WeatheredArchive(this.engine.archive, this.#conditions);
     const core = createCore({
       log: new WeatheredLog(this.engine.log, this.#conditions),
-      archive: new WeatheredArchive(this.engine.archive, this.#conditions),
+      archive,
+      directory: new EmbeddedSessionDirectory({ archive, clock }),
       fanout,
       verifier,
       clock,

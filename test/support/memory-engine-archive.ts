@@ -23,6 +23,7 @@ import type {
 import { EncodedEvent } from "../../src/ports/encoded-event.js";
 import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
 import { type Awaitable, type RoomRef, roomRef } from "../../src/ports/room-ref.js";
+import type { DeviceChange, LastSeenChange } from "../../src/ports/user-archive.js";
 import type { MemoryEngine } from "./memory-engine.js";
 import { never } from "./memory-engine-log.js";
 import {
@@ -34,6 +35,7 @@ import {
   type RoomState,
   type StoredEvent,
 } from "./memory-engine-state.js";
+import * as users from "./memory-engine-users.js";
 
 export class MemoryArchive implements Archive {
   readonly #engine: MemoryEngine;
@@ -220,6 +222,33 @@ export class MemoryArchive implements Archive {
     if (this.#dead) return never();
     this.#assertUp();
     dismissMembers(this.#engine.state, room);
+  }
+
+  devices(tenantId: string, userId: string) {
+    return this.#answer(() => users.devicesOf(this.#engine.state, tenantId, userId));
+  }
+
+  async putDevices(changes: readonly DeviceChange[]): Promise<void> {
+    await Promise.resolve();
+    this.#assertAlive();
+    this.#assertUp();
+    users.putDevices(this.#engine.state, changes);
+  }
+
+  lastSeen(tenantId: string, userIds: readonly string[]) {
+    return this.#answer(() => userIds.map((userId) => users.lastSeenOf(this.#engine.state, tenantId, userId)));
+  }
+
+  async putLastSeen(changes: readonly LastSeenChange[]): Promise<void> {
+    await Promise.resolve();
+    this.#assertAlive();
+    this.#assertUp();
+    users.putLastSeen(this.#engine.state, changes);
+  }
+
+  /** Refuses, where the others do not answer: a core of a dead process that a test stops all the same waits for these. */
+  #assertAlive(): void {
+    if (this.#dead) throw new TrunklineError(ErrorCode.UNAVAILABLE, "the process is dead");
   }
 
   get #dead(): boolean {

@@ -63,6 +63,10 @@ export interface MemoryState {
   readonly hiddenReading: Set<string>;
   /** By shard and follower. */
   readonly followed: Map<string, number>;
+  /** Documents as bytes, by tenant/user and device. */
+  readonly devices: Map<string, Map<string, Uint8Array>>;
+  /** Documents as bytes, by tenant/user. */
+  readonly lastSeen: Map<string, Uint8Array>;
 }
 
 export function emptyState(shards: number): MemoryState {
@@ -72,6 +76,8 @@ export function emptyState(shards: number): MemoryState {
     hidden: new Map(),
     hiddenReading: new Set(),
     followed: new Map(),
+    devices: new Map(),
+    lastSeen: new Map(),
   };
 }
 

@@ -22,6 +22,7 @@ import type {
 } from "../../ports/archive.js";
 import type { EncodedEvent } from "../../ports/encoded-event.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
+import type { DeviceChange, LastSeenChange } from "../../ports/user-archive.js";
 import { newerOnly, pushDocuments, pushEvent, pushHidden, pushScrubs } from "./changes.js";
 import { type GroupCommit, unavailable, type Write } from "./group-commit.js";
 import {
@@ -51,6 +52,7 @@ import {
 } from "./records.js";
 import { eventRemovals } from "./removal.js";
 import type { Tables } from "./tables.js";
+import { EmbeddedUserArchive } from "./user-archive.js";
 
 // A page of more could hold up the event loop and everybody else's commit.
 const PURGED_PER_TRANSACTION = 1_000;
@@ -60,6 +62,7 @@ export class EmbeddedArchive implements Archive {
   readonly #tables: Tables;
   readonly #commit: GroupCommit;
   readonly #markers: MarkerTable;
+  readonly #users: EmbeddedUserArchive;
   /** One `apply` after the other: each looks at what the one before has written. */
   #applied: Promise<void> = Promise.resolve();
 
@@ -67,6 +70,7 @@ export class EmbeddedArchive implements Archive {
     this.#tables = tables;
     this.#commit = commit;
     this.#markers = new MarkerTable(tables, commit);
+    this.#users = new EmbeddedUserArchive(tables, commit);
   }
 
   room(room: RoomRef): RoomDocument | undefined {
@@ -207,6 +211,22 @@ export class EmbeddedArchive implements Archive {
   async hideReading(tenantId: string, userId: string, hidden: boolean): Promise<void> {
     const value = hidden ? Buffer.from([1]) : undefined;
     await this.#commit.commit([{ table: this.#tables.hiddenReading, key: userKey(tenantId, userId), value }]);
+  }
+
+  devices(tenantId: string, userId: string) {
+    return reading(() => this.#users.devices(tenantId, userId));
+  }
+
+  putDevices(changes: readonly DeviceChange[]): Promise<void> {
+    return this.#users.putDevices(changes);
+  }
+
+  lastSeen(tenantId: string, userIds: readonly string[]) {
+    return reading(() => this.#users.lastSeen(tenantId, userIds));
+  }
+
+  putLastSeen(changes: readonly LastSeenChange[]): Promise<void> {
+    return this.#users.putLastSeen(changes);
   }
 
   async purge(room: RoomRef, through: number): Promise<void> {

@@ -37,6 +37,10 @@ export interface Tables {
   readonly markers: Table;
   /** [tenant/user] → nothing, of users whose reading is hidden. */
   readonly hiddenReading: Table;
+  /** [tenant/user, device id] → document. */
+  readonly devices: Table;
+  /** [tenant/user] → when they were last online. */
+  readonly lastSeen: Table;
   /** How many shards the store was created with. */
   readonly shardCount: number;
 }
@@ -92,6 +96,8 @@ export async function openTables(directory: string, shards: number): Promise<Tab
       followers: openTable(root, "followers"),
       markers: openTable(root, "markers"),
       hiddenReading: openTable(root, "hidden-reading"),
+      devices: openTable(root, "devices"),
+      lastSeen: openTable(root, "last-seen"),
       shardCount,
     };
     if (schema === undefined) {

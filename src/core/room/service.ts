@@ -7,6 +7,7 @@ import type { MessageRef } from "../../gen/trunkline/v1/session_pb.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
+import type { PresenceCore } from "../presence/presence.js";
 import type { Receipts } from "../receipt/receipts.js";
 import * as validate from "../validate.js";
 import { SYSTEM_ID_PREFIX } from "../validate.js";
@@ -23,11 +24,13 @@ export class RoomService implements RoomCalls, Forwarding {
   readonly #receipts: Receipts;
   readonly #reader: RoomReader;
   readonly #users: UserService;
+  readonly #presence: PresenceCore;
 
-  constructor(deps: CoreDependencies, owner: RoomOwner, receipts: Receipts) {
+  constructor(deps: CoreDependencies, owner: RoomOwner, receipts: Receipts, presence: PresenceCore) {
     this.#deps = deps;
     this.#owner = owner;
     this.#receipts = receipts;
+    this.#presence = presence;
     this.#reader = new RoomReader(deps, owner, receipts);
     this.#users = new UserService(deps, owner, this.#reader);
   }
@@ -70,6 +73,10 @@ export class RoomService implements RoomCalls, Forwarding {
         return { case: request.case, value: await this.#receipts.getPrivacy(caller) };
       case "setReceiptPrivacy":
         return { case: request.case, value: await this.#receipts.setPrivacy(caller, request.value) };
+      case "listDevices":
+        return { case: request.case, value: await this.#presence.listDevices(caller) };
+      case "closeDevice":
+        return { case: request.case, value: await this.#presence.closeDevice(caller, request.value) };
       case "hideMessage":
         return { case: request.case, value: await this.#users.hideMessage(caller, request.value) };
       case "blockUser":
@@ -78,9 +85,6 @@ export class RoomService implements RoomCalls, Forwarding {
         return { case: request.case, value: await this.#users.getSettings(caller, request.value) };
       case "setSettings":
         return { case: request.case, value: await this.#users.setSettings(caller, request.value) };
-      case "listDevices":
-      case "closeDevice":
-        throw new TrunklineError(ErrorCode.UNSUPPORTED, `${request.case} is not supported yet`);
     }
   }
 

@@ -2,9 +2,10 @@
 
 import { create } from "@bufbuild/protobuf";
 import { CloseCode } from "../../gen/trunkline/v1/error_pb.js";
-import { GoodbyeSchema, type Hello } from "../../gen/trunkline/v1/session_pb.js";
+import { DeviceSchema, GoodbyeSchema, type Hello } from "../../gen/trunkline/v1/session_pb.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import type { SharedFrame } from "../fanout/shared-frame.js";
+import { addressClassOf } from "../presence/address.js";
 import { serverFrame, wireError, wireMs } from "./frames.js";
 import { closeCodeOf, validateHello, welcome } from "./hello.js";
 import type { LiveConnection } from "./live-connection.js";
@@ -142,7 +143,8 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
     const session = new LiveSession(this.#services, this, {
       sessionId: deps.ids.random(),
       identity,
-      deviceId: hello.device?.deviceId ?? "",
+      device: hello.device ?? create(DeviceSchema),
+      addressClass: addressClassOf(this.#origin.address),
       attempt: hello.attempt,
       transport: this.#origin.transport,
     });
@@ -157,6 +159,8 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
     session.user = registration.user;
     this.#state = { is: "live", session };
     this.#greeted(this);
+    // Before what it replaces goes: nobody sees the user leave and come back.
+    this.#services.presence.connected(session);
     registration.replaced?.close(CloseCode.REPLACED, "the device has connected anew");
     for (const oldest of registration.oldest) oldest.close(CloseCode.TOO_MANY_SESSIONS, "the user has newer sessions");
 
@@ -269,6 +273,7 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
     const { session } = ended;
     session.end();
     this.#services.registry.remove(session);
+    this.#services.presence.disconnected(session, code);
     const { tenantId, userId } = session.identity;
     telemetry.emit("session.closed", { sessionId: session.id, tenantId, userId, code, reason });
   }

@@ -3,16 +3,18 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { CloseCode } from "../../gen/trunkline/v1/error_pb.js";
-import { Permission } from "../../gen/trunkline/v1/message_pb.js";
+import { type AddressClass, Permission } from "../../gen/trunkline/v1/message_pb.js";
 import * as wire from "../../gen/trunkline/v1/session_pb.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { roomRef } from "../../ports/room-ref.js";
+import type { EntryDevice, LocalSession } from "../../ports/session-directory.js";
 import type { Identity } from "../../ports/token-verifier.js";
 import type { SignalFrame } from "../fanout/shared-frame.js";
 import { TokenBucket } from "../limit/token-bucket.js";
+import type { SessionPresence, WatchingSession } from "../presence/session-presence.js";
 import type { Caller } from "../room/calls.js";
 import type { Command, Outcome } from "../room/command.js";
-import { isGranted } from "../room/permissions.js";
+import { isGranted, isService } from "../room/permissions.js";
 import { SessionSignals } from "../signal/session-signals.js";
 import { validateId } from "../validate.js";
 import { changedFrom, deleteCommand, editCommand, publishCommand, publishedFrom, reactCommand } from "./commands.js";
@@ -31,14 +33,17 @@ const OWN_LANE = "";
 export interface Admitted {
   readonly sessionId: string;
   readonly identity: Identity;
-  readonly deviceId: string;
+  readonly device: EntryDevice;
+  readonly addressClass: AddressClass;
   readonly attempt: number;
   readonly transport: string;
 }
 
-export class LiveSession {
+export class LiveSession implements LocalSession, WatchingSession {
   readonly id: string;
-  readonly deviceId: string;
+  readonly device: EntryDevice;
+  readonly addressClass: AddressClass;
+  readonly connectedAtMs: number;
   readonly attempt: number;
   readonly transport: string;
   /** When the token was last verified, wall clock. */
@@ -59,6 +64,8 @@ export class LiveSession {
   #inFlight = 0;
   /** Rooms of the hello that have no outcome yet. */
   #resuming = 0;
+  /** There from the first watch on. */
+  #presence: SessionPresence | undefined;
   #tokenWarned = false;
   #ended = false;
 
@@ -68,12 +75,14 @@ export class LiveSession {
     this.#services = services;
     this.#connection = connection;
     this.id = admitted.sessionId;
-    this.deviceId = admitted.deviceId;
+    this.device = admitted.device;
+    this.addressClass = admitted.addressClass;
+    this.connectedAtMs = clock.now();
     this.attempt = admitted.attempt;
     this.transport = admitted.transport;
     this.verifiedAtMs = clock.now();
-    this.#caller = { identity: admitted.identity, deviceId: admitted.deviceId };
-    this.#rooms = new RoomSubscriptions(services, connection, this.id, this.#caller);
+    this.#caller = { identity: admitted.identity, deviceId: this.deviceId };
+    this.#rooms = new RoomSubscriptions(services, connection, this, this.#caller);
     this.#heartbeat = new Heartbeat(limits, nowMs);
     this.#frameRate = new TokenBucket(limits.frameRate, nowMs);
     this.#publishRate = new TokenBucket(limits.sessionRate, nowMs);
@@ -81,6 +90,22 @@ export class LiveSession {
 
   get identity(): Identity {
     return this.#caller.identity;
+  }
+
+  get sessionId(): string {
+    return this.id;
+  }
+
+  get tenantId(): string {
+    return this.identity.tenantId;
+  }
+
+  get userId(): string {
+    return this.identity.userId;
+  }
+
+  get deviceId(): string {
+    return this.device.deviceId;
   }
 
   /** Whether nothing that was asked waits for an answer. */
@@ -102,6 +127,7 @@ export class LiveSession {
     this.#ended = true;
     this.#rooms.end();
     this.#signals?.end();
+    this.#presence?.end();
   }
 
   // — frames —
@@ -161,6 +187,12 @@ export class LiveSession {
         this.#request(ref, frame.case, lane, () => send().then(() => this.#reply(ref, done())));
         return;
       }
+      case "setPresence":
+        this.#request(ref, frame.case, OWN_LANE, () => this.#setPresence(ref, frame.value));
+        return;
+      case "watchPresence":
+        this.#request(ref, frame.case, OWN_LANE, () => this.#watchPresence(ref, frame.value));
+        return;
       case "refreshToken":
         this.#request(ref, frame.case, OWN_LANE, () => this.#refreshToken(ref, frame.value.token));
         return;
@@ -174,8 +206,6 @@ export class LiveSession {
         throw TrunklineError.invalid("hello", "was said already");
       case undefined:
         throw new TrunklineError(ErrorCode.UNSUPPORTED, "no frame that this server knows is set", { field: "frame" });
-      default:
-        throw new TrunklineError(ErrorCode.UNSUPPORTED, `${frame.case} is not supported yet`);
     }
   }
 
@@ -328,13 +358,18 @@ export class LiveSession {
     if (!this.#ended) this.#connection.send({ case: "error", value: wireError(refusal, { room_id: roomId }) });
   }
 
-  async #subscribe(ref: number, { roomId, after }: wire.Subscribe): Promise<void> {
+  async #subscribe(ref: number, { roomId, after, presence }: wire.Subscribe): Promise<void> {
     await this.#rooms.open(roomId, after, ref, "subscribe.room_id");
+    // Subscribing anew begins with who is online, too.
+    this.#presence?.unwatchAlong(roomId);
+    if (presence && this.#rooms.has(roomId)) await this.#watch.watchAlong(roomId);
+    if (!this.#rooms.has(roomId)) this.#presence?.unwatchAlong(roomId);
   }
 
   async #unsubscribe(ref: number, { roomId }: wire.Unsubscribe): Promise<void> {
     validateId("unsubscribe.room_id", roomId);
     this.#rooms.close(roomId);
+    this.#presence?.unwatchAlong(roomId);
     this.#reply(ref, {
       case: "unsubscribed",
       value: create(wire.UnsubscribedSchema, { roomId, reason: wire.UnsubscribeReason.REQUESTED }),
@@ -352,6 +387,28 @@ export class LiveSession {
     this.#reply(ref, { case: "callResult", value: create(wire.CallResultSchema, { rpc: result }) });
   }
 
+  // — presence —
+
+  get #watch(): SessionPresence {
+    this.#presence ??= this.#services.presence.watchOf(this);
+    return this.#presence;
+  }
+
+  subscriptionLost(roomId: string): void {
+    this.#presence?.unwatchAlong(roomId);
+  }
+
+  async #setPresence(ref: number, frame: wire.SetPresence): Promise<void> {
+    await this.#services.presence.set(this, frame);
+    this.#reply(ref, { case: "done", value: create(wire.DoneSchema) });
+  }
+
+  async #watchPresence(ref: number, frame: wire.WatchPresence): Promise<void> {
+    if (this.#ended) return;
+    const snapshot = await this.#watch.watch(frame);
+    this.#reply(ref, { case: "presenceSnapshot", value: snapshot });
+  }
+
   // — token —
 
   async #refreshToken(ref: number, token: string): Promise<void> {
@@ -361,6 +418,7 @@ export class LiveSession {
       throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "the token is another user's");
     }
     const demoted = isGranted(this.identity, Permission.READ) && !isGranted(identity, Permission.READ);
+    const sees = isService(this.identity) && !isService(identity);
     this.#caller = { identity, deviceId: this.deviceId };
     this.#rooms.caller = this.#caller;
     if (this.#signals !== undefined) this.#signals.caller = this.#caller;
@@ -369,6 +427,7 @@ export class LiveSession {
     this.#connection.reschedule();
     const expiresAt = identity.expiresAtMs === undefined ? undefined : timestampFromMs(identity.expiresAtMs);
     this.#reply(ref, { case: "tokenAccepted", value: create(wire.TokenAcceptedSchema, { expiresAt }) });
+    if (demoted || sees) void this.#presence?.authorizeAgain();
     if (!demoted) return;
     for (const roomId of this.#rooms.roomIds) {
       // In the room's lane: a subscription that is being opened was perhaps authorized as the user was before, and is then judged.
@@ -421,12 +480,17 @@ export class LiveSession {
   }
 
   /** Something ephemeral for the user: dropped where much waits. */
-  offer(frame: SignalFrame): void {
+  offer(frame: SignalFrame): boolean {
     if (frame.hidesReading !== undefined) this.#rooms.hidesReading = frame.hidesReading;
     const { topOf } = frame;
     // Whoever reads a room hears of its events.
-    if (topOf !== undefined && this.#rooms.has(topOf)) return;
-    this.#connection.outbox.offer(this.#connection.encodeShared(frame));
+    if (topOf !== undefined && this.#rooms.has(topOf)) return true;
+    return this.#connection.outbox.offer(this.#connection.encodeShared(frame));
+  }
+
+  /** The same, for this session alone. */
+  offerOwn(frame: wire.ServerFrame["frame"]): boolean {
+    return this.#connection.outbox.offer(this.#connection.encode(serverFrame(frame)));
   }
 
   /** The outbox is ready. */

@@ -52,7 +52,7 @@ export interface Connection {
    * The client sends no more but still reads: what it has asked is answered, then the sink is ended with `UNSPECIFIED` and no Goodbye.
    */
   finish(): void;
-  /** The connection is gone. `clean`: the client closed it. Idempotent. */
+  /** The connection is gone. `clean`: the client closed it, and did not just leave a page. Idempotent. */
   gone(clean: boolean): void;
 }
 

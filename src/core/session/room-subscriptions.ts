@@ -18,11 +18,18 @@ import { validateId } from "../validate.js";
 import type { LiveConnection } from "./live-connection.js";
 import type { SessionServices } from "./services.js";
 
+/** The session, as its subscriptions see it. */
+export interface SubscribingSession {
+  readonly id: string;
+  /** A subscription has ended that nobody asked to end. */
+  subscriptionLost(roomId: string): void;
+}
+
 export class RoomSubscriptions implements Subscriber {
   readonly #services: SessionServices;
   readonly #connection: LiveConnection;
-  readonly #sessionId: string;
   readonly #inboxId: string;
+  readonly #session: SubscribingSession;
   #caller: Caller;
   readonly #rooms = new Map<string, Subscription>();
   /** Those that will take the place of the room's once they can: until then, and where they are refused, that one goes on. */
@@ -31,10 +38,10 @@ export class RoomSubscriptions implements Subscriber {
   #waiting: Subscription[] = [];
   #ended = false;
 
-  constructor(services: SessionServices, connection: LiveConnection, sessionId: string, caller: Caller) {
+  constructor(services: SessionServices, connection: LiveConnection, session: SubscribingSession, caller: Caller) {
     this.#services = services;
     this.#connection = connection;
-    this.#sessionId = sessionId;
+    this.#session = session;
     this.#caller = caller;
     this.#inboxId = inboxRef(services.deps.ids, caller.identity.tenantId, caller.identity.userId).roomId;
   }
@@ -209,6 +216,7 @@ export class RoomSubscriptions implements Subscriber {
     const { roomId } = subscription.feed.ref;
     if (this.#rooms.get(roomId) === subscription) this.#rooms.delete(roomId);
     this.#services.hub.release(subscription.feed);
+    this.#session.subscriptionLost(roomId);
   }
 
   reset(subscription: Subscription): void {
@@ -226,7 +234,7 @@ export class RoomSubscriptions implements Subscriber {
 
   lagging(subscription: Subscription, behind: number): void {
     this.#services.deps.telemetry.emit("session.lagging", {
-      sessionId: this.#sessionId,
+      sessionId: this.#session.id,
       roomId: subscription.feed.ref.roomId,
       behind,
     });

@@ -4,6 +4,7 @@ import type { TrunklineError } from "../../ports/error.js";
 import type { CoreDependencies } from "../core.js";
 import type { Hub } from "../fanout/hub.js";
 import type { Places } from "../limit/places.js";
+import type { PresenceCore } from "../presence/presence.js";
 import type { Receipts } from "../receipt/receipts.js";
 import type { Forwarding, RoomCalls } from "../room/calls.js";
 import type { RoomOwner } from "../room/owner.js";
@@ -20,6 +21,7 @@ export interface SessionServices {
   readonly hub: Hub;
   readonly signals: Signals;
   readonly receipts: Receipts;
+  readonly presence: PresenceCore;
   /** Rooms of hellos that are opened at once: a node that everybody comes back to does not try all at the same time. */
   readonly places: Places;
   readonly flusher: Flusher;

@@ -7,6 +7,7 @@ import type { CoreDependencies } from "../core.js";
 import type { Hub } from "../fanout/hub.js";
 import { Places } from "../limit/places.js";
 import { TokenBucket } from "../limit/token-bucket.js";
+import type { PresenceCore } from "../presence/presence.js";
 import type { Receipts } from "../receipt/receipts.js";
 import type { Forwarding, RoomCalls } from "../room/calls.js";
 import { inboxRef } from "../room/inbox.js";
@@ -33,6 +34,7 @@ export class Sessions implements SessionPort, SessionServices {
   readonly hub: Hub;
   readonly signals: Signals;
   readonly receipts: Receipts;
+  readonly presence: PresenceCore;
   readonly places = new Places(OPENINGS);
   readonly flusher: Flusher;
   readonly wheel: TimerWheel;
@@ -51,6 +53,7 @@ export class Sessions implements SessionPort, SessionServices {
     hub: Hub,
     signals: Signals,
     receipts: Receipts,
+    presence: PresenceCore,
   ) {
     this.deps = deps;
     this.owner = owner;
@@ -58,6 +61,7 @@ export class Sessions implements SessionPort, SessionServices {
     this.hub = hub;
     this.signals = signals;
     this.receipts = receipts;
+    this.presence = presence;
     this.flusher = new Flusher(deps.clock);
     this.wheel = new TimerWheel(deps.clock);
     this.registry = new Registry(deps.limits, this.wheel, (identity, readers) => this.#openChannel(identity, readers));

@@ -16,7 +16,6 @@ import { Health } from "./health.js";
 import { listen } from "./listener.js";
 import { Reflection, reflectionAlphaDefinition, reflectionDefinition } from "./reflection.js";
 import { sessionDefinition, sessionService } from "./session-service.js";
-import { unimplemented } from "./unimplemented.js";
 
 export interface GrpcTls {
   /** The certificate chain, PEM. */
@@ -30,7 +29,7 @@ export interface GrpcTls {
 }
 
 export interface GrpcServerOptions {
-  readonly core: Pick<Core, "sessions" | "rooms" | "delivery" | "authenticate">;
+  readonly core: Pick<Core, "sessions" | "rooms" | "delivery" | "presence" | "authenticate">;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
   readonly host: string;
@@ -83,8 +82,7 @@ const IDLE_CONNECTION_MS = 5 * 60_000;
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
   const { core, clock, limits } = options;
   const context = { telemetry: options.telemetry, clock };
-  const served = [SessionService, RoomService, DeliveryService];
-  const later = [PresenceService];
+  const served = [SessionService, RoomService, DeliveryService, PresenceService];
 
   const server = new Server(channelOptions(options));
   const sessions = sessionService(core.sessions, context);
@@ -92,13 +90,14 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     served.map((service) => service.typeName),
     context,
   );
-  const reflection = new Reflection([...served, ...later, HealthService], context);
+  const reflection = new Reflection([...served, HealthService], context);
   server.addService(sessionDefinition(limits.maxFrameBytes), sessions.implementation);
   const rooms = serveCalls(RoomService, roomCalls(core.rooms), core, context);
   const delivery = serveCalls(DeliveryService, core.delivery, core, context);
+  const presence = serveCalls(PresenceService, core.presence, core, context);
   server.addService(serviceDefinition(RoomService), rooms.implementation);
   server.addService(serviceDefinition(DeliveryService), delivery.implementation);
-  for (const service of later) server.addService(serviceDefinition(service), unimplemented(service, context));
+  server.addService(serviceDefinition(PresenceService), presence.implementation);
   server.addService(serviceDefinition(HealthService), health.implementation);
   if (options.reflection ?? true) {
     server.addService(reflectionDefinition, reflection.implementation);
@@ -115,6 +114,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     // What waits for the last stream of a connection would wait for these for ever.
     sessions.close();
     delivery.close();
+    presence.close();
     health.close();
     reflection.close();
     // GOAWAY to every connection. Its callback is no help: with Node's own `close` having marked them, it does not wait.

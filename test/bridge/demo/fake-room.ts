@@ -38,7 +38,7 @@ import {
 } from "../../../src/gen/trunkline/v1/session_pb.js";
 import { EncodedEvent } from "../../../src/ports/encoded-event.js";
 import { ErrorCode, TrunklineError } from "../../../src/ports/error.js";
-import { FakeCore } from "../fake-core.js";
+import { FAKE_PRESENCE, FakeCore } from "../fake-core.js";
 
 type ReplyInit = NonNullable<MessageInitShape<typeof ServerFrameSchema>["frame"]>;
 
@@ -53,8 +53,9 @@ interface Room {
   readonly subscribers: Set<FakeSession>;
 }
 
-export class FakeWorld implements Pick<Core, "sessions" | "rooms" | "delivery" | "authenticate"> {
+export class FakeWorld implements Pick<Core, "sessions" | "rooms" | "delivery" | "presence" | "authenticate"> {
   readonly delivery = new FakeCore().delivery;
+  readonly presence = FAKE_PRESENCE;
   readonly roomsById = new Map<string, Room>();
   readonly live = new Set<FakeSession>();
   /** Every Publish seen: its id and attempt. */

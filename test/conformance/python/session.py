@@ -26,7 +26,7 @@ class Session:
         self._position = {}
         self.events = []
         self._frames = session_pb2_grpc.SessionServiceStub(channel).Connect(iter(self._outgoing.get, None))
-        device = session_pb2.Device(device_id=device_id, kind=session_pb2.DEVICE_KIND_SERVICE)
+        device = session_pb2.Device(device_id=device_id, kind=message_pb2.DEVICE_KIND_SERVICE)
         hello = session_pb2.Hello(token=token, device=device, attempt=attempt, protocol=1, rooms=rooms)
         self.welcome = self.request(hello=hello).welcome
 

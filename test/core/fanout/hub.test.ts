@@ -1,6 +1,7 @@
 // The hub: when what was announced is written, and how long a room is listened to.
 
 import { describe, expect, it, onTestFinished } from "vitest";
+import { EmbeddedSessionDirectory } from "../../../src/adapters/embedded/session-directory.js";
 import type { FeedReader, RoomFeed } from "../../../src/core/fanout/feed.js";
 import { Hub } from "../../../src/core/fanout/hub.js";
 import { DEFAULT_LIMITS } from "../../../src/core/limit/limits.js";
@@ -28,6 +29,7 @@ class TestHub {
       log,
       archive,
       fanout,
+      directory: new EmbeddedSessionDirectory({ archive: archive, clock: this.clock }),
       verifier: new ScriptedVerifier(),
       clock: this.clock,
       ids: { random: () => "", digest: () => "" },

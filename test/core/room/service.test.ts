@@ -743,11 +743,6 @@ describe("every change", () => {
     await expectRefusal(rooms.publish(ADA, "nowhere", "m"), ErrorCode.NOT_FOUND);
     await expectRefusal(rooms.ask(ADA, "getRoom", { roomId: "nowhere" }), ErrorCode.NOT_FOUND);
   });
-
-  it.each(["listDevices", "closeDevice"] as const)("%s is refused as not supported", async (method) => {
-    const rooms = await useRooms();
-    await expectRefusal(rooms.ask(ADA, method, {}), ErrorCode.UNSUPPORTED);
-  });
 });
 
 describe("a room that is joined before it is there", () => {

@@ -1,6 +1,7 @@
 // Loading what a command is judged on.
 
 import { expect, it, onTestFinished } from "vitest";
+import { EmbeddedSessionDirectory } from "../../../src/adapters/embedded/session-directory.js";
 import { createCore } from "../../../src/core/create-core.js";
 import { DEFAULT_LIMITS } from "../../../src/core/limit/limits.js";
 import { Telemetry } from "../../../src/core/telemetry.js";
@@ -36,6 +37,7 @@ it("a store that goes away between two members refuses the command and leaves no
       },
     }),
     fanout: engine.fanout,
+    directory: new EmbeddedSessionDirectory({ archive, clock: new StoppedClock() }),
     verifier: new ScriptedVerifier(),
     clock: new StoppedClock(),
     ids: { random: () => "id", digest: (of) => `digest of ${of}` },

@@ -3,8 +3,10 @@
 import { createHash } from "node:crypto";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { expect, onTestFinished } from "vitest";
+import { EmbeddedSessionDirectory } from "../../../src/adapters/embedded/session-directory.js";
 import { Hub } from "../../../src/core/fanout/hub.js";
 import { DEFAULT_LIMITS, type Limits } from "../../../src/core/limit/limits.js";
+import { PresenceCore } from "../../../src/core/presence/presence.js";
 import { Receipts } from "../../../src/core/receipt/receipts.js";
 import type { Caller, RoomRequest, RoomResponse } from "../../../src/core/room/calls.js";
 import type { Command, Outcome } from "../../../src/core/room/command.js";
@@ -67,6 +69,7 @@ export class TestRooms {
       log: this.engine.log,
       archive: this.engine.archive,
       fanout: this.engine.fanout,
+      directory: new EmbeddedSessionDirectory({ archive: this.engine.archive, clock: this.clock }),
       verifier: new ScriptedVerifier(),
       clock: this.clock,
       ids: {
@@ -82,7 +85,8 @@ export class TestRooms {
   #build(): [RoomOwner, Receipts, RoomService, Hub] {
     const owner = new RoomOwner(this.deps);
     const receipts = new Receipts(this.deps, owner);
-    return [owner, receipts, new RoomService(this.deps, owner, receipts), new Hub(this.deps)];
+    const rooms = new RoomService(this.deps, owner, receipts, new PresenceCore(this.deps, owner));
+    return [owner, receipts, rooms, new Hub(this.deps)];
   }
 
   /** The process dies and a new one opens the same store. */

@@ -121,10 +121,22 @@ it("ends a call without a deadline after 30 seconds", async () => {
   expect(fromStatus(await call).code).toBe(ErrorCode.DEADLINE);
 });
 
-it("answers methods that are not built with UNSUPPORTED", async () => {
+it("serves PresenceService, its stream too", async () => {
   const { client } = await useGrpcServer();
-  const { getPresence } = serviceDefinition(PresenceService);
-  const error = await failure(callUnary(client(), getPresence, new Uint8Array()));
+  const { getPresence, watchPresence } = serviceDefinition(PresenceService);
+  const connection = client();
+  const answer = await callUnary(connection, getPresence, new Uint8Array(), { token: "good-ann" });
+  expect(answer.presences).toEqual([]);
+  const { path, requestSerialize, responseDeserialize } = watchPresence;
+  const token = bearer("good-ann");
+  const stream = connection.makeServerStreamRequest(
+    path,
+    requestSerialize,
+    responseDeserialize,
+    new Uint8Array(),
+    token,
+  );
+  const error = await new Promise<ServiceError>((resolve) => stream.on("error", resolve));
   expect(fromStatus(error)).toMatchObject({ code: ErrorCode.UNSUPPORTED });
 });
 

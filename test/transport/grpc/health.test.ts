@@ -19,7 +19,12 @@ const about = (service: string) => create(HealthCheckRequestSchema, { service })
 it("says that nothing serves until it is told, then that each service does", async () => {
   const { client, server } = await useGrpcServer();
   const connection = client();
-  for (const service of ["", "trunkline.v1.SessionService", "trunkline.v1.RoomService"]) {
+  for (const service of [
+    "",
+    "trunkline.v1.SessionService",
+    "trunkline.v1.RoomService",
+    "trunkline.v1.PresenceService",
+  ]) {
     expect((await callUnary(connection, check, about(service))).status).toBe(Serving.NOT_SERVING);
   }
   server.setServing(true);
@@ -29,6 +34,7 @@ it("says that nothing serves until it is told, then that each service does", asy
     ["trunkline.v1.SessionService", Serving.SERVING],
     ["trunkline.v1.RoomService", Serving.SERVING],
     ["trunkline.v1.DeliveryService", Serving.SERVING],
+    ["trunkline.v1.PresenceService", Serving.SERVING],
   ]);
 });
 

@@ -8,7 +8,9 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Device, Presence, PresenceStatus } from "./session_pb.js";
+import type { AddressClass } from "./message_pb.js";
+import { file_trunkline_v1_message } from "./message_pb.js";
+import type { Device, LastSeenVisibility, Presence, PresenceStatus } from "./session_pb.js";
 import { file_trunkline_v1_session } from "./session_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -16,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file trunkline/v1/presence.proto.
  */
 export const file_trunkline_v1_presence: GenFile = /*@__PURE__*/
-  fileDesc("Cht0cnVua2xpbmUvdjEvcHJlc2VuY2UucHJvdG8SDHRydW5rbGluZS52MSImChJHZXRQcmVzZW5jZVJlcXVlc3QSEAoIdXNlcl9pZHMYASADKAkiQAoTR2V0UHJlc2VuY2VSZXNwb25zZRIpCglwcmVzZW5jZXMYASADKAsyFi50cnVua2xpbmUudjEuUHJlc2VuY2UiKAoUV2F0Y2hQcmVzZW5jZVJlcXVlc3QSEAoIdXNlcl9pZHMYASADKAkiVAoVV2F0Y2hQcmVzZW5jZVJlc3BvbnNlEikKCXByZXNlbmNlcxgBIAMoCzIWLnRydW5rbGluZS52MS5QcmVzZW5jZRIQCghzbmFwc2hvdBgCIAEoCCKMAQoSU2V0UHJlc2VuY2VSZXF1ZXN0Eg8KB3VzZXJfaWQYASABKAkSLAoGc3RhdHVzGAIgASgOMhwudHJ1bmtsaW5lLnYxLlByZXNlbmNlU3RhdHVzEgwKBHRleHQYAyABKAkSKQoFdW50aWwYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIhUKE1NldFByZXNlbmNlUmVzcG9uc2UiOgoRTGlzdE9ubGluZVJlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgNEhIKCnBhZ2VfdG9rZW4YAiABKAkiWAoSTGlzdE9ubGluZVJlc3BvbnNlEikKCXByZXNlbmNlcxgBIAMoCzIWLnRydW5rbGluZS52MS5QcmVzZW5jZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiJgoTTGlzdFNlc3Npb25zUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJIkMKFExpc3RTZXNzaW9uc1Jlc3BvbnNlEisKCHNlc3Npb25zGAEgAygLMhkudHJ1bmtsaW5lLnYxLlNlc3Npb25JbmZvIooBCgtTZXNzaW9uSW5mbxISCgpzZXNzaW9uX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSJAoGZGV2aWNlGAMgASgLMhQudHJ1bmtsaW5lLnYxLkRldmljZRIwCgxjb25uZWN0ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIikKE0Nsb3NlU2Vzc2lvblJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCSImChRDbG9zZVNlc3Npb25SZXNwb25zZRIOCgZjbG9zZWQYASABKAgiIwoQQ2xvc2VVc2VyUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJIiMKEUNsb3NlVXNlclJlc3BvbnNlEg4KBmNsb3NlZBgBIAEoDTLiBAoPUHJlc2VuY2VTZXJ2aWNlElIKC0dldFByZXNlbmNlEiAudHJ1bmtsaW5lLnYxLkdldFByZXNlbmNlUmVxdWVzdBohLnRydW5rbGluZS52MS5HZXRQcmVzZW5jZVJlc3BvbnNlEloKDVdhdGNoUHJlc2VuY2USIi50cnVua2xpbmUudjEuV2F0Y2hQcmVzZW5jZVJlcXVlc3QaIy50cnVua2xpbmUudjEuV2F0Y2hQcmVzZW5jZVJlc3BvbnNlMAESUgoLU2V0UHJlc2VuY2USIC50cnVua2xpbmUudjEuU2V0UHJlc2VuY2VSZXF1ZXN0GiEudHJ1bmtsaW5lLnYxLlNldFByZXNlbmNlUmVzcG9uc2USTwoKTGlzdE9ubGluZRIfLnRydW5rbGluZS52MS5MaXN0T25saW5lUmVxdWVzdBogLnRydW5rbGluZS52MS5MaXN0T25saW5lUmVzcG9uc2USVQoMTGlzdFNlc3Npb25zEiEudHJ1bmtsaW5lLnYxLkxpc3RTZXNzaW9uc1JlcXVlc3QaIi50cnVua2xpbmUudjEuTGlzdFNlc3Npb25zUmVzcG9uc2USVQoMQ2xvc2VTZXNzaW9uEiEudHJ1bmtsaW5lLnYxLkNsb3NlU2Vzc2lvblJlcXVlc3QaIi50cnVua2xpbmUudjEuQ2xvc2VTZXNzaW9uUmVzcG9uc2USTAoJQ2xvc2VVc2VyEh4udHJ1bmtsaW5lLnYxLkNsb3NlVXNlclJlcXVlc3QaHy50cnVua2xpbmUudjEuQ2xvc2VVc2VyUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_timestamp, file_trunkline_v1_session]);
+  fileDesc("Cht0cnVua2xpbmUvdjEvcHJlc2VuY2UucHJvdG8SDHRydW5rbGluZS52MSImChJHZXRQcmVzZW5jZVJlcXVlc3QSEAoIdXNlcl9pZHMYASADKAkiQAoTR2V0UHJlc2VuY2VSZXNwb25zZRIpCglwcmVzZW5jZXMYASADKAsyFi50cnVua2xpbmUudjEuUHJlc2VuY2UiKAoUV2F0Y2hQcmVzZW5jZVJlcXVlc3QSEAoIdXNlcl9pZHMYASADKAkiVAoVV2F0Y2hQcmVzZW5jZVJlc3BvbnNlEikKCXByZXNlbmNlcxgBIAMoCzIWLnRydW5rbGluZS52MS5QcmVzZW5jZRIQCghzbmFwc2hvdBgCIAEoCCLMAQoSU2V0UHJlc2VuY2VSZXF1ZXN0Eg8KB3VzZXJfaWQYASABKAkSLAoGc3RhdHVzGAIgASgOMhwudHJ1bmtsaW5lLnYxLlByZXNlbmNlU3RhdHVzEgwKBHRleHQYAyABKAkSKQoFdW50aWwYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEj4KFGxhc3Rfc2Vlbl92aXNpYmlsaXR5GAUgASgOMiAudHJ1bmtsaW5lLnYxLkxhc3RTZWVuVmlzaWJpbGl0eSInChNTZXRQcmVzZW5jZVJlc3BvbnNlEhAKCHNlc3Npb25zGAEgASgNIjoKEUxpc3RPbmxpbmVSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJIlgKEkxpc3RPbmxpbmVSZXNwb25zZRIpCglwcmVzZW5jZXMYASADKAsyFi50cnVua2xpbmUudjEuUHJlc2VuY2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiYKE0xpc3RTZXNzaW9uc1JlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCSJDChRMaXN0U2Vzc2lvbnNSZXNwb25zZRIrCghzZXNzaW9ucxgBIAMoCzIZLnRydW5rbGluZS52MS5TZXNzaW9uSW5mbyK9AQoLU2Vzc2lvbkluZm8SEgoKc2Vzc2lvbl9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEiQKBmRldmljZRgDIAEoCzIULnRydW5rbGluZS52MS5EZXZpY2USMAoMY29ubmVjdGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCg1hZGRyZXNzX2NsYXNzGAUgASgOMhoudHJ1bmtsaW5lLnYxLkFkZHJlc3NDbGFzcyIpChNDbG9zZVNlc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkiJgoUQ2xvc2VTZXNzaW9uUmVzcG9uc2USDgoGY2xvc2VkGAEgASgIIiMKEENsb3NlVXNlclJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCSIjChFDbG9zZVVzZXJSZXNwb25zZRIOCgZjbG9zZWQYASABKA0y4gQKD1ByZXNlbmNlU2VydmljZRJSCgtHZXRQcmVzZW5jZRIgLnRydW5rbGluZS52MS5HZXRQcmVzZW5jZVJlcXVlc3QaIS50cnVua2xpbmUudjEuR2V0UHJlc2VuY2VSZXNwb25zZRJaCg1XYXRjaFByZXNlbmNlEiIudHJ1bmtsaW5lLnYxLldhdGNoUHJlc2VuY2VSZXF1ZXN0GiMudHJ1bmtsaW5lLnYxLldhdGNoUHJlc2VuY2VSZXNwb25zZTABElIKC1NldFByZXNlbmNlEiAudHJ1bmtsaW5lLnYxLlNldFByZXNlbmNlUmVxdWVzdBohLnRydW5rbGluZS52MS5TZXRQcmVzZW5jZVJlc3BvbnNlEk8KCkxpc3RPbmxpbmUSHy50cnVua2xpbmUudjEuTGlzdE9ubGluZVJlcXVlc3QaIC50cnVua2xpbmUudjEuTGlzdE9ubGluZVJlc3BvbnNlElUKDExpc3RTZXNzaW9ucxIhLnRydW5rbGluZS52MS5MaXN0U2Vzc2lvbnNSZXF1ZXN0GiIudHJ1bmtsaW5lLnYxLkxpc3RTZXNzaW9uc1Jlc3BvbnNlElUKDENsb3NlU2Vzc2lvbhIhLnRydW5rbGluZS52MS5DbG9zZVNlc3Npb25SZXF1ZXN0GiIudHJ1bmtsaW5lLnYxLkNsb3NlU2Vzc2lvblJlc3BvbnNlEkwKCUNsb3NlVXNlchIeLnRydW5rbGluZS52MS5DbG9zZVVzZXJSZXF1ZXN0Gh8udHJ1bmtsaW5lLnYxLkNsb3NlVXNlclJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp, file_trunkline_v1_message, file_trunkline_v1_session]);
 
 /**
  * Asks for users' presence.
@@ -130,7 +132,7 @@ export type SetPresenceRequest = Message<"trunkline.v1.SetPresenceRequest"> & {
   status: PresenceStatus;
 
   /**
-   * A text, ≤ 256 bytes.
+   * A text, ≤ 128 bytes.
    *
    * @generated from field: string text = 3;
    */
@@ -142,6 +144,13 @@ export type SetPresenceRequest = Message<"trunkline.v1.SetPresenceRequest"> & {
    * @generated from field: google.protobuf.Timestamp until = 4;
    */
   until?: Timestamp | undefined;
+
+  /**
+   * Who is told when the user was last online. UNSPECIFIED: unchanged.
+   *
+   * @generated from field: trunkline.v1.LastSeenVisibility last_seen_visibility = 5;
+   */
+  lastSeenVisibility: LastSeenVisibility;
 };
 
 /**
@@ -157,6 +166,12 @@ export const SetPresenceRequestSchema: GenMessage<SetPresenceRequest> = /*@__PUR
  * @generated from message trunkline.v1.SetPresenceResponse
  */
 export type SetPresenceResponse = Message<"trunkline.v1.SetPresenceResponse"> & {
+  /**
+   * How many live sessions of the user have it now. 0: the user is offline, and no status was set.
+   *
+   * @generated from field: uint32 sessions = 1;
+   */
+  sessions: number;
 };
 
 /**
@@ -297,6 +312,13 @@ export type SessionInfo = Message<"trunkline.v1.SessionInfo"> & {
    * @generated from field: google.protobuf.Timestamp connected_at = 4;
    */
   connectedAt?: Timestamp | undefined;
+
+  /**
+   * From where.
+   *
+   * @generated from field: trunkline.v1.AddressClass address_class = 5;
+   */
+  addressClass: AddressClass;
 };
 
 /**
@@ -407,7 +429,7 @@ export const PresenceService: GenService<{
     output: typeof GetPresenceResponseSchema;
   },
   /**
-   * A snapshot, then changes.
+   * A snapshot, then changes, coalesced. A caller that reads nothing for 30 s while changes wait is ended with LIMIT_EXCEEDED.
    *
    * @generated from rpc trunkline.v1.PresenceService.WatchPresence
    */
@@ -417,7 +439,7 @@ export const PresenceService: GenService<{
     output: typeof WatchPresenceResponseSchema;
   },
   /**
-   * Sets a user's status.
+   * Sets a user's status: that of all live sessions of the user, as if each had sent SetPresence.
    *
    * @generated from rpc trunkline.v1.PresenceService.SetPresence
    */

@@ -8,15 +8,17 @@ import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Member, Message as Message$1, Room } from "../../v1/message_pb.js";
+import type { AddressClass, Member, Message as Message$1, Room } from "../../v1/message_pb.js";
 import { file_trunkline_v1_message } from "../../v1/message_pb.js";
+import type { Device, LastSeenVisibility } from "../../v1/session_pb.js";
+import { file_trunkline_v1_session } from "../../v1/session_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file trunkline/store/v1/documents.proto.
  */
 export const file_trunkline_store_v1_documents: GenFile = /*@__PURE__*/
-  fileDesc("CiJ0cnVua2xpbmUvc3RvcmUvdjEvZG9jdW1lbnRzLnByb3RvEhJ0cnVua2xpbmUuc3RvcmUudjEiswEKDFJvb21Eb2N1bWVudBIRCgl0ZW5hbnRfaWQYASABKAkSIAoEcm9vbRgCIAEoCzISLnRydW5rbGluZS52MS5Sb29tEhMKC2FwcGxpZWRfc2VxGAMgASgNEhMKC293bmVyX2NvdW50GAQgASgNEhQKDGRpcmVjdF91c2VycxgFIAMoCRIuCgR1c2VyGAYgASgLMiAudHJ1bmtsaW5lLnN0b3JlLnYxLlVzZXJEb2N1bWVudCJSCgxVc2VyRG9jdW1lbnQSMQoIc2V0dGluZ3MYASADKAsyHy50cnVua2xpbmUuc3RvcmUudjEuVXNlclNldHRpbmcSDwoHYmxvY2tlZBgCIAMoCSI6CgtVc2VyU2V0dGluZxILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAwSDwoHdmVyc2lvbhgDIAEoDSKgAQoOTWVtYmVyRG9jdW1lbnQSJAoGbWVtYmVyGAEgASgLMhQudHJ1bmtsaW5lLnYxLk1lbWJlchITCgthcHBsaWVkX3NlcRgCIAEoDRIMCgRsZWZ0GAMgASgIEg4KBmJhbm5lZBgEIAEoCBI1ChFzbG93X3B1Ymxpc2hlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYQoPTWVzc2FnZURvY3VtZW50EiYKB21lc3NhZ2UYASABKAsyFS50cnVua2xpbmUudjEuTWVzc2FnZRITCgthcHBsaWVkX3NlcRgCIAEoDRIRCglib2R5X3NlcXMYAyADKA0iwQEKDk1hcmtlckRvY3VtZW50Eg8KB3VzZXJfaWQYASABKAkSFQoNZGVsaXZlcmVkX3NlcRgCIAEoDRIQCghyZWFkX3NlcRgDIAEoDRIaChJyZWFkX21lc3NhZ2VfaW5kZXgYBCABKA0SEAoIcmV2aXNpb24YBSABKA0SGwoTc3RlcF9kZWxpdmVyZWRfc2VxcxgGIAMoDRIWCg5zdGVwX3JlYWRfc2VxcxgHIAMoDRISCgpzdGVwX2F0X21zGAggAygBYgZwcm90bzM", [file_google_protobuf_timestamp, file_trunkline_v1_message]);
+  fileDesc("CiJ0cnVua2xpbmUvc3RvcmUvdjEvZG9jdW1lbnRzLnByb3RvEhJ0cnVua2xpbmUuc3RvcmUudjEiswEKDFJvb21Eb2N1bWVudBIRCgl0ZW5hbnRfaWQYASABKAkSIAoEcm9vbRgCIAEoCzISLnRydW5rbGluZS52MS5Sb29tEhMKC2FwcGxpZWRfc2VxGAMgASgNEhMKC293bmVyX2NvdW50GAQgASgNEhQKDGRpcmVjdF91c2VycxgFIAMoCRIuCgR1c2VyGAYgASgLMiAudHJ1bmtsaW5lLnN0b3JlLnYxLlVzZXJEb2N1bWVudCJSCgxVc2VyRG9jdW1lbnQSMQoIc2V0dGluZ3MYASADKAsyHy50cnVua2xpbmUuc3RvcmUudjEuVXNlclNldHRpbmcSDwoHYmxvY2tlZBgCIAMoCSI6CgtVc2VyU2V0dGluZxILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAwSDwoHdmVyc2lvbhgDIAEoDSKgAQoOTWVtYmVyRG9jdW1lbnQSJAoGbWVtYmVyGAEgASgLMhQudHJ1bmtsaW5lLnYxLk1lbWJlchITCgthcHBsaWVkX3NlcRgCIAEoDRIMCgRsZWZ0GAMgASgIEg4KBmJhbm5lZBgEIAEoCBI1ChFzbG93X3B1Ymxpc2hlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYQoPTWVzc2FnZURvY3VtZW50EiYKB21lc3NhZ2UYASABKAsyFS50cnVua2xpbmUudjEuTWVzc2FnZRITCgthcHBsaWVkX3NlcRgCIAEoDRIRCglib2R5X3NlcXMYAyADKA0iwQEKDk1hcmtlckRvY3VtZW50Eg8KB3VzZXJfaWQYASABKAkSFQoNZGVsaXZlcmVkX3NlcRgCIAEoDRIQCghyZWFkX3NlcRgDIAEoDRIaChJyZWFkX21lc3NhZ2VfaW5kZXgYBCABKA0SEAoIcmV2aXNpb24YBSABKA0SGwoTc3RlcF9kZWxpdmVyZWRfc2VxcxgGIAMoDRIWCg5zdGVwX3JlYWRfc2VxcxgHIAMoDRISCgpzdGVwX2F0X21zGAggAygBIn8KDkRldmljZURvY3VtZW50EiQKBmRldmljZRgBIAEoCzIULnRydW5rbGluZS52MS5EZXZpY2USFAoMbGFzdF9zZWVuX21zGAIgASgBEjEKDWFkZHJlc3NfY2xhc3MYAyABKA4yGi50cnVua2xpbmUudjEuQWRkcmVzc0NsYXNzIlcKEExhc3RTZWVuRG9jdW1lbnQSDQoFYXRfbXMYASABKAESNAoKdmlzaWJpbGl0eRgCIAEoDjIgLnRydW5rbGluZS52MS5MYXN0U2VlblZpc2liaWxpdHliBnByb3RvMw", [file_google_protobuf_timestamp, file_trunkline_v1_message, file_trunkline_v1_session]);
 
 /**
  * A room as folded from its events up to `applied_seq`.
@@ -290,4 +292,67 @@ export type MarkerDocument = Message<"trunkline.store.v1.MarkerDocument"> & {
  */
 export const MarkerDocumentSchema: GenMessage<MarkerDocument> = /*@__PURE__*/
   messageDesc(file_trunkline_store_v1_documents, 5);
+
+/**
+ * A device of a user, as it was last seen.
+ *
+ * @generated from message trunkline.store.v1.DeviceDocument
+ */
+export type DeviceDocument = Message<"trunkline.store.v1.DeviceDocument"> & {
+  /**
+   * The device as it described itself.
+   *
+   * @generated from field: trunkline.v1.Device device = 1;
+   */
+  device?: Device | undefined;
+
+  /**
+   * When it was last connected, in milliseconds since 1970.
+   *
+   * @generated from field: double last_seen_ms = 2;
+   */
+  lastSeenMs: number;
+
+  /**
+   * From where it was last connected.
+   *
+   * @generated from field: trunkline.v1.AddressClass address_class = 3;
+   */
+  addressClass: AddressClass;
+};
+
+/**
+ * Describes the message trunkline.store.v1.DeviceDocument.
+ * Use `create(DeviceDocumentSchema)` to create a new message.
+ */
+export const DeviceDocumentSchema: GenMessage<DeviceDocument> = /*@__PURE__*/
+  messageDesc(file_trunkline_store_v1_documents, 6);
+
+/**
+ * When a user was last online.
+ *
+ * @generated from message trunkline.store.v1.LastSeenDocument
+ */
+export type LastSeenDocument = Message<"trunkline.store.v1.LastSeenDocument"> & {
+  /**
+   * In milliseconds since 1970. 0: never.
+   *
+   * @generated from field: double at_ms = 1;
+   */
+  atMs: number;
+
+  /**
+   * Who is told. UNSPECIFIED: as SHARED_ROOMS.
+   *
+   * @generated from field: trunkline.v1.LastSeenVisibility visibility = 2;
+   */
+  visibility: LastSeenVisibility;
+};
+
+/**
+ * Describes the message trunkline.store.v1.LastSeenDocument.
+ * Use `create(LastSeenDocumentSchema)` to create a new message.
+ */
+export const LastSeenDocumentSchema: GenMessage<LastSeenDocument> = /*@__PURE__*/
+  messageDesc(file_trunkline_store_v1_documents, 7);
 

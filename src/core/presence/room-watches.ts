@@ -1,0 +1,98 @@
+// The rooms whose presence is watched on this node.
+
+import { Permission } from "../../gen/trunkline/v1/message_pb.js";
+import type { Timer } from "../../ports/clock.js";
+import { ErrorCode, TrunklineError } from "../../ports/error.js";
+import type { RoomRef } from "../../ports/room-ref.js";
+import type { Identity } from "../../ports/token-verifier.js";
+import type { CoreDependencies } from "../core.js";
+import type { RoomOwner } from "../room/owner.js";
+import { authorize, isService, requireRoom } from "../room/permissions.js";
+import type { PresenceHub } from "./hub.js";
+import { type RoomPresenceReader, RoomWatch } from "./room-watch.js";
+
+/** How often who is online in a large room is counted, in milliseconds. */
+const RECOUNT_MS = 3_000;
+/** Rights may change while they are looked at; so often they are looked at again. */
+const TRIES = 5;
+
+export class RoomWatches {
+  readonly #deps: CoreDependencies;
+  readonly #owner: RoomOwner;
+  readonly #hub: PresenceHub;
+  readonly #rooms = new Map<string, RoomWatch>();
+  #timer: Timer | undefined;
+  #stopped = false;
+
+  constructor(deps: CoreDependencies, owner: RoomOwner, hub: PresenceHub) {
+    this.#deps = deps;
+    this.#owner = owner;
+    this.#hub = hub;
+  }
+
+  /** The reader watches the room from now on, until `release`; rejects with the refusal where it may not. */
+  async open(ref: RoomRef, identity: Identity, reader: RoomPresenceReader): Promise<RoomWatch> {
+    let room = this.#rooms.get(ref.key);
+    if (room === undefined) {
+      room = new RoomWatch(ref, this.#deps, this.#hub);
+      this.#rooms.set(ref.key, room);
+    }
+    // A reader from the start, so that nobody else closes it meanwhile; it is told nothing before it may be.
+    const holder: RoomPresenceReader = { userId: "", privileged: true, offer: () => {}, lostRoom: () => {} };
+    room.join(holder);
+    try {
+      await this.authorize(ref, identity);
+      await room.load();
+      await this.#join(room, identity, reader);
+      this.#arm();
+      return room;
+    } finally {
+      this.release(room, holder);
+    }
+  }
+
+  release(room: RoomWatch, reader: RoomPresenceReader): void {
+    room.leave(reader);
+    if (!room.unread || this.#rooms.get(room.ref.key) !== room) return;
+    this.#rooms.delete(room.ref.key);
+    room.close();
+  }
+
+  /** Rejects unless they may see the room's presence now. */
+  async authorize(ref: RoomRef, identity: Identity): Promise<void> {
+    await this.#owner.view(ref, [identity.userId], ({ state }) => {
+      const room = requireRoom(state.room);
+      if (isService(identity)) return;
+      authorize(room, state.member(identity.userId), identity, Permission.SEE_PRESENCE, this.#deps.clock.now());
+    });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    for (const room of this.#rooms.values()) room.close();
+    this.#rooms.clear();
+  }
+
+  async #join(room: RoomWatch, identity: Identity, reader: RoomPresenceReader): Promise<void> {
+    for (let tries = 0; tries < TRIES; tries++) {
+      const { losses } = room;
+      await this.authorize(room.ref, identity);
+      if (room.losses !== losses) continue;
+      room.join(reader);
+      return;
+    }
+    throw new TrunklineError(ErrorCode.UNAVAILABLE, "the room's members change too fast", { retryAfterMs: 1_000 });
+  }
+
+  #arm(): void {
+    if (this.#timer !== undefined || this.#stopped) return;
+    this.#timer = this.#deps.clock.after(RECOUNT_MS, () => {
+      this.#timer = undefined;
+      for (const room of this.#rooms.values()) {
+        room.recount().catch((cause: unknown) => this.#deps.telemetry.emit("fault", { where: "presence", cause }));
+      }
+      if (this.#rooms.size > 0) this.#arm();
+    });
+  }
+}
