@@ -16,7 +16,7 @@ export type { Identity, Revocation, TokenVerifier } from "./ports/token-verifier
 
 export { type AuthServiceOptions, type RunningAuthService, startAuthService } from "./adapters/auth/auth-service.js";
 export type { JwtOptions } from "./adapters/auth/jwt-validator.js";
-export type { ClientTls, ServerTls } from "./adapters/auth/tls.js";
+export type { ClientTls, ServerTls } from "./rpc/tls.js";
 
 // To act on rooms without a connection.
 

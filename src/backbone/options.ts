@@ -1,13 +1,13 @@
 // What a backbone is started with, and what one can do with it.
 
 import type { BridgeOptions } from "../../bridge/options.js";
-import type { ClientTls } from "../adapters/auth/tls.js";
 import type { Core } from "../core/core.js";
 import type { Limits } from "../core/limit/limits.js";
 import type { Telemetry } from "../core/telemetry.js";
 import type { Logger } from "../ops/log.js";
 import type { Clock } from "../ports/clock.js";
 import type { TokenVerifier } from "../ports/token-verifier.js";
+import type { ClientTls } from "../rpc/tls.js";
 import type { GrpcTls } from "../transport/grpc/server.js";
 
 /** Where to listen. */

@@ -3,10 +3,10 @@
 import { type AuthServiceEvent, startAuthService } from "../adapters/auth/auth-service.js";
 import type { JwtKeySources } from "../adapters/auth/jwt-keys.js";
 import type { JwtOptions } from "../adapters/auth/jwt-validator.js";
-import type { ServerTls } from "../adapters/auth/tls.js";
 import { createSystemClock } from "../ops/clock.js";
 import type { Config } from "../ops/config/options.js";
 import type { Logger } from "../ops/log.js";
+import type { ServerTls } from "../rpc/tls.js";
 import type { Command } from "./command.js";
 import { CommandError } from "./exit-code.js";
 import { runUntilStopped } from "./lifetime.js";

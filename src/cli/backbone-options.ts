@@ -1,11 +1,11 @@
 // From the configuration to a backbone's options: reads the files that it names.
 
-import type { ClientTls } from "../adapters/auth/tls.js";
 import type { BackboneOptions } from "../backbone/options.js";
 import { limitsOf } from "../ops/config/limit-options.js";
 import { flagName } from "../ops/config/names.js";
 import type { Config } from "../ops/config/options.js";
 import type { Logger } from "../ops/log.js";
+import type { ClientTls } from "../rpc/tls.js";
 import { CommandError } from "./exit-code.js";
 import { readPair, readPem } from "./pem.js";
 

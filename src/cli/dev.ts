@@ -3,7 +3,6 @@
 import { resolve } from "node:path";
 import { startAuthService } from "../adapters/auth/auth-service.js";
 import { createDevIssuer, DEV_ISSUER, type DevIssuer } from "../adapters/auth/dev-issuer.js";
-import { isLoopback } from "../adapters/auth/tls.js";
 import { makeDirectory } from "../adapters/directory.js";
 import type { BackboneOptions, StopOptions } from "../backbone/options.js";
 import { startBackbone } from "../backbone.js";
@@ -11,6 +10,7 @@ import { createSystemClock } from "../ops/clock.js";
 import { flagName } from "../ops/config/names.js";
 import type { Config } from "../ops/config/options.js";
 import type { Log } from "../ops/log.js";
+import { isLoopback } from "../rpc/tls.js";
 import { announce } from "./announce.js";
 import { logAuthService } from "./auth.js";
 import { backboneOptions } from "./backbone-options.js";

@@ -1,9 +1,9 @@
 // trunkline serve
 
-import { isLoopback } from "../adapters/auth/tls.js";
 import { startBackbone } from "../backbone.js";
 import type { Config } from "../ops/config/options.js";
 import type { Logger } from "../ops/log.js";
+import { isLoopback } from "../rpc/tls.js";
 import { announce } from "./announce.js";
 import { authOptions, backboneOptions } from "./backbone-options.js";
 import type { Command } from "./command.js";

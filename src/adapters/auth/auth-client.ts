@@ -16,7 +16,7 @@ import {
   type WatchRevocationsResponse,
 } from "../../gen/trunkline/v1/auth_pb.js";
 import { serviceDefinition } from "../../rpc/definition.js";
-import { type ClientTls, clientCredentials } from "./tls.js";
+import { type ClientTls, clientCredentials } from "../../rpc/tls.js";
 
 /** The longest answer, in bytes: an identity and its attributes. */
 const MAX_ANSWER_BYTES = 256 * 1024;

@@ -23,11 +23,11 @@ import {
 } from "../../gen/trunkline/v1/auth_pb.js";
 import type { Clock } from "../../ports/clock.js";
 import { serviceDefinition, Undecodable } from "../../rpc/definition.js";
+import { isLoopback, type ServerTls, serverCredentials } from "../../rpc/tls.js";
 import { isId, MAX_TOKEN_BYTES } from "./identity.js";
 import { createJwtValidator, type JwtOptions, type JwtValidator } from "./jwt-validator.js";
 import { KeysUnavailable } from "./published-keys.js";
 import { RevocationList, type RevokeRequest } from "./revocation-list.js";
-import { isLoopback, type ServerTls, serverCredentials } from "./tls.js";
 
 /** The longest request, in bytes: a token with room to refuse a longer one properly. */
 const MAX_REQUEST_BYTES = 64 * 1024;

@@ -2,8 +2,8 @@
 
 import { createLocalJWKSet, type JSONWebKeySet } from "jose";
 import type { Clock } from "../../ports/clock.js";
+import { isLoopback } from "../../rpc/tls.js";
 import { type KeyLookup, lookupIn } from "./key-lookup.js";
-import { isLoopback } from "./tls.js";
 
 /** How long the issuer may take, in milliseconds: less than a verifier waits. */
 const DEFAULT_TIMEOUT_MS = 1_500;

@@ -5,6 +5,7 @@ import type { ValidateTokenResponse, WatchRevocationsResponse } from "../../gen/
 import type { Clock } from "../../ports/clock.js";
 import { TrunklineError } from "../../ports/error.js";
 import type { Identity, Revocation, TokenVerifier } from "../../ports/token-verifier.js";
+import type { ClientTls } from "../../rpc/tls.js";
 import { AuthClient, type ValidateCall } from "./auth-client.js";
 import { CircuitBreaker, type Permit } from "./circuit-breaker.js";
 import { ExpiringCache } from "./expiring-cache.js";
@@ -12,7 +13,6 @@ import { BadAnswer, MAX_TOKEN_BYTES, toIdentity, toRevocation } from "./identity
 import { expired, isJudgement, refused, unauthenticated, unavailable, withoutToken } from "./refusals.js";
 import { RevocationMemory, type Stamp } from "./revocation-memory.js";
 import { RevocationWatch } from "./revocation-watch.js";
-import type { ClientTls } from "./tls.js";
 
 /** The contract's promise: an answer is never older, in milliseconds. */
 const MAX_CACHE_MS = 60_000;

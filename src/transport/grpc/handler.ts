@@ -6,7 +6,7 @@ import type { Telemetry } from "../../core/telemetry.js";
 import type { Clock } from "../../ports/clock.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { Undecodable } from "../../rpc/definition.js";
-import { toStatus } from "./status.js";
+import { toStatus } from "../../rpc/status.js";
 
 /** How long a unary call may take if the caller sets no deadline, in milliseconds. */
 const UNARY_DEADLINE_MS = 30_000;

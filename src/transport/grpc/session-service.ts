@@ -6,10 +6,10 @@ import { CloseCode } from "../../gen/trunkline/v1/error_pb.js";
 import { type ClientFrame, type ServerFrame, SessionService } from "../../gen/trunkline/v1/session_pb.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { type RpcMethod, serviceDefinition } from "../../rpc/definition.js";
+import { closeStatus, toStatus } from "../../rpc/status.js";
 import { decodeFrame } from "./frame-decoder.js";
 import { bearerToken, type HandlerContext, refusal } from "./handler.js";
 import { type SessionCall, SessionStream } from "./session-stream.js";
-import { closeStatus, toStatus } from "./status.js";
 
 const OPERATION = "SessionService.connect";
 

@@ -9,8 +9,8 @@ import type { Connection, FrameEncoding, SessionSink } from "../../core/session/
 import type { CloseCode } from "../../gen/trunkline/v1/error_pb.js";
 import { type ClientFrame, type ServerFrame, ServerFrameSchema } from "../../gen/trunkline/v1/session_pb.js";
 import type { Clock, Timer } from "../../ports/clock.js";
+import { closeStatus } from "../../rpc/status.js";
 import { RefusedFrame } from "./frame-decoder.js";
-import { closeStatus } from "./status.js";
 
 export type SessionCall = ServerDuplexStream<ClientFrame | RefusedFrame, ServerFrame | Uint8Array>;
 

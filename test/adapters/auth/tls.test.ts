@@ -8,8 +8,8 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { startAuthService } from "../../../src/adapters/auth/auth-service.js";
 import { createDevIssuer } from "../../../src/adapters/auth/dev-issuer.js";
-import { type ClientTls, isLoopback, type ServerTls } from "../../../src/adapters/auth/tls.js";
 import { ErrorCode } from "../../../src/ports/error.js";
+import { type ClientTls, isLoopback, type ServerTls } from "../../../src/rpc/tls.js";
 import { refusalOf } from "../../contract/token-verifier.js";
 import { clockOf2026, useVerifier } from "./use-auth.js";
 

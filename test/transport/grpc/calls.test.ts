@@ -9,7 +9,7 @@ import { PresenceService } from "../../../src/gen/trunkline/v1/presence_pb.js";
 import { GetRoomRequestSchema, GetRoomResponseSchema, RoomService } from "../../../src/gen/trunkline/v1/room_pb.js";
 import { ErrorCode, TrunklineError } from "../../../src/ports/error.js";
 import { serviceDefinition } from "../../../src/rpc/definition.js";
-import { fromStatus } from "../../../src/transport/grpc/status.js";
+import { fromStatus } from "../../../src/rpc/status.js";
 import { bearer, callUnary, failure, useGrpcServer } from "./use-grpc-server.js";
 
 const { getRoom } = serviceDefinition(RoomService);

@@ -8,7 +8,7 @@ import { RoomEventSchema } from "../../../src/gen/trunkline/v1/message_pb.js";
 import { ClientFrameSchema, ServerFrameSchema } from "../../../src/gen/trunkline/v1/session_pb.js";
 import { EncodedEvent } from "../../../src/ports/encoded-event.js";
 import { ErrorCode, TrunklineError } from "../../../src/ports/error.js";
-import { fromStatus } from "../../../src/transport/grpc/status.js";
+import { fromStatus } from "../../../src/rpc/status.js";
 import { ClientStream, useGrpcServer } from "./use-grpc-server.js";
 
 const pong = (id: number) => create(ServerFrameSchema, { frame: { case: "pong", value: { id } } });

@@ -1,4 +1,4 @@
-// How the gRPC connection to the auth service is protected, on either side.
+// How gRPC connections to and of inner services are protected, on either side.
 
 import { isIP } from "node:net";
 import { ChannelCredentials, ServerCredentials } from "@grpc/grpc-js";

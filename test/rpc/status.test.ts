@@ -5,11 +5,11 @@ import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { Metadata, status } from "@grpc/grpc-js";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../../src/gen/google/rpc/error_details_pb.js";
-import { StatusSchema } from "../../../src/gen/google/rpc/status_pb.js";
-import { CloseCode, CloseCodeSchema, ErrorCodeSchema } from "../../../src/gen/trunkline/v1/error_pb.js";
-import { ErrorCode, TrunklineError } from "../../../src/ports/error.js";
-import { closeStatus, DETAILS_TRAILER, fromStatus, toStatus } from "../../../src/transport/grpc/status.js";
+import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../src/gen/google/rpc/error_details_pb.js";
+import { StatusSchema } from "../../src/gen/google/rpc/status_pb.js";
+import { CloseCode, CloseCodeSchema, ErrorCodeSchema } from "../../src/gen/trunkline/v1/error_pb.js";
+import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
+import { closeStatus, DETAILS_TRAILER, fromStatus, toStatus } from "../../src/rpc/status.js";
 
 const anyCode = fc.constantFrom(...ErrorCodeSchema.values.map((value) => value.number as ErrorCode));
 

@@ -3,10 +3,10 @@
 import { create, type DescEnum, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { anyPack, anyUnpack, type Duration, DurationSchema } from "@bufbuild/protobuf/wkt";
 import { Metadata, type StatusObject, status } from "@grpc/grpc-js";
-import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
-import { type Status, StatusSchema } from "../../gen/google/rpc/status_pb.js";
-import { CloseCode, CloseCodeSchema, ErrorCodeSchema } from "../../gen/trunkline/v1/error_pb.js";
-import { ErrorCode, TrunklineError } from "../../ports/error.js";
+import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.js";
+import { type Status, StatusSchema } from "../gen/google/rpc/status_pb.js";
+import { CloseCode, CloseCodeSchema, ErrorCodeSchema } from "../gen/trunkline/v1/error_pb.js";
+import { ErrorCode, TrunklineError } from "../ports/error.js";
 
 /** `ErrorInfo.domain` of every refusal that is ours. */
 export const ERROR_DOMAIN = "trunkline";
