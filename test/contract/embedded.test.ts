@@ -6,6 +6,7 @@ import { makeDirectory, StoppedClock } from "../adapters/embedded/use-store.js";
 import { describeArchive } from "./archive.js";
 import { describeEventLog, type EventLogSubject } from "./event-log.js";
 import { describeFanout } from "./fanout.js";
+import { describeUserArchive } from "./user-archive.js";
 
 async function openStore(directory: string): Promise<EmbeddedStore> {
   return EmbeddedStore.open({ directory, shards: 3, clock: new StoppedClock() });
@@ -37,3 +38,5 @@ describeFanout("the embedded engine", async () => {
   const { fanout } = subject.store;
   return { owner: fanout, listener: fanout, close: subject.close };
 });
+
+describeUserArchive("the embedded engine", async () => subjectIn(await makeDirectory()));

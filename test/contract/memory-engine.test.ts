@@ -4,6 +4,7 @@ import { MemoryEngine, type MemoryEngineOptions } from "../support/memory-engine
 import { describeArchive } from "./archive.js";
 import { describeEventLog, type EventLogSubject } from "./event-log.js";
 import { describeFanout } from "./fanout.js";
+import { describeUserArchive } from "./user-archive.js";
 
 function logSubject(engine: MemoryEngine): EventLogSubject {
   return {
@@ -26,6 +27,7 @@ const variants: readonly [string, MemoryEngineOptions][] = [
 for (const [name, options] of variants) {
   describeEventLog(name, async () => logSubject(new MemoryEngine(options)));
   describeArchive(name, async () => ({ archive: new MemoryEngine(options).archive, async close() {} }));
+  describeUserArchive(name, async () => ({ archive: new MemoryEngine(options).archive, async close() {} }));
 }
 
 describeFanout("the memory engine", async () => {
