@@ -283,7 +283,13 @@ export class Checker {
       original.kind.case === event.kind.case &&
       keyOf(original) === keyOf(event) &&
       (textOf(original) === textOf(event) || this.#mayBeScrubbed(roomKey, event));
-    if (!same) throw new Violation("different", `${roomKey}: ${seq} was shown as something else than the log holds`);
+    if (!same) {
+      const told = (each: RoomEvent) => `${each.kind.case} ${each.eventId}/${each.position?.tag} "${textOf(each)}"`;
+      throw new Violation(
+        "different",
+        `${roomKey}: ${seq} was shown as ${told(event)}, the log holds ${told(original)}`,
+      );
+    }
   }
 
   /** Whether the event may be shown without its words, and is. */

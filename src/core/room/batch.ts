@@ -57,7 +57,7 @@ export class Batch {
       part.events.push(encoded);
       for (const userId of changed.users) part.users.add(userId);
       for (const messageId of changed.messages) part.messages.add(messageId);
-      for (const event of scrubs) this.#scrubs.push({ room: room.ref, event });
+      for (const event of scrubs) if (!this.#replace(part, event)) this.#scrubs.push({ room: room.ref, event });
       const { kind } = encoded.event;
       if (kind.case === "messageHidden") {
         const { roomId, messageIndex } = kind.value;
@@ -67,6 +67,18 @@ export class Batch {
       this.#events.push({ room: room.ref, event: encoded, eventId, createdAtMs, messageIndex, expiresAtMs });
       this.bytes += encoded.bytes.length;
     }
+  }
+
+  /** What is deleted before it was stored is neither stored nor told. Returns whether the event was still here. */
+  #replace({ room, events }: RoomPart, event: EncodedEvent): boolean {
+    const inRoom = events.findIndex(({ seq }) => seq === event.seq);
+    const at = this.#events.findIndex((change) => change.room === room.ref && change.event.seq === event.seq);
+    const change = this.#events[at];
+    if (inRoom < 0 || change === undefined) return false;
+    events[inRoom] = event;
+    this.#events[at] = { ...change, event, expiresAtMs: undefined };
+    this.#records[at] = { room: room.ref, event };
+    return true;
   }
 
   wait(waiter: Waiter): void {

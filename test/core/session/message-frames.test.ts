@@ -1,5 +1,6 @@
 // Frames that change messages, as a client of a session sends them.
 
+import { createHash } from "node:crypto";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import type { EditMessageSchema, PublishSchema } from "../../../src/gen/trunkline/v1/session_pb.js";
@@ -91,6 +92,21 @@ describe("changing messages", () => {
     expect(created).toMatchObject({ eventId: said, kind: { case: "messageCreated", value: { messageIndex: 1 } } });
     expect(created?.kind.case === "messageCreated" ? created.kind.value.body : "another event").toBeUndefined();
     expect(ada.seqs("r")).toEqual([2, 3, 4]);
+  });
+});
+
+describe("a message that is deleted before it was stored", () => {
+  it("is told without what it said", async () => {
+    const { ada, bob } = await talk();
+    // The id of a message follows from its key, so a client that knows its own may name it at once.
+    const messageId = createHash("sha256").update("acme/r/bob/slip").digest("base64url").slice(0, 22);
+    bob.send(text("r", "slip", "unwise words"));
+    const ref = bob.send({ case: "deleteMessage", value: { roomId: "r", messageId, key: "gone" } });
+    await settle();
+    expect(bob.reply(ref).case).toBe("changed");
+    const told = ada.all("roomEvents").flatMap(({ value }) => value.events);
+    expect(told.slice(-2)).toMatchObject([{ eventId: messageId }, { kind: { case: "messageDeleted" } }]);
+    expect(told.at(-2)?.kind.value).not.toMatchObject({ body: { kind: { value: "unwise words" } } });
   });
 });
 
