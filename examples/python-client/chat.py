@@ -27,5 +27,4 @@ with grpc.insecure_channel(address) as channel:
             said = event.message_created
             print(f"{event.position.seq:>5}  {event.actor.display_name or event.actor.user_id}: {said.body.text}", flush=True)
             if said.client_message_id == key:
-                outgoing.put(None)  # Our own message has come back: everything before it was shown.
-                sys.exit(0)
+                outgoing.put(None)  # Our own message has come back: nothing more to say. The server ends the stream.
