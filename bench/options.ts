@@ -3,7 +3,7 @@
 import { parseArgs } from "node:util";
 import { BENCH_NAMES, type BenchName } from "./result.js";
 
-export const USAGE = `npm run bench -- fanout|publish|memory|resume|typing|receipts [options]
+export const USAGE = `npm run bench -- ${BENCH_NAMES.join("|")} [options]
 npm run bench -- report FILE…        fills the tables of docs/benchmarks.md from files written by --json
 
   --json FILE     also write the result to FILE

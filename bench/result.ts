@@ -5,9 +5,19 @@ import { readFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
 import { median } from "./stats.js";
 
-export type BenchName = "fanout" | "publish" | "memory" | "resume" | "typing" | "receipts";
+export const BENCH_NAMES = [
+  "fanout",
+  "publish",
+  "memory",
+  "resume",
+  "channel",
+  "presence",
+  "typing",
+  "receipts",
+  "service",
+] as const;
 
-export const BENCH_NAMES: readonly BenchName[] = ["fanout", "publish", "memory", "resume", "typing", "receipts"];
+export type BenchName = (typeof BENCH_NAMES)[number];
 
 /** One figure of one case in one run. */
 export interface Sample {

@@ -8,11 +8,14 @@ import { type BenchOptions, parseRequest, USAGE } from "./options.js";
 import { Children } from "./process/children.js";
 import { fillReport } from "./report.js";
 import { type BenchName, type BenchResult, describeMachine, readResult, toRows } from "./result.js";
+import { runChannelSuite } from "./suite/channel.js";
 import { runFanoutSuite } from "./suite/fanout.js";
 import { runMemorySuite } from "./suite/memory.js";
+import { runPresenceSuite } from "./suite/presence.js";
 import { runPublishSuite } from "./suite/publish.js";
 import { runReceiptsSuite } from "./suite/receipts.js";
 import { runResumeSuite } from "./suite/resume.js";
+import { runServiceSuite } from "./suite/service.js";
 import type { Suite } from "./suite/suite.js";
 import { runTypingSuite } from "./suite/typing.js";
 import { toTable } from "./table.js";
@@ -22,8 +25,11 @@ const SUITES: Readonly<Record<BenchName, Suite>> = {
   publish: runPublishSuite,
   memory: runMemorySuite,
   resume: runResumeSuite,
+  channel: runChannelSuite,
+  presence: runPresenceSuite,
   typing: runTypingSuite,
   receipts: runReceiptsSuite,
+  service: runServiceSuite,
 };
 
 /** Seen from dist/bench. */

@@ -6,6 +6,7 @@ import {
   type Call,
   type CallResult,
   CallSchema,
+  type ClientFrame,
   HelloSchema,
   type Markers,
   PongSchema,
@@ -34,6 +35,8 @@ export interface Session {
   readonly maxInFlight: number;
   /** The outcome of each room of the Hello. */
   readonly subscribed: readonly Subscribed[];
+  /** Sends a frame and resolves with the frame that answers it; rejects when it is refused. */
+  ask(frame: ClientFrame["frame"]): Promise<ServerFrame["frame"]>;
   /** Calls a method of RoomService; rejects when it is refused. */
   call(rpc: MessageInitShape<typeof CallSchema>["rpc"]): Promise<CallResult>;
   destroy(): void;
@@ -44,7 +47,7 @@ const HELLO_REF = 1;
 /** Opens a session; resolves when every room of the Hello is subscribed. */
 export async function openSession(dial: Dial, options: SessionOptions): Promise<Session> {
   const opening = Promise.withResolvers<void>();
-  const calls = new Map<number, PromiseWithResolvers<CallResult>>();
+  const asked = new Map<number, PromiseWithResolvers<ServerFrame["frame"]>>();
   const subscribed: Subscribed[] = [];
   let maxInFlight = 1;
   let pending = -1;
@@ -62,12 +65,11 @@ export async function openSession(dial: Dial, options: SessionOptions): Promise<
     wire,
     maxInFlight,
     subscribed,
-    call(rpc) {
-      const ref = ++lastRef;
-      const call = Promise.withResolvers<CallResult>();
-      calls.set(ref, call);
-      wire.write(wire.encode(clientFrame(ref, { case: "call", value: createCall(rpc) })));
-      return call.promise;
+    ask,
+    async call(rpc) {
+      const answer = await ask({ case: "call", value: createCall(rpc) });
+      if (answer.case !== "callResult") throw new Error(`a call was answered by ${answer.case}`);
+      return answer.value;
     },
     destroy() {
       wire.destroy();
@@ -75,8 +77,22 @@ export async function openSession(dial: Dial, options: SessionOptions): Promise<
     },
   };
 
+  function ask(frame: ClientFrame["frame"]): Promise<ServerFrame["frame"]> {
+    const ref = ++lastRef;
+    const answer = Promise.withResolvers<ServerFrame["frame"]>();
+    asked.set(ref, answer);
+    wire.write(wire.encode(clientFrame(ref, frame)));
+    return answer.promise;
+  }
+
   function received(frame: ServerFrame): void {
     const { frame: content, replyTo } = frame;
+    const answer = asked.get(replyTo);
+    asked.delete(replyTo);
+    if (answer !== undefined && content.case !== "error") {
+      answer.resolve(content);
+      return;
+    }
     switch (content.case) {
       case "welcome":
         maxInFlight = content.value.limits?.maxInFlight ?? 1;
@@ -93,16 +109,10 @@ export async function openSession(dial: Dial, options: SessionOptions): Promise<
       case "markers":
         options.markers?.(content.value);
         return;
-      case "callResult":
-        calls.get(replyTo)?.resolve(content.value);
-        calls.delete(replyTo);
-        return;
       case "error": {
-        const call = calls.get(replyTo);
-        calls.delete(replyTo);
         const reason = `refused: ${content.value.code} ${content.value.field} ${content.value.message}`;
-        if (call === undefined) fail(reason);
-        else call.reject(new Error(reason));
+        if (answer === undefined) fail(reason);
+        else answer.reject(new Error(reason));
         return;
       }
       case "goodbye":
@@ -119,8 +129,8 @@ export async function openSession(dial: Dial, options: SessionOptions): Promise<
 
   function fail(reason: string, intended = false): void {
     opening.reject(new Error(`no session: ${reason}`));
-    for (const call of calls.values()) call.reject(new Error(reason));
-    calls.clear();
+    for (const answer of asked.values()) answer.reject(new Error(reason));
+    asked.clear();
     if (!intended) options.failed(reason);
   }
 }

@@ -3,11 +3,11 @@
 import { createDevIssuer } from "../../src/adapters/auth/dev-issuer.js";
 import { createSystemClock } from "../../src/ops/clock.js";
 
-/** Gives a token of the user. */
-export type Tokens = (user: string) => Promise<string>;
+/** Gives a token of the user, who has these grants. */
+export type Tokens = (user: string, grants?: readonly string[]) => Promise<string>;
 
 /** Signs with the server's key. */
 export async function createTokens(keyFile: string): Promise<Tokens> {
   const issuer = await createDevIssuer({ clock: createSystemClock(), keyFile });
-  return (userId) => issuer.issue({ userId });
+  return (userId, grants = []) => issuer.issue({ userId, grants });
 }

@@ -1,8 +1,8 @@
 // Receivers and publisher for Trunkline: every receiver checks that its events are dense by seq.
 
-import { answeredSlot, createPublishSlot } from "../client/publish.js";
+import { openPublisher } from "../client/publisher.js";
 import { createRoom } from "../client/rooms.js";
-import { openSession, type Session } from "../client/session.js";
+import { openSession } from "../client/session.js";
 import { createTokens } from "../client/tokens.js";
 import { type Dial, dialBinary, dialGrpc, dialJson } from "../client/wire.js";
 import type { TrunklineTarget } from "../target.js";
@@ -33,7 +33,7 @@ export async function openTrunklineRoom(
   const readBuffer = createReadBuffer();
   const binary = dialBinary({ port: target.webPort, readBuffer });
   const users = Array.from({ length: input.members }, (_, at) => `member-${at}`);
-  const publisher = await openPublisher(binary, await tokens("publisher"), fail);
+  const publisher = await openPublisher(binary, await tokens("publisher"), ROOM, fail);
   await createRoom(publisher.session, ROOM, users);
 
   const dial = dialFor(input.receivers, target, readBuffer, binary);
@@ -106,51 +106,4 @@ function dialFor(receivers: FanoutInput["receivers"], target: TrunklineTarget, r
     if (++streams % STREAMS_PER_CONNECTION === 0) connection = connectHttp2(target.grpcPort);
     return connection;
   });
-}
-
-interface Publisher {
-  readonly session: Session;
-  readonly publish: (n: number) => void;
-}
-
-/** Publishes in order over one session; keeps what is over the server's limit of requests in flight until answers come. */
-async function openPublisher(dial: Dial, token: string, fail: (reason: string) => void): Promise<Publisher> {
-  const waiting: number[] = [];
-  const free: number[] = [];
-  const session = await openSession(dial, {
-    token,
-    deviceId: "publisher",
-    attempt: 1,
-    rooms: [],
-    raw(buffer, start, end) {
-      const slot = answeredSlot(buffer, start, end);
-      if (slot < 0) return false;
-      free.push(slot);
-      flush();
-      return true;
-    },
-    failed: (reason) => fail(`publisher: ${reason}`),
-  });
-  const slots = Array.from({ length: session.maxInFlight }, (_, slot) => {
-    free.push(slot);
-    return createPublishSlot(session.wire, slot, ROOM, "m-");
-  });
-
-  function flush(): void {
-    while (waiting.length > 0) {
-      const slot = free.pop();
-      if (slot === undefined) return;
-      const n = waiting.shift();
-      const frame = slots[slot]?.frame(n ?? 0);
-      if (frame !== undefined) session.wire.write(frame);
-    }
-  }
-
-  return {
-    session,
-    publish(n) {
-      waiting.push(n);
-      flush();
-    },
-  };
 }

@@ -1,19 +1,25 @@
 // What a load generator can be asked to do, and how it answers.
 
+import { type ChannelInput, type ChannelOutcome, runChannel } from "./channel.js";
 import { type FanoutInput, type FanoutOutcome, runFanout } from "./fanout.js";
 import { type MemoryInput, type MemoryOutcome, runMemory } from "./memory.js";
+import { type PresenceInput, type PresenceOutcome, runPresence } from "./presence.js";
 import { type PublishInput, type PublishOutcome, runPublish } from "./publish.js";
 import { type ReceiptsInput, type ReceiptsOutcome, runReceipts } from "./receipts.js";
 import { type ResumeInput, type ResumeOutcome, runResume } from "./resume.js";
+import { runService, type ServiceInput, type ServiceOutcome } from "./service.js";
 import { runTyping, type TypingInput, type TypingOutcome } from "./typing.js";
 
 /** Per kind of job, what it takes and what comes of it. */
 export interface Jobs {
+  readonly channel: { readonly input: ChannelInput; readonly outcome: ChannelOutcome };
   readonly fanout: { readonly input: FanoutInput; readonly outcome: readonly FanoutOutcome[] };
   readonly publish: { readonly input: PublishInput; readonly outcome: PublishOutcome };
   readonly memory: { readonly input: MemoryInput; readonly outcome: MemoryOutcome };
+  readonly presence: { readonly input: PresenceInput; readonly outcome: PresenceOutcome };
   readonly receipts: { readonly input: ReceiptsInput; readonly outcome: ReceiptsOutcome };
   readonly resume: { readonly input: ResumeInput; readonly outcome: ResumeOutcome };
+  readonly service: { readonly input: ServiceInput; readonly outcome: ServiceOutcome };
   readonly typing: { readonly input: TypingInput; readonly outcome: TypingOutcome };
 }
 
@@ -27,16 +33,22 @@ export type Answer<Outcome> =
 /** Does one job. */
 export function run(job: Job): Promise<Jobs[JobKind]["outcome"]> {
   switch (job.kind) {
+    case "channel":
+      return runChannel(job.input);
     case "fanout":
       return runFanout(job.input);
     case "publish":
       return runPublish(job.input);
     case "memory":
       return runMemory(job.input);
+    case "presence":
+      return runPresence(job.input);
     case "receipts":
       return runReceipts(job.input);
     case "resume":
       return runResume(job.input);
+    case "service":
+      return runService(job.input);
     case "typing":
       return runTyping(job.input);
   }

@@ -2,15 +2,15 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 import { create, fromBinary } from "@bufbuild/protobuf";
-import { ServerFrameSchema, type Signal, TypingSchema } from "../../src/gen/trunkline/v1/session_pb.js";
+import { ServerFrameSchema, TypingSchema } from "../../src/gen/trunkline/v1/session_pb.js";
 import { createRoom } from "../client/rooms.js";
 import { openSession, type Session } from "../client/session.js";
 import { createTokens } from "../client/tokens.js";
 import { clientFrame, dialBinary, type Wire } from "../client/wire.js";
 import { cpuMicros } from "../process/proc.js";
-import { LatencyHistogram } from "../stats.js";
 import type { TrunklineTarget } from "../target.js";
 import { createReadBuffer } from "../wire/websocket.js";
+import { Awaited } from "./awaited.js";
 import { dueAt, pace, type Schedule } from "./pace.js";
 import { mapPooled } from "./pool.js";
 
@@ -59,12 +59,12 @@ export async function runTyping(input: TypingInput): Promise<TypingOutcome> {
   const sending = pace(schedule, (n) => {
     const at = n % members.length;
     const begins = input.frames === "repeats" || Math.floor(n / members.length) % 2 === 0;
-    if (input.frames === "turns") watch.changed(at, begins, dueAt(schedule, n));
+    if (input.frames === "turns") watch.awaited.changed(at, Number(begins), dueAt(schedule, n));
     const member = members[at];
     if (member !== undefined) member.session.wire.write(begins ? member.begins : member.ends);
   });
   await pause(schedule.startAt + input.warmupMs - performance.now());
-  watch.begin();
+  watch.awaited.begin();
   const before = snapshot(input.target.pid, watch);
   await pause(schedule.startAt + input.warmupMs + input.windowMs - performance.now());
   const after = snapshot(input.target.pid, watch);
@@ -73,19 +73,16 @@ export async function runTyping(input: TypingInput): Promise<TypingOutcome> {
   for (const { session } of members) session.destroy();
   if (watch.failed !== undefined) throw new Error(watch.failed);
   const seconds = (after.at - before.at) / 1000;
+  const { latencies, changes } = watch.awaited;
   return {
     framesPerS: input.rate,
     deliveriesPerS: (after.deliveries - before.deliveries) / seconds,
     cpuUsPerFrame: (after.serverCpu - before.serverCpu) / (input.rate * seconds),
     signalsPerDelivery: (after.signals - before.signals) / (after.decoded - before.decoded),
     visible:
-      watch.latencies.total === 0
+      latencies.total === 0
         ? undefined
-        : {
-            p50Ms: watch.latencies.quantile(0.5),
-            p99Ms: watch.latencies.quantile(0.99),
-            ratio: watch.latencies.total / watch.changes,
-          },
+        : { p50Ms: latencies.quantile(0.5), p99Ms: latencies.quantile(0.99), ratio: latencies.total / changes },
     generatorCpu: (after.ownCpu - before.ownCpu) / 1e6 / seconds,
   };
 }
@@ -107,27 +104,10 @@ class Watch {
   decoded = 0;
   signals = 0;
   failed: string | undefined;
-  /** Changes asked for since `begin`. */
-  changes = 0;
-  readonly latencies = new LatencyHistogram();
-  /** What each member said last, and when that was due; 0: it has been seen. */
-  readonly #typing: Uint8Array;
-  readonly #due: Float64Array;
+  readonly awaited: Awaited;
 
   constructor(members: number) {
-    this.#typing = new Uint8Array(members);
-    this.#due = new Float64Array(members);
-  }
-
-  begin(): void {
-    this.latencies.clear();
-    this.changes = 0;
-  }
-
-  changed(member: number, typing: boolean, due: number): void {
-    this.changes++;
-    this.#typing[member] = Number(typing);
-    this.#due[member] = due;
+    this.awaited = new Awaited(members);
   }
 
   decode(bytes: Uint8Array): void {
@@ -136,15 +116,10 @@ class Watch {
     this.decoded++;
     this.signals += frame.value.signals.length;
     const now = performance.now();
-    for (const signal of frame.value.signals) this.#saw(signal, now);
-  }
-
-  #saw({ sender, kind }: Signal, now: number): void {
-    const member = Number(sender?.userId.slice(PREFIX.length));
-    const due = this.#due[member] ?? 0;
-    if (due === 0 || kind.case !== "typing" || Number(kind.value) !== this.#typing[member]) return;
-    this.#due[member] = 0;
-    this.latencies.record(now - due);
+    for (const { sender, kind } of frame.value.signals) {
+      if (kind.case !== "typing") continue;
+      this.awaited.saw(Number(sender?.userId.slice(PREFIX.length)), Number(kind.value), now);
+    }
   }
 }
 
