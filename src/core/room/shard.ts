@@ -420,6 +420,7 @@ export class Shard {
         const last = events.at(-1);
         if (last === undefined || this.#isClosed) break;
         this.#announce(ref, events);
+        this.#blocks.appended(events.map((event) => ({ room: ref, event })));
         from = last.seq + 1;
       }
       this.#untold.delete(key);

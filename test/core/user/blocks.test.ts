@@ -3,8 +3,9 @@
 import { describe, expect, it } from "vitest";
 import { RoomKind } from "../../../src/gen/trunkline/v1/message_pb.js";
 import { ErrorCode } from "../../../src/ports/error.js";
+import { MemoryEngine } from "../../support/memory-engine.js";
 import { expectRefusal, type TestRooms, useRooms, user } from "../room/use-rooms.js";
-import { settle, useCore } from "../use-core.js";
+import { settle, text, useCore } from "../use-core.js";
 import { call, openInbox, told } from "./use-inbox.js";
 
 const ADA = user("ada");
@@ -43,6 +44,21 @@ describe("a blocked user", () => {
     await expectRefusal(rooms.publish(ADA, roomId, "m1"), ErrorCode.BLOCKED);
     await block(rooms, BOB, "ada", false);
     await rooms.publish(ADA, roomId, "m2");
+  });
+
+  it("is blocked also where the log has stored that without an answer", async () => {
+    const engine = new MemoryEngine({ shards: 1 });
+    const core = await useCore({ engine });
+    const [ada, bob] = [await core.connect("ada"), await core.connect("bob")];
+    const asked = { kind: RoomKind.DIRECT, key: "direct", members: [{ userId: "bob" }] };
+    const made = await call(ada, { case: "createRoom", value: asked });
+    const roomId = made.case === "createRoom" ? (made.value.room?.roomId ?? "") : "";
+    await bob.ask(text(roomId, "m1"));
+    engine.faultNextAppend({ kind: "lose-answer" });
+    const value = { userId: "bob", blocked: true, key: "b" };
+    ada.send({ case: "call", value: { rpc: { case: "blockUser", value } } });
+    await core.elapse(1_000);
+    expect(await bob.ask(text(roomId, "m2"))).toMatchObject({ case: "error", value: { code: ErrorCode.BLOCKED } });
   });
 
   it("is told of what was stored before under the same key", async () => {
