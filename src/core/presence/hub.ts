@@ -1,4 +1,4 @@
-// Whose presence is watched on this node, and when changes are told: together, once a tick, as they are then.
+// Whose presence is watched on this node, from whom they hide, and when changes are told: together, once a tick, as they are then.
 
 import type { Presence } from "../../gen/trunkline/v1/session_pb.js";
 import type { Timer } from "../../ports/clock.js";
@@ -6,6 +6,7 @@ import type { Awaitable } from "../../ports/room-ref.js";
 import type { DirectoryWatch } from "../../ports/session-directory.js";
 import { isPromise } from "../awaitable.js";
 import type { CoreDependencies } from "../core.js";
+import type { Blocks } from "../room/blocks.js";
 import { wirePresence } from "./wire.js";
 
 /** From a change to its being told, in milliseconds: what changes again meanwhile is told once. */
@@ -14,10 +15,14 @@ const RETRY_MS = 1_000;
 
 /** Whoever follows users: a session, a room, a service. */
 export interface PresenceReader {
+  /** Whether it is held to blocks: not a service. */
+  readonly heedsBlocks: boolean;
   /** The presence of a watched user has changed. */
   collect(presence: Presence): void;
   /** All changes of this tick have been collected. */
   flush(): void;
+  /** A watched user has blocked another, or no longer does: to that one they look different from now on. */
+  blockChanged(userId: string, other: string): void;
 }
 
 interface Watched {
@@ -26,30 +31,59 @@ interface Watched {
   readonly readers: Set<PresenceReader>;
   listening: Awaitable<DirectoryWatch> | undefined;
   watch: DirectoryWatch | undefined;
+  /** Whom they have blocked. Undefined: not known, which nobody needed so far. Replaced, never changed. */
+  blocked: ReadonlySet<string> | undefined;
+  /** Set while that is asked: what has changed meanwhile, the last of each. */
+  asking: { readonly done: Promise<void>; readonly changed: Map<string, boolean> } | undefined;
 }
 
 export class PresenceHub {
   readonly #deps: Pick<CoreDependencies, "clock" | "directory" | "telemetry">;
+  readonly #blocks: Blocks;
   readonly #users = new Map<string, Watched>();
   #changed = new Set<Watched>();
   #timer: Timer | undefined;
   #telling = false;
   #stopped = false;
 
-  constructor(deps: Pick<CoreDependencies, "clock" | "directory" | "telemetry">) {
+  constructor(deps: Pick<CoreDependencies, "clock" | "directory" | "telemetry">, blocks: Blocks) {
     this.#deps = deps;
+    this.#blocks = blocks;
+    blocks.onChanged((...change) => this.#blockChanged(...change));
   }
 
-  /** Resolves once changes of the user reach the reader. */
+  /** Resolves once changes of the user reach the reader, and `hides` knows of the user where the reader heeds blocks. */
   watch(tenantId: string, userId: string, reader: PresenceReader): Awaitable<void> {
     const key = `${tenantId}/${userId}`;
     let watched = this.#users.get(key);
     if (watched === undefined) {
-      watched = { tenantId, userId, readers: new Set(), listening: undefined, watch: undefined };
+      watched = {
+        tenantId,
+        userId,
+        readers: new Set(),
+        listening: undefined,
+        watch: undefined,
+        blocked: undefined,
+        asking: undefined,
+      };
       this.#users.set(key, watched);
     }
     watched.readers.add(reader);
-    return this.#listen(key, watched);
+    const listening = this.#listen(key, watched);
+    const asking = reader.heedsBlocks ? this.#askBlocks(watched) : undefined;
+    if (listening === undefined || asking === undefined) return listening ?? asking;
+    return Promise.all([listening, asking]).then(ignore);
+  }
+
+  /** Whether a watched user looks offline to `other`, as of now: they have blocked them, or it is not known. */
+  hides(tenantId: string, userId: string, other: string): boolean {
+    const watched = this.#users.get(`${tenantId}/${userId}`);
+    return watched?.blocked?.has(other) ?? true;
+  }
+
+  /** Those of the watched users who hide from anybody: so that of all others nobody need be asked. */
+  hiding(tenantId: string, userIds: readonly string[]): readonly string[] {
+    return userIds.filter((userId) => this.#users.get(`${tenantId}/${userId}`)?.blocked?.size !== 0);
   }
 
   unwatch(tenantId: string, userId: string, reader: PresenceReader): void {
@@ -84,6 +118,42 @@ export class PresenceHub {
         throw error;
       },
     );
+  }
+
+  // — blocks —
+
+  #askBlocks(watched: Watched): Promise<void> | undefined {
+    if (watched.blocked !== undefined) return undefined;
+    if (watched.asking !== undefined) return watched.asking.done;
+    const asked = this.#blocks.blockedBy(watched.tenantId, watched.userId);
+    if (!isPromise(asked)) {
+      watched.blocked = asked;
+      return undefined;
+    }
+    const changed = new Map<string, boolean>();
+    const done = Promise.resolve(asked).then(
+      (blocked) => {
+        watched.asking = undefined;
+        watched.blocked = changed.size === 0 ? blocked : changedBy(blocked, changed);
+      },
+      (error: unknown) => {
+        watched.asking = undefined;
+        // Who is hidden meanwhile is told of as soon as it is known.
+        this.#mark(watched);
+        throw error;
+      },
+    );
+    watched.asking = { done, changed };
+    return done;
+  }
+
+  #blockChanged(tenantId: string, userId: string, other: string, blocked: boolean): void {
+    const watched = this.#users.get(`${tenantId}/${userId}`);
+    if (watched === undefined) return;
+    watched.asking?.changed.set(other, blocked);
+    if (watched.blocked === undefined) return;
+    watched.blocked = changedBy(watched.blocked, new Map([[other, blocked]]));
+    for (const reader of [...watched.readers]) if (reader.heedsBlocks) reader.blockChanged(userId, other);
   }
 
   #forget(key: string, watched: Watched): void {
@@ -129,6 +199,9 @@ export class PresenceHub {
     }
     for (const [tenantId, users] of tenants) {
       try {
+        for (const watched of users) {
+          if (watched.blocked === undefined && [...watched.readers].some(heedsBlocks)) await this.#askBlocks(watched);
+        }
         const asked = this.#deps.directory.presences(
           tenantId,
           users.map(({ userId }) => userId),
@@ -152,3 +225,18 @@ export class PresenceHub {
     }
   }
 }
+
+function heedsBlocks(reader: PresenceReader): boolean {
+  return reader.heedsBlocks;
+}
+
+function changedBy(blocked: ReadonlySet<string>, changed: ReadonlyMap<string, boolean>): ReadonlySet<string> {
+  const now = new Set(blocked);
+  for (const [userId, is] of changed) {
+    if (is) now.add(userId);
+    else now.delete(userId);
+  }
+  return now;
+}
+
+function ignore(): void {}

@@ -30,7 +30,7 @@ export class PresenceCore {
   readonly #watching: WatchServices;
 
   constructor(deps: CoreDependencies, owner: RoomOwner) {
-    const hub = new PresenceHub(deps);
+    const hub = new PresenceHub(deps, owner.blocks);
     this.#deps = deps;
     this.#devices = new DeviceRegistry(deps);
     this.calls = new PresenceService(deps, hub);

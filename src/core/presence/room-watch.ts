@@ -2,37 +2,21 @@
 
 import { create } from "@bufbuild/protobuf";
 import { type Member, Permission } from "../../gen/trunkline/v1/message_pb.js";
-import {
-  type Presence,
-  PresenceChangesSchema,
-  type RoomPresenceCount,
-  RoomPresenceCountSchema,
-} from "../../gen/trunkline/v1/session_pb.js";
+import { type Presence, type RoomPresenceCount, RoomPresenceCountSchema } from "../../gen/trunkline/v1/session_pb.js";
 import type { EncodedEvent } from "../../ports/encoded-event.js";
-import { EncodedFrame } from "../../ports/encoded-frame.js";
 import type { FanoutSubscription } from "../../ports/fanout.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
-import { SignalFrame } from "../fanout/shared-frame.js";
 import { hasPermission } from "../room/permissions.js";
-import { serverFrame } from "../session/frames.js";
 import type { PresenceHub, PresenceReader } from "./hub.js";
-import { isOnline, wirePresence } from "./wire.js";
+import { RoomAudience, type RoomPresenceReader } from "./room-audience.js";
+import { isOnline, offline, wirePresence } from "./wire.js";
+
+export type RoomReader = RoomPresenceReader<RoomWatch>;
 
 /** Larger rooms are told how many are online, not who. */
 const NAMED_MEMBERS = 100;
 const PAGE = 500;
-
-/** A session that watches rooms, as they see it. */
-export interface RoomPresenceReader {
-  readonly userId: string;
-  /** Whether it watches whatever its membership. */
-  readonly privileged: boolean;
-  /** Something of this room. */
-  offer(frame: SignalFrame, room: RoomWatch): void;
-  /** The right to see the room's presence is lost: it is no longer watched. */
-  lostRoom(roomId: string): void;
-}
 
 export interface RoomSnapshot {
   readonly presences: readonly Presence[];
@@ -40,13 +24,13 @@ export interface RoomSnapshot {
 }
 
 export class RoomWatch implements PresenceReader {
+  readonly heedsBlocks = true;
   readonly ref: RoomRef;
   /** Rises with every event that may take a right away. */
   losses = 0;
   readonly #deps: CoreDependencies;
   readonly #hub: PresenceHub;
-  /** How often each watches. */
-  readonly #readers = new Map<RoomPresenceReader, number>();
+  readonly #readers: RoomAudience<RoomWatch>;
   readonly #members = new Set<string>();
   /** Members that are followed one by one: all of them in a small room, else none. */
   readonly #followed = new Set<string>();
@@ -63,10 +47,11 @@ export class RoomWatch implements PresenceReader {
     this.ref = ref;
     this.#deps = deps;
     this.#hub = hub;
+    this.#readers = new RoomAudience(ref, hub);
   }
 
   get unread(): boolean {
-    return this.#readers.size === 0;
+    return this.#readers.empty;
   }
 
   /** Resolves once the members are known and followed. */
@@ -78,19 +63,17 @@ export class RoomWatch implements PresenceReader {
     return this.#loaded;
   }
 
-  join(reader: RoomPresenceReader): void {
-    this.#readers.set(reader, (this.#readers.get(reader) ?? 0) + 1);
+  join(reader: RoomReader): void {
+    this.#readers.join(reader);
   }
 
-  leave(reader: RoomPresenceReader): void {
-    const times = this.#readers.get(reader) ?? 0;
-    if (times > 1) this.#readers.set(reader, times - 1);
-    else this.#readers.delete(reader);
+  leave(reader: RoomReader): void {
+    this.#readers.leave(reader);
   }
 
   /** Takes the room away from a reader. */
-  lose(reader: RoomPresenceReader): void {
-    if (this.#readers.delete(reader)) reader.lostRoom(this.ref.roomId);
+  lose(reader: RoomReader): void {
+    this.#readers.lose(reader);
   }
 
   close(): void {
@@ -100,8 +83,14 @@ export class RoomWatch implements PresenceReader {
     this.#followed.clear();
   }
 
-  /** Who is online, or in a large room how many. */
-  async snapshot(): Promise<RoomSnapshot> {
+  /** Who is online as the reader sees it, or in a large room how many. */
+  async snapshot(reader: RoomReader): Promise<RoomSnapshot> {
+    const { presences, count } = await this.everybody(reader);
+    return { presences: presences.filter(isOnline), count };
+  }
+
+  /** As `snapshot`, those who are offline too: for who may have missed that. */
+  async everybody(reader: RoomReader): Promise<RoomSnapshot> {
     const { directory } = this.#deps;
     const { tenantId } = this.ref;
     if (this.#isLarge) {
@@ -109,14 +98,11 @@ export class RoomWatch implements PresenceReader {
       return { presences: [], count: this.#countFrame() };
     }
     const presences = await directory.presences(tenantId, [...this.#members]);
-    return { presences: presences.filter(isOnline).map(wirePresence), count: undefined };
-  }
-
-  /** As `snapshot`, those who are offline too: for who may have missed that. */
-  async everybody(): Promise<RoomSnapshot> {
-    if (this.#isLarge) return await this.snapshot();
-    const presences = await this.#deps.directory.presences(this.ref.tenantId, [...this.#members]);
-    return { presences: presences.map(wirePresence), count: undefined };
+    const hidden = new Set(this.#readers.hiddenFrom(reader, [...this.#members]));
+    const seen = presences.map((presence) =>
+      hidden.has(presence.userId) ? offline(presence.userId) : wirePresence(presence),
+    );
+    return { presences: seen, count: undefined };
   }
 
   /** Counts who is online in a large room, and tells it where it has changed. Called now and then. */
@@ -125,7 +111,7 @@ export class RoomWatch implements PresenceReader {
     const count = await this.#deps.directory.countOnline(this.ref.tenantId, this.#members);
     if (count === this.#count || this.#closed) return;
     this.#count = count;
-    this.#offer([], [this.#countFrame()]);
+    this.#readers.tell(this, [], [this.#countFrame()]);
   }
 
   collect(presence: Presence): void {
@@ -135,7 +121,7 @@ export class RoomWatch implements PresenceReader {
   flush(): void {
     const changes = this.#changes;
     this.#changes = [];
-    if (changes.length > 0) this.#offer(changes, []);
+    if (changes.length > 0) this.#readers.tell(this, changes, []);
   }
 
   get #isLarge(): boolean {
@@ -146,11 +132,24 @@ export class RoomWatch implements PresenceReader {
     return create(RoomPresenceCountSchema, { roomId: this.ref.roomId, online: Math.max(this.#count, 0) });
   }
 
-  #offer(presences: Presence[], counts: RoomPresenceCount[]): void {
-    if (this.#readers.size === 0) return;
-    const value = create(PresenceChangesSchema, { presences, counts });
-    const frame = new SignalFrame(EncodedFrame.of(serverFrame({ case: "presenceChanges", value })));
-    for (const reader of this.#readers.keys()) reader.offer(frame, this);
+  blockChanged(userId: string, other: string): void {
+    if (!this.#followed.has(userId) || !this.#readers.hasUser(other)) return;
+    const hidden = (): boolean => this.#hub.hides(this.ref.tenantId, userId, other);
+    if (hidden()) {
+      this.#readers.tellUser(this, other, offline(userId));
+      return;
+    }
+    this.#presenceOf(userId).then(
+      (presence) => {
+        if (this.#followed.has(userId) && !hidden()) this.#readers.tellUser(this, other, presence);
+      },
+      (cause: unknown) => this.#deps.telemetry.emit("fault", { where: "presence", cause }),
+    );
+  }
+
+  async #presenceOf(userId: string): Promise<Presence> {
+    const [presence] = await this.#deps.directory.presences(this.ref.tenantId, [userId]);
+    return presence === undefined ? offline(userId) : wirePresence(presence);
   }
 
   // — members —
@@ -196,7 +195,7 @@ export class RoomWatch implements PresenceReader {
     this.#loaded = undefined;
     this.load().catch((cause: unknown) => {
       // Nobody is told of people who may have left.
-      for (const reader of [...this.#readers.keys()]) this.lose(reader);
+      for (const reader of this.#readers.all) this.lose(reader);
       this.#deps.telemetry.emit("fault", { where: "presence", cause });
     });
   }
@@ -225,7 +224,7 @@ export class RoomWatch implements PresenceReader {
         return;
       case "roomDeleted":
         this.losses++;
-        for (const reader of [...this.#readers.keys()]) this.lose(reader);
+        for (const reader of this.#readers.all) this.lose(reader);
         return;
       default:
         return;
@@ -234,8 +233,7 @@ export class RoomWatch implements PresenceReader {
 
   #loseOf(userId: string): void {
     this.losses++;
-    for (const reader of [...this.#readers.keys()])
-      if (reader.userId === userId && !reader.privileged) this.lose(reader);
+    for (const reader of this.#readers.all) if (reader.userId === userId && !reader.privileged) this.lose(reader);
   }
 
   #followSoon(): void {
@@ -258,7 +256,7 @@ export class RoomWatch implements PresenceReader {
     if (came.length === 0 || this.unread) return;
     const presences = await this.#deps.directory.presences(tenantId, came);
     const online = presences.filter(isOnline).map(wirePresence);
-    if (online.length > 0) this.#offer(online, []);
+    if (online.length > 0) this.#readers.tell(this, online, []);
   }
 }
 

@@ -9,7 +9,7 @@ import type { CoreDependencies } from "../core.js";
 import type { RoomOwner } from "../room/owner.js";
 import { authorize, isService, requireRoom } from "../room/permissions.js";
 import type { PresenceHub } from "./hub.js";
-import { type RoomPresenceReader, RoomWatch } from "./room-watch.js";
+import { type RoomReader, RoomWatch } from "./room-watch.js";
 
 /** How often who is online in a large room is counted, in milliseconds. */
 const RECOUNT_MS = 3_000;
@@ -31,14 +31,20 @@ export class RoomWatches {
   }
 
   /** The reader watches the room from now on, until `release`; rejects with the refusal where it may not. */
-  async open(ref: RoomRef, identity: Identity, reader: RoomPresenceReader): Promise<RoomWatch> {
+  async open(ref: RoomRef, identity: Identity, reader: RoomReader): Promise<RoomWatch> {
     let room = this.#rooms.get(ref.key);
     if (room === undefined) {
       room = new RoomWatch(ref, this.#deps, this.#hub);
       this.#rooms.set(ref.key, room);
     }
     // A reader from the start, so that nobody else closes it meanwhile; it is told nothing before it may be.
-    const holder: RoomPresenceReader = { userId: "", privileged: true, offer: () => {}, lostRoom: () => {} };
+    const holder: RoomReader = {
+      userId: "",
+      privileged: true,
+      heedsBlocks: false,
+      offer: () => {},
+      lostRoom: () => {},
+    };
     room.join(holder);
     try {
       await this.authorize(ref, identity);
@@ -51,7 +57,7 @@ export class RoomWatches {
     }
   }
 
-  release(room: RoomWatch, reader: RoomPresenceReader): void {
+  release(room: RoomWatch, reader: RoomReader): void {
     room.leave(reader);
     if (!room.unread || this.#rooms.get(room.ref.key) !== room) return;
     this.#rooms.delete(room.ref.key);
@@ -74,7 +80,7 @@ export class RoomWatches {
     this.#rooms.clear();
   }
 
-  async #join(room: RoomWatch, identity: Identity, reader: RoomPresenceReader): Promise<void> {
+  async #join(room: RoomWatch, identity: Identity, reader: RoomReader): Promise<void> {
     for (let tries = 0; tries < TRIES; tries++) {
       const { losses } = room;
       await this.authorize(room.ref, identity);

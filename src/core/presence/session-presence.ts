@@ -11,7 +11,7 @@ import { isService } from "../room/permissions.js";
 import { validateId } from "../validate.js";
 import type { PresenceHub, PresenceReader } from "./hub.js";
 import type { Rechecks } from "./rechecks.js";
-import type { RoomPresenceReader, RoomWatch } from "./room-watch.js";
+import type { RoomReader, RoomWatch } from "./room-watch.js";
 import type { RoomWatches } from "./room-watches.js";
 import type { Visibility } from "./visibility.js";
 import { isOnline, offline, wirePresence } from "./wire.js";
@@ -37,7 +37,7 @@ export interface WatchingSession {
   offerOwn(frame: wire.ServerFrame["frame"]): boolean;
 }
 
-export class SessionPresence implements PresenceReader, RoomPresenceReader {
+export class SessionPresence implements PresenceReader, RoomReader {
   readonly #services: WatchServices;
   readonly #session: WatchingSession;
   /** Users watched, and whether the session was told that they can be seen. */
@@ -105,7 +105,7 @@ export class SessionPresence implements PresenceReader, RoomPresenceReader {
       return;
     }
     this.#along.set(roomId, room);
-    const { presences, count } = await room.snapshot();
+    const { presences, count } = await room.snapshot(this);
     if (this.#along.get(roomId) === room) this.#tell([...presences], count === undefined ? [] : [count]);
   }
 
@@ -121,6 +121,8 @@ export class SessionPresence implements PresenceReader, RoomPresenceReader {
     for (const room of new Set([...this.#watched.values(), ...this.#along.values()])) {
       await this.#services.rooms.authorize(room.ref, this.#session.identity).catch(() => room.lose(this));
     }
+    // Who was a service did not need to know who hides from it; of whom that cannot be told now, it is when it can.
+    await this.#follow(this.#users.keys()).catch(() => {});
     await this.recheck();
   }
 
@@ -129,13 +131,13 @@ export class SessionPresence implements PresenceReader, RoomPresenceReader {
     try {
       const userIds = [...this.#users.keys()];
       const visible = await this.#services.visibility.visible(this.#session.identity, userIds);
-      const differing = userIds.filter((userId) => this.#users.get(userId) !== visible.has(userId));
+      const differing = userIds.filter((userId) => this.#users.get(userId) !== this.#sees(visible, userId));
       const presences = await this.#services.directory.presences(this.#tenantId, differing);
       for (const presence of presences) this.collect(wirePresence(presence));
       this.flush();
       for (const room of [...this.#stale]) {
         this.#stale.delete(room);
-        const { presences: all, count } = await room.everybody();
+        const { presences: all, count } = await room.everybody(this);
         if (this.#watches(room)) this.#tell([...all], count === undefined ? [] : [count], room);
       }
     } catch {
@@ -152,6 +154,25 @@ export class SessionPresence implements PresenceReader, RoomPresenceReader {
   get privileged(): boolean {
     const { grants } = this.#session.identity;
     return grants.has("admin") || grants.has("service");
+  }
+
+  get heedsBlocks(): boolean {
+    return !isService(this.#session.identity);
+  }
+
+  blockChanged(userId: string, other: string): void {
+    if (other !== this.userId) return;
+    const tell = (presence: wire.Presence): void => {
+      this.collect(presence);
+      this.flush();
+    };
+    if (this.#isHidden(userId)) tell(offline(userId));
+    else this.#presenceOf(userId).then(tell, ignore);
+  }
+
+  async #presenceOf(userId: string): Promise<wire.Presence> {
+    const [presence] = await this.#services.directory.presences(this.#tenantId, [userId]);
+    return presence === undefined ? offline(userId) : wirePresence(presence);
   }
 
   offer(frame: SignalFrame, room: RoomWatch): void {
@@ -197,17 +218,26 @@ export class SessionPresence implements PresenceReader, RoomPresenceReader {
         const presence = this.#changes.get(userId);
         const before = this.#users.get(userId);
         if (presence === undefined || before === undefined) continue;
-        const seen = visible === undefined || visible.has(userId);
-        if (seen) told.push(presence);
+        if (this.#sees(visible, userId)) told.push(presence);
         // Whoever was seen until now looks offline from now on.
         else if (before) told.push(offline(userId));
       }
       if (told.length > 0 && !this.#tell(told, [])) return;
       for (const userId of asked) {
         this.#changes.delete(userId);
-        if (this.#users.has(userId)) this.#users.set(userId, visible === undefined || visible.has(userId));
+        if (this.#users.has(userId)) this.#users.set(userId, this.#sees(visible, userId));
       }
     }
+  }
+
+  /** Whether the user can be seen now; `visible`: those with whom a room is shared, undefined: everybody is. */
+  #sees(visible: ReadonlySet<string> | undefined, userId: string): boolean {
+    return visible?.has(userId) !== false && !this.#isHidden(userId);
+  }
+
+  /** Whether the user has blocked this one, who therefore sees nothing of them. */
+  #isHidden(userId: string): boolean {
+    return this.heedsBlocks && this.#services.hub.hides(this.#tenantId, userId, this.userId);
   }
 
   #tell(presences: wire.Presence[], counts: wire.RoomPresenceCount[], room?: RoomWatch): boolean {
@@ -240,34 +270,41 @@ export class SessionPresence implements PresenceReader, RoomPresenceReader {
   }
 
   async #replaceUsers(users: ReadonlySet<string>): Promise<void> {
-    const { hub } = this.#services;
     for (const userId of [...this.#users.keys()]) {
       if (users.has(userId)) continue;
       this.#users.delete(userId);
       this.#changes.delete(userId);
-      hub.unwatch(this.#tenantId, userId, this);
+      this.#services.hub.unwatch(this.#tenantId, userId, this);
     }
     for (const userId of users) if (!this.#users.has(userId)) this.#users.set(userId, false);
-    await Promise.all(Array.from(users, (userId) => hub.watch(this.#tenantId, userId, this)));
+    await this.#follow(users);
+  }
+
+  async #follow(users: Iterable<string>): Promise<void> {
+    await Promise.all(Array.from(users, (userId) => this.#services.hub.watch(this.#tenantId, userId, this)));
   }
 
   async #snapshot(): Promise<wire.PresenceSnapshot> {
     const { visibility, directory } = this.#services;
     const visible = await visibility.visible(this.#session.identity, this.#users.keys());
-    for (const userId of this.#users.keys()) this.#users.set(userId, visible.has(userId));
+    for (const userId of this.#users.keys()) this.#users.set(userId, this.#sees(visible, userId));
     const found = new Map<string, wire.Presence>();
     for (const presence of await directory.presences(this.#tenantId, [...visible])) {
       if (isOnline(presence)) found.set(presence.userId, wirePresence(presence));
     }
     const counts: wire.RoomPresenceCount[] = [];
     for (const room of this.#watched.values()) {
-      const { presences, count } = await room.snapshot();
+      const { presences, count } = await room.snapshot(this);
       for (const presence of presences) found.set(presence.userId, presence);
       if (count !== undefined) counts.push(count);
     }
-    return create(wire.PresenceSnapshotSchema, { presences: [...found.values()], counts });
+    // Somebody may have blocked this user meanwhile.
+    const presences = [...found.values()].filter(({ userId }) => !this.#isHidden(userId));
+    return create(wire.PresenceSnapshotSchema, { presences, counts });
   }
 }
+
+function ignore(): void {}
 
 /** What refuses a watch, whoever asks again. */
 const REFUSALS: ReadonlySet<ErrorCode> = new Set([

@@ -12,6 +12,7 @@ import type { PresenceHub, PresenceReader } from "./hub.js";
 const LONGEST_WAIT_MS = 24 * 3_600_000;
 
 export class ServiceStream implements PresenceReader {
+  readonly heedsBlocks = false;
   readonly identity: Identity;
   readonly #userIds: ReadonlySet<string>;
   readonly #hub: PresenceHub;
@@ -81,6 +82,8 @@ export class ServiceStream implements PresenceReader {
   collect(presence: Presence): void {
     this.#changes.set(presence.userId, presence);
   }
+
+  blockChanged(): void {}
 
   flush(): void {
     if (this.#ended !== undefined || (this.#snapshot === undefined && this.#changes.size === 0)) return;

@@ -17,6 +17,9 @@ type View = (
   read: (room: Room) => ReadonlySet<string>,
 ) => Promise<ReadonlySet<string>>;
 
+/** Told that `blocker` has blocked `other`, or no longer does, as soon as that is durable. Must not throw. */
+export type BlockListener = (tenantId: string, blocker: string, other: string, blocked: boolean) => void;
+
 const NOBODY: ReadonlySet<string> = new Set();
 
 export class Blocks {
@@ -25,6 +28,7 @@ export class Blocks {
   /** By tenant and user. */
   readonly #known = new Map<string, ReadonlySet<string>>();
   readonly #inboxes = new Map<string, string>();
+  readonly #listeners: BlockListener[] = [];
   /** Counts what has changed, so that nothing older is remembered. */
   #changes = 0;
 
@@ -35,29 +39,39 @@ export class Blocks {
 
   /** Whether one of the two has blocked the other. */
   between(tenantId: string, one: string, other: string): Awaitable<boolean> {
-    const first = this.#blockedBy(tenantId, one);
-    const second = this.#blockedBy(tenantId, other);
+    const first = this.blockedBy(tenantId, one);
+    const second = this.blockedBy(tenantId, other);
     if (!isPromise(first) && !isPromise(second)) return first.has(other) || second.has(one);
     return Promise.all([first, second]).then(([ofOne, ofOther]) => ofOne.has(other) || ofOther.has(one));
   }
 
   /** Whether `blocker` has blocked `other`. */
   async has(tenantId: string, blocker: string, other: string): Promise<boolean> {
-    return (await this.#blockedBy(tenantId, blocker)).has(other);
+    return (await this.blockedBy(tenantId, blocker)).has(other);
+  }
+
+  /** Calls the listener with what changes, from now on. */
+  onChanged(listener: BlockListener): void {
+    this.#listeners.push(listener);
   }
 
   /** Events have become durable. */
   appended(records: readonly NewRecord[]): void {
     for (const { room, event } of records) {
-      if (event.event.kind.case !== "userBlocked") continue;
+      const { kind, actor } = event.event;
+      if (kind.case !== "userBlocked") continue;
       this.#changes++;
       const user = this.#inboxes.get(room.key);
       if (user !== undefined) this.#known.delete(user);
       this.#inboxes.delete(room.key);
+      // Nobody but the inbox's user writes such an event.
+      const { userId: blocker = "" } = actor ?? {};
+      for (const listener of this.#listeners) listener(room.tenantId, blocker, kind.value.userId, kind.value.blocked);
     }
   }
 
-  #blockedBy(tenantId: string, userId: string): Awaitable<ReadonlySet<string>> {
+  /** Whom a user has blocked, as of the call or later. Not to be changed; does not change. */
+  blockedBy(tenantId: string, userId: string): Awaitable<ReadonlySet<string>> {
     const user = `${tenantId}/${userId}`;
     const known = this.#known.get(user);
     if (known !== undefined) return known;
