@@ -37,6 +37,7 @@ export function roomCalls(rooms: RoomCalls): ServiceCalls<typeof RoomService> {
     pinMessage: unary("pinMessage"),
     hideMessage: unary("hideMessage"),
     blockUser: unary("blockUser"),
+    listBlockedUsers: unary("listBlockedUsers"),
     listDevices: unary("listDevices"),
     closeDevice: unary("closeDevice"),
     getSettings: unary("getSettings"),

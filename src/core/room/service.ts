@@ -81,6 +81,8 @@ export class RoomService implements RoomCalls, Forwarding {
         return { case: request.case, value: await this.#users.hideMessage(caller, request.value) };
       case "blockUser":
         return { case: request.case, value: await this.#users.blockUser(caller, request.value) };
+      case "listBlockedUsers":
+        return { case: request.case, value: await this.#users.listBlockedUsers(caller, request.value) };
       case "getSettings":
         return { case: request.case, value: await this.#users.getSettings(caller, request.value) };
       case "setSettings":

@@ -5,7 +5,7 @@ import type { UserSetting } from "../../gen/trunkline/store/v1/documents_pb.js";
 import * as rpc from "../../gen/trunkline/v1/room_pb.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import type { CoreDependencies } from "../core.js";
-import { validateId } from "../validate.js";
+import { pageSize, validateId, validateOptionalId } from "../validate.js";
 import type { Caller } from "./calls.js";
 import type { Command, Outcome } from "./command.js";
 import { inboxRef } from "./inbox.js";
@@ -15,6 +15,7 @@ import type { RoomReader } from "./reader.js";
 /** Settings named in one call. */
 const MAX_SETTINGS = 200;
 const MAX_VALUE_BYTES = 8 * 1024;
+const BLOCKED_PAGE = { usual: 100, most: 500 };
 
 export class UserService {
   readonly #deps: CoreDependencies;
@@ -66,6 +67,17 @@ export class UserService {
     if (other === caller.identity.userId) throw TrunklineError.invalid("user_id", "is yourself");
     await this.#submit(caller, { kind: "block", key, attempt, other, blocked });
     return create(rpc.BlockUserResponseSchema);
+  }
+
+  async listBlockedUsers(caller: Caller, request: rpc.ListBlockedUsersRequest): Promise<rpc.ListBlockedUsersResponse> {
+    validateOptionalId("page_token", request.pageToken);
+    const limit = pageSize("page_size", request.pageSize, BLOCKED_PAGE);
+    const { tenantId, userId } = caller.identity;
+    const blocked = await this.#owner.blocks.blockedBy(tenantId, userId);
+    const after = [...blocked].filter((other) => other > request.pageToken).sort();
+    const userIds = after.slice(0, limit);
+    const nextPageToken = after.length > limit ? (userIds.at(-1) ?? "") : "";
+    return create(rpc.ListBlockedUsersResponseSchema, { userIds, nextPageToken });
   }
 
   async hideMessage(caller: Caller, request: rpc.HideMessageRequest): Promise<rpc.HideMessageResponse> {

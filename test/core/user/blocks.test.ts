@@ -134,6 +134,26 @@ describe("blocking", () => {
     ]);
   });
 
+  it("is listed for the user alone, by user id, page by page, also after a restart", async () => {
+    const rooms = await useRooms();
+    const list = async (who: typeof ADA, pageToken = "", pageSize = 3) => {
+      const { userIds, nextPageToken } = await rooms.ask(who, "listBlockedUsers", { pageToken, pageSize });
+      return [userIds, nextPageToken];
+    };
+    expect(await list(ADA)).toEqual([[], ""]);
+    for (const userId of ["zoe", "dan", "Bob", "eve", "cem"]) await block(rooms, ADA, userId, true);
+    await block(rooms, ADA, "dan", false);
+    expect(await list(ADA)).toEqual([["Bob", "cem", "eve"], "eve"]);
+    expect(await list(ADA, "eve")).toEqual([["zoe"], ""]);
+    await block(rooms, ADA, "zoe", false);
+    expect(await list(ADA)).toEqual([["Bob", "cem", "eve"], ""]);
+    expect(await list(BOB)).toEqual([[], ""]);
+    await rooms.restart();
+    expect(await list(ADA, "", 0)).toEqual([["Bob", "cem", "eve"], ""]);
+    await expectRefusal(list(ADA, "", 501), ErrorCode.TOO_LARGE, { field: "page_size" });
+    await expectRefusal(list(ADA, "a b"), ErrorCode.INVALID_ARGUMENT, { field: "page_token" });
+  });
+
   it("takes a thousand users and no more, and not oneself", async () => {
     const rooms = await useRooms();
     await Promise.all(Array.from({ length: 1_000 }, (_, n) => block(rooms, ADA, `u${n}`, true)));
