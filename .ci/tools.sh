@@ -2,6 +2,7 @@
 #   TRUNKLINE_TEST_PYTHON    a Python with grpcio and grpcio-tools
 #   TRUNKLINE_TEST_CHROMIUM  a Chromium
 #   TRUNKLINE_TEST_GRPCURL   grpcurl
+# Redis, Java and Maven are found in PATH: the tests start the services of a cluster themselves.
 # Expects Debian, and root if a package is missing.
 
 trunkline_cache="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/.cache"
@@ -35,6 +36,9 @@ trunkline_install_packages() {
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-pip python3-venv)
   [ -n "$(trunkline_chromium)" ] || missing+=(chromium)
   [ -n "$(trunkline_grpcurl)" ] || command -v go >/dev/null || missing+=(golang-go ca-certificates)
+  command -v redis-server >/dev/null || missing+=(redis-server)
+  command -v javac >/dev/null || missing+=(default-jdk-headless)
+  command -v mvn >/dev/null || missing+=(maven)
   [ "${#missing[@]}" -eq 0 ] && return 0
   echo "installing ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive

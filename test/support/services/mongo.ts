@@ -1,0 +1,31 @@
+// What tests use as MongoDB where no real one is named: a stand-in that speaks its protocol. It shows behaviour, never speed.
+
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { jars } from "./jars.js";
+import { find, freePort, removeDirectory, ServiceProcess, temporaryDirectory } from "./process.js";
+import type { RunningService } from "./service.js";
+
+const MAIN = fileURLToPath(new URL("mongo/MongoStandIn.java", import.meta.url));
+
+/** Starts the stand-in. Undefined: Java or Maven is not installed. */
+export async function startMongo(): Promise<RunningService | undefined> {
+  const command = await find("java");
+  if (command === undefined || (await find("mvn")) === undefined) return undefined;
+  const library = await jars("mongo");
+  const directory = await temporaryDirectory("mongo");
+  const port = await freePort();
+  const service = await ServiceProcess.start({
+    command,
+    arguments: ["-Xmx512m", "-cp", join(library, "*"), MAIN, `${port}`],
+    directory,
+    port,
+  });
+  return {
+    url: `mongodb://127.0.0.1:${port}`,
+    stop: async () => {
+      await service.stop("SIGKILL");
+      await removeDirectory(directory);
+    },
+  };
+}
