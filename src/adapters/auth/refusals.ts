@@ -1,20 +1,7 @@
 // What a caller is told when a token does not verify: nothing that quotes the token.
 
-import { status } from "@grpc/grpc-js";
 import { type TokenRefusal, TokenRefusalReason } from "../../gen/trunkline/v1/auth_pb.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
-
-/** Statuses by which a service that works turns one call down: they say nothing about its health. */
-const JUDGED: ReadonlySet<status> = new Set([
-  status.INVALID_ARGUMENT,
-  status.NOT_FOUND,
-  status.PERMISSION_DENIED,
-  status.UNAUTHENTICATED,
-  status.FAILED_PRECONDITION,
-  status.OUT_OF_RANGE,
-  // What a handler that throws turns into: one odd token must not shut everybody out.
-  status.UNKNOWN,
-]);
 
 /** From the auth service's refusal. */
 export function refused(refusal: TokenRefusal, token: string): TrunklineError {
@@ -43,28 +30,10 @@ function quotes(text: string, token: string): boolean {
   return token.split(".").some((part) => part !== "" && text.includes(part.slice(0, 8)));
 }
 
-/** Whether a call's failure is about the call, not about the service's health. */
-export function isJudgement(error: unknown): boolean {
-  return (
-    typeof error === "object" &&
-    error !== null &&
-    "code" in error &&
-    typeof error.code === "number" &&
-    JUDGED.has(error.code)
-  );
-}
-
 export function unauthenticated(message: string): TrunklineError {
   return new TrunklineError(ErrorCode.UNAUTHENTICATED, message);
 }
 
 export function expired(): TrunklineError {
   return new TrunklineError(ErrorCode.TOKEN_EXPIRED, "the token has expired");
-}
-
-export function unavailable(message: string, retryAfterMs: number, cause?: unknown): TrunklineError {
-  return new TrunklineError(ErrorCode.UNAVAILABLE, message, {
-    retryAfterMs: Math.max(1, Math.ceil(retryAfterMs)),
-    cause,
-  });
 }

@@ -1,16 +1,23 @@
 // Verifies tokens by asking the auth service: cached, once per token at a time, and without waiting for a service that is away.
 
 import { createHash } from "node:crypto";
-import type { ValidateTokenResponse, WatchRevocationsResponse } from "../../gen/trunkline/v1/auth_pb.js";
+import { create } from "@bufbuild/protobuf";
+import {
+  AuthService,
+  ValidateTokenRequestSchema,
+  type ValidateTokenResponse,
+  WatchRevocationsRequestSchema,
+  type WatchRevocationsResponse,
+} from "../../gen/trunkline/v1/auth_pb.js";
 import type { Clock } from "../../ports/clock.js";
 import { TrunklineError } from "../../ports/error.js";
 import type { Identity, Revocation, TokenVerifier } from "../../ports/token-verifier.js";
+import { serviceDefinition } from "../../rpc/definition.js";
 import type { ClientTls } from "../../rpc/tls.js";
-import { AuthClient, type ValidateCall } from "./auth-client.js";
-import { CircuitBreaker, type Permit } from "./circuit-breaker.js";
-import { ExpiringCache } from "./expiring-cache.js";
+import { ExpiringCache } from "../outside/expiring-cache.js";
+import { OutsideService } from "../outside/outside-service.js";
 import { BadAnswer, MAX_TOKEN_BYTES, toIdentity, toRevocation } from "./identity.js";
-import { expired, isJudgement, refused, unauthenticated, unavailable, withoutToken } from "./refusals.js";
+import { expired, refused, unauthenticated, withoutToken } from "./refusals.js";
 import { RevocationMemory, type Stamp } from "./revocation-memory.js";
 import { RevocationWatch } from "./revocation-watch.js";
 
@@ -26,12 +33,10 @@ const REMEMBERED_REVOCATIONS = 20_000;
 const DEFAULT_TIMEOUT_MS = 2_000;
 /** Questions without an answer yet; more would only queue up inside the auth service. */
 const DEFAULT_MAX_IN_FLIGHT = 256;
-/** Failures in a row that open the breaker, and the delays of its probes in milliseconds. */
-const BREAKER = { failures: 5, firstDelayMs: 1_000, maxDelayMs: 30_000 };
-/** go-grpc and Java servers close a connection that is pinged more often than every 5 minutes, in milliseconds. */
-const DEFAULT_KEEPALIVE_MS = 5 * 60_000;
-/** When to come back after a failure or a full house, in milliseconds; up to twice that by jitter. */
-const RETRY_MS = 500;
+/** The longest answer, in bytes: an identity and its attributes. */
+const MAX_ANSWER_BYTES = 256 * 1024;
+
+const { validateToken, watchRevocations } = serviceDefinition(AuthService);
 
 export interface TokenVerifierOptions {
   /** host:port, or any gRPC target of the auth service. */
@@ -76,37 +81,42 @@ interface Verified {
 
 class GrpcTokenVerifier implements TokenVerifier {
   readonly #clock: Clock;
-  readonly #random: () => number;
-  readonly #timeoutMs: number;
   readonly #cacheMs: number;
-  readonly #maxInFlight: number;
   readonly #report: (event: TokenVerifierEvent) => void;
-  readonly #client: AuthClient;
-  readonly #breaker: CircuitBreaker;
+  readonly #service: OutsideService;
   readonly #watch: RevocationWatch;
   readonly #memory = new RevocationMemory(REMEMBERED_REVOCATIONS);
   readonly #verified = new ExpiringCache<Verified>(CACHE_ENTRIES);
   readonly #refused = new ExpiringCache<TrunklineError>(CACHE_ENTRIES);
   readonly #asking = new Map<string, Promise<Identity>>();
-  readonly #calls = new Set<ValidateCall>();
   readonly #listeners = new Set<(revocation: Revocation) => void>();
-  #lastFailure: unknown;
   #closed = false;
 
   constructor(options: TokenVerifierOptions) {
     this.#clock = options.clock;
-    this.#random = options.random ?? Math.random;
-    this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     this.#cacheMs = Math.min(options.cacheMs ?? MAX_CACHE_MS, MAX_CACHE_MS);
-    this.#maxInFlight = options.maxInFlight ?? DEFAULT_MAX_IN_FLIGHT;
     this.#report = options.report ?? (() => {});
-    const { address, tls } = options;
-    this.#client = new AuthClient({ address, tls, keepaliveMs: options.keepaliveMs ?? DEFAULT_KEEPALIVE_MS });
-    this.#breaker = new CircuitBreaker({ ...BREAKER, clock: this.#clock, onChange: (open) => this.#turned(open) });
+    const { address, tls, keepaliveMs, clock, random = Math.random } = options;
+    this.#service = new OutsideService({
+      address,
+      tls,
+      keepaliveMs,
+      clock,
+      random,
+      timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+      maxInFlight: options.maxInFlight ?? DEFAULT_MAX_IN_FLIGHT,
+      maxAnswerBytes: MAX_ANSWER_BYTES,
+      refusals: {
+        away: "the auth service cannot be reached",
+        failed: "the auth service could not verify the token",
+        busy: "too many tokens are being verified",
+      },
+      onTurn: (away) => this.#turned(away),
+    });
     this.#watch = new RevocationWatch({
       clock: this.#clock,
-      random: this.#random,
-      connect: (cursor) => this.#client.watch(cursor),
+      random,
+      connect: (cursor) => this.#service.stream(watchRevocations, create(WatchRevocationsRequestSchema, { cursor })),
       onMessage: (message) => this.#revoke(message),
       onLost: (cause, retryInMs) => this.#report({ kind: "revocations.lost", cause, retryInMs }),
       onUnsupported: () => this.#report({ kind: "revocations.unsupported" }),
@@ -114,7 +124,7 @@ class GrpcTokenVerifier implements TokenVerifier {
   }
 
   get available(): boolean {
-    return !this.#closed && !this.#breaker.refusing && this.#client.reachable;
+    return this.#service.available;
   }
 
   async verify(token: string): Promise<Identity> {
@@ -146,28 +156,24 @@ class GrpcTokenVerifier implements TokenVerifier {
     if (this.#closed) return;
     this.#closed = true;
     this.#watch.close();
-    for (const call of this.#calls) call.cancel();
+    this.#service.giveUp();
     await Promise.allSettled(this.#asking.values());
-    this.#client.close();
+    this.#service.close();
     this.#listeners.clear();
   }
 
   /** One question for everybody who holds this token. */
   async #ask(key: string, token: string): Promise<Identity> {
-    if (this.#closed) throw unavailable("this node is shutting down", RETRY_MS);
-    if (this.#asking.size >= this.#maxInFlight)
-      throw unavailable("too many tokens are being verified", this.#retryMs());
-    const admission = this.#breaker.admit();
-    if (!admission.admitted) throw unavailable("the auth service cannot be reached", admission.retryAfterMs);
-    const asking = this.#fetch(key, token, admission.permit).finally(() => this.#asking.delete(key));
+    const asking = this.#fetch(key, token).finally(() => this.#asking.delete(key));
     this.#asking.set(key, asking);
     return await asking;
   }
 
-  async #fetch(key: string, token: string, permit: Permit): Promise<Identity> {
+  async #fetch(key: string, token: string): Promise<Identity> {
     const askedAt = this.#clock.monotonic();
     const since = this.#memory.now;
-    const answer = await this.#call(token, permit);
+    const request = create(ValidateTokenRequestSchema, { token });
+    const answer = await this.#service.ask(validateToken, request, (cause) => withoutToken(cause, token));
     try {
       const identity = this.#accept(answer, token, since);
       if (this.#cacheMs > 0) this.#verified.set(key, { identity, since }, askedAt + this.#cacheMs);
@@ -176,24 +182,6 @@ class GrpcTokenVerifier implements TokenVerifier {
       const refusal = TrunklineError.from(error);
       if (!refusal.retryable) this.#refused.set(key, refusal, askedAt + Math.min(REFUSAL_CACHE_MS, this.#cacheMs));
       throw refusal;
-    }
-  }
-
-  async #call(token: string, permit: Permit): Promise<ValidateTokenResponse> {
-    const call = this.#client.validate(token, this.#timeoutMs);
-    this.#calls.add(call);
-    try {
-      const answer = await call.answer;
-      permit.succeeded();
-      return answer;
-    } catch (error) {
-      const cause = withoutToken(error, token);
-      this.#lastFailure = cause;
-      if (this.#closed || isJudgement(error)) permit.abandoned();
-      else permit.failed();
-      throw unavailable("the auth service could not verify the token", this.#retryMs(), cause);
-    } finally {
-      this.#calls.delete(call);
     }
   }
 
@@ -207,7 +195,9 @@ class GrpcTokenVerifier implements TokenVerifier {
     const identity = this.#read(() => toIdentity(outcome.value));
     if (identity === undefined) throw unauthenticated("the auth service named an identity that is not allowed");
     if (this.#memory.revoked(identity)) throw unauthenticated("the token has been revoked");
-    if (this.#memory.doubtful(identity, since)) throw unavailable("tokens were revoked meanwhile", this.#retryMs());
+    if (this.#memory.doubtful(identity, since)) {
+      throw this.#service.unavailable("tokens were revoked meanwhile");
+    }
     return this.#unexpired(identity);
   }
 
@@ -234,18 +224,12 @@ class GrpcTokenVerifier implements TokenVerifier {
     }
   }
 
-  #turned(open: boolean): void {
-    if (!open) {
+  #turned(away: { readonly cause: unknown } | undefined): void {
+    if (away === undefined) {
       this.#report({ kind: "auth.up" });
       return;
     }
-    this.#report({ kind: "auth.down", cause: this.#lastFailure });
-    // The failures may be those of one dead connection.
-    this.#client.reconnect();
+    this.#report({ kind: "auth.down", cause: away.cause });
     this.#watch.restart();
-  }
-
-  #retryMs(): number {
-    return Math.round(RETRY_MS * (1 + this.#random()));
   }
 }

@@ -1,8 +1,8 @@
 // What was revoked lately is remembered within bounds, and what had to be forgotten makes doubtful, never valid.
 
 import { describe, expect, it } from "vitest";
-import { ExpiringCache } from "../../../src/adapters/auth/expiring-cache.js";
 import { RevocationMemory } from "../../../src/adapters/auth/revocation-memory.js";
+import { ExpiringCache } from "../../../src/adapters/outside/expiring-cache.js";
 import type { Identity } from "../../../src/ports/token-verifier.js";
 
 function identity(userId: string, tokenId = ""): Identity {

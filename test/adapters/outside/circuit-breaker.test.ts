@@ -1,7 +1,7 @@
 // When calls are refused, and when somebody may try again.
 
 import { describe, expect, it } from "vitest";
-import { CircuitBreaker, type Permit } from "../../../src/adapters/auth/circuit-breaker.js";
+import { CircuitBreaker, type Permit } from "../../../src/adapters/outside/circuit-breaker.js";
 import { StoppedClock } from "../../support/stopped-clock.js";
 
 function setUp() {

@@ -1,6 +1,5 @@
-// The connection to the auth service: one gRPC channel, replaceable when it turns out to be dead.
+// The connection to a service outside: one gRPC channel, replaceable when it turns out to be dead.
 
-import { create } from "@bufbuild/protobuf";
 import {
   type ChannelCredentials,
   Client,
@@ -8,43 +7,39 @@ import {
   connectivityState,
   type ServiceError,
 } from "@grpc/grpc-js";
-import {
-  AuthService,
-  ValidateTokenRequestSchema,
-  type ValidateTokenResponse,
-  WatchRevocationsRequestSchema,
-  type WatchRevocationsResponse,
-} from "../../gen/trunkline/v1/auth_pb.js";
-import { serviceDefinition } from "../../rpc/definition.js";
+import type { RpcMethod } from "../../rpc/definition.js";
 import { type ClientTls, clientCredentials } from "../../rpc/tls.js";
 
-/** The longest answer, in bytes: an identity and its attributes. */
-const MAX_ANSWER_BYTES = 256 * 1024;
 /** Between attempts to connect, in milliseconds, growing from the first to the second. */
 const RECONNECT_MS = { first: 100, max: 5_000 };
 /** How long a ping may stay unanswered, in milliseconds. */
 const KEEPALIVE_TIMEOUT_MS = 10_000;
+/** go-grpc and Java servers close a connection that is pinged more often than every 5 minutes, in milliseconds. */
+const DEFAULT_KEEPALIVE_MS = 5 * 60_000;
 
-export interface AuthClientOptions {
+export interface ChannelOptions {
+  /** host:port, or any gRPC target. */
   readonly address: string;
   readonly tls?: ClientTls | undefined;
-  readonly keepaliveMs: number;
+  /** Between pings on the connection, in milliseconds. Default 300,000: the least that common servers tolerate. */
+  readonly keepaliveMs?: number | undefined;
+  /** The longest answer, in bytes. */
+  readonly maxAnswerBytes: number;
 }
 
 /** A call that can be given up. */
-export interface ValidateCall {
+export interface UnaryCall<O> {
   /** Rejects with grpc-js's ServiceError. */
-  readonly answer: Promise<ValidateTokenResponse>;
+  readonly answer: Promise<O>;
   cancel(): void;
 }
 
-export class AuthClient {
-  readonly #options: AuthClientOptions;
+export class Channel {
+  readonly #options: ChannelOptions;
   readonly #credentials: ChannelCredentials;
-  readonly #definition = serviceDefinition(AuthService);
   #client: Client;
 
-  constructor(options: AuthClientOptions) {
+  constructor(options: ChannelOptions) {
     this.#options = options;
     this.#credentials = clientCredentials(options.address, options.tls);
     this.#client = this.#connect();
@@ -56,17 +51,16 @@ export class AuthClient {
     return state === connectivityState.READY || state === connectivityState.IDLE;
   }
 
-  validate(token: string, deadlineMs: number): ValidateCall {
-    const method = this.#definition.validateToken;
-    const { promise, resolve, reject } = Promise.withResolvers<ValidateTokenResponse>();
-    const call = this.#client.makeUnaryRequest(
+  call<I, O>(method: RpcMethod<I, O>, request: I, deadlineMs: number): UnaryCall<O> {
+    const { promise, resolve, reject } = Promise.withResolvers<O>();
+    const call = this.#client.makeUnaryRequest<I, O>(
       method.path,
       method.requestSerialize,
       method.responseDeserialize,
-      create(ValidateTokenRequestSchema, { token }),
+      request,
       // gRPC sends the deadline along and counts it by the real clock.
       { deadline: new Date(Date.now() + deadlineMs) },
-      (error: ServiceError | null, answer?: ValidateTokenResponse) => {
+      (error: ServiceError | null, answer?: O) => {
         if (error !== null) reject(error);
         else if (answer === undefined) reject(new Error("no answer"));
         else resolve(answer);
@@ -75,13 +69,12 @@ export class AuthClient {
     return { answer: promise, cancel: () => call.cancel() };
   }
 
-  watch(cursor: string): ClientReadableStream<WatchRevocationsResponse> {
-    const method = this.#definition.watchRevocations;
-    return this.#client.makeServerStreamRequest(
+  stream<I, O>(method: RpcMethod<I, O>, request: I): ClientReadableStream<O> {
+    return this.#client.makeServerStreamRequest<I, O>(
       method.path,
       method.requestSerialize,
       method.responseDeserialize,
-      create(WatchRevocationsRequestSchema, { cursor }),
+      request,
     );
   }
 
@@ -97,14 +90,14 @@ export class AuthClient {
   }
 
   #connect(): Client {
-    const { tls, address, keepaliveMs } = this.#options;
+    const { tls, address, keepaliveMs, maxAnswerBytes } = this.#options;
     const serverName = typeof tls === "object" ? tls.serverName : undefined;
     return new Client(address, this.#credentials, {
-      "grpc.max_receive_message_length": MAX_ANSWER_BYTES,
+      "grpc.max_receive_message_length": maxAnswerBytes,
       "grpc.initial_reconnect_backoff_ms": RECONNECT_MS.first,
       "grpc.min_reconnect_backoff_ms": RECONNECT_MS.first,
       "grpc.max_reconnect_backoff_ms": RECONNECT_MS.max,
-      "grpc.keepalive_time_ms": keepaliveMs,
+      "grpc.keepalive_time_ms": keepaliveMs ?? DEFAULT_KEEPALIVE_MS,
       "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,
       "grpc.service_config_disable_resolution": 1,
       // An inner service: a proxy meant for the way out would break loopback addresses and see tokens.
