@@ -8,6 +8,7 @@ import type { EventLog } from "../ports/event-log.js";
 import type { Fanout } from "../ports/fanout.js";
 import type { SessionDirectory } from "../ports/session-directory.js";
 import type { TokenVerifier } from "../ports/token-verifier.js";
+import type { PublishHookRules } from "./hook/publish-gate.js";
 import type { Limits } from "./limit/limits.js";
 import type { Caller, RoomCalls } from "./room/calls.js";
 import type { ServiceCalls } from "./service-calls.js";
@@ -33,6 +34,8 @@ export interface CoreDependencies {
   readonly ids: Ids;
   readonly telemetry: Telemetry;
   readonly limits: Limits;
+  /** The application's say in what is published. */
+  readonly publishHook?: PublishHookRules | undefined;
   /** How busy this process is, 0 to 1: the fan-out collects longer the busier it is. */
   readonly load: () => number;
 }

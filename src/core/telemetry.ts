@@ -39,9 +39,23 @@ export interface TelemetryEvents {
   "fanout.flushed": { readonly events: number; readonly recipients: number };
   /** The fan-out's collecting window has changed with the load. */
   "fanout.window": { readonly windowMs: number; readonly load: number };
+  /** The application has answered a question. `answer`: allow, change or refuse; allow or deny. */
+  "hook.answered": { readonly hook: HookName; readonly answer: string; readonly tookMs: number };
+  /** A question has no answer that counts. `letThrough`: what was asked for was done all the same. */
+  "hook.failed": {
+    readonly hook: HookName;
+    readonly fault: "no-answer" | "bad-answer";
+    readonly letThrough: boolean;
+    readonly cause: unknown;
+  };
+  /** The application has failed several times in a row and is not asked for a while, or answers again. */
+  "hook.turned": { readonly hook: HookName; readonly away: boolean; readonly cause?: unknown };
   /** Something happened that should not: a bug, or a broken dependency. */
   fault: { readonly where: string; readonly cause: unknown };
 }
+
+/** A service of the application that has a say. */
+export type HookName = "publish" | "access";
 
 export type TelemetryName = keyof TelemetryEvents;
 type Listener<N extends TelemetryName> = (data: TelemetryEvents[N]) => void;

@@ -7,6 +7,7 @@ import { EmbeddedSessionDirectory } from "../../src/adapters/embedded/session-di
 import type { Core } from "../../src/core/core.js";
 import { createCore } from "../../src/core/create-core.js";
 import { encodeRoomEventsFrame } from "../../src/core/fanout/wire.js";
+import type { PublishHookRules } from "../../src/core/hook/publish-gate.js";
 import { DEFAULT_LIMITS, type Limits } from "../../src/core/limit/limits.js";
 import type { Connection, ConnectionOrigin, FrameEncoding, SessionSink } from "../../src/core/session/port.js";
 import { Telemetry, type TelemetryEvents, type TelemetryName } from "../../src/core/telemetry.js";
@@ -249,6 +250,7 @@ export interface CoreOptions {
   readonly limits?: Partial<Limits>;
   readonly engine?: MemoryEngine;
   readonly load?: () => number;
+  readonly publishHook?: PublishHookRules;
 }
 
 export class TestCore {
@@ -275,6 +277,7 @@ export class TestCore {
       telemetry: this.telemetry,
       limits: { ...DEFAULT_LIMITS, ...options.limits },
       load: options.load ?? (() => 0),
+      publishHook: options.publishHook,
     });
   }
 

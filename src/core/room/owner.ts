@@ -3,6 +3,7 @@
 import type { Timer } from "../../ports/clock.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
+import { PublishGate } from "../hook/publish-gate.js";
 import { Blocks } from "./blocks.js";
 import type { Caller } from "./calls.js";
 import type { Command } from "./command.js";
@@ -24,10 +25,11 @@ export class RoomOwner {
   constructor(deps: CoreDependencies) {
     this.#deps = deps;
     this.blocks = new Blocks(deps.ids, (ref, users, read) => this.view(ref, users, read));
+    const gate = deps.publishHook && new PublishGate(deps, deps.publishHook);
     this.#shards = Array.from(
       { length: deps.log.shards },
       (_, index) =>
-        new Shard(index, deps, this.blocks, (shard, from, records) => {
+        new Shard(index, deps, this.blocks, gate, (shard, from, records) => {
           this.blocks.appended(records);
           for (const listener of this.#listeners) listener(shard, from, records);
         }),

@@ -7,6 +7,7 @@ import type { NewRecord } from "../../ports/event-log.js";
 import type { Awaitable, RoomRef } from "../../ports/room-ref.js";
 import { isPromise } from "../awaitable.js";
 import type { CoreDependencies } from "../core.js";
+import type { Proposal, PublishGate } from "../hook/publish-gate.js";
 import { PAGE_BYTES } from "../limit/limits.js";
 import type { Missing } from "../message/room-messages.js";
 import { Batch, type Waiter } from "./batch.js";
@@ -55,6 +56,7 @@ export class Shard {
   readonly #deps: CoreDependencies;
   readonly #appended: Appended;
   readonly #blocks: Blocks;
+  readonly #gate: PublishGate | undefined;
   readonly #context: () => TurnContext;
   #status: Status = { is: "closed" };
   #rooms = new Map<string, Room>();
@@ -69,10 +71,17 @@ export class Shard {
   /** Resolves when nothing is under way: for drain. */
   #idle: (() => void)[] = [];
 
-  constructor(index: number, deps: CoreDependencies, blocks: Blocks, appended: Appended) {
+  constructor(
+    index: number,
+    deps: CoreDependencies,
+    blocks: Blocks,
+    gate: PublishGate | undefined,
+    appended: Appended,
+  ) {
     this.#index = index;
     this.#appended = appended;
     this.#blocks = blocks;
+    this.#gate = gate;
     this.#deps = deps;
     this.#open = new Batch(0);
     const eventId = (ref: RoomRef, userId: string, key: string): string =>
@@ -109,18 +118,18 @@ export class Shard {
 
   /** One command of a room of this shard. */
   submit(ref: RoomRef, caller: Caller, command: Command): Submission {
-    const ready = this.#prepare(ref, caller, command);
+    const ready = this.#gate === undefined ? this.#prepare(ref, caller, command) : this.#ask(ref, caller, command);
     if (isPromise(ready)) {
       // The turn is one step, its outcome another: what comes after it in the room need not wait for the log.
       const sinceMs = this.#deps.clock.monotonic();
       const turn = Promise.resolve(ready).then((prepared) => {
         this.#requireInTime(sinceMs);
-        return { outcome: this.#turn(prepared, caller, command) };
+        return { outcome: this.#turn(prepared, caller) };
       });
       return { turned: turn.then(ignore, ignore), outcome: turn.then(({ outcome }) => outcome) };
     }
     try {
-      return { turned: undefined, outcome: this.#turn(ready, caller, command) };
+      return { turned: undefined, outcome: this.#turn(ready, caller) };
     } catch (error) {
       return { turned: undefined, outcome: Promise.reject(error) };
     }
@@ -150,6 +159,38 @@ export class Shard {
   }
 
   // — the steps before a turn: whatever must wait —
+
+  /** Prepares the command as the application lets it be, where it has a say. */
+  #ask(ref: RoomRef, caller: Caller, command: Command): Awaitable<Prepared> {
+    const ready = this.#prepare(ref, caller, command);
+    return isPromise(ready)
+      ? ready.then((prepared) => this.#askPrepared(prepared, caller))
+      : this.#askPrepared(ready, caller);
+  }
+
+  #askPrepared(prepared: Prepared, caller: Caller): Awaitable<Prepared> {
+    const { room, found, command } = prepared;
+    const id = this.#context().eventId(room.ref, caller.identity.userId, command.key);
+    // A repeat is answered with what came of the first, whatever the application would say now.
+    if (found !== undefined || room.recent.find(id) !== undefined) return prepared;
+    let proposal: Proposal | undefined;
+    try {
+      proposal = this.#gate?.proposal(room.state, caller, command);
+    } catch (refusal) {
+      // Kept for the turn: judged anew then, the command might be allowed that nobody was asked about.
+      return { ...prepared, refusal: TrunklineError.from(refusal) };
+    }
+    if (this.#gate === undefined || proposal === undefined) return prepared;
+    // Anything may have happened in the room until the answer comes.
+    return this.#gate.approve(id, caller, proposal).then(
+      (approved) => this.#prepare(room.ref, caller, approved),
+      async (refusal: unknown) => {
+        const again = await this.#prepare(room.ref, caller, command);
+        if (again.found === undefined && again.room.recent.find(id) === undefined) throw refusal;
+        return again;
+      },
+    );
+  }
 
   #prepare(ref: RoomRef, caller: Caller, command: Command): Awaitable<Prepared> {
     try {
@@ -252,24 +293,24 @@ export class Shard {
   /** Asks the archive for a repeat where memory cannot tell. */
   #lookUp(room: Room, caller: Caller, command: Command): Awaitable<Prepared> {
     const { nowMs, eventId } = this.#context();
-    if (command.attempt <= 1 && room.recent.isConclusive(nowMs)) return { room, found: undefined };
+    if (command.attempt <= 1 && room.recent.isConclusive(nowMs)) return { room, command, found: undefined };
     const id = eventId(room.ref, caller.identity.userId, command.key);
-    if (room.recent.find(id) !== undefined) return { room, found: undefined };
+    if (room.recent.find(id) !== undefined) return { room, command, found: undefined };
     const seq = this.#deps.archive.seqOf(room.ref, id);
-    if (isPromise(seq)) return seq.then((found) => this.#fetch(room, found));
-    return this.#fetch(room, seq);
+    if (isPromise(seq)) return seq.then((found) => this.#fetch(room, command, found));
+    return this.#fetch(room, command, seq);
   }
 
-  #fetch(room: Room, seq: number | undefined): Awaitable<Prepared> {
-    if (seq === undefined) return { room, found: undefined };
+  #fetch(room: Room, command: Command, seq: number | undefined): Awaitable<Prepared> {
+    if (seq === undefined) return { room, command, found: undefined };
     const events = this.#deps.archive.events(room.ref, { from: seq, to: seq, limit: 1, maxBytes: 1 });
-    if (isPromise(events)) return events.then(([found]) => ({ room, found }));
-    return { room, found: events[0] };
+    if (isPromise(events)) return events.then(([found]) => ({ room, command, found }));
+    return { room, command, found: events[0] };
   }
 
   // — the turn —
 
-  #turn({ room, found }: Prepared, caller: Caller, command: Command): Promise<Outcome> {
+  #turn({ room, found, command, refusal }: Prepared, caller: Caller): Promise<Outcome> {
     this.#requireCurrent(room, usersOf(caller, command));
     if (missingOf(room, command) !== undefined) throw unavailable("the message has changed meanwhile");
     if (this.#pendingBytes > this.#deps.limits.shardPendingBytes) {
@@ -277,6 +318,7 @@ export class Shard {
     }
     if (found !== undefined) return this.#afterTentative(room, () => room.repeatArchived(found.event, caller, command));
     return this.#afterTentative(room, () => {
+      if (refusal !== undefined) throw refusal;
       const { outcome, events } = room.turn(caller, command, this.#context());
       if (events.length > 0) this.#accept(room, events);
       return outcome;
@@ -474,8 +516,11 @@ function missingOf(room: Room, command: Command): Missing | undefined {
 
 interface Prepared {
   readonly room: Room;
+  readonly command: Command;
   /** The event that this key made before. */
   readonly found: EncodedEvent | undefined;
+  /** What the room says to it. */
+  readonly refusal?: TrunklineError;
 }
 
 function unavailable(message: string, cause?: unknown): TrunklineError {

@@ -6,15 +6,16 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Actor, Body, MessageCreated, Permission } from "./message_pb.js";
+import { file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
+import type { Actor, Body, Mention, MessageCreated, Permission, RoomKind } from "./message_pb.js";
 import { file_trunkline_v1_message } from "./message_pb.js";
-import type { Message } from "@bufbuild/protobuf";
+import type { JsonObject, Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file trunkline/v1/hook.proto.
  */
 export const file_trunkline_v1_hook: GenFile = /*@__PURE__*/
-  fileDesc("Chd0cnVua2xpbmUvdjEvaG9vay5wcm90bxIMdHJ1bmtsaW5lLnYxIo4BChRCZWZvcmVQdWJsaXNoUmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSDwoHcm9vbV9pZBgCIAEoCRIjCgZzZW5kZXIYAyABKAsyEy50cnVua2xpbmUudjEuQWN0b3ISLQoHbWVzc2FnZRgEIAEoCzIcLnRydW5rbGluZS52MS5NZXNzYWdlQ3JlYXRlZCKYAQoVQmVmb3JlUHVibGlzaFJlc3BvbnNlEiQKBWFsbG93GAEgASgLMhMudHJ1bmtsaW5lLnYxLkFsbG93SAASJQoHcmVwbGFjZRgCIAEoCzISLnRydW5rbGluZS52MS5Cb2R5SAASJgoGcmVmdXNlGAMgASgLMhQudHJ1bmtsaW5lLnYxLlJlZnVzZUgAQgoKCGRlY2lzaW9uIgcKBUFsbG93IhgKBlJlZnVzZRIOCgZyZWFzb24YASABKAkidQoQQXV0aG9yaXplUmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIPCgdyb29tX2lkGAMgASgJEiwKCnBlcm1pc3Npb24YBCABKA4yGC50cnVua2xpbmUudjEuUGVybWlzc2lvbiI0ChFBdXRob3JpemVSZXNwb25zZRIPCgdhbGxvd2VkGAEgASgIEg4KBnR0bF9tcxgCIAEoDTJuChJQdWJsaXNoSG9va1NlcnZpY2USWAoNQmVmb3JlUHVibGlzaBIiLnRydW5rbGluZS52MS5CZWZvcmVQdWJsaXNoUmVxdWVzdBojLnRydW5rbGluZS52MS5CZWZvcmVQdWJsaXNoUmVzcG9uc2UyYQoRQWNjZXNzSG9va1NlcnZpY2USTAoJQXV0aG9yaXplEh4udHJ1bmtsaW5lLnYxLkF1dGhvcml6ZVJlcXVlc3QaHy50cnVua2xpbmUudjEuQXV0aG9yaXplUmVzcG9uc2ViBnByb3RvMw", [file_trunkline_v1_message]);
+  fileDesc("Chd0cnVua2xpbmUvdjEvaG9vay5wcm90bxIMdHJ1bmtsaW5lLnYxIuEBChRCZWZvcmVQdWJsaXNoUmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSDwoHcm9vbV9pZBgCIAEoCRIjCgZzZW5kZXIYAyABKAsyEy50cnVua2xpbmUudjEuQWN0b3ISLQoHbWVzc2FnZRgEIAEoCzIcLnRydW5rbGluZS52MS5NZXNzYWdlQ3JlYXRlZBIZChFlZGl0ZWRfbWVzc2FnZV9pZBgFIAEoCRILCgNrZXkYBiABKAkSKQoJcm9vbV9raW5kGAcgASgOMhYudHJ1bmtsaW5lLnYxLlJvb21LaW5kIsABChVCZWZvcmVQdWJsaXNoUmVzcG9uc2USJAoFYWxsb3cYASABKAsyEy50cnVua2xpbmUudjEuQWxsb3dIABIlCgdyZXBsYWNlGAIgASgLMhIudHJ1bmtsaW5lLnYxLkJvZHlIABImCgZyZWZ1c2UYAyABKAsyFC50cnVua2xpbmUudjEuUmVmdXNlSAASJgoGY2hhbmdlGAQgASgLMhQudHJ1bmtsaW5lLnYxLkNoYW5nZUgAQgoKCGRlY2lzaW9uIgcKBUFsbG93IiYKBlJlZnVzZRIOCgZyZWFzb24YASABKAkSDAoEY29kZRgCIAEoCSJ/CgZDaGFuZ2USIAoEYm9keRgBIAEoCzISLnRydW5rbGluZS52MS5Cb2R5EigKCG1lbnRpb25zGAIgASgLMhYudHJ1bmtsaW5lLnYxLk1lbnRpb25zEikKCG1ldGFkYXRhGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCIzCghNZW50aW9ucxInCghtZW50aW9ucxgBIAMoCzIVLnRydW5rbGluZS52MS5NZW50aW9uInUKEEF1dGhvcml6ZVJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSDwoHcm9vbV9pZBgDIAEoCRIsCgpwZXJtaXNzaW9uGAQgASgOMhgudHJ1bmtsaW5lLnYxLlBlcm1pc3Npb24iNAoRQXV0aG9yaXplUmVzcG9uc2USDwoHYWxsb3dlZBgBIAEoCBIOCgZ0dGxfbXMYAiABKA0ybgoSUHVibGlzaEhvb2tTZXJ2aWNlElgKDUJlZm9yZVB1Ymxpc2gSIi50cnVua2xpbmUudjEuQmVmb3JlUHVibGlzaFJlcXVlc3QaIy50cnVua2xpbmUudjEuQmVmb3JlUHVibGlzaFJlc3BvbnNlMmEKEUFjY2Vzc0hvb2tTZXJ2aWNlEkwKCUF1dGhvcml6ZRIeLnRydW5rbGluZS52MS5BdXRob3JpemVSZXF1ZXN0Gh8udHJ1bmtsaW5lLnYxLkF1dGhvcml6ZVJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_struct, file_trunkline_v1_message]);
 
 /**
  * A message about to be stored.
@@ -44,11 +45,33 @@ export type BeforePublishRequest = Message<"trunkline.v1.BeforePublishRequest"> 
   sender?: Actor | undefined;
 
   /**
-   * The message.
+   * The message as it would be stored. For an edit: what it would say from then on, `body`, `mentions` and `metadata` alone.
+   * `message_index` and `expires_at` are not known yet and never set. `forwarded_from` is set where it passes another message on.
    *
    * @generated from field: trunkline.v1.MessageCreated message = 4;
    */
   message?: MessageCreated | undefined;
+
+  /**
+   * The message_id of the message that is to be edited. Empty: it is a new message. A hook that filters texts need not look.
+   *
+   * @generated from field: string edited_message_id = 5;
+   */
+  editedMessageId: string;
+
+  /**
+   * The caller's key, the `client_message_id` of a new message: the same for every repeat.
+   *
+   * @generated from field: string key = 6;
+   */
+  key: string;
+
+  /**
+   * What the room is for.
+   *
+   * @generated from field: trunkline.v1.RoomKind room_kind = 7;
+   */
+  roomKind: RoomKind;
 };
 
 /**
@@ -79,7 +102,7 @@ export type BeforePublishResponse = Message<"trunkline.v1.BeforePublishResponse"
     case: "allow";
   } | {
     /**
-     * With this instead.
+     * With this body instead; the same as `change` with nothing but a body.
      *
      * @generated from field: trunkline.v1.Body replace = 2;
      */
@@ -93,6 +116,14 @@ export type BeforePublishResponse = Message<"trunkline.v1.BeforePublishResponse"
      */
     value: Refuse;
     case: "refuse";
+  } | {
+    /**
+     * With parts of it changed.
+     *
+     * @generated from field: trunkline.v1.Change change = 4;
+     */
+    value: Change;
+    case: "change";
   } | { case: undefined; value?: undefined };
 };
 
@@ -125,11 +156,20 @@ export const AllowSchema: GenMessage<Allow> = /*@__PURE__*/
  */
 export type Refuse = Message<"trunkline.v1.Refuse"> & {
   /**
-   * One sentence that is shown to the sender's developer, ≤ 256 bytes.
+   * One sentence that is shown to the sender's developer, ≤ 256 bytes; what is longer is cut. In the sender's `Error` it is
+   * `details.reason`, and the end of `message`.
    *
    * @generated from field: string reason = 1;
    */
   reason: string;
+
+  /**
+   * An identifier chosen by the application, by which its clients tell refusals apart, ≤ 128 bytes of [A-Za-z0-9._:~-]; empty:
+   * none. In the sender's `Error` it is `details.reason_code`.
+   *
+   * @generated from field: string code = 2;
+   */
+  code: string;
 };
 
 /**
@@ -138,6 +178,64 @@ export type Refuse = Message<"trunkline.v1.Refuse"> & {
  */
 export const RefuseSchema: GenMessage<Refuse> = /*@__PURE__*/
   messageDesc(file_trunkline_v1_hook, 3);
+
+/**
+ * What is different from what the sender sent. It is held to the same limits; what is over them is the hook's fault, and the
+ * sender gets INTERNAL. Room, sender, key, `reply_to`, `thread_root`, `forwarded_from` and lifetime stay what they are.
+ *
+ * @generated from message trunkline.v1.Change
+ */
+export type Change = Message<"trunkline.v1.Change"> & {
+  /**
+   * The body. Absent: unchanged.
+   *
+   * @generated from field: trunkline.v1.Body body = 1;
+   */
+  body?: Body | undefined;
+
+  /**
+   * Users named in it, ≤ 50. Absent: unchanged.
+   *
+   * @generated from field: trunkline.v1.Mentions mentions = 2;
+   */
+  mentions?: Mentions | undefined;
+
+  /**
+   * Its metadata, the whole of it, ≤ 4 KiB encoded unless the server's limits say otherwise. Absent: unchanged. An empty
+   * struct: none.
+   *
+   * @generated from field: google.protobuf.Struct metadata = 3;
+   */
+  metadata?: JsonObject | undefined;
+};
+
+/**
+ * Describes the message trunkline.v1.Change.
+ * Use `create(ChangeSchema)` to create a new message.
+ */
+export const ChangeSchema: GenMessage<Change> = /*@__PURE__*/
+  messageDesc(file_trunkline_v1_hook, 4);
+
+/**
+ * Users named in a message.
+ *
+ * @generated from message trunkline.v1.Mentions
+ */
+export type Mentions = Message<"trunkline.v1.Mentions"> & {
+  /**
+   * They.
+   *
+   * @generated from field: repeated trunkline.v1.Mention mentions = 1;
+   */
+  mentions: Mention[];
+};
+
+/**
+ * Describes the message trunkline.v1.Mentions.
+ * Use `create(MentionsSchema)` to create a new message.
+ */
+export const MentionsSchema: GenMessage<Mentions> = /*@__PURE__*/
+  messageDesc(file_trunkline_v1_hook, 5);
 
 /**
  * An operation about to be done.
@@ -179,7 +277,7 @@ export type AuthorizeRequest = Message<"trunkline.v1.AuthorizeRequest"> & {
  * Use `create(AuthorizeRequestSchema)` to create a new message.
  */
 export const AuthorizeRequestSchema: GenMessage<AuthorizeRequest> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_hook, 4);
+  messageDesc(file_trunkline_v1_hook, 6);
 
 /**
  * Whether the user may.
@@ -207,16 +305,24 @@ export type AuthorizeResponse = Message<"trunkline.v1.AuthorizeResponse"> & {
  * Use `create(AuthorizeResponseSchema)` to create a new message.
  */
 export const AuthorizeResponseSchema: GenMessage<AuthorizeResponse> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_hook, 5);
+  messageDesc(file_trunkline_v1_hook, 7);
 
 /**
- * Asked before a message is stored. Optional; called with a deadline, and with a stated failure mode (open or closed).
+ * Asked before a message is stored. Optional. It is asked with a deadline, at most so many questions at once, and not at all
+ * while it is away; what then happens, the operator has chosen: nothing is published, or everything (docs/operations.md).
  *
  * @generated from service trunkline.v1.PublishHookService
  */
 export const PublishHookService: GenService<{
   /**
-   * Allow, replace or refuse a message.
+   * Allow, change or refuse a message, or what a message is to become. Asked only for what the sender may publish, once for a
+   * key that is under way, and never for one whose message is stored: a repeat of that is answered with the first place,
+   * whatever this would say now. After a failure the same key is asked for again, so an answer that has effects must be
+   * idempotent by tenant, room, sender and key.
+   *
+   * Messages of one sender's session in one room are asked for one at a time, in their order. An error is no answer:
+   * INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED, UNAUTHENTICATED, FAILED_PRECONDITION, OUT_OF_RANGE and UNKNOWN are counted
+   * against the one question, others against the service's health.
    *
    * @generated from rpc trunkline.v1.PublishHookService.BeforePublish
    */
