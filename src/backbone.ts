@@ -5,6 +5,7 @@ import type { Bridge } from "../bridge/options.js";
 import { startBridge } from "../bridge/server.js";
 import { EmbeddedStore } from "./adapters/embedded/lmdb.js";
 import { EmbeddedSessionDirectory } from "./adapters/embedded/session-directory.js";
+import { publishHookOf } from "./backbone/hooks.js";
 import type { Backbone, BackboneOptions, ListenAddress, StopOptions } from "./backbone/options.js";
 import { StartedParts } from "./backbone/started-parts.js";
 import { verifierOf } from "./backbone/verifier.js";
@@ -63,10 +64,25 @@ async function start(options: BackboneOptions, logger: Logger, parts: StartedPar
   const verifier = verifierOf(options.auth, clock, logger);
   if ("address" in options.auth) parts.add("auth client", () => verifier.close());
 
+  const publish = options.publishHook && publishHookOf(options.publishHook, clock, telemetry);
+  if (publish !== undefined) parts.add("publish hook", () => publish.close());
+
   const { log, archive, fanout } = store;
   const load = () => sampler.load();
   const directory = new EmbeddedSessionDirectory({ archive, clock, onFault: onFault("directory") });
-  const core = createCore({ log, archive, fanout, directory, verifier, clock, ids, telemetry, limits, load });
+  const core = createCore({
+    log,
+    archive,
+    fanout,
+    directory,
+    verifier,
+    clock,
+    ids,
+    telemetry,
+    limits,
+    publishHook: publish?.rules,
+    load,
+  });
   parts.add("core", () => core.stop());
   await core.start();
 

@@ -18,6 +18,11 @@ export { type AuthServiceOptions, type RunningAuthService, startAuthService } fr
 export type { JwtOptions } from "./adapters/auth/jwt-validator.js";
 export type { ClientTls, ServerTls } from "./rpc/tls.js";
 
+// To have a say in your own process.
+
+export type { PublishHookOptions } from "./backbone/options.js";
+export type { Publication, PublishHook, PublishVerdict } from "./ports/publish-hook.js";
+
 // To act on rooms without a connection.
 
 export type { Core } from "./core/core.js";

@@ -1,6 +1,6 @@
 // The contract as TypeScript, for `trunkline/proto`: messages, enums and services, to build requests and to read answers with.
 
-export { create } from "@bufbuild/protobuf";
+export { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 export * from "./gen/trunkline/v1/auth_pb.js";
 export * from "./gen/trunkline/v1/delivery_pb.js";
 export * from "./gen/trunkline/v1/error_pb.js";

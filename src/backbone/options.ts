@@ -6,6 +6,7 @@ import type { Limits } from "../core/limit/limits.js";
 import type { Telemetry } from "../core/telemetry.js";
 import type { Logger } from "../ops/log.js";
 import type { Clock } from "../ports/clock.js";
+import type { PublishHook } from "../ports/publish-hook.js";
 import type { TokenVerifier } from "../ports/token-verifier.js";
 import type { ClientTls } from "../rpc/tls.js";
 import type { GrpcTls } from "../transport/grpc/server.js";
@@ -18,6 +19,28 @@ export interface ListenAddress {
   readonly port: number;
 }
 
+/** The application's say in what is published: the address of a PublishHookService, or an implementation in this process. */
+export type PublishHookOptions = (
+  | {
+      readonly address: string;
+      readonly tls?: ClientTls;
+      /** How long an answer is waited for, in milliseconds. Default 500. */
+      readonly timeoutMs?: number;
+    }
+  | { readonly hook: PublishHook }
+) & {
+  /** What happens to a message without an answer: "closed" (default) refuses it as UNAVAILABLE, "open" publishes it. */
+  readonly failure?: "open" | "closed";
+  /** Whether it is asked for what services send, too. Default false: they are the application itself. */
+  readonly services?: boolean;
+  /** The kinds of rooms it is asked for. Default: all but inboxes. */
+  readonly rooms?: readonly ("direct" | "group" | "channel" | "inbox")[];
+  /** The kinds of bodies it is asked for. Default: all. */
+  readonly bodies?: readonly ("text" | "attachment" | "custom" | "system")[];
+  /** The tenants it is asked for. Default, and when empty: all. */
+  readonly tenants?: readonly string[];
+};
+
 export interface BackboneOptions {
   /** Where everything is stored. Created if it is not there; one backbone at a time. */
   readonly dataDirectory: string;
@@ -27,6 +50,8 @@ export interface BackboneOptions {
   readonly retentionMs?: number;
   /** Who says whom a token stands for: the address of an AuthService, or an implementation in this process. */
   readonly auth: { readonly address: string; readonly tls?: ClientTls } | { readonly verifier: TokenVerifier };
+  /** Asked before a message is stored. Default: nobody is. */
+  readonly publishHook?: PublishHookOptions;
   /** Default port 9090. */
   readonly grpc?: ListenAddress & { readonly tls?: GrpcTls };
   /** Default port 8080. */

@@ -35,9 +35,36 @@ export function backboneOptions(config: Config, logger: Logger): Omit<BackboneOp
       ...(config.page && { page: {} }),
     },
     ...(config.metricsPort !== undefined && { metrics: { host: config.metricsHost, port: config.metricsPort } }),
+    ...hookOptions(config),
     limits: limitsOf(config),
     logger,
   };
+}
+
+function hookOptions(config: Config): Pick<BackboneOptions, "publishHook"> {
+  if (config.publishHookAddress === undefined) return {};
+  const tls = clientTls(config, "publishHook");
+  return {
+    publishHook: {
+      address: config.publishHookAddress,
+      ...(tls && { tls }),
+      timeoutMs: config.publishHookDeadline,
+      failure: config.publishHookFailure,
+      services: config.publishHookServices,
+      rooms: config.publishHookRooms,
+      bodies: config.publishHookBodies,
+      tenants: config.publishHookTenants,
+    },
+  };
+}
+
+/** How the connection to a service outside is protected. */
+function clientTls(config: Config, service: "auth" | "publishHook"): ClientTls | undefined {
+  if (config[`${service}Insecure`]) return "plain";
+  const ca = readPem(config, `${service}Ca`);
+  const pair = readPair(config, `${service}ClientCert`, `${service}ClientKey`);
+  if (ca === undefined && pair === undefined) return undefined;
+  return { ...(ca && { ca }), ...(pair && { identity: { certificate: pair.cert, key: pair.key } }) };
 }
 
 /** How the auth service is reached. Throws CommandError where the configuration does not say. */
@@ -49,9 +76,6 @@ export function authOptions(config: Config): { readonly address: string; readonl
         "`trunkline auth` is a ready one for JWTs; `trunkline dev` needs none",
     );
   }
-  if (config.authInsecure) return { address, tls: "plain" };
-  const ca = readPem(config, "authCa");
-  const pair = readPair(config, "authClientCert", "authClientKey");
-  if (ca === undefined && pair === undefined) return { address };
-  return { address, tls: { ...(ca && { ca }), ...(pair && { identity: { certificate: pair.cert, key: pair.key } }) } };
+  const tls = clientTls(config, "auth");
+  return { address, ...(tls && { tls }) };
 }

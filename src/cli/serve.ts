@@ -23,7 +23,7 @@ export const serveCommand: Command = {
   ],
   positionals: [],
   flags: {},
-  groups: ["General", "Listening", "Store", "Verifying tokens", "Operation", "Limits"],
+  groups: ["General", "Listening", "Store", "Verifying tokens", "Hooks", "Operation", "Limits"],
   also: [],
   without: [],
   defaults: {},

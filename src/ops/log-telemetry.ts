@@ -13,6 +13,7 @@ export function logTelemetry(telemetry: Telemetry, logger: Logger, clock: Clock)
   const refused = new Throttle(clock);
   const lagging = new Throttle(clock);
   const faults = new Throttle(clock);
+  const hooks = new Throttle(clock);
   const subscriptions = [
     telemetry.on("session.opened", (data) => logger.debug(data, "session opened")),
     telemetry.on("session.closed", (data) => logger.debug(data, "session closed")),
@@ -33,6 +34,15 @@ export function logTelemetry(telemetry: Telemetry, logger: Logger, clock: Clock)
       faults.pass((more) => logger.error({ shard, err: cause, ...more }, "events could not be stored")),
     ),
     telemetry.on("fanout.window", (data) => logger.debug(data, "fan-out window changed")),
+    telemetry.on("hook.failed", ({ hook, letThrough, cause }) => {
+      // What was refused for it says so itself.
+      if (letThrough)
+        hooks.pass((more) => logger.warn({ hook, err: cause, ...more }, "done without the hook's answer"));
+    }),
+    telemetry.on("hook.turned", ({ hook, away, cause }) => {
+      if (away) logger.error({ hook, err: cause }, "the hook does not answer and is not asked for a while");
+      else logger.info({ hook }, "the hook answers again");
+    }),
     telemetry.on("fault", ({ where, cause }) =>
       faults.pass((more) => logger.error({ where, err: cause, ...more }, "fault")),
     ),

@@ -25,6 +25,7 @@ export function createMetrics(telemetry: Telemetry, load: () => number): Metrics
     ...requestMetrics(registry, telemetry),
     ...logMetrics(registry, telemetry),
     ...fanoutMetrics(registry, telemetry),
+    ...hookMetrics(registry, telemetry),
     ...faultMetrics(registry, telemetry),
   ];
   return {
@@ -146,6 +147,45 @@ function fanoutMetrics(registry: Registry, telemetry: Telemetry): Subscriptions 
       deliveries.inc(data.events * data.recipients);
     }),
     telemetry.on("fanout.window", ({ windowMs }) => window.set(windowMs / 1_000)),
+  ];
+}
+
+function hookMetrics(registry: Registry, telemetry: Telemetry): Subscriptions {
+  const registers = [registry];
+  const answers = new Counter({
+    name: "trunkline_hook_answers_total",
+    help: "Questions that the application's hooks have answered, by hook (publish, access) and answer.",
+    labelNames: ["hook", "answer"],
+    registers,
+  });
+  const seconds = new Histogram({
+    name: "trunkline_hook_seconds",
+    help: "How long those answers took.",
+    labelNames: ["hook"],
+    buckets: SECONDS,
+    registers,
+  });
+  const failures = new Counter({
+    name: "trunkline_hook_failures_total",
+    help: "Questions without an answer that counts, by fault (no-answer, bad-answer) and outcome (let-through, refused).",
+    labelNames: ["hook", "fault", "outcome"],
+    registers,
+  });
+  const away = new Gauge({
+    name: "trunkline_hook_away",
+    help: "1 while a hook has failed so often that it is not asked, else 0.",
+    labelNames: ["hook"],
+    registers,
+  });
+  return [
+    telemetry.on("hook.answered", ({ hook, answer, tookMs }) => {
+      answers.inc({ hook, answer });
+      seconds.observe({ hook }, tookMs / 1_000);
+    }),
+    telemetry.on("hook.failed", ({ hook, fault, letThrough }) =>
+      failures.inc({ hook, fault, outcome: letThrough ? "let-through" : "refused" }),
+    ),
+    telemetry.on("hook.turned", (data) => away.set({ hook: data.hook }, data.away ? 1 : 0)),
   ];
 }
 

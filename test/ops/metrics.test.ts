@@ -23,6 +23,9 @@ test("the core's events become figures", async () => {
   telemetry.emit("log.appended", { shard: 1, events: 3, bytes: 600, waitMs: 2 });
   telemetry.emit("fanout.flushed", { events: 3, recipients: 100 });
   telemetry.emit("fanout.window", { windowMs: 10, load: 0.7 });
+  telemetry.emit("hook.answered", { hook: "publish", answer: "refuse", tookMs: 20 });
+  telemetry.emit("hook.failed", { hook: "publish", fault: "no-answer", letThrough: false, cause: undefined });
+  telemetry.emit("hook.turned", { hook: "publish", away: true });
   const text = await metrics.scrape();
   for (const line of [
     "trunkline_sessions 1",
@@ -35,6 +38,10 @@ test("the core's events become figures", async () => {
     "trunkline_deliveries_total 300",
     "trunkline_fanout_window_seconds 0.01",
     "trunkline_event_loop_utilization 0.25",
+    'trunkline_hook_answers_total{hook="publish",answer="refuse"} 1',
+    'trunkline_hook_seconds_count{hook="publish"} 1',
+    'trunkline_hook_failures_total{hook="publish",fault="no-answer",outcome="refused"} 1',
+    'trunkline_hook_away{hook="publish"} 1',
   ]) {
     expect(text.split("\n")).toContain(line);
   }

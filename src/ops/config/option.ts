@@ -68,6 +68,28 @@ export function list(placeholder: string, fallback: readonly string[], doc: stri
   });
 }
 
+/** A list of some of the choices. */
+export function someOf<const T extends string>(
+  choices: readonly T[],
+  fallback: readonly T[],
+  doc: string,
+): Option<readonly T[]> {
+  const split = z.union(
+    [z.array(z.string()), z.string().transform((joined) => joined.split(",").map((item) => item.trim()))],
+    "must be a list of texts",
+  );
+  const schema = split.pipe(z.array(z.literal(choices, `must be some of ${choices.join(", ")}`)));
+  return option<readonly T[]>({
+    placeholder: choices.join(","),
+    fallback,
+    doc,
+    schema,
+    choices,
+    list: true,
+    format: (v) => v.join(","),
+  });
+}
+
 export function oneOf<const T extends string>(choices: readonly T[], fallback: T, doc: string): Option<T> {
   const schema = z.literal(choices, `must be one of ${choices.join(", ")}`);
   return option<T>({ placeholder: choices.join("|"), fallback, doc, schema, choices });

@@ -1,5 +1,6 @@
 // Every option there is, in the order in which help and documentation show them.
 
+import { HOOK_OPTIONS } from "./hook-options.js";
 import { LIMIT_OPTIONS } from "./limit-options.js";
 import {
   duration,
@@ -128,6 +129,7 @@ export const OPTION_GROUPS = {
   Store: STORE,
   "Verifying tokens": AUTH,
   "The auth service": AUTH_SERVICE,
+  Hooks: HOOK_OPTIONS,
   Operation: OPERATION,
   Limits: LIMIT_OPTIONS,
 } satisfies Readonly<Record<string, Readonly<Record<string, Option<unknown>>>>>;
@@ -139,6 +141,7 @@ export const OPTIONS = {
   ...STORE,
   ...AUTH,
   ...AUTH_SERVICE,
+  ...HOOK_OPTIONS,
   ...OPERATION,
   ...LIMIT_OPTIONS,
 };

@@ -94,6 +94,11 @@ export class Person {
     return this.#expect(await this.#there.request(frame), reply);
   }
 
+  /** Sends any frame and gets whatever the reply is. */
+  async tries(frame: JsonObject): Promise<JsonObject> {
+    return await this.#there.request(frame);
+  }
+
   /** Is refused: the error's code, without its prefix. */
   async isRefused(frame: JsonObject): Promise<string> {
     return text(at(this.#expect(await this.#there.request(frame), "error"), "code")).replace("ERROR_CODE_", "");
