@@ -6,6 +6,7 @@ import { makeDirectory, StoppedClock } from "../adapters/embedded/use-store.js";
 import { describeArchive } from "./archive.js";
 import { describeEventLog, type EventLogSubject } from "./event-log.js";
 import { describeFanout } from "./fanout.js";
+import { describeOutletStore } from "./outlet-store.js";
 import { describeUserArchive } from "./user-archive.js";
 
 async function openStore(directory: string): Promise<EmbeddedStore> {
@@ -40,3 +41,8 @@ describeFanout("the embedded engine", async () => {
 });
 
 describeUserArchive("the embedded engine", async () => subjectIn(await makeDirectory()));
+
+describeOutletStore("the embedded engine", async () => {
+  const { store, close } = await subjectIn(await makeDirectory());
+  return { outlets: store.outlets, close };
+});

@@ -4,6 +4,7 @@ import { MemoryEngine, type MemoryEngineOptions } from "../support/memory-engine
 import { describeArchive } from "./archive.js";
 import { describeEventLog, type EventLogSubject } from "./event-log.js";
 import { describeFanout } from "./fanout.js";
+import { describeOutletStore } from "./outlet-store.js";
 import { describeUserArchive } from "./user-archive.js";
 
 function logSubject(engine: MemoryEngine): EventLogSubject {
@@ -28,6 +29,7 @@ for (const [name, options] of variants) {
   describeEventLog(name, async () => logSubject(new MemoryEngine(options)));
   describeArchive(name, async () => ({ archive: new MemoryEngine(options).archive, async close() {} }));
   describeUserArchive(name, async () => ({ archive: new MemoryEngine(options).archive, async close() {} }));
+  describeOutletStore(name, async () => ({ outlets: new MemoryEngine(options).outlets, async close() {} }));
 }
 
 describeFanout("the memory engine", async () => {

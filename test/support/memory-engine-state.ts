@@ -54,6 +54,14 @@ export interface ShardState {
   epoch: number;
 }
 
+/** Documents as bytes, each table by outlet or room and then by what is within. */
+export interface OutletState {
+  readonly parked: Map<string, Map<string, Uint8Array>>;
+  readonly letters: Map<string, Map<string, Uint8Array>>;
+  readonly retries: Map<string, Set<string>>;
+  readonly bursts: Map<string, Map<string, Uint8Array>>;
+}
+
 export interface MemoryState {
   readonly shards: readonly ShardState[];
   readonly rooms: Map<string, RoomState>;
@@ -67,6 +75,7 @@ export interface MemoryState {
   readonly devices: Map<string, Map<string, Uint8Array>>;
   /** Documents as bytes, by tenant/user. */
   readonly lastSeen: Map<string, Uint8Array>;
+  readonly outlets: OutletState;
 }
 
 export function emptyState(shards: number): MemoryState {
@@ -78,6 +87,7 @@ export function emptyState(shards: number): MemoryState {
     followed: new Map(),
     devices: new Map(),
     lastSeen: new Map(),
+    outlets: { parked: new Map(), letters: new Map(), retries: new Map(), bursts: new Map() },
   };
 }
 

@@ -3,9 +3,11 @@
 import type { Archive } from "../../src/ports/archive.js";
 import type { AppendBatch, EventLog } from "../../src/ports/event-log.js";
 import type { Fanout } from "../../src/ports/fanout.js";
+import type { OutletStore } from "../../src/ports/outlet-store.js";
 import { MemoryArchive } from "./memory-engine-archive.js";
 import { MemoryFanout } from "./memory-engine-fanout.js";
 import { MemoryLog } from "./memory-engine-log.js";
+import { MemoryOutletStore } from "./memory-engine-outlets.js";
 import { emptyState, type MemoryState } from "./memory-engine-state.js";
 
 /** What goes wrong with one append. */
@@ -52,6 +54,7 @@ export class MemoryEngine {
   #log: MemoryLog;
   #archive: MemoryArchive;
   #fanout: MemoryFanout;
+  #outlets: MemoryOutletStore;
 
   constructor(options: MemoryEngineOptions = {}) {
     this.shards = options.shards ?? 4;
@@ -61,6 +64,7 @@ export class MemoryEngine {
     this.#log = new MemoryLog(this, 0);
     this.#archive = new MemoryArchive(this, 0);
     this.#fanout = new MemoryFanout(this);
+    this.#outlets = new MemoryOutletStore(this, 0);
   }
 
   /** The ports of the current incarnation: those handed out before a crash never answer again. */
@@ -74,6 +78,10 @@ export class MemoryEngine {
 
   get fanout(): Fanout {
     return this.#fanout;
+  }
+
+  get outlets(): OutletStore {
+    return this.#outlets;
   }
 
   get incarnation(): number {
@@ -115,5 +123,6 @@ export class MemoryEngine {
     this.#log = new MemoryLog(this, this.#incarnation);
     this.#archive = new MemoryArchive(this, this.#incarnation);
     this.#fanout = new MemoryFanout(this);
+    this.#outlets = new MemoryOutletStore(this, this.#incarnation);
   }
 }

@@ -100,6 +100,21 @@ export function followerKey(follower: string, shard: number): string {
   return shardKey(shard) + part(follower);
 }
 
+/** Begins the keys of an outlet. */
+export function outletKey(outlet: string): string {
+  return part(outlet);
+}
+
+/** In the table of what is parked. A user is told from nobody by a letter before it. */
+export function parkedKey(outlet: string, room: string, userId: string): string {
+  return part(outlet) + room + part(`u${userId}`);
+}
+
+/** In the table of notifications. */
+export function notificationKey(atMs: number, id: string): string {
+  return timeKey(atMs) + part(id);
+}
+
 /** In the log: offsets up to 2^48. */
 export function logKey(shard: number, offset: number): string {
   const high = Math.floor(offset / 0x100000000);

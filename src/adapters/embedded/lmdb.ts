@@ -5,6 +5,8 @@ import type { Archive } from "../../ports/archive.js";
 import type { Clock } from "../../ports/clock.js";
 import type { EventLog } from "../../ports/event-log.js";
 import type { Fanout } from "../../ports/fanout.js";
+import type { Notifier } from "../../ports/notifier.js";
+import type { OutletStore } from "../../ports/outlet-store.js";
 import { makeDirectory } from "../directory.js";
 import { EmbeddedArchive } from "./archive.js";
 import { backup, flush } from "./backup.js";
@@ -12,6 +14,8 @@ import { EmbeddedEventLog } from "./event-log.js";
 import { EmbeddedFanout } from "./fanout.js";
 import { GroupCommit } from "./group-commit.js";
 import { DirectoryLock } from "./lock.js";
+import { NotificationLog } from "./notification-log.js";
+import { EmbeddedOutletStore } from "./outlet-store.js";
 import { Retention } from "./retention.js";
 import { openTables, type Tables } from "./tables.js";
 
@@ -36,6 +40,9 @@ export class EmbeddedStore {
   readonly log: EventLog;
   readonly archive: Archive;
   readonly fanout: Fanout;
+  readonly outlets: OutletStore;
+  /** Takes notifications by writing them down. */
+  readonly notifications: Notifier;
   readonly #tables: Tables;
   readonly #commit: GroupCommit;
   readonly #retention: Retention | undefined;
@@ -52,6 +59,8 @@ export class EmbeddedStore {
     this.log = new EmbeddedEventLog(tables, this.#commit);
     this.archive = new EmbeddedArchive(tables, this.#commit);
     this.fanout = new EmbeddedFanout();
+    this.outlets = new EmbeddedOutletStore(tables, this.#commit);
+    this.notifications = new NotificationLog(tables, this.#commit, clock);
     this.#retention =
       retentionMs === undefined ? undefined : new Retention(tables, this.#commit, { retentionMs, clock, onFault });
   }

@@ -41,6 +41,16 @@ export interface Tables {
   readonly devices: Table;
   /** [tenant/user] → when they were last online. */
   readonly lastSeen: Table;
+  /** [outlet, room, user] → document, of what could not be handed over yet. */
+  readonly parked: Table;
+  /** [outlet, letter id] → document. */
+  readonly deadLetters: Table;
+  /** [outlet, letter id] → nothing, of dead letters that are to be tried once more. */
+  readonly retries: Table;
+  /** [room, user] → what they were told while they were away. */
+  readonly bursts: Table;
+  /** [when, notification id] → document. */
+  readonly notifications: Table;
   /** How many shards the store was created with. */
   readonly shardCount: number;
 }
@@ -98,6 +108,11 @@ export async function openTables(directory: string, shards: number): Promise<Tab
       hiddenReading: openTable(root, "hidden-reading"),
       devices: openTable(root, "devices"),
       lastSeen: openTable(root, "last-seen"),
+      parked: openTable(root, "parked"),
+      deadLetters: openTable(root, "dead-letters"),
+      retries: openTable(root, "retries"),
+      bursts: openTable(root, "bursts"),
+      notifications: openTable(root, "notifications"),
       shardCount,
     };
     if (schema === undefined) {

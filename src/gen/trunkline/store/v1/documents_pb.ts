@@ -10,6 +10,8 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { AddressClass, Member, Message as Message$1, Room } from "../../v1/message_pb.js";
 import { file_trunkline_v1_message } from "../../v1/message_pb.js";
+import type { Notification } from "../../v1/outlet_pb.js";
+import { file_trunkline_v1_outlet } from "../../v1/outlet_pb.js";
 import type { Device, LastSeenVisibility } from "../../v1/session_pb.js";
 import { file_trunkline_v1_session } from "../../v1/session_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -18,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file trunkline/store/v1/documents.proto.
  */
 export const file_trunkline_store_v1_documents: GenFile = /*@__PURE__*/
-  fileDesc("CiJ0cnVua2xpbmUvc3RvcmUvdjEvZG9jdW1lbnRzLnByb3RvEhJ0cnVua2xpbmUuc3RvcmUudjEiswEKDFJvb21Eb2N1bWVudBIRCgl0ZW5hbnRfaWQYASABKAkSIAoEcm9vbRgCIAEoCzISLnRydW5rbGluZS52MS5Sb29tEhMKC2FwcGxpZWRfc2VxGAMgASgNEhMKC293bmVyX2NvdW50GAQgASgNEhQKDGRpcmVjdF91c2VycxgFIAMoCRIuCgR1c2VyGAYgASgLMiAudHJ1bmtsaW5lLnN0b3JlLnYxLlVzZXJEb2N1bWVudCJSCgxVc2VyRG9jdW1lbnQSMQoIc2V0dGluZ3MYASADKAsyHy50cnVua2xpbmUuc3RvcmUudjEuVXNlclNldHRpbmcSDwoHYmxvY2tlZBgCIAMoCSI6CgtVc2VyU2V0dGluZxILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAwSDwoHdmVyc2lvbhgDIAEoDSKgAQoOTWVtYmVyRG9jdW1lbnQSJAoGbWVtYmVyGAEgASgLMhQudHJ1bmtsaW5lLnYxLk1lbWJlchITCgthcHBsaWVkX3NlcRgCIAEoDRIMCgRsZWZ0GAMgASgIEg4KBmJhbm5lZBgEIAEoCBI1ChFzbG93X3B1Ymxpc2hlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYQoPTWVzc2FnZURvY3VtZW50EiYKB21lc3NhZ2UYASABKAsyFS50cnVua2xpbmUudjEuTWVzc2FnZRITCgthcHBsaWVkX3NlcRgCIAEoDRIRCglib2R5X3NlcXMYAyADKA0iwQEKDk1hcmtlckRvY3VtZW50Eg8KB3VzZXJfaWQYASABKAkSFQoNZGVsaXZlcmVkX3NlcRgCIAEoDRIQCghyZWFkX3NlcRgDIAEoDRIaChJyZWFkX21lc3NhZ2VfaW5kZXgYBCABKA0SEAoIcmV2aXNpb24YBSABKA0SGwoTc3RlcF9kZWxpdmVyZWRfc2VxcxgGIAMoDRIWCg5zdGVwX3JlYWRfc2VxcxgHIAMoDRISCgpzdGVwX2F0X21zGAggAygBIn8KDkRldmljZURvY3VtZW50EiQKBmRldmljZRgBIAEoCzIULnRydW5rbGluZS52MS5EZXZpY2USFAoMbGFzdF9zZWVuX21zGAIgASgBEjEKDWFkZHJlc3NfY2xhc3MYAyABKA4yGi50cnVua2xpbmUudjEuQWRkcmVzc0NsYXNzIlcKEExhc3RTZWVuRG9jdW1lbnQSDQoFYXRfbXMYASABKAESNAoKdmlzaWJpbGl0eRgCIAEoDjIgLnRydW5rbGluZS52MS5MYXN0U2VlblZpc2liaWxpdHliBnByb3RvMw", [file_google_protobuf_timestamp, file_trunkline_v1_message, file_trunkline_v1_session]);
+  fileDesc("CiJ0cnVua2xpbmUvc3RvcmUvdjEvZG9jdW1lbnRzLnByb3RvEhJ0cnVua2xpbmUuc3RvcmUudjEiswEKDFJvb21Eb2N1bWVudBIRCgl0ZW5hbnRfaWQYASABKAkSIAoEcm9vbRgCIAEoCzISLnRydW5rbGluZS52MS5Sb29tEhMKC2FwcGxpZWRfc2VxGAMgASgNEhMKC293bmVyX2NvdW50GAQgASgNEhQKDGRpcmVjdF91c2VycxgFIAMoCRIuCgR1c2VyGAYgASgLMiAudHJ1bmtsaW5lLnN0b3JlLnYxLlVzZXJEb2N1bWVudCJSCgxVc2VyRG9jdW1lbnQSMQoIc2V0dGluZ3MYASADKAsyHy50cnVua2xpbmUuc3RvcmUudjEuVXNlclNldHRpbmcSDwoHYmxvY2tlZBgCIAMoCSI6CgtVc2VyU2V0dGluZxILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAwSDwoHdmVyc2lvbhgDIAEoDSKgAQoOTWVtYmVyRG9jdW1lbnQSJAoGbWVtYmVyGAEgASgLMhQudHJ1bmtsaW5lLnYxLk1lbWJlchITCgthcHBsaWVkX3NlcRgCIAEoDRIMCgRsZWZ0GAMgASgIEg4KBmJhbm5lZBgEIAEoCBI1ChFzbG93X3B1Ymxpc2hlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYQoPTWVzc2FnZURvY3VtZW50EiYKB21lc3NhZ2UYASABKAsyFS50cnVua2xpbmUudjEuTWVzc2FnZRITCgthcHBsaWVkX3NlcRgCIAEoDRIRCglib2R5X3NlcXMYAyADKA0iwQEKDk1hcmtlckRvY3VtZW50Eg8KB3VzZXJfaWQYASABKAkSFQoNZGVsaXZlcmVkX3NlcRgCIAEoDRIQCghyZWFkX3NlcRgDIAEoDRIaChJyZWFkX21lc3NhZ2VfaW5kZXgYBCABKA0SEAoIcmV2aXNpb24YBSABKA0SGwoTc3RlcF9kZWxpdmVyZWRfc2VxcxgGIAMoDRIWCg5zdGVwX3JlYWRfc2VxcxgHIAMoDRISCgpzdGVwX2F0X21zGAggAygBIn8KDkRldmljZURvY3VtZW50EiQKBmRldmljZRgBIAEoCzIULnRydW5rbGluZS52MS5EZXZpY2USFAoMbGFzdF9zZWVuX21zGAIgASgBEjEKDWFkZHJlc3NfY2xhc3MYAyABKA4yGi50cnVua2xpbmUudjEuQWRkcmVzc0NsYXNzIlcKEExhc3RTZWVuRG9jdW1lbnQSDQoFYXRfbXMYASABKAESNAoKdmlzaWJpbGl0eRgCIAEoDjIgLnRydW5rbGluZS52MS5MYXN0U2VlblZpc2liaWxpdHkiigEKDlBhcmtlZERvY3VtZW50EhEKCXRlbmFudF9pZBgBIAEoCRIPCgdyb29tX2lkGAIgASgJEg8KB3VzZXJfaWQYAyABKAkSCwoDc2VxGAQgASgNEhUKDW1lc3NhZ2VfaW5kZXgYBSABKA0SDQoFdHJpZXMYBiABKA0SEAoIc2luY2VfbXMYByABKAEisAEKEkRlYWRMZXR0ZXJEb2N1bWVudBIRCglsZXR0ZXJfaWQYASABKAkSEQoJdGVuYW50X2lkGAIgASgJEg8KB3Jvb21faWQYAyABKAkSEQoJZmlyc3Rfc2VxGAQgASgNEhAKCGxhc3Rfc2VxGAUgASgNEg0KBXRyaWVzGAYgASgNEhAKCHNpbmNlX21zGAcgASgBEg0KBWF0X21zGAggASgBEg4KBnJlYXNvbhgJIAEoCSI1Cg1CdXJzdERvY3VtZW50EhAKCGxhc3Rfc2VxGAEgASgNEhIKCnRvbGRfYXRfbXMYAiABKAEiVwoUTm90aWZpY2F0aW9uRG9jdW1lbnQSDQoFYXRfbXMYASABKAESMAoMbm90aWZpY2F0aW9uGAIgASgLMhoudHJ1bmtsaW5lLnYxLk5vdGlmaWNhdGlvbmIGcHJvdG8z", [file_google_protobuf_timestamp, file_trunkline_v1_message, file_trunkline_v1_outlet, file_trunkline_v1_session]);
 
 /**
  * A room as folded from its events up to `applied_seq`.
@@ -355,4 +357,200 @@ export type LastSeenDocument = Message<"trunkline.store.v1.LastSeenDocument"> & 
  */
 export const LastSeenDocumentSchema: GenMessage<LastSeenDocument> = /*@__PURE__*/
   messageDesc(file_trunkline_store_v1_documents, 7);
+
+/**
+ * What an outlet could not hand over yet.
+ *
+ * @generated from message trunkline.store.v1.ParkedDocument
+ */
+export type ParkedDocument = Message<"trunkline.store.v1.ParkedDocument"> & {
+  /**
+   * The tenant.
+   *
+   * @generated from field: string tenant_id = 1;
+   */
+  tenantId: string;
+
+  /**
+   * The room.
+   *
+   * @generated from field: string room_id = 2;
+   */
+  roomId: string;
+
+  /**
+   * Whom it is for. Empty: it is for nobody in particular.
+   *
+   * @generated from field: string user_id = 3;
+   */
+  userId: string;
+
+  /**
+   * The seq of the first event that has not been handed over.
+   *
+   * @generated from field: uint32 seq = 4;
+   */
+  seq: number;
+
+  /**
+   * message_index of that event, where it created a message.
+   *
+   * @generated from field: uint32 message_index = 5;
+   */
+  messageIndex: number;
+
+  /**
+   * How often it was tried.
+   *
+   * @generated from field: uint32 tries = 6;
+   */
+  tries: number;
+
+  /**
+   * When it was tried first, in milliseconds since 1970.
+   *
+   * @generated from field: double since_ms = 7;
+   */
+  sinceMs: number;
+};
+
+/**
+ * Describes the message trunkline.store.v1.ParkedDocument.
+ * Use `create(ParkedDocumentSchema)` to create a new message.
+ */
+export const ParkedDocumentSchema: GenMessage<ParkedDocument> = /*@__PURE__*/
+  messageDesc(file_trunkline_store_v1_documents, 8);
+
+/**
+ * What an outlet has given up to hand over.
+ *
+ * @generated from message trunkline.store.v1.DeadLetterDocument
+ */
+export type DeadLetterDocument = Message<"trunkline.store.v1.DeadLetterDocument"> & {
+  /**
+   * Orders by when it was given up.
+   *
+   * @generated from field: string letter_id = 1;
+   */
+  letterId: string;
+
+  /**
+   * The tenant.
+   *
+   * @generated from field: string tenant_id = 2;
+   */
+  tenantId: string;
+
+  /**
+   * The room.
+   *
+   * @generated from field: string room_id = 3;
+   */
+  roomId: string;
+
+  /**
+   * The seq of its first event.
+   *
+   * @generated from field: uint32 first_seq = 4;
+   */
+  firstSeq: number;
+
+  /**
+   * The seq of its last event.
+   *
+   * @generated from field: uint32 last_seq = 5;
+   */
+  lastSeq: number;
+
+  /**
+   * How often it was tried.
+   *
+   * @generated from field: uint32 tries = 6;
+   */
+  tries: number;
+
+  /**
+   * When it was tried first, in milliseconds since 1970.
+   *
+   * @generated from field: double since_ms = 7;
+   */
+  sinceMs: number;
+
+  /**
+   * When it was given up, in milliseconds since 1970.
+   *
+   * @generated from field: double at_ms = 8;
+   */
+  atMs: number;
+
+  /**
+   * Why the last try failed.
+   *
+   * @generated from field: string reason = 9;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message trunkline.store.v1.DeadLetterDocument.
+ * Use `create(DeadLetterDocumentSchema)` to create a new message.
+ */
+export const DeadLetterDocumentSchema: GenMessage<DeadLetterDocument> = /*@__PURE__*/
+  messageDesc(file_trunkline_store_v1_documents, 9);
+
+/**
+ * What a user who was away has been told of a room.
+ *
+ * @generated from message trunkline.store.v1.BurstDocument
+ */
+export type BurstDocument = Message<"trunkline.store.v1.BurstDocument"> & {
+  /**
+   * The seq of the last message they were told of.
+   *
+   * @generated from field: uint32 last_seq = 1;
+   */
+  lastSeq: number;
+
+  /**
+   * When, in milliseconds since 1970.
+   *
+   * @generated from field: double told_at_ms = 2;
+   */
+  toldAtMs: number;
+};
+
+/**
+ * Describes the message trunkline.store.v1.BurstDocument.
+ * Use `create(BurstDocumentSchema)` to create a new message.
+ */
+export const BurstDocumentSchema: GenMessage<BurstDocument> = /*@__PURE__*/
+  messageDesc(file_trunkline_store_v1_documents, 10);
+
+/**
+ * A notification as it was handed over.
+ *
+ * @generated from message trunkline.store.v1.NotificationDocument
+ */
+export type NotificationDocument = Message<"trunkline.store.v1.NotificationDocument"> & {
+  /**
+   * When, in milliseconds since 1970.
+   *
+   * @generated from field: double at_ms = 1;
+   */
+  atMs: number;
+
+  /**
+   * Without what the message says.
+   *
+   * @generated from field: trunkline.v1.Notification notification = 2;
+   */
+  notification?: Notification | undefined;
+};
+
+/**
+ * Describes the message trunkline.store.v1.NotificationDocument.
+ * Use `create(NotificationDocumentSchema)` to create a new message.
+ */
+export const NotificationDocumentSchema: GenMessage<NotificationDocument> = /*@__PURE__*/
+  messageDesc(file_trunkline_store_v1_documents, 11);
 

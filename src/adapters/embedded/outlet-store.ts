@@ -1,0 +1,158 @@
+// What is kept of outlets, in the tables.
+
+import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import {
+  type BurstDocument,
+  BurstDocumentSchema,
+  type DeadLetterDocument,
+  DeadLetterDocumentSchema,
+  type ParkedDocument,
+  ParkedDocumentSchema,
+} from "../../gen/trunkline/store/v1/documents_pb.js";
+import type { Page } from "../../ports/archive.js";
+import { DEAD_LETTERS, type OutletStore } from "../../ports/outlet-store.js";
+import { type RoomRef, roomRef } from "../../ports/room-ref.js";
+import { type GroupCommit, unavailable, type Write } from "./group-commit.js";
+import { after, lastPart, namedKey, outletKey, parkedKey, roomKey } from "./keys.js";
+import type { Table, Tables } from "./tables.js";
+
+const PRESENT = Buffer.from([1]);
+/** Bursts removed in one transaction. */
+const REMOVED_AT_ONCE = 500;
+
+export class EmbeddedOutletStore implements OutletStore {
+  readonly #tables: Tables;
+  readonly #commit: GroupCommit;
+  /** One burial after the other: each looks at what is there. */
+  #burying: Promise<void> = Promise.resolve();
+  /** How many dead letters there are, of outlets where that was counted since the last one was forgotten. */
+  readonly #counts = new Map<string, number>();
+
+  constructor(tables: Tables, commit: GroupCommit) {
+    this.#tables = tables;
+    this.#commit = commit;
+  }
+
+  parked(outlet: string): readonly ParkedDocument[] {
+    return documents(this.#tables.parked, ParkedDocumentSchema, all(outletKey(outlet)));
+  }
+
+  async park(outlet: string, document: ParkedDocument): Promise<void> {
+    await this.#commit.commit([this.#parking(outlet, document, toBinary(ParkedDocumentSchema, document))]);
+  }
+
+  async unpark(outlet: string, document: ParkedDocument): Promise<void> {
+    await this.#commit.commit([this.#parking(outlet, document, undefined)]);
+  }
+
+  bury(outlet: string, letter: DeadLetterDocument): Promise<void> {
+    const buried = this.#burying.then(() => this.#commit.commit(this.#burial(outlet, letter)));
+    this.#burying = buried.catch(() => {});
+    return buried;
+  }
+
+  deadLetters(outlet: string, { after: last, limit }: Page): readonly DeadLetterDocument[] {
+    const prefix = outletKey(outlet);
+    const start = last === "" ? prefix : `${namedKey(prefix, last)}\0`;
+    const range = { start, end: after(prefix), limit: Math.max(0, limit) };
+    return documents(this.#tables.deadLetters, DeadLetterDocumentSchema, range);
+  }
+
+  deadLetter(outlet: string, letterId: string): DeadLetterDocument | undefined {
+    return document(this.#tables.deadLetters, DeadLetterDocumentSchema, namedKey(outletKey(outlet), letterId));
+  }
+
+  async forget(outlet: string, letterId: string): Promise<void> {
+    this.#counts.delete(outlet);
+    const key = namedKey(outletKey(outlet), letterId);
+    const { deadLetters, retries } = this.#tables;
+    await this.#commit.commit([deadLetters, retries].map((table) => ({ table, key, value: undefined })));
+  }
+
+  async retry(outlet: string, letterId: string): Promise<void> {
+    await this.#setRetry(outlet, letterId, PRESENT);
+  }
+
+  retries(outlet: string, limit: number): readonly string[] {
+    const prefix = outletKey(outlet);
+    return reading(() => {
+      const keys = this.#tables.retries.getKeys({ ...all(prefix), limit });
+      return Array.from(keys, (key) => lastPart(key, prefix));
+    });
+  }
+
+  async retried(outlet: string, letterId: string): Promise<void> {
+    await this.#setRetry(outlet, letterId, undefined);
+  }
+
+  burst(room: RoomRef, userId: string): BurstDocument | undefined {
+    return document(this.#tables.bursts, BurstDocumentSchema, namedKey(roomKey(room), userId));
+  }
+
+  async putBurst(room: RoomRef, userId: string, burst: BurstDocument): Promise<void> {
+    const value = toBinary(BurstDocumentSchema, burst);
+    await this.#commit.commit([{ table: this.#tables.bursts, key: namedKey(roomKey(room), userId), value }]);
+  }
+
+  async forgetBursts(room: RoomRef): Promise<void> {
+    const table = this.#tables.bursts;
+    for (;;) {
+      const keys = reading(() => [...table.getKeys({ ...all(roomKey(room)), limit: REMOVED_AT_ONCE })]);
+      if (keys.length > 0) await this.#commit.commit(keys.map((key) => ({ table, key, value: undefined })));
+      if (keys.length < REMOVED_AT_ONCE) return;
+    }
+  }
+
+  #parking(outlet: string, { tenantId, roomId, userId }: ParkedDocument, value: Uint8Array | undefined): Write {
+    return { table: this.#tables.parked, key: parkedKey(outlet, roomKey(roomRef(tenantId, roomId)), userId), value };
+  }
+
+  #burial(outlet: string, letter: DeadLetterDocument): readonly Write[] {
+    const table = this.#tables.deadLetters;
+    const prefix = outletKey(outlet);
+    const own = namedKey(prefix, letter.letterId);
+    const writes: Write[] = reading(() => {
+      const before = this.#counts.get(outlet) ?? [...table.getKeys(all(prefix))].length;
+      const excess = before + Number(!table.doesExist(own)) - DEAD_LETTERS;
+      this.#counts.set(outlet, Math.min(before + Number(!table.doesExist(own)), DEAD_LETTERS));
+      if (excess <= 0) return [];
+      return [...table.getKeys({ ...all(prefix), limit: excess })].flatMap((key) => [
+        { table, key, value: undefined },
+        { table: this.#tables.retries, key, value: undefined },
+      ]);
+    });
+    writes.push({ table, key: own, value: toBinary(DeadLetterDocumentSchema, letter) });
+    return writes;
+  }
+
+  async #setRetry(outlet: string, letterId: string, value: Uint8Array | undefined): Promise<void> {
+    await this.#commit.commit([{ table: this.#tables.retries, key: namedKey(outletKey(outlet), letterId), value }]);
+  }
+}
+
+function all(prefix: string): { readonly start: string; readonly end: string } {
+  return { start: prefix, end: after(prefix) };
+}
+
+function documents<D extends DescMessage>(
+  table: Table,
+  schema: D,
+  range: { readonly start: string; readonly end: string; readonly limit?: number },
+): readonly MessageShape<D>[] {
+  return reading(() => Array.from(table.getRange(range), ({ value }) => fromBinary(schema, value)));
+}
+
+function document<D extends DescMessage>(table: Table, schema: D, key: string): MessageShape<D> | undefined {
+  return reading(() => {
+    const stored = table.getBinary(key);
+    return stored && fromBinary(schema, stored);
+  });
+}
+
+function reading<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw error instanceof RangeError ? error : unavailable(error);
+  }
+}

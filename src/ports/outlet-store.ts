@@ -1,0 +1,51 @@
+// What is kept of outlets: what could not be handed over yet, what was given up, and what users who are away were told.
+//
+// Reads see all that was durable before the call. Writes are durable when they resolve, take effect in the order of the calls, and are
+// idempotent. Both reject with UNAVAILABLE when the store is away; where an answer is no promise, the refusal is thrown.
+
+import type { BurstDocument, DeadLetterDocument, ParkedDocument } from "../gen/trunkline/store/v1/documents_pb.js";
+import type { Page } from "./archive.js";
+import type { Awaitable, RoomRef } from "./room-ref.js";
+
+/** Dead letters kept of one outlet; with more, the oldest go. */
+export const DEAD_LETTERS = 10_000;
+
+export interface OutletStore {
+  /** What the outlet has parked, in no order. */
+  parked(outlet: string): Awaitable<readonly ParkedDocument[]>;
+
+  /** Keeps it, in place of what the outlet has parked for the same tenant, room and user. */
+  park(outlet: string, document: ParkedDocument): Promise<void>;
+
+  /** Forgets what the outlet has parked for this tenant, room and user. */
+  unpark(outlet: string, document: ParkedDocument): Promise<void>;
+
+  /** Keeps a dead letter, by its id. Of more than DEAD_LETTERS of the outlet, those with the least ids go. */
+  bury(outlet: string, letter: DeadLetterDocument): Promise<void>;
+
+  /** The outlet's dead letters, by id. */
+  deadLetters(outlet: string, page: Page): Awaitable<readonly DeadLetterDocument[]>;
+
+  /** One of them; undefined: it is not there. */
+  deadLetter(outlet: string, letterId: string): Awaitable<DeadLetterDocument | undefined>;
+
+  /** Forgets a dead letter, and that it was to be tried again. */
+  forget(outlet: string, letterId: string): Promise<void>;
+
+  /** Asks that a dead letter be tried once more. */
+  retry(outlet: string, letterId: string): Promise<void>;
+
+  /** Ids of dead letters that are to be tried once more, at most `limit`. */
+  retries(outlet: string, limit: number): Awaitable<readonly string[]>;
+
+  /** It was tried. */
+  retried(outlet: string, letterId: string): Promise<void>;
+
+  /** What a user was told of a room while they were away, last. */
+  burst(room: RoomRef, userId: string): Awaitable<BurstDocument | undefined>;
+
+  putBurst(room: RoomRef, userId: string, document: BurstDocument): Promise<void>;
+
+  /** Forgets what anybody was told of a room: of one that was deleted. */
+  forgetBursts(room: RoomRef): Promise<void>;
+}

@@ -1,0 +1,120 @@
+// What every store promises of what it keeps of outlets.
+
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { describe, expect, it } from "vitest";
+import {
+  BurstDocumentSchema,
+  DeadLetterDocumentSchema,
+  type ParkedDocument,
+  ParkedDocumentSchema,
+} from "../../src/gen/trunkline/store/v1/documents_pb.js";
+import { DEAD_LETTERS, type OutletStore } from "../../src/ports/outlet-store.js";
+import { roomRef } from "../../src/ports/room-ref.js";
+
+export interface OutletStoreSubject {
+  readonly outlets: OutletStore;
+  close(): Promise<void>;
+}
+
+function parked(roomId: string, userId: string, seq: number): ParkedDocument {
+  return create(ParkedDocumentSchema, { tenantId: "acme", roomId, userId, seq, tries: 1, sinceMs: 5 });
+}
+
+function letter(letterId: string, differing: MessageInitShape<typeof DeadLetterDocumentSchema> = {}) {
+  return create(DeadLetterDocumentSchema, { tenantId: "acme", roomId: "r", ...differing, letterId });
+}
+
+export function describeOutletStore(name: string, open: () => Promise<OutletStoreSubject>): void {
+  describe(`what is kept of outlets by ${name}`, () => {
+    const using = (test: (outlets: OutletStore) => Promise<void>) => async () => {
+      const subject = await open();
+      try {
+        await test(subject.outlets);
+      } finally {
+        await subject.close();
+      }
+    };
+    const ids = async (outlets: OutletStore, outlet: string, after = "", limit = 100) =>
+      (await outlets.deadLetters(outlet, { after, limit })).map(({ letterId }) => letterId);
+
+    it(
+      "keeps one parked document per outlet, room and user, as it was parked last, until it is taken away",
+      using(async (outlets) => {
+        await outlets.park("one", parked("r", "", 1));
+        await outlets.park("one", parked("r", "u", 2));
+        await outlets.park("one", parked("r", "", 3));
+        await outlets.park("other", parked("r", "", 4));
+        const seqs = async (outlet: string) => (await outlets.parked(outlet)).map(({ seq }) => seq).sort();
+        expect(await seqs("one")).toEqual([2, 3]);
+        await outlets.unpark("one", parked("r", "", 0));
+        await outlets.unpark("one", parked("r", "", 0));
+        expect(await seqs("one")).toEqual([2]);
+        expect(await seqs("other")).toEqual([4]);
+        expect(await seqs("none")).toEqual([]);
+      }),
+    );
+
+    it(
+      "lists dead letters of an outlet by id, in pages, and forgets them one by one",
+      using(async (outlets) => {
+        for (const id of ["b", "c", "a"]) await outlets.bury("one", letter(id, { firstSeq: 7, reason: "because" }));
+        await outlets.bury("one", letter("b", { firstSeq: 8 }));
+        await outlets.bury("other", letter("z"));
+        expect(await ids(outlets, "one")).toEqual(["a", "b", "c"]);
+        expect(await ids(outlets, "one", "a", 1)).toEqual(["b"]);
+        expect(await outlets.deadLetter("one", "b")).toMatchObject({ firstSeq: 8 });
+        await outlets.forget("one", "b");
+        await outlets.forget("one", "b");
+        expect(await outlets.deadLetter("one", "b")).toBeUndefined();
+        expect(await ids(outlets, "one")).toEqual(["a", "c"]);
+      }),
+    );
+
+    it(
+      "remembers which dead letters are to be tried once more, until they were or are gone",
+      using(async (outlets) => {
+        for (const id of ["a", "b", "c"]) {
+          await outlets.bury("one", letter(id));
+          await outlets.retry("one", id);
+        }
+        expect(await outlets.retries("one", 2)).toEqual(["a", "b"]);
+        await outlets.retried("one", "a");
+        await outlets.forget("one", "b");
+        expect(await outlets.retries("one", 10)).toEqual(["c"]);
+        expect(await outlets.retries("other", 10)).toEqual([]);
+        expect(await ids(outlets, "one")).toEqual(["a", "c"]);
+      }),
+    );
+
+    it(
+      "keeps so many dead letters and no more: the oldest go",
+      using(async (outlets) => {
+        const idOf = (index: number) => String(index).padStart(6, "0");
+        await Promise.all(Array.from({ length: 3 }, (_, index) => outlets.bury("one", letter(idOf(index)))));
+        const more = Array.from({ length: DEAD_LETTERS - 2 }, (_, index) => letter(idOf(index + 3)));
+        for (let from = 0; from < more.length; from += 500) {
+          await Promise.all(more.slice(from, from + 500).map((each) => outlets.bury("one", each)));
+        }
+        expect(await ids(outlets, "one", "", 2)).toEqual([idOf(1), idOf(2)]);
+      }),
+      60_000,
+    );
+
+    it(
+      "keeps what each user was told of each room last, and forgets it room by room",
+      using(async (outlets) => {
+        const [one, other] = [roomRef("acme", "one"), roomRef("acme", "other")];
+        const burst = (lastSeq: number) => create(BurstDocumentSchema, { lastSeq, toldAtMs: 9 });
+        await outlets.putBurst(one, "ann", burst(1));
+        await outlets.putBurst(one, "ann", burst(2));
+        await outlets.putBurst(one, "bob", burst(3));
+        await outlets.putBurst(other, "ann", burst(4));
+        expect(await outlets.burst(one, "ann")).toMatchObject({ lastSeq: 2, toldAtMs: 9 });
+        await outlets.forgetBursts(one);
+        expect(await outlets.burst(one, "ann")).toBeUndefined();
+        expect(await outlets.burst(one, "bob")).toBeUndefined();
+        expect(await outlets.burst(other, "ann")).toMatchObject({ lastSeq: 4 });
+      }),
+    );
+  });
+}

@@ -1,0 +1,145 @@
+// What the memory engine keeps of outlets.
+
+import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import {
+  type BurstDocument,
+  BurstDocumentSchema,
+  type DeadLetterDocument,
+  DeadLetterDocumentSchema,
+  type ParkedDocument,
+  ParkedDocumentSchema,
+} from "../../src/gen/trunkline/store/v1/documents_pb.js";
+import type { Page } from "../../src/ports/archive.js";
+import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
+import { DEAD_LETTERS, type OutletStore } from "../../src/ports/outlet-store.js";
+import type { Awaitable, RoomRef } from "../../src/ports/room-ref.js";
+import type { MemoryEngine } from "./memory-engine.js";
+import { never } from "./memory-engine-log.js";
+import type { OutletState } from "./memory-engine-state.js";
+
+export class MemoryOutletStore implements OutletStore {
+  readonly #engine: MemoryEngine;
+  readonly #incarnation: number;
+
+  constructor(engine: MemoryEngine, incarnation: number) {
+    this.#engine = engine;
+    this.#incarnation = incarnation;
+  }
+
+  parked(outlet: string): Awaitable<readonly ParkedDocument[]> {
+    return this.#answer(({ parked }) => decoded(ParkedDocumentSchema, parked.get(outlet)?.values()));
+  }
+
+  park(outlet: string, document: ParkedDocument): Promise<void> {
+    return this.#write(({ parked }) => {
+      within(parked, outlet).set(placeOf(document), toBinary(ParkedDocumentSchema, document));
+    });
+  }
+
+  unpark(outlet: string, document: ParkedDocument): Promise<void> {
+    return this.#write(({ parked }) => parked.get(outlet)?.delete(placeOf(document)));
+  }
+
+  bury(outlet: string, letter: DeadLetterDocument): Promise<void> {
+    return this.#write(({ letters, retries }) => {
+      const kept = within(letters, outlet);
+      kept.set(letter.letterId, toBinary(DeadLetterDocumentSchema, letter));
+      for (const id of [...kept.keys()].sort().slice(0, Math.max(0, kept.size - DEAD_LETTERS))) {
+        kept.delete(id);
+        retries.get(outlet)?.delete(id);
+      }
+    });
+  }
+
+  deadLetters(outlet: string, { after, limit }: Page): Awaitable<readonly DeadLetterDocument[]> {
+    return this.#answer(({ letters }) => {
+      const kept = letters.get(outlet) ?? new Map<string, Uint8Array>();
+      const page = [...kept].filter(([id]) => id > after).sort(([a], [b]) => (a < b ? -1 : 1));
+      return decoded(
+        DeadLetterDocumentSchema,
+        page.slice(0, Math.max(0, limit)).map(([, bytes]) => bytes),
+      );
+    });
+  }
+
+  deadLetter(outlet: string, letterId: string): Awaitable<DeadLetterDocument | undefined> {
+    return this.#answer(({ letters }) => {
+      const bytes = letters.get(outlet)?.get(letterId);
+      return bytes && fromBinary(DeadLetterDocumentSchema, bytes);
+    });
+  }
+
+  forget(outlet: string, letterId: string): Promise<void> {
+    return this.#write(({ letters, retries }) => {
+      letters.get(outlet)?.delete(letterId);
+      retries.get(outlet)?.delete(letterId);
+    });
+  }
+
+  retry(outlet: string, letterId: string): Promise<void> {
+    return this.#write(({ retries }) => {
+      retries.set(outlet, (retries.get(outlet) ?? new Set()).add(letterId));
+    });
+  }
+
+  retries(outlet: string, limit: number): Awaitable<readonly string[]> {
+    return this.#answer(({ retries }) => [...(retries.get(outlet) ?? [])].sort().slice(0, limit));
+  }
+
+  retried(outlet: string, letterId: string): Promise<void> {
+    return this.#write(({ retries }) => retries.get(outlet)?.delete(letterId));
+  }
+
+  burst(room: RoomRef, userId: string): Awaitable<BurstDocument | undefined> {
+    return this.#answer(({ bursts }) => {
+      const bytes = bursts.get(room.key)?.get(userId);
+      return bytes && fromBinary(BurstDocumentSchema, bytes);
+    });
+  }
+
+  putBurst(room: RoomRef, userId: string, document: BurstDocument): Promise<void> {
+    return this.#write(({ bursts }) => {
+      within(bursts, room.key).set(userId, toBinary(BurstDocumentSchema, document));
+    });
+  }
+
+  forgetBursts(room: RoomRef): Promise<void> {
+    return this.#write(({ bursts }) => bursts.delete(room.key));
+  }
+
+  /** An adapter of before a crash never answers again. */
+  async #write(change: (state: OutletState) => unknown): Promise<void> {
+    this.#requireStore();
+    await new Promise((resolve) => setImmediate(resolve));
+    if (this.#incarnation !== this.#engine.incarnation) return never();
+    change(this.#engine.state.outlets);
+  }
+
+  #answer<T>(read: (state: OutletState) => T): Awaitable<T> {
+    this.#requireStore();
+    if (this.#incarnation !== this.#engine.incarnation) return never();
+    if (!this.#engine.answersLater) return read(this.#engine.state.outlets);
+    return new Promise((resolve) => setImmediate(resolve)).then(() => read(this.#engine.state.outlets));
+  }
+
+  #requireStore(): void {
+    if (this.#engine.archiveDown) throw new TrunklineError(ErrorCode.UNAVAILABLE, "the store is away");
+  }
+}
+
+function placeOf({ tenantId, roomId, userId }: ParkedDocument): string {
+  return `${tenantId}/${roomId}/${userId}`;
+}
+
+function within(tables: Map<string, Map<string, Uint8Array>>, key: string): Map<string, Uint8Array> {
+  const found = tables.get(key) ?? new Map<string, Uint8Array>();
+  tables.set(key, found);
+  return found;
+}
+
+function decoded<D extends DescMessage>(
+  schema: D,
+  values: Iterable<Uint8Array> | undefined,
+): readonly MessageShape<D>[] {
+  return Array.from(values ?? [], (bytes) => fromBinary(schema, bytes));
+}
