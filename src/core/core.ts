@@ -10,6 +10,7 @@ import type { SessionDirectory } from "../ports/session-directory.js";
 import type { TokenVerifier } from "../ports/token-verifier.js";
 import type { PublishHookRules } from "./hook/publish-gate.js";
 import type { Limits } from "./limit/limits.js";
+import type { OutletOptions } from "./outlet/outlets.js";
 import type { Caller, RoomCalls } from "./room/calls.js";
 import type { ServiceCalls } from "./service-calls.js";
 import type { SessionPort } from "./session/port.js";
@@ -38,6 +39,8 @@ export interface CoreDependencies {
   readonly publishHook?: PublishHookRules | undefined;
   /** How busy this process is, 0 to 1: the fan-out collects longer the busier it is. */
   readonly load: () => number;
+  /** What leaves the server by itself. Default: nothing. */
+  readonly outlets?: OutletOptions;
 }
 
 export interface Core {

@@ -8,6 +8,7 @@ import { RoomTops } from "./fanout/room-tops.js";
 import { DeletedRooms } from "./follow/deleted-rooms.js";
 import { Follower } from "./follow/follower.js";
 import { InboxEffects } from "./follow/inbox-effects.js";
+import { createOutlets } from "./outlet/create-outlets.js";
 import { PresenceCore } from "./presence/presence.js";
 import { Receipts } from "./receipt/receipts.js";
 import { RoomOwner } from "./room/owner.js";
@@ -27,8 +28,10 @@ export function createCore(deps: CoreDependencies): Core {
   const tails = new Tails(deps, owner);
   const delivery = new Delivery(deps, owner, tails, signals, receipts);
   const followers = [new InboxEffects(deps, owner), new DeletedRooms(deps)].map((each) => new Follower(deps, each));
+  const outlets = createOutlets(deps);
   owner.onAppended((shard, from, records) => {
     for (const follower of followers) follower.appended(shard, from, records);
+    for (const outlet of outlets) outlet.appended(shard);
     tops.appended(records);
   });
   return {
@@ -39,7 +42,7 @@ export function createCore(deps: CoreDependencies): Core {
     authenticate: async (token) => ({ identity: await deps.verifier.verify(token), deviceId: "" }),
     start: async () => {
       await owner.start();
-      for (const follower of followers) follower.start(owner.ends);
+      for (const each of [...followers, ...outlets]) each.start(owner.ends);
       hub.start();
       presence.start();
       sessions.start();
@@ -58,7 +61,7 @@ export function createCore(deps: CoreDependencies): Core {
       const kept = presence.stop();
       hub.stop();
       await receipts.stop();
-      await Promise.all(followers.map((follower) => follower.stop()));
+      await Promise.all([...followers, ...outlets].map((each) => each.stop()));
       owner.close();
       await kept;
     },

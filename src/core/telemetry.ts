@@ -35,6 +35,21 @@ export interface TelemetryEvents {
   "log.failed": { readonly shard: number; readonly cause: unknown };
   /** What follows from an event could not be done; it is tried again. */
   "follower.failed": { readonly follower: string; readonly shard: number; readonly cause: unknown };
+  /** An outlet's target has taken something. `lagMs` from the oldest event of it. */
+  "outlet.sent": { readonly outlet: string; readonly count: number; readonly lagMs: number };
+  /** An outlet's target has not taken something; it is tried again. */
+  "outlet.failed": { readonly outlet: string; readonly tries: number; readonly cause: unknown };
+  /** How much an outlet has set aside until its target takes it. */
+  "outlet.parked": { readonly outlet: string; readonly parked: number };
+  /** An outlet has given something up. */
+  "outlet.buried": {
+    readonly outlet: string;
+    readonly roomId: string;
+    readonly tries: number;
+    readonly cause: unknown;
+  };
+  /** How far behind the log an outlet is. */
+  "outlet.advanced": { readonly outlet: string; readonly shard: number; readonly lagMs: number };
   /** Events were handed to a room's subscribers. */
   "fanout.flushed": { readonly events: number; readonly recipients: number };
   /** The fan-out's collecting window has changed with the load. */

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { onTestFinished } from "vitest";
 import { EmbeddedSessionDirectory } from "../../src/adapters/embedded/session-directory.js";
-import type { Core } from "../../src/core/core.js";
+import type { Core, CoreDependencies } from "../../src/core/core.js";
 import { createCore } from "../../src/core/create-core.js";
 import { encodeRoomEventsFrame } from "../../src/core/fanout/wire.js";
 import type { PublishHookRules } from "../../src/core/hook/publish-gate.js";
@@ -251,10 +251,13 @@ export interface CoreOptions {
   readonly engine?: MemoryEngine;
   readonly load?: () => number;
   readonly publishHook?: PublishHookRules;
+  readonly outlets?: CoreDependencies["outlets"];
+  /** Default: a new one. */
+  readonly clock?: StoppedClock;
 }
 
 export class TestCore {
-  readonly clock = new StoppedClock();
+  readonly clock: StoppedClock;
   readonly verifier = new ScriptedVerifier();
   readonly telemetry = new Telemetry();
   readonly engine: MemoryEngine;
@@ -262,6 +265,7 @@ export class TestCore {
   #ids = 0;
 
   constructor(options: CoreOptions) {
+    this.clock = options.clock ?? new StoppedClock();
     this.engine = options.engine ?? new MemoryEngine();
     this.core = createCore({
       log: this.engine.log,
@@ -278,6 +282,7 @@ export class TestCore {
       limits: { ...DEFAULT_LIMITS, ...options.limits },
       load: options.load ?? (() => 0),
       publishHook: options.publishHook,
+      ...(options.outlets && { outlets: options.outlets }),
     });
   }
 

@@ -1,0 +1,197 @@
+// What an outlet could not hand over: kept durably, tried again with growing waits, and given up in the end.
+
+import { create } from "@bufbuild/protobuf";
+import { type ParkedDocument, ParkedDocumentSchema } from "../../gen/trunkline/store/v1/documents_pb.js";
+import type { Timer } from "../../ports/clock.js";
+import type { OutletStore } from "../../ports/outlet-store.js";
+import type { CoreDependencies } from "../core.js";
+
+/** First wait before another try, in milliseconds; doubled up to the last. */
+export const TRY_FIRST_MS = 1_000;
+export const TRY_LAST_MS = 300_000;
+/** Waits differ by up to this part, so that what failed together is not tried together. */
+const SPREAD = 0.25;
+/** Parked items that are tried at once. */
+const TRIES_AT_ONCE = 8;
+/** Between two looks at a store that is away, in milliseconds. */
+const STORE_RETRY_MS = 1_000;
+
+/** What became of a try. */
+export type Tried =
+  /** All of it is done. */
+  | { readonly is: "done" }
+  /** Some of it is done: the rest is to be tried after so many milliseconds. */
+  | { readonly is: "more"; readonly document: ParkedDocument; readonly waitMs: number };
+
+export interface ParkingOptions {
+  readonly outlet: string;
+  /** Parked items, at most: with so many, `full` asks whoever parks to wait. */
+  readonly places: number;
+  readonly giveUpAfterMs: number;
+  /** One try. A rejection is a failure. What is done may have been released already, so that nothing comes between. */
+  attempt(document: ParkedDocument): Promise<Tried>;
+  /** It has failed for long enough. Returns what is left to be tried; undefined: nothing. A rejection: tried again. */
+  giveUp(document: ParkedDocument, cause: unknown): Promise<ParkedDocument | undefined>;
+}
+
+interface Item {
+  document: ParkedDocument;
+  dueMs: number;
+  busy: boolean;
+}
+
+export class Parking {
+  readonly #deps: CoreDependencies;
+  readonly #store: OutletStore;
+  readonly #options: ParkingOptions;
+  readonly #items = new Map<string, Item>();
+  #trying = 0;
+  #timer: Timer | undefined;
+  #timerDueMs = 0;
+  #stopped = false;
+
+  constructor(deps: CoreDependencies, store: OutletStore, options: ParkingOptions) {
+    this.#deps = deps;
+    this.#store = store;
+    this.#options = options;
+  }
+
+  /** Takes up what was parked. Rejects when it cannot be read. */
+  async load(): Promise<readonly ParkedDocument[]> {
+    const documents = await this.#store.parked(this.#options.outlet);
+    for (const document of documents) this.#keep(document, 0);
+    return documents;
+  }
+
+  /** Begins to try. */
+  start(): void {
+    this.#tell();
+    this.#arm();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+  }
+
+  has(tenantId: string, roomId: string, userId = ""): boolean {
+    return this.#items.has(keyOf({ tenantId, roomId, userId }));
+  }
+
+  get full(): boolean {
+    return this.#items.size >= this.#options.places;
+  }
+
+  /** Resolves once it is kept. Not of what is parked already. `waitMs`: until it is tried. */
+  async park(document: ParkedDocument, waitMs = this.#waitMs(document)): Promise<void> {
+    await this.#store.park(this.#options.outlet, document);
+    this.#keep(document, waitMs);
+    this.#tell();
+    this.#armFor(this.#deps.clock.monotonic() + waitMs);
+  }
+
+  /** It is done: from now on it is not there. Should the store not hear of that, it comes back with the next start. */
+  release(document: ParkedDocument): void {
+    if (!this.#items.delete(keyOf(document))) return;
+    this.#tell();
+    this.#store.unpark(this.#options.outlet, document).catch((cause: unknown) => {
+      if (!this.#stopped) this.#fault(cause);
+    });
+  }
+
+  #keep(document: ParkedDocument, waitMs: number): void {
+    const dueMs = this.#deps.clock.monotonic() + waitMs;
+    this.#items.set(keyOf(document), { document, dueMs, busy: false });
+  }
+
+  #arm(): void {
+    if (this.#stopped || this.#trying >= TRIES_AT_ONCE) return;
+    let next = Number.POSITIVE_INFINITY;
+    for (const { busy, dueMs } of this.#items.values()) if (!busy) next = Math.min(next, dueMs);
+    if (next < Number.POSITIVE_INFINITY) this.#armFor(next);
+  }
+
+  #armFor(dueMs: number): void {
+    if (this.#stopped || this.#trying >= TRIES_AT_ONCE) return;
+    if (this.#timer !== undefined && this.#timerDueMs <= dueMs) return;
+    this.#timer?.cancel();
+    this.#timerDueMs = dueMs;
+    this.#timer = this.#deps.clock.after(Math.max(dueMs - this.#deps.clock.monotonic(), 0), () => {
+      this.#timer = undefined;
+      this.#tryDue();
+    });
+  }
+
+  #tryDue(): void {
+    const nowMs = this.#deps.clock.monotonic();
+    for (const item of this.#items.values()) {
+      if (this.#trying >= TRIES_AT_ONCE || this.#stopped) return;
+      if (item.busy || item.dueMs > nowMs) continue;
+      item.busy = true;
+      this.#trying++;
+      this.#try(item).finally(() => {
+        item.busy = false;
+        this.#trying--;
+        this.#arm();
+      });
+    }
+    this.#arm();
+  }
+
+  /** Never rejects. */
+  async #try(item: Item): Promise<void> {
+    try {
+      const tried = await this.#attempt(item.document);
+      if (this.#stopped) return;
+      if (tried.is === "done") {
+        this.release(item.document);
+        return;
+      }
+      const { document, waitMs } = tried;
+      if (document !== item.document) await this.#store.park(this.#options.outlet, document);
+      item.document = document;
+      item.dueMs = this.#deps.clock.monotonic() + waitMs;
+    } catch (cause) {
+      if (this.#stopped) return;
+      this.#fault(cause);
+      item.dueMs = this.#deps.clock.monotonic() + STORE_RETRY_MS;
+    }
+  }
+
+  async #attempt(document: ParkedDocument): Promise<Tried> {
+    try {
+      return await this.#options.attempt(document);
+    } catch (cause) {
+      if (this.#stopped) return { is: "done" };
+      const { outlet, giveUpAfterMs } = this.#options;
+      const tries = document.tries + 1;
+      this.#deps.telemetry.emit("outlet.failed", { outlet, tries, cause });
+      const failed = create(ParkedDocumentSchema, { ...document, tries });
+      if (this.#deps.clock.now() - document.sinceMs < giveUpAfterMs) {
+        return { is: "more", document: failed, waitMs: this.#waitMs(failed) };
+      }
+      const rest = await this.#options.giveUp(failed, cause);
+      return rest === undefined ? { is: "done" } : { is: "more", document: rest, waitMs: 0 };
+    }
+  }
+
+  /** Spread by what it is and how often it was tried, so that a simulation repeats it. */
+  #waitMs(document: ParkedDocument): number {
+    const { tries } = document;
+    const waitMs = Math.min(TRY_FIRST_MS * 2 ** Math.max(tries - 1, 0), TRY_LAST_MS);
+    const chance = this.#deps.ids.digest(`${keyOf(document)}/${tries}`).charCodeAt(0) / 128;
+    return Math.round(waitMs * (1 - SPREAD * chance));
+  }
+
+  #fault(cause: unknown): void {
+    this.#deps.telemetry.emit("fault", { where: `outlet ${this.#options.outlet}`, cause });
+  }
+
+  #tell(): void {
+    this.#deps.telemetry.emit("outlet.parked", { outlet: this.#options.outlet, parked: this.#items.size });
+  }
+}
+
+function keyOf({ tenantId, roomId, userId }: Pick<ParkedDocument, "tenantId" | "roomId" | "userId">): string {
+  return `${tenantId}/${roomId}/${userId}`;
+}
