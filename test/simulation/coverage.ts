@@ -62,6 +62,7 @@ export const STATES = [
   "rooms deleted while subscribed",
   "rooms refused in a hello",
   "unsubscribed",
+  "unsubscribing refused",
   "slow consumers closed",
   "heartbeats lost",
   "tokens expired",

@@ -10,6 +10,7 @@ import {
   ClientFrameSchema,
   type ServerFrame,
   type Subscribed,
+  type Unsubscribed,
   UnsubscribeReason,
 } from "../../src/gen/trunkline/v1/session_pb.js";
 import type { Timer } from "../../src/ports/clock.js";
@@ -40,6 +41,8 @@ export interface HeldRoom {
   position: Position | undefined;
   /** What is waited for: nothing, an outcome, pages of a gap, a history. */
   state: "out" | "wanted" | "asked" | "paging" | "loading" | "live";
+  /** Whether this connection has a subscription: also while another is asked for in its place. */
+  subscribed: boolean;
   /** The end of the gap that is paged. */
   gapTo: number;
   /** Live events that wait behind the gap. */
@@ -192,6 +195,7 @@ export class Device {
       room.held.length = 0;
       if (room.state === "loading") room.position = undefined;
       if (room.state !== "out") room.state = "wanted";
+      room.subscribed = false;
     }
   }
 
@@ -257,12 +261,7 @@ export class Device {
         this.#subscribed(frame.value);
         return;
       case "unsubscribed":
-        if (frame.value.reason === UnsubscribeReason.REQUESTED) coverage.count("unsubscribed");
-        else {
-          const deleted = frame.value.reason === UnsubscribeReason.ROOM_DELETED;
-          coverage.count(deleted ? "rooms deleted while subscribed" : "access lost while subscribed");
-          this.#out(frame.value.roomId);
-        }
+        this.#unsubscribed(frame.value);
         return;
       case "roomEvents":
         this.#events(frame.value.roomId, frame.value.events);
@@ -297,7 +296,8 @@ export class Device {
   subscribe(roomId: string, fromFirst: boolean): void {
     let room = this.rooms.get(roomId);
     if (room === undefined || room.state === "out") {
-      room = { roomId, position: room?.position, state: "wanted", gapTo: 0, held: [] };
+      const { position: known, subscribed = false } = room ?? {};
+      room = { roomId, position: known, state: "wanted", subscribed, gapTo: 0, held: [] };
       this.rooms.set(roomId, room);
       if (fromFirst && room.position === undefined) {
         room.position = position(0, 0);
@@ -309,9 +309,13 @@ export class Device {
 
   unsubscribe(roomId: string): void {
     const room = this.rooms.get(roomId);
-    if (room === undefined || !this.#live || room.state !== "live") return;
+    if (room?.state === "live" && this.#live) this.#drop(room);
+  }
+
+  /** Wants the room no longer. */
+  #drop(room: HeldRoom): void {
     room.state = "out";
-    this.#send({ case: "unsubscribe", value: { roomId } });
+    if (room.subscribed) this.#send({ case: "unsubscribe", value: { roomId: room.roomId } });
   }
 
   #key(roomId: string): string {
@@ -324,16 +328,25 @@ export class Device {
     this.#send({ case: "subscribe", value: { roomId: room.roomId, ...(room.position && { after: room.position }) } });
   }
 
-  #out(roomId: string): void {
+  #unsubscribed({ roomId, reason }: Unsubscribed): void {
+    const { coverage } = this.#options;
     const room = this.rooms.get(roomId);
+    if (room !== undefined) room.subscribed = false;
+    if (reason === UnsubscribeReason.REQUESTED) {
+      coverage.count("unsubscribed");
+      return;
+    }
+    const deleted = reason === UnsubscribeReason.ROOM_DELETED;
+    coverage.count(deleted ? "rooms deleted while subscribed" : "access lost while subscribed");
     if (room !== undefined) room.state = "out";
   }
 
   #subscribed(subscribed: Subscribed): void {
     const { checker, coverage, trace } = this.#options;
     const room = this.rooms.get(subscribed.roomId);
-    if (room === undefined || room.state === "out") return;
     const outcome = outcomeOf(subscribed);
+    if (room !== undefined) room.subscribed = outcome.is !== "reset";
+    if (room === undefined || room.state === "out") return;
     trace.note(`${this.name}   ${subscribed.roomId} ${outcome.is} top ${subscribed.top?.seq}`);
     switch (outcome.is) {
       case "caught-up":
@@ -532,6 +545,10 @@ export class Device {
     if (request?.frame.case === "hello" || request?.frame.case === "refreshToken") return;
     if (request === undefined) coverage.count("rooms refused in a hello");
     const rpc = request?.frame.case === "call" ? request.frame.value.rpc : undefined;
+    if (request?.frame.case === "unsubscribe") {
+      this.#notUnsubscribed(error, request.frame.value.roomId);
+      return;
+    }
     const asked = request?.frame.case === "subscribe" ? request.frame.value.roomId : undefined;
     const paged = rpc?.case === "getEvents" || isReload(rpc) ? rpc.value.roomId : undefined;
     // Whatever else was asked of a room says nothing of its subscription.
@@ -546,7 +563,18 @@ export class Device {
         else if (room.state === "asked") this.#ask(room);
       });
     } else if (rpc?.case === "getEvents" && error.field === "from_seq") this.#reload(room);
-    else room.state = "out";
+    // A subscription that cannot be moved goes on where it is.
+    else if (asked !== undefined && room.subscribed) room.state = "live";
+    else this.#drop(room);
+  }
+
+  /** What could not be ended goes on, until it is asked for again. */
+  #notUnsubscribed(error: WireError, roomId: string): void {
+    this.#options.coverage.count("unsubscribing refused");
+    this.#later(error.retryAfterMs, () => {
+      const room = this.rooms.get(roomId);
+      if (room?.state === "out") this.#drop(room);
+    });
   }
 
   /** Does it on this connection, if it is still there then: whatever is not, is done on the next one anyway. */
