@@ -24,6 +24,7 @@ export interface ArchiveChanges {
   readonly messages: readonly MessageChange[];
   /** Stored events whose content is taken away: same place, id and tag, other bytes. One that is no longer kept is left out. */
   readonly scrubs: readonly EventScrub[];
+  /** One of messages that were purged is left out. */
   readonly hidden: readonly HiddenMessage[];
 }
 
@@ -134,7 +135,12 @@ export interface Archive extends UserArchive {
   /** Which of a room's messages from index `from` to `to`, both inclusive, the user with this inbox has hidden: their indexes, rising. */
   hidden(inbox: RoomRef, roomId: string, from: number, to: number): Awaitable<readonly number[]>;
 
-  /** Writes changes in order; idempotent; a document is replaced only by one of a higher `appliedSeq`. */
+  /**
+   * Writes what follows from a shard's log up to offset `end`, exclusive; the watermark moves last, and never back. Changes come in the
+   * order of the log. Whoever goes on from `archived` after a crash applies some of them again, perhaps bundled otherwise: a repeat changes
+   * nothing, whatever has happened since. An event that is stored is not replaced, so that a scrub stands; what `purge` or retention has
+   * removed, and whom `dismiss` has forgotten, does not come back; a document is replaced only by one of a higher `appliedSeq`.
+   */
   apply(shard: number, end: number, changes: ArchiveChanges): Promise<void>;
 
   /** The log offset of `shard` up to which (exclusive) everything is archived. */
@@ -151,7 +157,10 @@ export interface Archive extends UserArchive {
   /** How far a user has received and read the room, also after they left. Undefined: they have not marked it. */
   marker(room: RoomRef, userId: string): Awaitable<MarkerDocument | undefined>;
 
-  /** Stores markers, all or none; resolves once they are durable. A marker is replaced only by one of a higher `revision`. Idempotent. */
+  /**
+   * Stores markers, all or none; resolves once they are durable. A marker is replaced only by one of a higher `revision`; one of a room
+   * that was dismissed is left out. Idempotent.
+   */
   putMarkers(markers: readonly MarkerChange[]): Promise<void>;
 
   /**
@@ -166,12 +175,15 @@ export interface Archive extends UserArchive {
   /** Resolves once it is durable. */
   hideReading(tenantId: string, userId: string, hidden: boolean): Promise<void>;
 
-  /** Removes a room's events and messages up to and including seq `through`; its documents stay. Idempotent. */
+  /**
+   * Removes a room's events and messages up to and including seq `through`, which has been reached, also from the log, and which of them
+   * users have hidden; for good: neither `apply` nor a late hiding brings them back. The room's documents stay. Idempotent.
+   */
   purge(room: RoomRef, through: number): Promise<void>;
 
   /**
-   * Forgets everybody's standing and marker in a room, as if nobody had ever been there: of one that was deleted. Its own document
-   * stays. Idempotent.
+   * Forgets everybody's standing and marker in a room, as if nobody had ever been there, for good: of one that was deleted. Its own
+   * document stays. Idempotent.
    */
   dismiss(room: RoomRef): Promise<void>;
 }

@@ -56,6 +56,6 @@ export interface EventLog {
    */
   append(shard: number, at: number, batch: AppendBatch): Promise<AppendOutcome>;
 
-  /** Records from offset `from` on, in order, at most `limit`; only durable ones. Empty: there are none yet. */
+  /** Records from offset `from` on, in order, at most `limit`; only durable ones that were not purged. Empty: there are none yet. */
   read(shard: number, from: number, limit: number): Promise<readonly LogRecord[]>;
 }

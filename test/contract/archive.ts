@@ -440,6 +440,83 @@ export function describeArchive(name: string, factory: () => Promise<ArchiveSubj
       await archive.dismiss(newRoom());
     });
 
+    it("brings nothing back that was purged, whatever is applied again", async () => {
+      const room = newRoom();
+      const members = [{ room, document: memberDocument("ada", 2) }];
+      const changes = { ...sampleBatch(room, 1, 5).changes, members, messages: [messageChange(room, 2, 2, 5)] };
+      await apply(changes);
+      await archive.purge(room, 3);
+      const before = await everything(archive, room);
+      // As it was, and as who goes on after a crash may have bundled it.
+      await archive.apply(0, end, changesOf(changes));
+      await archive.apply(0, end, sampleBatch(room, 2, 3).changes);
+      await archive.apply(0, end, changesOf({ messages: changes.messages }));
+      expect(await everything(archive, room)).toEqual(before);
+      expect(await seqs(room)).toEqual([4, 5]);
+      expect(await archive.seqOf(room, `${room.roomId}:2`)).toBeUndefined();
+      expect(await archive.expired(Number.MAX_SAFE_INTEGER / 2, 1_000)).toEqual([]);
+    });
+
+    it("stores nothing that was purged before it came", async () => {
+      const room = await roomWith(2);
+      await archive.purge(room, 4);
+      await apply(sampleBatch(room, 3, 6).changes);
+      expect(await seqs(room)).toEqual([5, 6]);
+      expect(await indexes(room, { afterIndex: 0, limit: 10 })).toEqual([5, 6]);
+      expect((await archive.room(room))?.appliedSeq).toBe(6);
+    });
+
+    it("does not say again what was scrubbed, when its event is applied again", async () => {
+      const room = newRoom();
+      const { changes } = sampleBatch(room, 1, 3);
+      await apply(changes);
+      await apply({ events: [eventChange(room, 4)], scrubs: [eventScrub(room, 2)] });
+      await archive.apply(0, end, changes);
+      const words = (await archive.events(room, ALL)).map(({ event }) => JSON.stringify(event.kind).includes("text "));
+      expect(words).toEqual([true, false, true, true]);
+    });
+
+    it("forgets which messages were hidden when they are purged, and keeps no late hiding of them", async () => {
+      const [room, neighbour, inbox, other] = [await roomWith(4), await roomWith(2), newRoom(), newRoom()];
+      const hide = (inbox: RoomRef, { roomId }: RoomRef, messageIndex: number) =>
+        apply({ hidden: [{ inbox, roomId, messageIndex }] });
+      for (const index of [1, 2, 4]) await hide(inbox, room, index);
+      await hide(other, room, 2);
+      await hide(inbox, neighbour, 1);
+      await archive.purge(room, 3);
+      await hide(inbox, room, 2);
+      await hide(other, room, 3);
+      expect(await archive.hidden(inbox, room.roomId, 1, 9)).toEqual([4]);
+      expect(await archive.hidden(other, room.roomId, 1, 9)).toEqual([]);
+      expect(await archive.hidden(inbox, neighbour.roomId, 1, 9)).toEqual([1]);
+      await archive.purge(room, 4);
+      expect(await archive.hidden(inbox, room.roomId, 1, 9)).toEqual([]);
+    });
+
+    it("has nobody back who was dismissed, nor their marker, nor what they hide", async () => {
+      const [room, inbox] = [newRoom(), newRoom()];
+      const members = ["ada", "bob"].map((userId, index) => ({
+        room,
+        document: memberDocument(userId, 1, index === 1),
+      }));
+      const changes = { ...sampleBatch(room, 1, 2).changes, members };
+      const document = create(MarkerDocumentSchema, { userId: "ada", readSeq: 1, revision: 1 });
+      await apply(changes);
+      await archive.putMarkers([{ room, document }]);
+      // Put before the dismissal, and answered after it began.
+      const late = archive.putMarkers([{ room, document: { ...document, revision: 2 } }]);
+      await archive.dismiss(room);
+      await late;
+      await archive.apply(0, end, changesOf(changes));
+      await archive.putMarkers([{ room, document: { ...document, revision: 3 } }]);
+      await apply({ hidden: [{ inbox, roomId: room.roomId, messageIndex: 1 }] });
+      expect(await memberIds(room)).toEqual([]);
+      for (const userId of ["ada", "bob"]) expect(await archive.member(room, userId)).toBeUndefined();
+      expect(await archive.roomsOf(room.tenantId, "ada", { after: "", limit: 1_000 })).not.toContain(room.roomId);
+      expect(await archive.marker(room, "ada")).toBeUndefined();
+      expect(await archive.hidden(inbox, room.roomId, 1, 9)).toEqual([]);
+    });
+
     it("purges a long room", async () => {
       const room = await roomWith(2_500);
       await archive.purge(room, 2_400);

@@ -528,7 +528,7 @@ export class World {
   /** Whether everything in the log has had its effects. */
   get #followed(): boolean {
     return this.engine.state.shards.every(({ entries }, shard) => {
-      const last = entries.findLast(({ event }) => event !== undefined);
+      const last = entries.findLast(({ event, purged }) => event !== undefined && purged !== true);
       return last === undefined || (this.engine.state.followed.get(`${shard}/inbox`) ?? 0) > last.offset;
     });
   }

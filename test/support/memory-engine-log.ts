@@ -118,8 +118,8 @@ function recordsFrom(state: ShardState, from: number, limit: number): readonly L
   return records;
 }
 
-function recordOf({ offset, tenantId, roomId, event }: LogEntry): LogRecord | undefined {
-  if (event === undefined) return undefined;
+function recordOf({ offset, tenantId, roomId, event, purged }: LogEntry): LogRecord | undefined {
+  if (event === undefined || purged === true) return undefined;
   return {
     offset,
     room: roomRef(tenantId, roomId),

@@ -36,14 +36,19 @@ export interface RoomState {
   readonly created: Map<number, number>;
   readonly messages: Map<number, StoredDocument>;
   readonly markers: Map<string, StoredDocument>;
+  /** How far it was purged: the last seq, and the last message index. */
+  purgedSeq: number;
+  purgedIndex: number;
+  dismissed: boolean;
 }
 
-/** Plain, so that it survives structuredClone. A void record has no event. */
+/** Plain, so that it survives structuredClone. A void record has no event; one that was purged is never read. */
 export interface LogEntry {
   readonly offset: number;
   readonly tenantId: string;
   readonly roomId: string;
   readonly event: { readonly seq: number; readonly tag: number; readonly bytes: Uint8Array } | undefined;
+  readonly purged?: boolean;
 }
 
 export interface ShardState {
@@ -102,6 +107,9 @@ function roomOf(state: MemoryState, room: RoomRef): RoomState {
       created: new Map(),
       messages: new Map(),
       markers: new Map(),
+      purgedSeq: 0,
+      purgedIndex: 0,
+      dismissed: false,
     };
     state.rooms.set(room.key, found);
   }
@@ -112,7 +120,7 @@ function roomOf(state: MemoryState, room: RoomRef): RoomState {
 export function applyChanges(state: MemoryState, changes: ArchiveChanges): void {
   for (const { room, event, eventId, messageIndex, expiresAtMs } of changes.events) {
     const kept = roomOf(state, room);
-    if (kept.events.has(event.seq)) continue;
+    if (kept.events.has(event.seq) || event.seq <= kept.purgedSeq) continue;
     kept.events.set(event.seq, {
       seq: event.seq,
       tag: event.tag,
@@ -126,6 +134,8 @@ export function applyChanges(state: MemoryState, changes: ArchiveChanges): void 
   }
   for (const { room, event } of changes.scrubs) scrub(state, room, event);
   for (const { inbox, roomId, messageIndex } of changes.hidden) {
+    const room = state.rooms.get(`${inbox.tenantId}/${roomId}`);
+    if (messageIndex <= (room?.purgedIndex ?? 0) || room?.dismissed === true) continue;
     const key = hiddenKey(inbox, roomId);
     state.hidden.set(key, (state.hidden.get(key) ?? new Set()).add(messageIndex));
   }
@@ -134,7 +144,8 @@ export function applyChanges(state: MemoryState, changes: ArchiveChanges): void 
     kept.document = newer(kept.document, document.appliedSeq, () => toBinary(RoomDocumentSchema, document));
   }
   for (const { room, document } of changes.members) {
-    const { members } = roomOf(state, room);
+    const { members, dismissed } = roomOf(state, room);
+    if (dismissed) continue;
     const userId = document.member?.userId ?? "";
     members.set(
       userId,
@@ -155,9 +166,10 @@ export function hiddenKey(inbox: RoomRef, roomId: string): string {
   return `${inbox.key}/${roomId}`;
 }
 
-/** Stores a marker, unless a newer one is there. */
+/** Stores a marker, unless a newer one is there or the room was dismissed. */
 export function putMarker(state: MemoryState, room: RoomRef, document: MarkerDocument): void {
-  const { markers } = roomOf(state, room);
+  const { markers, dismissed } = roomOf(state, room);
+  if (dismissed) return;
   const { userId, revision } = document;
   markers.set(
     userId,
@@ -186,19 +198,22 @@ function newer(kept: StoredDocument | undefined, appliedSeq: number, encode: () 
 
 /** Forgets whoever is or was a member, and how far they have read. */
 export function dismissMembers(state: MemoryState, room: RoomRef): void {
-  state.rooms.get(room.key)?.members.clear();
-  state.rooms.get(room.key)?.markers.clear();
+  const kept = roomOf(state, room);
+  kept.dismissed = true;
+  kept.members.clear();
+  kept.markers.clear();
 }
 
-/** Removes events and messages up to seq `through`, also from the log. */
+/** Removes events and messages up to seq `through`, also from the log, and whoever has hidden them. */
 export function purgeRoom(state: MemoryState, room: RoomRef, through: number): void {
-  const kept = state.rooms.get(room.key);
-  if (kept === undefined) return;
+  const kept = roomOf(state, room);
+  kept.purgedSeq = Math.max(kept.purgedSeq, through);
   for (const event of [...kept.events.values()]) {
     if (event.seq > through) continue;
     kept.events.delete(event.seq);
     kept.seqs.delete(event.eventId);
     if (event.messageIndex > 0) {
+      kept.purgedIndex = Math.max(kept.purgedIndex, event.messageIndex);
       kept.created.delete(event.messageIndex);
       kept.messages.delete(event.messageIndex);
     }
@@ -206,5 +221,16 @@ export function purgeRoom(state: MemoryState, room: RoomRef, through: number): v
   for (const [index, stored] of [...kept.messages]) {
     const seq = fromBinary(MessageDocumentSchema, stored.bytes).message?.position?.seq ?? 0;
     if (seq > 0 && seq <= through) kept.messages.delete(index);
+  }
+  for (const [key, indexes] of state.hidden) {
+    if (!key.startsWith(`${room.tenantId}/`) || !key.endsWith(`/${room.roomId}`)) continue;
+    for (const index of indexes) if (index <= kept.purgedIndex) indexes.delete(index);
+  }
+  for (const { entries } of state.shards) {
+    for (const [index, entry] of entries.entries()) {
+      const { event, tenantId, roomId } = entry;
+      if (event === undefined || event.seq > through || `${tenantId}/${roomId}` !== room.key) continue;
+      entries[index] = { ...entry, purged: true };
+    }
   }
 }

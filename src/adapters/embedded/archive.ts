@@ -24,7 +24,7 @@ import type { EncodedEvent } from "../../ports/encoded-event.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import type { DeviceChange, LastSeenChange } from "../../ports/user-archive.js";
 import { newerOnly, pushDocuments, pushEvent, pushHidden, pushScrubs } from "./changes.js";
-import { type GroupCommit, unavailable, type Write } from "./group-commit.js";
+import { type GroupCommit, reading, type Write } from "./group-commit.js";
 import {
   after,
   expirationOf,
@@ -50,21 +50,17 @@ import {
   writeOffset,
   writeShard,
 } from "./records.js";
-import { eventRemovals } from "./removal.js";
+import { dismissRoom, purgeRoom } from "./room-removal.js";
 import type { Tables } from "./tables.js";
 import { EmbeddedUserArchive } from "./user-archive.js";
-
-// A page of more could hold up the event loop and everybody else's commit.
-const PURGED_PER_TRANSACTION = 1_000;
-const DISMISSED_PER_TRANSACTION = 1_000;
 
 export class EmbeddedArchive implements Archive {
   readonly #tables: Tables;
   readonly #commit: GroupCommit;
   readonly #markers: MarkerTable;
   readonly #users: EmbeddedUserArchive;
-  /** One `apply` after the other: each looks at what the one before has written. */
-  #applied: Promise<void> = Promise.resolve();
+  /** One change after the other: each looks at what the one before has written. */
+  #changed: Promise<void> = Promise.resolve();
 
   constructor(tables: Tables, commit: GroupCommit) {
     this.#tables = tables;
@@ -167,10 +163,8 @@ export class EmbeddedArchive implements Archive {
     });
   }
 
-  async apply(shard: number, end: number, changes: ArchiveChanges): Promise<void> {
-    const applied = this.#applied.then(() => this.#apply(shard, end, changes));
-    this.#applied = applied.catch(() => {});
-    return applied;
+  apply(shard: number, end: number, changes: ArchiveChanges): Promise<void> {
+    return this.#inTurn(() => this.#apply(shard, end, changes));
   }
 
   archived(shard: number): number {
@@ -229,36 +223,18 @@ export class EmbeddedArchive implements Archive {
     return this.#users.putLastSeen(changes);
   }
 
-  async purge(room: RoomRef, through: number): Promise<void> {
-    for (;;) {
-      const { writes, events } = reading(() => {
-        const key = roomKey(room);
-        const range = { start: key, end: after(numberedKey(key, through)), limit: PURGED_PER_TRANSACTION };
-        const found = [...this.#tables.events.getRange(range)];
-        return { writes: found.flatMap((each) => eventRemovals(this.#tables, key, each)), events: found.length };
-      });
-      if (writes.length > 0) await this.#commit.commit(writes);
-      if (events < PURGED_PER_TRANSACTION) return;
-    }
+  purge(room: RoomRef, through: number): Promise<void> {
+    return this.#inTurn(() => purgeRoom(this.#tables, this.#commit, room, through));
   }
 
-  async dismiss(room: RoomRef): Promise<void> {
-    const key = roomKey(room);
-    const range = { start: key, end: after(key), limit: DISMISSED_PER_TRANSACTION };
-    for (const table of [this.#tables.members, this.#tables.formerMembers, this.#tables.markers]) {
-      for (;;) {
-        const keys = reading(() => [...table.getKeys(range)]);
-        const writes = keys.flatMap((member): Write[] => {
-          const membership = namedKey(userKey(room.tenantId, lastPart(member, key)), room.roomId);
-          return [
-            { table, key: member, value: undefined },
-            { table: this.#tables.memberships, key: membership, value: undefined },
-          ];
-        });
-        if (writes.length > 0) await this.#commit.commit(writes);
-        if (keys.length < DISMISSED_PER_TRANSACTION) break;
-      }
-    }
+  dismiss(room: RoomRef): Promise<void> {
+    return this.#inTurn(() => dismissRoom(this.#tables, this.#commit, this.#markers, room));
+  }
+
+  #inTurn(change: () => Promise<void>): Promise<void> {
+    const changed = this.#changed.then(change);
+    this.#changed = changed.catch(() => {});
+    return changed;
   }
 
   async #apply(shard: number, end: number, changes: ArchiveChanges): Promise<void> {
@@ -307,13 +283,4 @@ function messageRange(
   if ("afterIndex" in range) return { start: `${numberedKey(room, range.afterIndex)}\0`, end: after(room), limit };
   if (range.beforeIndex < 1) return { start: room, end: room, limit: 0 };
   return { start: numberedKey(room, range.beforeIndex - 1), end: room, limit, reverse: true };
-}
-
-/** Whatever goes wrong while reading is the store's fault, but for an id that cannot be one. */
-function reading<T>(read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    throw error instanceof RangeError ? error : unavailable(error);
-  }
 }

@@ -8,9 +8,9 @@ import {
   RoomDocumentSchema,
 } from "../../gen/trunkline/store/v1/documents_pb.js";
 import type { ArchiveChanges, EventChange, EventScrub, HiddenMessage, MessageChange } from "../../ports/archive.js";
-import type { RoomRef } from "../../ports/room-ref.js";
+import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import type { Write } from "./group-commit.js";
-import { expirationKey, namedKey, numberedKey, roomKey, userKey } from "./keys.js";
+import { expirationKey, hiddenKey, hiderKey, namedKey, numberedKey, roomKey, userKey } from "./keys.js";
 import {
   appliedSeqOf,
   type LogPlace,
@@ -22,6 +22,7 @@ import {
   writeUint32,
 } from "./records.js";
 import { expirationRemoval } from "./removal.js";
+import { RemovedRooms } from "./removed.js";
 import type { Table, Tables } from "./tables.js";
 
 const PRESENT = Buffer.from([1]);
@@ -54,10 +55,14 @@ export function pushScrubs(writes: Write[], tables: Tables, scrubs: readonly Eve
   }
 }
 
+/** Those of messages that were not removed. */
 export function pushHidden(writes: Write[], tables: Tables, hidden: readonly HiddenMessage[]): void {
+  const removed = new RemovedRooms(tables);
   for (const { inbox, roomId, messageIndex } of hidden) {
-    const key = numberedKey(namedKey(roomKey(inbox), roomId), messageIndex);
-    writes.push({ table: tables.hidden, key, value: PRESENT });
+    const room = roomRef(inbox.tenantId, roomId);
+    if (messageIndex <= removed.through(room).messageIndex || removed.isDismissed(room)) continue;
+    writes.push({ table: tables.hidden, key: hiddenKey(inbox, roomId, messageIndex), value: PRESENT });
+    writes.push({ table: tables.hiders, key: hiderKey(roomKey(room), messageIndex, inbox.roomId), value: PRESENT });
   }
 }
 
@@ -114,8 +119,9 @@ function isKept(tables: Tables, changes: ArchiveChanges, room: RoomRef, seq: num
   );
 }
 
-/** Only those changes that are news to what is stored. Of a document that comes several times, the newest. */
+/** Only those changes that are news to what is stored or was removed. Of a document that comes several times, the newest. */
 export function newerOnly(tables: Tables, changes: ArchiveChanges): ArchiveChanges {
+  const removed = new RemovedRooms(tables);
   const seen = new Map<string, number>();
   const isNewer = (kind: string, key: string, appliedSeq: number, stored: () => number): boolean => {
     const known = seen.get(kind + key) ?? stored();
@@ -128,6 +134,7 @@ export function newerOnly(tables: Tables, changes: ArchiveChanges): ArchiveChang
     scrubs: changes.scrubs,
     hidden: changes.hidden,
     events: changes.events.filter(({ room, event }) => {
+      if (event.seq <= removed.through(room).seq) return false;
       return tables.events.getBinary(numberedKey(roomKey(room), event.seq)) === undefined;
     }),
     rooms: changes.rooms.filter(({ room, document }) => {
@@ -135,6 +142,7 @@ export function newerOnly(tables: Tables, changes: ArchiveChanges): ArchiveChang
       return isNewer("room", key, document.appliedSeq, () => storedSeq(tables.rooms, key));
     }),
     members: changes.members.filter(({ room, document }) => {
+      if (removed.isDismissed(room)) return false;
       const key = namedKey(roomKey(room), document.member?.userId ?? "");
       const stored = () => Math.max(storedSeq(tables.members, key), storedSeq(tables.formerMembers, key));
       return isNewer("member", key, document.appliedSeq, stored);

@@ -76,6 +76,15 @@ export function unavailable(cause: unknown): TrunklineError {
   return new TrunklineError(ErrorCode.UNAVAILABLE, "the store is not available", { cause });
 }
 
+/** Whatever goes wrong while reading is the store's fault, but for an id that cannot be one. */
+export function reading<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw error instanceof RangeError ? error : unavailable(error);
+  }
+}
+
 /** lmdb rejects with a general error that holds a promise, which rejects with the reason right after. */
 async function causeOf(error: unknown): Promise<unknown> {
   if (!(error instanceof Error && "commitError" in error && error.commitError instanceof Promise)) return error;

@@ -62,6 +62,16 @@ export function numberedKey(room: string, number: number): string {
   return room + uint32(number);
 }
 
+/** In the table of those who have hidden a message. */
+export function hiderKey(room: string, messageIndex: number, inboxId: string): string {
+  return numberedKey(room, messageIndex) + part(inboxId);
+}
+
+/** In the table of hidden messages. */
+export function hiddenKey(inbox: RoomRef, roomId: string, messageIndex: number): string {
+  return numberedKey(namedKey(roomKey(inbox), roomId), messageIndex);
+}
+
 /** In tables of members by user and of seqs by event id. */
 export function namedKey(prefix: string, id: string): string {
   return prefix + part(id);

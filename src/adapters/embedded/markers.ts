@@ -9,6 +9,7 @@ import type { RoomRef } from "../../ports/room-ref.js";
 import type { GroupCommit, Write } from "./group-commit.js";
 import { after, namedKey, numberedKey, roomKey } from "./keys.js";
 import { appliedSeqOf, readEvent, readMessage, writeDocument } from "./records.js";
+import { RemovedRooms } from "./removed.js";
 import type { Tables } from "./tables.js";
 
 const ACTOR = RoomEventSchema.field.actor.number;
@@ -31,6 +32,11 @@ export class MarkerTable {
     return put;
   }
 
+  /** Resolves when what was put by now is stored, or has failed. */
+  async settled(): Promise<void> {
+    await this.#put;
+  }
+
   sentBy(room: RoomRef, userId: string, afterIndex: number, throughIndex: number): number {
     if (throughIndex <= afterIndex) return 0;
     const key = roomKey(room);
@@ -45,7 +51,9 @@ export class MarkerTable {
 
   #writes(markers: readonly MarkerChange[]): readonly Write[] {
     const writes = new Map<string, { readonly revision: number; readonly write: Write }>();
+    const removed = new RemovedRooms(this.#tables);
     for (const { room, document } of markers) {
+      if (removed.isDismissed(room)) continue;
       const { revision, userId } = document;
       const key = namedKey(roomKey(room), userId);
       const stored = this.#tables.markers.getBinary(key);

@@ -4,7 +4,8 @@ import type { Clock, Timer } from "../../ports/clock.js";
 import { type GroupCommit, unavailable, type Write } from "./group-commit.js";
 import { after, numberedKey, roomKey, shardKey } from "./keys.js";
 import { readPointer } from "./records.js";
-import { eventRemovals } from "./removal.js";
+import { removeEvent } from "./removal.js";
+import { farther, type RemovedPlace, removedThrough } from "./removed.js";
 import type { Tables } from "./tables.js";
 
 /** Events removed in one transaction at most: a few milliseconds of the event loop. */
@@ -69,6 +70,8 @@ export class Retention {
 
   #overdue(): { readonly writes: readonly Write[]; readonly events: number } {
     const writes: Write[] = [];
+    /** By room, how far. */
+    const removed = new Map<string, RemovedPlace>();
     let events = 0;
     const before = this.#options.clock.now() - this.#options.retentionMs;
     try {
@@ -78,12 +81,19 @@ export class Retention {
           const { room, seq, createdAtMs } = readPointer(entry.value);
           if (createdAtMs >= before) break;
           events += 1;
-          const prefix = roomKey(room);
-          const key = numberedKey(prefix, seq);
+          const key = numberedKey(roomKey(room), seq);
           const value = this.#tables.events.getBinary(key);
           if (value === undefined) writes.push({ table: this.#tables.log, key: entry.key, value: undefined });
-          else writes.push(...eventRemovals(this.#tables, prefix, { key, value }));
+          else {
+            const removal = removeEvent(this.#tables, room, seq, { key, value });
+            writes.push(...removal.writes);
+            removed.set(roomKey(room), farther(removed.get(roomKey(room)), removal.place));
+          }
         }
+      }
+      for (const [room, place] of removed) {
+        const write = removedThrough(this.#tables, room, "retention", place);
+        if (write !== undefined) writes.push(write);
       }
     } catch (error) {
       throw unavailable(error);

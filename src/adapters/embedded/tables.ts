@@ -31,6 +31,10 @@ export interface Tables {
   readonly expirations: Table;
   /** [inbox, room id, message index] → nothing, of messages that the inbox's user has hidden. */
   readonly hidden: Table;
+  /** [room, message index, inbox's room id] → nothing, of the same: whose hiding goes with the message. */
+  readonly hiders: Table;
+  /** [room, by what] → how far it was emptied, or that its members were dismissed. */
+  readonly removed: Table;
   /** [shard, follower] → offset in the log. */
   readonly followers: Table;
   /** [room, user] → marker. */
@@ -103,6 +107,8 @@ export async function openTables(directory: string, shards: number): Promise<Tab
       memberships: openTable(root, "memberships"),
       expirations: openTable(root, "expirations"),
       hidden: openTable(root, "hidden"),
+      hiders: openTable(root, "hiders"),
+      removed: openTable(root, "removed"),
       followers: openTable(root, "followers"),
       markers: openTable(root, "markers"),
       hiddenReading: openTable(root, "hidden-reading"),

@@ -19,6 +19,7 @@ interface Engine {
 type Step =
   | { readonly kind: "append"; readonly room: number; readonly events: readonly Event[]; readonly offBy: number }
   | { readonly kind: "purge"; readonly room: number; readonly through: number }
+  | { readonly kind: "again"; readonly which: number }
   | { readonly kind: "reopen" };
 
 interface Event {
@@ -47,6 +48,7 @@ const step = fc.oneof<fc.Arbitrary<Step>[]>(
     room: fc.integer({ min: 0, max: rooms.length - 1 }),
     through: fc.integer({ min: 0, max: 8 }),
   }),
+  fc.record({ kind: fc.constant("again" as const), which: fc.nat({ max: 30 }) }),
   fc.record({ kind: fc.constant("reopen" as const) }),
 );
 
@@ -54,6 +56,10 @@ const step = fc.oneof<fc.Arbitrary<Step>[]>(
 class Owner {
   end = 0;
   readonly #tops = rooms.map(() => ({ seq: 0, messages: [] as number[] }));
+
+  top(room: number): number {
+    return this.#tops[room]?.seq ?? 0;
+  }
 
   batch(step: Step & { kind: "append" }) {
     const room = rooms[step.room] ?? roomRef("t", "a");
@@ -126,6 +132,7 @@ it("answers as the memory engine does", async () => {
       const open = () => EmbeddedStore.open({ directory, shards: 1, clock: new StoppedClock() });
       const memory = new MemoryEngine({ shards: 1 });
       const owner = new Owner();
+      const stored: ArchiveChanges[] = [];
       let store = await open();
       try {
         for (const step of steps) {
@@ -134,13 +141,23 @@ it("answers as the memory engine does", async () => {
             store = await open();
           } else if (step.kind === "purge") {
             const room = rooms[step.room] ?? roomRef("t", "a");
-            await Promise.all([memory, store].map(({ archive }) => archive.purge(room, step.through)));
+            const through = Math.min(step.through, owner.top(step.room));
+            await Promise.all([memory, store].map(({ archive }) => archive.purge(room, through)));
+          } else if (step.kind === "again") {
+            const changes = stored[step.which % Math.max(stored.length, 1)];
+            if (changes === undefined) continue;
+            const before = await look(store);
+            await Promise.all([memory, store].map(({ archive }) => archive.apply(0, owner.end, changes)));
+            expect(await look(store)).toEqual(before);
           } else {
             const { batch, accept } = owner.batch(step);
             const at = owner.end + step.offBy;
             const [expected, outcome] = await Promise.all([memory, store].map(({ log }) => log.append(0, at, batch)));
             expect(outcome).toEqual(expected);
-            if (outcome?.status === "durable") accept();
+            if (outcome?.status === "durable") {
+              accept();
+              stored.push(batch.changes);
+            }
           }
         }
         expect(await look(store)).toEqual(await look(memory));

@@ -51,6 +51,19 @@ describe("retention", () => {
     expect(await retention.sweep()).toBe(0);
   });
 
+  it("lets nothing come back that has gone, with changes that are applied again", async () => {
+    const { clock, retention, log, archive } = await useRetention();
+    const [room, inbox] = [newRoom(), newRoom()];
+    const { changes, records } = sampleBatch(room, 1, 3, { createdAtMs: 0 });
+    const hidden = [{ inbox, roomId: room.roomId, messageIndex: 2 }];
+    await log.append(0, 0, { records, changes: { ...changes, hidden } });
+    clock.advance(RETENTION_MS + 1);
+    await retention.sweep();
+    await archive.apply(0, 3, { ...changes, hidden });
+    expect(archive.events(room, ALL)).toEqual([]);
+    expect(archive.hidden(inbox, room.roomId, 1, 9)).toEqual([]);
+  });
+
   it("goes on at the same end when every event has gone", async () => {
     const { clock, retention, log, archive } = await useRetention();
     const room = newRoom();
