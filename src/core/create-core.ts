@@ -5,7 +5,7 @@ import { Delivery } from "./delivery/delivery.js";
 import { Tails } from "./delivery/tails.js";
 import { Hub } from "./fanout/hub.js";
 import { RoomTops } from "./fanout/room-tops.js";
-import { DeletedRooms } from "./follow/deleted-rooms.js";
+import { DeletedRoomMembers, DeletedRooms } from "./follow/deleted-rooms.js";
 import { Follower } from "./follow/follower.js";
 import { InboxEffects } from "./follow/inbox-effects.js";
 import { createOutlets } from "./outlet/create-outlets.js";
@@ -27,8 +27,11 @@ export function createCore(deps: CoreDependencies): Core {
   const tops = new RoomTops(deps);
   const tails = new Tails(deps, owner);
   const delivery = new Delivery(deps, owner, tails, signals, receipts);
-  const followers = [new InboxEffects(deps, owner), new DeletedRooms(deps)].map((each) => new Follower(deps, each));
   const outlets = createOutlets(deps);
+  const ahead = [new InboxEffects(deps, owner), new DeletedRoomMembers(deps)].map((each) => new Follower(deps, each));
+  // What removes events goes behind all who read them.
+  const readers = [...ahead, tails, ...outlets.map(({ reader }) => reader)];
+  const followers = [...ahead, new Follower(deps, new DeletedRooms(deps), readers)];
   owner.onAppended((shard, from, records) => {
     for (const follower of followers) follower.appended(shard, from, records);
     for (const outlet of outlets) outlet.appended(shard);

@@ -72,8 +72,8 @@ const LIMITS: Limits = {
   sessionRate: { perSecond: 30, burst: 30 },
 };
 
-/** Timers of a core that is at rest: the sweep, the end of expired messages, the places of the two followers, the collecting window's sample, the timer wheel. */
-const RESTING_TIMERS = 6;
+/** Timers of a core that is at rest: the sweep, the end of expired messages, the places of the three followers, the collecting window's sample, the timer wheel. */
+const RESTING_TIMERS = 7;
 /** Longest time in which everything heals, in simulated milliseconds: the longest backoffs of the client and of a shard, and their work. */
 const HEALING_MS = 120_000;
 

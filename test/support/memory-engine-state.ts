@@ -229,7 +229,7 @@ export function purgeRoom(state: MemoryState, room: RoomRef, through: number): v
   for (const { entries } of state.shards) {
     for (const [index, entry] of entries.entries()) {
       const { event, tenantId, roomId } = entry;
-      if (event === undefined || event.seq > through || `${tenantId}/${roomId}` !== room.key) continue;
+      if (event === undefined || event.seq > through || roomId !== room.roomId || tenantId !== room.tenantId) continue;
       entries[index] = { ...entry, purged: true };
     }
   }

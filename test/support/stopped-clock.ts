@@ -4,10 +4,11 @@ import type { Clock, Timer } from "../../src/ports/clock.js";
 
 export class StoppedClock implements Clock {
   #now = 0;
+  #setBackMs = 0;
   readonly #timers = new Set<{ readonly at: number; readonly action: () => void }>();
 
   now(): number {
-    return this.#now;
+    return this.#now - this.#setBackMs;
   }
 
   monotonic(): number {
@@ -27,6 +28,11 @@ export class StoppedClock implements Clock {
   /** How many calls are scheduled. */
   get pending(): number {
     return this.#timers.size;
+  }
+
+  /** Sets the wall clock back; the other goes on. */
+  setBack(milliseconds: number): void {
+    this.#setBackMs += milliseconds;
   }
 
   advance(milliseconds: number): void {

@@ -2,8 +2,8 @@
 
 import type { Clock, Timer } from "../../ports/clock.js";
 import { type GroupCommit, unavailable, type Write } from "./group-commit.js";
-import { after, numberedKey, roomKey, shardKey } from "./keys.js";
-import { readPointer } from "./records.js";
+import { after, numberedKey, offsetOf, roomKey, shardKey } from "./keys.js";
+import { readOffset, readPointer } from "./records.js";
 import { removeEvent } from "./removal.js";
 import { farther, type RemovedPlace, removedThrough } from "./removed.js";
 import type { Tables } from "./tables.js";
@@ -15,8 +15,14 @@ const SWEEP_INTERVAL_MS = 60_000;
 // Between two steps when there is more: others' work goes first.
 const SWEEP_PAUSE_MS = 50;
 
+/**
+ * How long an event past the retention is kept for followers that have not come to it, in milliseconds: who is behind for longer, or does
+ * not run any more, finds it gone.
+ */
+export const FOLLOWERS_WAIT_MS = 24 * 3_600_000;
+
 export interface RetentionOptions {
-  /** How long events are kept, in milliseconds from when they were accepted. */
+  /** How long events are kept, in milliseconds from when they were accepted; at most FOLLOWERS_WAIT_MS longer where a follower is behind. */
   readonly retentionMs: number;
   readonly clock: Clock;
   /** A step has failed; it is tried again after the interval. */
@@ -68,6 +74,15 @@ export class Retention {
     });
   }
 
+  /** How far the slowest follower of the shard has come; infinite: it has none. */
+  #followed(shard: number): number {
+    let least = Number.POSITIVE_INFINITY;
+    for (const { value } of this.#tables.followers.getRange({ start: shardKey(shard), end: after(shardKey(shard)) })) {
+      least = Math.min(least, readOffset(value));
+    }
+    return least;
+  }
+
   #overdue(): { readonly writes: readonly Write[]; readonly events: number } {
     const writes: Write[] = [];
     /** By room, how far. */
@@ -77,9 +92,11 @@ export class Retention {
     try {
       for (let shard = 0; shard < this.#tables.shardCount && events < SWEEP_STEP; shard++) {
         const range = { start: shardKey(shard), end: after(shardKey(shard)), limit: SWEEP_STEP - events };
+        const followed = this.#followed(shard);
         for (const entry of this.#tables.log.getRange(range)) {
           const { room, seq, createdAtMs } = readPointer(entry.value);
           if (createdAtMs >= before) break;
+          if (offsetOf(entry.key) >= followed && createdAtMs >= before - FOLLOWERS_WAIT_MS) break;
           events += 1;
           const key = numberedKey(roomKey(room), seq);
           const value = this.#tables.events.getBinary(key);

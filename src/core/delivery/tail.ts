@@ -26,18 +26,27 @@ export class Tail {
   readonly scope: TailScope;
   readonly #log: EventLog;
   readonly #offsets: number[];
+  readonly #onReached: (shard: number) => void;
   /** Shards that may hold something new, in the order in which they are read. */
   readonly #behind = new Set<number>();
   #wake: (() => void) | undefined;
   /** How it was ended; an error is what the reader is told. */
   #end: { readonly error: TrunklineError | undefined } | undefined;
 
-  /** `offsets`: where it begins in each shard. */
-  constructor(log: EventLog, scope: TailScope, offsets: readonly number[]) {
+  /** `offsets`: where it begins in each shard. `reached` is called when it has gone on in one. */
+  constructor(log: EventLog, scope: TailScope, offsets: readonly number[], reached: (shard: number) => void) {
     this.#log = log;
+    this.#onReached = reached;
     this.scope = scope;
     this.#offsets = [...offsets];
     for (const shard of offsets.keys()) this.appended(shard);
+  }
+
+  /** How far it has read a shard; infinite: it does not. */
+  reached(shard: number): number {
+    return this.scope.shards?.has(shard) === false
+      ? Number.POSITIVE_INFINITY
+      : (this.#offsets[shard] ?? Number.POSITIVE_INFINITY);
   }
 
   /** The shard's log has grown. */
@@ -83,7 +92,9 @@ export class Tail {
       yield create(TailResponseSchema, { roomId: run.roomId, events: run.events, cursor: writeCursor(this.#offsets) });
     }
     const last = records.at(-1);
-    if (last !== undefined) this.#offsets[shard] = last.offset + 1;
+    if (last === undefined) return;
+    this.#offsets[shard] = last.offset + 1;
+    this.#onReached(shard);
   }
 
   /** Records that follow each other in one room, as far as they are asked for. */

@@ -5,6 +5,7 @@ import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { roomRef } from "../../ports/room-ref.js";
 import type { Revocation } from "../../ports/token-verifier.js";
 import type { CoreDependencies } from "../core.js";
+import type { LogReader } from "../follow/follower.js";
 import type { Caller } from "../room/calls.js";
 import type { RoomOwner } from "../room/owner.js";
 import { shardOf } from "../room/position.js";
@@ -23,11 +24,12 @@ interface Expiry {
   cancel(): void;
 }
 
-export class Tails {
+export class Tails implements LogReader {
   readonly #deps: CoreDependencies;
   readonly #owner: RoomOwner;
   /** With what ends each with its token. */
   readonly #open = new Map<Tail, Expiry>();
+  readonly #listeners: ((shard: number) => void)[] = [];
   #endRevocations: (() => void) | undefined;
   #leaving = false;
 
@@ -37,6 +39,17 @@ export class Tails {
     owner.onAppended((shard) => {
       for (const tail of this.#open.keys()) tail.appended(shard);
     });
+  }
+
+  /** How far the slowest of those that are open has come. */
+  reached(shard: number): number {
+    let least = Number.POSITIVE_INFINITY;
+    for (const tail of this.#open.keys()) least = Math.min(least, tail.reached(shard));
+    return least;
+  }
+
+  onReached(listener: (shard: number) => void): void {
+    this.#listeners.push(listener);
   }
 
   start(): void {
@@ -63,7 +76,8 @@ export class Tails {
     const abandon = () => {
       tail.end(undefined);
       this.#open.get(tail)?.cancel();
-      this.#open.delete(tail);
+      if (!this.#open.delete(tail)) return;
+      for (const shard of this.#owner.ends.keys()) this.#tellReached(shard);
     };
     signal.addEventListener("abort", abandon, { once: true });
     if (signal.aborted) abandon();
@@ -97,9 +111,13 @@ export class Tails {
         ? undefined
         : new Set(roomIds.map((roomId) => shardOf(roomRef(identity.tenantId, roomId).key, ends.length))),
     };
-    const tail = new Tail(this.#deps.log, scope, offsets);
+    const tail = new Tail(this.#deps.log, scope, offsets, (shard) => this.#tellReached(shard));
     this.#open.set(tail, this.#expire(tail));
     return tail;
+  }
+
+  #tellReached(shard: number): void {
+    for (const listener of this.#listeners) listener(shard);
   }
 
   /** Ends the tail with its token. */

@@ -1,10 +1,26 @@
-// What is left of a room that was deleted: the fact, and nothing of what it was or whose.
+// What is left of a room that was deleted: the fact, and nothing of what it was or whose. Who was there is forgotten at once; what was
+// said, when those who read the log have read it.
 
 import type { EncodedEvent } from "../../ports/encoded-event.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
 import type { Following } from "./follower.js";
 
+/** First, so that nobody's list of rooms is thin for long. */
+export class DeletedRoomMembers implements Following {
+  readonly name = "deleted-room-members";
+  readonly #deps: CoreDependencies;
+
+  constructor(deps: CoreDependencies) {
+    this.#deps = deps;
+  }
+
+  handle(room: RoomRef, { event }: EncodedEvent): Promise<void> | undefined {
+    return event.kind.case === "roomDeleted" ? this.#deps.archive.dismiss(room) : undefined;
+  }
+}
+
+/** Waits for all others. */
 export class DeletedRooms implements Following {
   readonly name = "deleted-rooms";
   readonly #deps: CoreDependencies;
@@ -13,15 +29,12 @@ export class DeletedRooms implements Following {
     this.#deps = deps;
   }
 
-  handle(room: RoomRef, { event, seq }: EncodedEvent): Promise<void> | undefined {
-    return event.kind.case === "roomDeleted" ? this.#clear(room, seq) : undefined;
+  removes({ event }: EncodedEvent): boolean {
+    return event.kind.case === "roomDeleted";
   }
 
-  async #clear(room: RoomRef, deletedSeq: number): Promise<void> {
-    const { archive } = this.#deps;
-    // First, so that nobody's list of rooms is thin for long.
-    await archive.dismiss(room);
+  handle(room: RoomRef, { event, seq }: EncodedEvent): Promise<void> | undefined {
     // The deletion itself stays, so that whoever comes back learns of it.
-    await archive.purge(room, deletedSeq - 1);
+    return event.kind.case === "roomDeleted" ? this.#deps.archive.purge(room, seq - 1) : undefined;
   }
 }

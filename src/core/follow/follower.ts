@@ -1,5 +1,6 @@
 // A follower: does what follows from events and is not their delivery, behind the log and never in a sender's way.
 
+import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Timer } from "../../ports/clock.js";
 import type { EncodedEvent } from "../../ports/encoded-event.js";
 import type { NewRecord } from "../../ports/event-log.js";
@@ -14,6 +15,20 @@ const REMEMBER_MS = 1_000;
 const RETRY_FIRST_MS = 500;
 const RETRY_LAST_MS = 30_000;
 
+/**
+ * How long who removes events waits for those who have not read them, in milliseconds from when the event was accepted: who is behind for
+ * longer finds some of them gone.
+ */
+export const REMOVAL_WAIT_MS = 3_600_000;
+
+/** Somebody who reads the log. */
+export interface LogReader {
+  /** The offset up to which, exclusive, the shard's log has been dealt with; infinite: nobody reads it. */
+  reached(shard: number): number;
+  /** Calls the listener when that has changed. */
+  onReached(listener: (shard: number) => void): void;
+}
+
 export interface Following {
   /** Names its place in each shard; never changes. */
   readonly name: string;
@@ -22,6 +37,8 @@ export interface Following {
    * undefined where nothing follows. A rejection is tried again, and holds up the shard's later events.
    */
   handle(room: RoomRef, event: EncodedEvent): Promise<void> | undefined;
+  /** Whether handling the event removes what others may still have to read. Absent: never. */
+  removes?(event: EncodedEvent): boolean;
 }
 
 interface Place {
@@ -37,18 +54,35 @@ interface Place {
   missed: boolean;
   failures: number;
   retry: Timer | undefined;
+  /** Waits for readers ahead; the timer is the end of their time. */
+  held: Timer | undefined;
+  /** The offset whose readers have had their time. */
+  overdue: number;
 }
 
-export class Follower {
+export class Follower implements LogReader {
   readonly #deps: CoreDependencies;
   readonly #following: Following;
+  readonly #ahead: readonly LogReader[];
+  readonly #listeners: ((shard: number) => void)[] = [];
   #places: Place[] = [];
   #timer: Timer | undefined;
   #stopped = false;
 
-  constructor(deps: CoreDependencies, following: Following) {
+  /** What removes events waits for all who are `ahead`, for REMOVAL_WAIT_MS at most. */
+  constructor(deps: CoreDependencies, following: Following, ahead: readonly LogReader[] = []) {
     this.#deps = deps;
     this.#following = following;
+    this.#ahead = ahead;
+    for (const reader of ahead) reader.onReached((shard) => this.#release(shard));
+  }
+
+  reached(shard: number): number {
+    return this.#places[shard]?.at ?? 0;
+  }
+
+  onReached(listener: (shard: number) => void): void {
+    this.#listeners.push(listener);
   }
 
   /** Takes up where it was left. One that has never run begins at `ends`, where each shard's log ends now. */
@@ -63,6 +97,8 @@ export class Follower {
         missed: false,
         failures: 0,
         retry: undefined,
+        held: undefined,
+        overdue: -1,
       };
     });
     for (const place of this.#places) this.#catchUp(place);
@@ -73,14 +109,17 @@ export class Follower {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#timer?.cancel();
-    for (const { retry } of this.#places) retry?.cancel();
+    for (const { retry, held } of this.#places) {
+      retry?.cancel();
+      held?.cancel();
+    }
     await this.#remember();
   }
 
   /** Events have become durable, the first of them at `from`. Those that are due are followed without reading them again. */
   appended(shard: number, from: number, records: readonly NewRecord[]): void {
     const place = this.#places[shard];
-    if (place === undefined || this.#stopped) return;
+    if (place === undefined || this.#stopped || place.held !== undefined) return;
     if (place.busy) {
       place.missed = true;
       return;
@@ -91,15 +130,56 @@ export class Follower {
     }
     let at = from;
     for (const { room, event } of records) {
+      if (this.#hold(place, at, event)) {
+        this.#reach(place, at);
+        return;
+      }
       const done = this.#following.handle(room, event);
       if (done !== undefined) {
-        place.at = at;
+        this.#reach(place, at);
         this.#wait(place, at, done);
         return;
       }
       at++;
     }
+    this.#reach(place, at);
+  }
+
+  #reach(place: Place, at: number): void {
     place.at = at;
+    for (const listener of this.#listeners) listener(place.shard);
+  }
+
+  /** How far those ahead are. */
+  #limit(shard: number): number {
+    let limit = Number.POSITIVE_INFINITY;
+    for (const reader of this.#ahead) limit = Math.min(limit, reader.reached(shard));
+    return limit;
+  }
+
+  /** Whether the event at this offset must wait for those ahead. It is then tried again when they have moved or had their time. */
+  #hold(place: Place, offset: number, encoded: EncodedEvent): boolean {
+    if (this.#following.removes?.(encoded) !== true) return false;
+    if (offset < this.#limit(place.shard) || place.overdue === offset) return false;
+    const { clock } = this.#deps;
+    const { event } = encoded;
+    const sinceMs = event.createdAt === undefined ? 0 : clock.now() - timestampMs(event.createdAt);
+    // A wall clock that was set back makes nothing wait longer.
+    const leftMs = Math.min(REMOVAL_WAIT_MS - sinceMs, REMOVAL_WAIT_MS);
+    if (leftMs <= 0) return false;
+    place.held = clock.after(leftMs, () => {
+      place.overdue = offset;
+      this.#release(place.shard);
+    });
+    return true;
+  }
+
+  #release(shard: number): void {
+    const place = this.#places[shard];
+    if (place?.held === undefined) return;
+    place.held.cancel();
+    place.held = undefined;
+    this.#catchUp(place);
   }
 
   /** One event's work is under way; the others are read from the log after it. */
@@ -107,7 +187,7 @@ export class Follower {
     place.busy = true;
     done.then(
       () => {
-        place.at = at + 1;
+        this.#reach(place, at + 1);
         place.failures = 0;
         place.busy = false;
         this.#catchUp(place);
@@ -134,15 +214,15 @@ export class Follower {
     if (place.at === undefined) {
       const known = await archive.followed(this.#following.name, place.shard);
       if (known === undefined) await archive.follow(this.#following.name, place.shard, place.end);
-      place.at = known ?? place.end;
-      place.remembered = place.at;
+      place.remembered = known ?? place.end;
+      this.#reach(place, place.remembered);
     }
     for (;;) {
-      const records = await log.read(place.shard, place.at, READ);
+      const records = await log.read(place.shard, this.reached(place.shard), READ);
       for (const { offset, room, event } of records) {
-        if (this.#stopped) return;
+        if (this.#stopped || this.#hold(place, offset, event)) return;
         await this.#following.handle(room, event);
-        place.at = offset + 1;
+        this.#reach(place, offset + 1);
         place.failures = 0;
       }
       if (records.length < READ) return;

@@ -15,6 +15,7 @@ import type { LogRecord } from "../../ports/event-log.js";
 import type { OutletStore } from "../../ports/outlet-store.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
+import type { LogReader } from "../follow/follower.js";
 import { PAGE_BYTES } from "../limit/limits.js";
 import { batchOf, createdAtMs } from "./batch.js";
 import { DeadLetters } from "./dead-letters.js";
@@ -71,6 +72,10 @@ export class EventOutlet implements Outlet, PageReader {
       attempt: (document) => this.#attempt(document),
       giveUp: (document, cause) => this.#giveUp(document, cause),
     });
+  }
+
+  get reader(): LogReader {
+    return this.#pages;
   }
 
   start(ends: readonly number[]): void {

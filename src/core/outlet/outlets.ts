@@ -4,6 +4,7 @@ import type { RoomEvent } from "../../gen/trunkline/v1/message_pb.js";
 import type { EventSink } from "../../ports/event-sink.js";
 import type { Notifier } from "../../ports/notifier.js";
 import type { OutletStore } from "../../ports/outlet-store.js";
+import type { LogReader } from "../follow/follower.js";
 
 /** The cases of RoomEvent's kinds. */
 export type EventCase = NonNullable<RoomEvent["kind"]["case"]>;
@@ -47,6 +48,8 @@ export const GIVE_UP_AFTER_MS = 86_400_000;
 
 /** One outlet at work. */
 export interface Outlet {
+  /** What reads the log for it. */
+  readonly reader: LogReader;
   /** Takes up where it was left. One that has never run begins at `ends`, where each shard's log ends now. */
   start(ends: readonly number[]): void;
   /** A shard's log has grown. */

@@ -3,6 +3,7 @@
 import type { Timer } from "../../ports/clock.js";
 import type { LogRecord } from "../../ports/event-log.js";
 import type { CoreDependencies } from "../core.js";
+import type { LogReader } from "../follow/follower.js";
 import { createdAtMs } from "./batch.js";
 
 /** Events read at once, of one shard. */
@@ -46,12 +47,13 @@ interface Place {
   timer: Timer | undefined;
 }
 
-export class ShardPages {
+export class ShardPages implements LogReader {
   readonly #deps: CoreDependencies;
   readonly #reader: PageReader;
   #places: readonly Place[] = [];
   /** Those that may hold something new, in the order in which they are read. */
   readonly #behind = new Set<Place>();
+  readonly #listeners: ((shard: number) => void)[] = [];
   #reading = 0;
   #asked = false;
   #timer: Timer | undefined;
@@ -79,6 +81,14 @@ export class ShardPages {
     for (const place of this.#places) this.#behind.add(place);
     this.#ask();
     this.#schedule();
+  }
+
+  reached(shard: number): number {
+    return this.#places[shard]?.at ?? 0;
+  }
+
+  onReached(listener: (shard: number) => void): void {
+    this.#listeners.push(listener);
   }
 
   /** A shard's log has grown. */
@@ -140,21 +150,27 @@ export class ShardPages {
     if (place.at === undefined) {
       const known = await archive.followed(this.#reader.name, place.shard);
       if (known === undefined) await archive.follow(this.#reader.name, place.shard, place.end);
-      place.at = known ?? place.end;
-      place.remembered = place.at;
-      place.passed = [{ at: place.at, monotonicMs: this.#deps.clock.monotonic() }];
+      const at = known ?? place.end;
+      this.#reach(place, at);
+      place.remembered = at;
+      place.passed = [{ at, monotonicMs: this.#deps.clock.monotonic() }];
     }
-    const records = await log.read(place.shard, place.at, PAGE);
+    const records = await log.read(place.shard, this.reached(place.shard), PAGE);
     if (records.length === 0 || this.#stopped) return undefined;
     const { count, waitMs } = await this.#reader.take(records);
     const last = records[count - 1];
-    if (last !== undefined) place.at = last.offset + 1;
+    if (last !== undefined) this.#reach(place, last.offset + 1);
     const behind = records[Math.min(count, records.length - 1)];
     if (behind !== undefined) {
       const lagMs = this.#deps.clock.now() - createdAtMs(behind.event.event);
       this.#deps.telemetry.emit("outlet.advanced", { outlet: this.#reader.name, shard: place.shard, lagMs });
     }
     return count === records.length && count < PAGE ? undefined : waitMs;
+  }
+
+  #reach(place: Place, at: number): void {
+    place.at = at;
+    for (const listener of this.#listeners) listener(place.shard);
   }
 
   #again(place: Place, waitMs: number): void {

@@ -4,7 +4,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { EmbeddedArchive } from "../../../src/adapters/embedded/archive.js";
 import { EmbeddedEventLog } from "../../../src/adapters/embedded/event-log.js";
 import { GroupCommit } from "../../../src/adapters/embedded/group-commit.js";
-import { Retention, SWEEP_STEP } from "../../../src/adapters/embedded/retention.js";
+import { FOLLOWERS_WAIT_MS, Retention, SWEEP_STEP } from "../../../src/adapters/embedded/retention.js";
 import { openTables } from "../../../src/adapters/embedded/tables.js";
 import { ALL, batchOf, memberDocument, messageChange, newRoom, sampleBatch } from "../../contract/samples.js";
 import { StoppedClock, useDirectory, useStore } from "./use-store.js";
@@ -95,6 +95,24 @@ describe("retention", () => {
     expect((await log.read(0, 0, 10)).map(({ event }) => event.seq)).toEqual([3, 4]);
     clock.advance(RETENTION_MS + 1);
     expect(await retention.sweep()).toBe(2);
+    expect(await log.read(0, 0, 10)).toEqual([]);
+  });
+
+  it("keeps what a follower has still to read, for a day", async () => {
+    const { clock, retention, log, archive } = await useRetention();
+    const room = newRoom();
+    await log.append(0, 0, sampleBatch(room, 1, 4, { createdAtMs: 0 }));
+    await log.append(1, 0, sampleBatch(newRoom(), 1, 2, { createdAtMs: 0 }));
+    await archive.follow("slow", 0, 1);
+    await archive.follow("fast", 0, 4);
+    await archive.follow("fast", 1, 2);
+    clock.advance(RETENTION_MS + 1);
+    expect(await retention.sweep()).toBe(3);
+    expect((await log.read(0, 0, 10)).map(({ offset }) => offset)).toEqual([1, 2, 3]);
+    await archive.follow("slow", 0, 3);
+    expect(await retention.sweep()).toBe(2);
+    clock.advance(FOLLOWERS_WAIT_MS);
+    expect(await retention.sweep()).toBe(1);
     expect(await log.read(0, 0, 10)).toEqual([]);
   });
 

@@ -3,6 +3,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ErrorCode } from "../../../src/ports/error.js";
+import { roomRef } from "../../../src/ports/room-ref.js";
 import { MemoryEngine } from "../../support/memory-engine.js";
 import { settle, type TestClient, type TestCore, text, useCore } from "../use-core.js";
 import { service, TestTail, useTail } from "./use-delivery.js";
@@ -132,6 +133,26 @@ describe("a tail", () => {
       ),
       { numRuns: 25 },
     );
+  });
+
+  it("shows what was said in a room that is deleted before it was read", async () => {
+    const { core, ada } = await useRooms("r");
+    const tail = await useTail(core);
+    tail.pause();
+    // A page that is taken, and one that waits in the log.
+    for (let n = 0; n < 130; n++) {
+      ada.post(text("r", `m${n}`));
+      if (n % 20 === 0) await core.elapse(1_000);
+    }
+    await core.elapse(1_000);
+    const deleteRoom = { roomId: "r", key: "delete" };
+    await ada.ask({ case: "call", value: { rpc: { case: "deleteRoom", value: deleteRoom } } });
+    await settle();
+    tail.resume();
+    await settle(100);
+    expect(tail.places).toEqual(Array.from({ length: 131 }, (_, index) => `r ${index + 2}`));
+    const range = { from: 1, to: 999, limit: 999, maxBytes: 999_999 };
+    expect(await core.engine.archive.events(roomRef("acme", "r"), range)).toMatchObject([{ seq: 132 }]);
   });
 
   it("shows what was stored without an answer", async () => {

@@ -1,8 +1,8 @@
 // What a deleted room leaves behind.
 
 import { expect, it, onTestFinished } from "vitest";
-import { DeletedRooms } from "../../../src/core/follow/deleted-rooms.js";
-import { Follower } from "../../../src/core/follow/follower.js";
+import { DeletedRoomMembers, DeletedRooms } from "../../../src/core/follow/deleted-rooms.js";
+import { Follower, type LogReader, REMOVAL_WAIT_MS } from "../../../src/core/follow/follower.js";
 import { roomRef } from "../../../src/ports/room-ref.js";
 import { TENANT, type TestRooms, useRooms, user } from "../room/use-rooms.js";
 import { settle } from "../use-core.js";
@@ -10,14 +10,43 @@ import { settle } from "../use-core.js";
 const ada = user("ada");
 const ROOM = roomRef(TENANT, "r");
 
-async function follow(rooms: TestRooms): Promise<Follower> {
-  const follower = new Follower(rooms.deps, new DeletedRooms(rooms.deps));
-  rooms.owner.onAppended((shard, from, records) => follower.appended(shard, from, records));
-  follower.start(rooms.owner.ends);
+/** Somebody else who reads the log, and is as slow as the test wants. */
+class Reader implements LogReader {
+  #reached = Number.POSITIVE_INFINITY;
+  readonly #listeners: ((shard: number) => void)[] = [];
+
+  reached(): number {
+    return this.#reached;
+  }
+
+  onReached(listener: (shard: number) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  set at(offset: number) {
+    this.#reached = offset;
+    for (let shard = 0; shard < 4; shard++) for (const listener of this.#listeners) listener(shard);
+  }
+}
+
+interface Following {
+  readonly reader: Reader;
+  stop(): Promise<unknown>;
+}
+
+async function follow(rooms: TestRooms): Promise<Following> {
+  const reader = new Reader();
+  const members = new Follower(rooms.deps, new DeletedRoomMembers(rooms.deps));
+  const followers = [members, new Follower(rooms.deps, new DeletedRooms(rooms.deps), [members, reader])];
+  for (const follower of followers) {
+    rooms.owner.onAppended((shard, from, records) => follower.appended(shard, from, records));
+    follower.start(rooms.owner.ends);
+  }
+  const stop = () => Promise.all(followers.map((follower) => follower.stop()));
   // Not waited for: an archive that has died with its process never answers.
-  onTestFinished(() => void follower.stop());
+  onTestFinished(() => void stop());
   await settle();
-  return follower;
+  return { reader, stop };
 }
 
 async function left({ engine: { archive } }: TestRooms) {
@@ -73,4 +102,61 @@ it("is cleared after a restart, where the process ended before", async () => {
   await follow(rooms);
   await settle();
   expect(await left(rooms)).toEqual(NOTHING_BUT_THE_DELETION);
+});
+
+const NOBODY_BUT_ALL_THAT_WAS_SAID = {
+  events: ["roomCreated", "messageCreated", "roomDeleted"],
+  member: undefined,
+  rooms: [],
+};
+
+it("keeps what was said until those who read the log have read it, and nobody who was there", async () => {
+  const rooms = await useRoom();
+  const { reader } = await follow(rooms);
+  reader.at = 1;
+  await rooms.ask(ada, "deleteRoom", { roomId: "r", key: "delete" });
+  await settle();
+  expect(await left(rooms)).toEqual(NOBODY_BUT_ALL_THAT_WAS_SAID);
+  reader.at = 2;
+  await settle();
+  expect(await left(rooms)).toEqual(NOBODY_BUT_ALL_THAT_WAS_SAID);
+  reader.at = 3;
+  await settle();
+  expect(await left(rooms)).toEqual(NOTHING_BUT_THE_DELETION);
+});
+
+it.each([
+  ["", 0],
+  [", also where the clock was set back meanwhile", 24 * 3_600_000],
+])("waits for an hour at most%s", async (_, backMs) => {
+  const rooms = await useRoom();
+  const { reader, stop } = await follow(rooms);
+  reader.at = 0;
+  const timers = rooms.clock.pending;
+  await rooms.ask(ada, "deleteRoom", { roomId: "r", key: "delete" });
+  await settle();
+  rooms.clock.setBack(backMs);
+  rooms.clock.advance(REMOVAL_WAIT_MS - 1_000);
+  await settle();
+  expect(await left(rooms)).toEqual(NOBODY_BUT_ALL_THAT_WAS_SAID);
+  expect(rooms.clock.pending).toBe(timers + 1);
+  rooms.clock.advance(1_000);
+  await settle();
+  expect(await left(rooms)).toEqual(NOTHING_BUT_THE_DELETION);
+  expect(rooms.clock.pending).toBe(timers);
+  await stop();
+});
+
+it("waits with one timer, whatever comes meanwhile", async () => {
+  const rooms = await useRoom();
+  const { reader, stop } = await follow(rooms);
+  reader.at = 0;
+  await rooms.ask(ada, "deleteRoom", { roomId: "r", key: "delete" });
+  await settle();
+  const timers = rooms.clock.pending;
+  await rooms.room("s");
+  await rooms.publish(ada, "s", "m1");
+  await settle();
+  expect(rooms.clock.pending).toBe(timers);
+  await stop();
 });

@@ -64,6 +64,21 @@ it("begins with what happens after it was set up, and goes on where it was after
   expect(second.target.texts).toEqual(["meanwhile"]);
 });
 
+it("hands over what was said in a room that is deleted meanwhile", async () => {
+  const { core, target } = await useOutlet(MESSAGES);
+  const ada = await core.connect("ada");
+  await core.room(ada, "r");
+  const taken = gate<void>();
+  target.hold = taken.promise;
+  for (const words of ["one", "two", "three"]) await ada.ask(text("r", words));
+  const deleteRoom = { roomId: "r", key: "delete" };
+  await ada.ask({ case: "call", value: { rpc: { case: "deleteRoom", value: deleteRoom } } });
+  await settle();
+  taken.resolve();
+  await settle();
+  expect(target.texts).toEqual(["one", "two", "three"]);
+});
+
 it("sets aside a room whose events are not taken, while the others go on, and keeps its order", async () => {
   const { core, target } = await useOutlet(MESSAGES);
   const ada = await core.connect("ada");
