@@ -33,6 +33,8 @@ export interface TelemetryEvents {
   "log.appended": { readonly shard: number; readonly events: number; readonly bytes: number; readonly waitMs: number };
   /** An append failed or was displaced; the shard is opened anew. */
   "log.failed": { readonly shard: number; readonly cause: unknown };
+  /** Durable events could not be archived; it is tried again. `pendingBytes` of events wait. */
+  "archive.failed": { readonly shard: number; readonly pendingBytes: number; readonly cause: unknown };
   /** What follows from an event could not be done; it is tried again. */
   "follower.failed": { readonly follower: string; readonly shard: number; readonly cause: unknown };
   /** An outlet's target has taken something. `lagMs` from the oldest event of it. */

@@ -1,0 +1,239 @@
+// Writes a shard's archive behind its log, where the engine does not write both at once: in order, in bulk, again until it succeeds.
+
+import type { Archive, ArchiveChanges, EventRange } from "../../ports/archive.js";
+import type { Clock, Timer } from "../../ports/clock.js";
+import type { EncodedEvent } from "../../ports/encoded-event.js";
+import { ErrorCode, TrunklineError } from "../../ports/error.js";
+import type { Awaitable, RoomRef } from "../../ports/room-ref.js";
+import { isPromise } from "../awaitable.js";
+import type { Telemetry } from "../telemetry.js";
+import { mergeChanges } from "./merge.js";
+
+/** One write takes what waits, up to the batch that brings it to so many bytes. */
+const WRITE_BYTES = 1024 * 1024;
+/** First wait before a write that failed is tried again, in milliseconds; doubles up to the last. */
+const RETRY_FIRST_MS = 100;
+const RETRY_LAST_MS = 5_000;
+/** Longest wait of a reader, in milliseconds. */
+const SETTLE_DEADLINE_MS = 5_000;
+
+export interface ArchiverDependencies {
+  readonly archive: Archive;
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+}
+
+/** Changes that wait, and up to where in the log they go. */
+interface Pending {
+  readonly end: number;
+  readonly changes: ArchiveChanges;
+  readonly bytes: number;
+}
+
+/** What the archive does not have of a room yet. */
+interface RoomTail {
+  /** By seq, in rising order, without holes. */
+  readonly events: Map<number, EncodedEvent>;
+  /** By seq: events that lose their content. */
+  readonly scrubs: Map<number, EncodedEvent>;
+  /** The last push that concerns the room. */
+  push: number;
+}
+
+interface Waiter {
+  /** The push it waits for. */
+  readonly push: number;
+  readonly timer: Timer;
+  done(): void;
+  failed(error: TrunklineError): void;
+}
+
+export class Archiver {
+  readonly #shard: number;
+  readonly #deps: ArchiverDependencies;
+  #queue: Pending[] = [];
+  #bytes = 0;
+  /** Pushes so far, and how many of them are archived. */
+  #pushed = 0;
+  #archived = 0;
+  readonly #rooms = new Map<string, RoomTail>();
+  #waiters: Waiter[] = [];
+  #busy = false;
+  #failures = 0;
+  #retry: Timer | undefined;
+  #closed = false;
+
+  constructor(shard: number, deps: ArchiverDependencies) {
+    this.#shard = shard;
+    this.#deps = deps;
+  }
+
+  /** Bytes of events that are durable and not archived. */
+  get pendingBytes(): number {
+    return this.#bytes;
+  }
+
+  /** Changes that are durable in the log up to offset `end`, after those pushed before. */
+  push(end: number, changes: ArchiveChanges, bytes: number): void {
+    const push = ++this.#pushed;
+    this.#queue.push({ end, changes, bytes });
+    this.#bytes += bytes;
+    for (const room of roomsOf(changes)) this.#tail(room).push = push;
+    for (const { room, event } of changes.events) this.#tail(room).events.set(event.seq, event);
+    for (const { room, event } of changes.scrubs) {
+      const { events, scrubs } = this.#tail(room);
+      if (events.has(event.seq)) events.set(event.seq, event);
+      // The event itself may be archived before it is scrubbed there.
+      scrubs.set(event.seq, event);
+    }
+    this.#write();
+  }
+
+  /**
+   * Resolves once what was pushed of the room before the call is archived; undefined: it is. Rejects with UNAVAILABLE after a while, and when
+   * the shard is given up.
+   */
+  settled(room: RoomRef): Promise<void> | undefined {
+    const tail = this.#rooms.get(room.key);
+    return tail === undefined ? undefined : this.#wait(tail.push);
+  }
+
+  /** Resolves once everything pushed before the call is archived; undefined: it is. As `settled`. */
+  drained(): Promise<void> | undefined {
+    return this.#archived === this.#pushed ? undefined : this.#wait(this.#pushed);
+  }
+
+  /** As `Archive.events`, of what is archived and what is not. */
+  events(room: RoomRef, range: EventRange): Awaitable<readonly EncodedEvent[]> {
+    const { archive } = this.#deps;
+    const tail = this.#rooms.get(room.key);
+    if (tail === undefined) return archive.events(room, range);
+    // What it holds now: it may be archived while the archive is read.
+    const events = [...tail.events.values()];
+    const scrubs = new Map(tail.scrubs);
+    const first = events[0]?.seq ?? Number.POSITIVE_INFINITY;
+    if (range.from >= first) return page([], events, range);
+    const older = archive.events(room, { ...range, to: Math.min(range.to, first - 1) });
+    const join = (stored: readonly EncodedEvent[]): readonly EncodedEvent[] => {
+      const current = scrubs.size === 0 ? stored : stored.map((event) => scrubs.get(event.seq) ?? event);
+      return (current.at(-1)?.seq ?? range.from - 1) === first - 1 ? page(current, events, range) : current;
+    };
+    return isPromise(older) ? older.then(join) : join(older);
+  }
+
+  /** Gives up what is not archived: the log has it. */
+  close(): void {
+    this.#closed = true;
+    this.#retry?.cancel();
+    this.#queue = [];
+    this.#rooms.clear();
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const { timer, failed } of waiters) {
+      timer.cancel();
+      failed(unavailable("the room's owner has changed"));
+    }
+  }
+
+  #tail(room: RoomRef): RoomTail {
+    let tail = this.#rooms.get(room.key);
+    if (tail === undefined) {
+      tail = { events: new Map(), scrubs: new Map(), push: 0 };
+      this.#rooms.set(room.key, tail);
+    }
+    return tail;
+  }
+
+  #write(): void {
+    if (this.#busy || this.#closed || this.#queue.length === 0) return;
+    this.#busy = true;
+    let bytes = 0;
+    let count = 0;
+    while (count < this.#queue.length && bytes < WRITE_BYTES) bytes += this.#queue[count++]?.bytes ?? 0;
+    const batch = this.#queue.slice(0, count);
+    const end = batch.at(-1)?.end ?? 0;
+    const changes = mergeChanges(batch.map((pending) => pending.changes));
+    this.#deps.archive.apply(this.#shard, end, changes).then(
+      () => {
+        this.#busy = false;
+        if (this.#closed) return;
+        this.#failures = 0;
+        this.#forget(batch);
+        this.#write();
+      },
+      (cause: unknown) => this.#failed(cause),
+    );
+  }
+
+  #failed(cause: unknown): void {
+    if (this.#closed) return;
+    this.#deps.telemetry.emit("archive.failed", { shard: this.#shard, pendingBytes: this.#bytes, cause });
+    const delayMs = Math.min(RETRY_FIRST_MS * 2 ** this.#failures++, RETRY_LAST_MS);
+    this.#retry = this.#deps.clock.after(delayMs, () => {
+      this.#retry = undefined;
+      this.#busy = false;
+      this.#write();
+    });
+  }
+
+  /** The first of the queue are archived. */
+  #forget(batch: readonly Pending[]): void {
+    this.#queue.splice(0, batch.length);
+    this.#archived += batch.length;
+    for (const { changes, bytes } of batch) {
+      this.#bytes -= bytes;
+      for (const { room, event } of changes.events) this.#rooms.get(room.key)?.events.delete(event.seq);
+      for (const { room, event } of changes.scrubs) {
+        const scrubs = this.#rooms.get(room.key)?.scrubs;
+        if (scrubs?.get(event.seq) === event) scrubs.delete(event.seq);
+      }
+      for (const room of roomsOf(changes)) {
+        if ((this.#rooms.get(room.key)?.push ?? 0) <= this.#archived) this.#rooms.delete(room.key);
+      }
+    }
+    const waiters = this.#waiters;
+    this.#waiters = waiters.filter(({ push }) => push > this.#archived);
+    for (const { push, timer, done } of waiters) {
+      if (push > this.#archived) continue;
+      timer.cancel();
+      done();
+    }
+  }
+
+  #wait(push: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = this.#deps.clock.after(SETTLE_DEADLINE_MS, () => {
+        this.#waiters = this.#waiters.filter((each) => each !== waiter);
+        reject(unavailable("the archive is behind"));
+      });
+      const waiter: Waiter = { push, timer, done: resolve, failed: reject };
+      this.#waiters.push(waiter);
+    });
+  }
+}
+
+function* roomsOf({ events, rooms, members, messages, scrubs, hidden }: ArchiveChanges): Iterable<RoomRef> {
+  for (const part of [events, rooms, members, messages, scrubs]) for (const { room } of part) yield room;
+  for (const { inbox } of hidden) yield inbox;
+}
+
+/** `older` and what of the tail follows it, within the range. */
+function page(
+  older: readonly EncodedEvent[],
+  tail: readonly EncodedEvent[],
+  { from, to, limit, maxBytes }: EventRange,
+): readonly EncodedEvent[] {
+  const events = [...older];
+  let bytes = older.reduce((sum, event) => sum + event.bytes.length, 0);
+  for (const event of tail) {
+    if (event.seq < from) continue;
+    if (event.seq > to || events.length >= limit || bytes >= maxBytes) break;
+    events.push(event);
+    bytes += event.bytes.length;
+  }
+  return events;
+}
+
+function unavailable(message: string): TrunklineError {
+  return new TrunklineError(ErrorCode.UNAVAILABLE, message, { retryAfterMs: RETRY_FIRST_MS });
+}
