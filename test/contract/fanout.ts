@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ServerFrameSchema } from "../../src/gen/trunkline/v1/session_pb.js";
 import type { EncodedEvent } from "../../src/ports/encoded-event.js";
 import { EncodedFrame } from "../../src/ports/encoded-frame.js";
-import type { Fanout, FanoutListener, SignalListener } from "../../src/ports/fanout.js";
+import type { Fanout, FanoutListener, GapListener, SignalListener } from "../../src/ports/fanout.js";
 import type { RoomRef } from "../../src/ports/room-ref.js";
 import { eventChange, newRoom } from "./samples.js";
 
@@ -137,6 +137,21 @@ export function describeFanout(name: string, factory: () => Promise<FanoutSubjec
       expect(heard.signals.map(({ bytes }) => [...bytes])).toEqual([1, 2, 3].map((id) => [...frame(id).bytes]));
     });
 
+    it("says how far a room has come to those who want to know, and to nobody else", async () => {
+      const [room, other] = [newRoom(), newRoom()];
+      const [heard, deaf] = [new Heard(), new Heard()];
+      const elsewhere = await subject.listener.subscribe(other, deaf.listener, deaf.onSignal, deaf.onGap);
+      const closed = await subject.listener.subscribe(room, deaf.listener, deaf.onSignal, deaf.onGap);
+      await subject.listener.subscribe(room, heard.listener, undefined, heard.onGap);
+      closed.close();
+      subject.owner.top(room, 7);
+      await heard.told(1);
+      expect(heard.gaps).toEqual([7]);
+      expect(heard.events).toEqual([]);
+      expect(deaf.gaps).toEqual([]);
+      elsewhere.close();
+    });
+
     it("says no signal to a subscription that was closed, or to another room", async () => {
       const [room, other] = [newRoom(), newRoom()];
       const [heard, sentinel] = [new Heard(), new Heard()];
@@ -160,6 +175,7 @@ function frame(id: number): EncodedFrame {
 class Heard {
   readonly events: EncodedEvent[] = [];
   readonly signals: EncodedFrame[] = [];
+  readonly gaps: (number | undefined)[] = [];
   #waiting: (() => void)[] = [];
 
   readonly listener: FanoutListener = (events) => {
@@ -172,6 +188,11 @@ class Heard {
     this.#wake();
   };
 
+  readonly onGap: GapListener = (top) => {
+    this.gaps.push(top);
+    this.#wake();
+  };
+
   #wake(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
@@ -181,6 +202,11 @@ class Heard {
   /** Resolves once there are so many signals. */
   async signalled(count: number): Promise<void> {
     while (this.signals.length < count) await this.#next();
+  }
+
+  /** Resolves once it was told so often that something may be missing. */
+  async told(count: number): Promise<void> {
+    while (this.gaps.length < count) await this.#next();
   }
 
   get seqs(): readonly number[] {

@@ -5,7 +5,13 @@ import type { EncodedEvent } from "../../src/ports/encoded-event.js";
 import type { EncodedFrame } from "../../src/ports/encoded-frame.js";
 import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
 import type { AppendBatch, AppendOutcome, EventLog, LogRecord, OpenedShard } from "../../src/ports/event-log.js";
-import type { Fanout, FanoutListener, FanoutSubscription, SignalListener } from "../../src/ports/fanout.js";
+import type {
+  Fanout,
+  FanoutListener,
+  FanoutSubscription,
+  GapListener,
+  SignalListener,
+} from "../../src/ports/fanout.js";
 import type { Awaitable, RoomRef } from "../../src/ports/room-ref.js";
 import type { Identity, Revocation, TokenVerifier } from "../../src/ports/token-verifier.js";
 import type { DeviceChange, LastSeenChange } from "../../src/ports/user-archive.js";
@@ -275,14 +281,27 @@ export class WeatheredFanout implements Fanout {
     this.#inner.signal(room, frame);
   }
 
-  async subscribe(room: RoomRef, listener: FanoutListener, onSignal?: SignalListener): Promise<FanoutSubscription> {
+  get lossy(): boolean {
+    return this.#inner.lossy;
+  }
+
+  top(room: RoomRef, seq: number): void {
+    this.#inner.top(room, seq);
+  }
+
+  async subscribe(
+    room: RoomRef,
+    listener: FanoutListener,
+    onSignal?: SignalListener,
+    onGap?: GapListener,
+  ): Promise<FanoutSubscription> {
     const { chance, weather, coverage, gates } = this.#conditions;
     if (chance.of(weather.readHeld)) await gates.hold();
     if (chance.of(weather.subscribeFails)) {
       coverage.count("fan-out subscriptions refused");
       throw away("the fan-out");
     }
-    const subscription = await this.#inner.subscribe(room, listener, onSignal);
+    const subscription = await this.#inner.subscribe(room, listener, onSignal, onGap);
     this.#subscriptions += 1;
     let open = true;
     return {

@@ -2,16 +2,24 @@
 
 import type { EncodedEvent } from "../../src/ports/encoded-event.js";
 import type { EncodedFrame } from "../../src/ports/encoded-frame.js";
-import type { Fanout, FanoutListener, FanoutSubscription, SignalListener } from "../../src/ports/fanout.js";
+import type {
+  Fanout,
+  FanoutListener,
+  FanoutSubscription,
+  GapListener,
+  SignalListener,
+} from "../../src/ports/fanout.js";
 import type { RoomRef } from "../../src/ports/room-ref.js";
 import type { MemoryEngine } from "./memory-engine.js";
 
 interface Subscription {
   readonly listener: FanoutListener;
   readonly onSignal: SignalListener | undefined;
+  readonly onGap: GapListener | undefined;
 }
 
 export class MemoryFanout implements Fanout {
+  readonly lossy = true;
   readonly #engine: MemoryEngine;
   readonly #rooms = new Map<string, Set<Subscription>>();
 
@@ -37,10 +45,19 @@ export class MemoryFanout implements Fanout {
     }
   }
 
-  async subscribe(room: RoomRef, listener: FanoutListener, onSignal?: SignalListener): Promise<FanoutSubscription> {
+  top(room: RoomRef, seq: number): void {
+    for (const { onGap } of [...(this.#rooms.get(room.key) ?? [])]) onGap?.(seq);
+  }
+
+  async subscribe(
+    room: RoomRef,
+    listener: FanoutListener,
+    onSignal?: SignalListener,
+    onGap?: GapListener,
+  ): Promise<FanoutSubscription> {
     const subscriptions = this.#rooms.get(room.key) ?? new Set();
     this.#rooms.set(room.key, subscriptions);
-    const subscription = { listener, onSignal };
+    const subscription = { listener, onSignal, onGap };
     subscriptions.add(subscription);
     return {
       close: () => {

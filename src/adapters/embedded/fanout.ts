@@ -2,16 +2,18 @@
 
 import type { EncodedEvent } from "../../ports/encoded-event.js";
 import type { EncodedFrame } from "../../ports/encoded-frame.js";
-import type { Fanout, FanoutListener, FanoutSubscription, SignalListener } from "../../ports/fanout.js";
+import type { Fanout, FanoutListener, FanoutSubscription, GapListener, SignalListener } from "../../ports/fanout.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 
 /** An object of its own for each, so that one listener can subscribe twice. */
 interface Subscription {
   readonly listener: FanoutListener;
   readonly onSignal: SignalListener | undefined;
+  readonly onGap: GapListener | undefined;
 }
 
 export class EmbeddedFanout implements Fanout {
+  readonly lossy = false;
   readonly #rooms = new Map<string, Set<Subscription>>();
 
   /** Loses nothing: listeners are called before it returns. One that closes another meanwhile stops it in time. */
@@ -27,10 +29,19 @@ export class EmbeddedFanout implements Fanout {
     for (const { onSignal } of this.#rooms.get(room.key) ?? []) onSignal?.(frame);
   }
 
-  async subscribe(room: RoomRef, listener: FanoutListener, onSignal?: SignalListener): Promise<FanoutSubscription> {
+  top(room: RoomRef, seq: number): void {
+    for (const { onGap } of this.#rooms.get(room.key) ?? []) onGap?.(seq);
+  }
+
+  async subscribe(
+    room: RoomRef,
+    listener: FanoutListener,
+    onSignal?: SignalListener,
+    onGap?: GapListener,
+  ): Promise<FanoutSubscription> {
     const subscriptions = this.#rooms.get(room.key) ?? new Set();
     this.#rooms.set(room.key, subscriptions);
-    const subscription = { listener, onSignal };
+    const subscription = { listener, onSignal, onGap };
     subscriptions.add(subscription);
     return {
       close: () => {

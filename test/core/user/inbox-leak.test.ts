@@ -14,6 +14,8 @@ class CountingEngine extends MemoryEngine {
     return {
       announce: (room, events) => inner.announce(room, events),
       signal: (room, frame) => inner.signal(room, frame),
+      top: (room, seq) => inner.top(room, seq),
+      lossy: inner.lossy,
       subscribe: async (...asked) => {
         const subscription = await inner.subscribe(...asked);
         this.listening++;
