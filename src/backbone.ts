@@ -69,7 +69,8 @@ async function start(options: BackboneOptions, logger: Logger, parts: StartedPar
 
   const { log, archive, fanout } = store;
   const load = () => sampler.load();
-  const directory = new EmbeddedSessionDirectory({ archive, clock, onFault: onFault("directory") });
+  const graceMs = limits.presenceGraceMs;
+  const directory = new EmbeddedSessionDirectory({ archive, clock, graceMs, onFault: onFault("directory") });
   const core = createCore({
     log,
     archive,

@@ -2,15 +2,22 @@
 
 import { rm } from "node:fs/promises";
 import { EmbeddedStore } from "../../src/adapters/embedded/lmdb.js";
-import { makeDirectory, StoppedClock } from "../adapters/embedded/use-store.js";
+import { EmbeddedSessionDirectory } from "../../src/adapters/embedded/session-directory.js";
+import { PRESENCE_GRACE_MS } from "../../src/ports/session-directory.js";
+import { makeDirectory, StoppedClock as StoreClock } from "../adapters/embedded/use-store.js";
+import { MemoryEngine } from "../support/memory-engine.js";
+import { StoppedClock } from "../support/stopped-clock.js";
 import { describeArchive } from "./archive.js";
 import { describeEventLog, type EventLogSubject } from "./event-log.js";
 import { describeFanout } from "./fanout.js";
 import { describeOutletStore } from "./outlet-store.js";
+import { pass } from "./pass.js";
+import { describeSessionDirectory, type SessionDirectorySubject } from "./session-directory.js";
+import { describeSessionDirectoryModel } from "./session-directory-model.js";
 import { describeUserArchive } from "./user-archive.js";
 
 async function openStore(directory: string): Promise<EmbeddedStore> {
-  return EmbeddedStore.open({ directory, shards: 3, clock: new StoppedClock() });
+  return EmbeddedStore.open({ directory, shards: 3, clock: new StoreClock() });
 }
 
 async function subjectIn(directory: string): Promise<EventLogSubject & { readonly store: EmbeddedStore }> {
@@ -45,4 +52,33 @@ describeUserArchive("the embedded engine", async () => subjectIn(await makeDirec
 describeOutletStore("the embedded engine", async () => {
   const { store, close } = await subjectIn(await makeDirectory());
   return { outlets: store.outlets, close };
+});
+
+async function directoryIn(directory: string, clock: StoppedClock): Promise<SessionDirectorySubject> {
+  const store = await EmbeddedStore.open({ directory, shards: 3, clock });
+  const sessions = new EmbeddedSessionDirectory({ archive: store.archive, clock });
+  return {
+    here: sessions,
+    there: sessions,
+    graceMs: PRESENCE_GRACE_MS,
+    now: () => clock.now(),
+    pass: (ms) => pass(clock, ms),
+    async reopen() {
+      await sessions.stop();
+      await store.close();
+      return directoryIn(directory, clock);
+    },
+    async close() {
+      await sessions.stop();
+      await store.close();
+      await rm(directory, { recursive: true });
+    },
+  };
+}
+
+describeSessionDirectory("the embedded engine", async () => directoryIn(await makeDirectory(), new StoppedClock()));
+
+describeSessionDirectoryModel("the embedded engine", (clock) => {
+  const directory = new EmbeddedSessionDirectory({ archive: new MemoryEngine().archive, clock });
+  return [directory, directory];
 });

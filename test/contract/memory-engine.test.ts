@@ -1,10 +1,17 @@
 // The memory engine keeps the ports' guarantees, so that tests of the core may rely on it.
 
+import { PRESENCE_GRACE_MS } from "../../src/ports/session-directory.js";
 import { MemoryEngine, type MemoryEngineOptions } from "../support/memory-engine.js";
+import { MEMORY_LEASE_MS, MemoryDirectory } from "../support/memory-engine-directory.js";
+import { StoppedClock } from "../support/stopped-clock.js";
 import { describeArchive } from "./archive.js";
 import { describeEventLog, type EventLogSubject } from "./event-log.js";
 import { describeFanout } from "./fanout.js";
 import { describeOutletStore } from "./outlet-store.js";
+import { pass } from "./pass.js";
+import { describeSessionDirectory, type SessionDirectorySubject } from "./session-directory.js";
+import { describeSessionDirectoryModel } from "./session-directory-model.js";
+import { describeSessionDirectoryNodes } from "./session-directory-nodes.js";
 import { describeUserArchive } from "./user-archive.js";
 
 function logSubject(engine: MemoryEngine): EventLogSubject {
@@ -36,3 +43,44 @@ describeFanout("the memory engine", async () => {
   const { fanout } = new MemoryEngine();
   return { owner: fanout, listener: fanout, async close() {} };
 });
+
+function directoryOf(engine: MemoryEngine, clock: StoppedClock, nodes: number, answersLater: boolean) {
+  const shared = new MemoryDirectory({ archive: () => engine.archive, clock, answersLater });
+  const here = shared.node();
+  const there = nodes === 1 ? here : shared.node();
+  const stop = async (): Promise<void> => {
+    await here.stop();
+    await there.stop();
+  };
+  return {
+    here,
+    there,
+    graceMs: PRESENCE_GRACE_MS,
+    leaseMs: MEMORY_LEASE_MS,
+    now: () => clock.now(),
+    pass: (ms: number) => pass(clock, ms),
+    crash: () => shared.crash(here),
+    async reopen(): Promise<SessionDirectorySubject> {
+      await stop();
+      engine.crash();
+      return directoryOf(engine, clock, nodes, answersLater);
+    },
+    close: stop,
+  };
+}
+
+for (const [name, nodes, answersLater] of [
+  ["the memory engine", 1, false],
+  ["the memory engine on two nodes", 2, false],
+  ["the memory engine on two nodes that answer later", 2, true],
+] as const) {
+  const open = async () => directoryOf(new MemoryEngine({ answersLater }), new StoppedClock(), nodes, answersLater);
+  describeSessionDirectory(name, open);
+  if (nodes > 1) describeSessionDirectoryNodes(name, open);
+  describeSessionDirectoryModel(name, (clock) => {
+    const engine = new MemoryEngine({ answersLater });
+    const shared = new MemoryDirectory({ archive: () => engine.archive, clock, answersLater });
+    const here = shared.node();
+    return [here, nodes === 1 ? here : shared.node()];
+  });
+}

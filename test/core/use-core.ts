@@ -20,8 +20,10 @@ import {
   ServerFrameSchema,
 } from "../../src/gen/trunkline/v1/session_pb.js";
 import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
+import type { SessionDirectory } from "../../src/ports/session-directory.js";
 import type { Identity, Revocation, TokenVerifier } from "../../src/ports/token-verifier.js";
 import { MemoryEngine } from "../support/memory-engine.js";
+import { MemoryDirectory } from "../support/memory-engine-directory.js";
 import { StoppedClock } from "../support/stopped-clock.js";
 
 /** Steps in which time passes: finer than any timer of the core is coarse. */
@@ -271,7 +273,7 @@ export class TestCore {
       log: this.engine.log,
       archive: this.engine.archive,
       fanout: this.engine.fanout,
-      directory: new EmbeddedSessionDirectory({ archive: this.engine.archive, clock: this.clock }),
+      directory: this.#directory(),
       verifier: this.verifier,
       clock: this.clock,
       ids: {
@@ -284,6 +286,13 @@ export class TestCore {
       publishHook: options.publishHook,
       ...(options.outlets && { outlets: options.outlets }),
     });
+  }
+
+  /** The memory engine's own where it answers later: the embedded one answers at once. */
+  #directory(): SessionDirectory {
+    const { clock, engine } = this;
+    if (!engine.answersLater) return new EmbeddedSessionDirectory({ archive: engine.archive, clock });
+    return new MemoryDirectory({ archive: () => engine.archive, clock, answersLater: true }).node();
   }
 
   /** A connection that has said nothing yet. */

@@ -1,6 +1,6 @@
 // The session directory of a backbone that runs alone: all sessions are this process's own, so it is a few maps.
 
-import type { CloseCode } from "../../gen/trunkline/v1/error_pb.js";
+import { CloseCode } from "../../gen/trunkline/v1/error_pb.js";
 import { type LastSeenVisibility, PresenceStatus } from "../../gen/trunkline/v1/session_pb.js";
 import type { Clock, Timer } from "../../ports/clock.js";
 import type { Awaitable } from "../../ports/room-ref.js";
@@ -23,6 +23,8 @@ const LONGEST_WAIT_MS = 24 * 3_600_000;
 
 const HERE: PresenceChoice = { status: PresenceStatus.ONLINE, text: "", untilMs: undefined };
 const GONE: PresenceChoice = { status: PresenceStatus.OFFLINE, text: "", untilMs: undefined };
+
+const REPLACED = "the device has connected anew";
 
 /** What was set on a session. */
 interface Chosen {
@@ -59,6 +61,8 @@ class Place {
 export interface SessionDirectoryOptions {
   readonly archive: UserArchive;
   readonly clock: Clock;
+  /** How long a lost session still counts, in milliseconds. Default PRESENCE_GRACE_MS. */
+  readonly graceMs?: number;
   /** Told when something fails that nobody waits for. */
   readonly onFault?: (cause: unknown) => void;
 }
@@ -66,6 +70,7 @@ export interface SessionDirectoryOptions {
 export class EmbeddedSessionDirectory implements SessionDirectory {
   readonly #archive: UserArchive;
   readonly #clock: Clock;
+  readonly #graceMs: number;
   readonly #lastSeen: LastSeenWriter;
   readonly #tenants = new Map<string, Map<string, Place>>();
   readonly #watches = new Map<string, Set<{ readonly listener: () => void }>>();
@@ -74,22 +79,28 @@ export class EmbeddedSessionDirectory implements SessionDirectory {
   #graceTimer: Timer | undefined;
   #order = 0;
 
-  constructor({ archive, clock, onFault = () => {} }: SessionDirectoryOptions) {
+  constructor({ archive, clock, graceMs = PRESENCE_GRACE_MS, onFault = () => {} }: SessionDirectoryOptions) {
     this.#archive = archive;
     this.#clock = clock;
+    this.#graceMs = graceMs;
     this.#lastSeen = new LastSeenWriter(archive, clock, onFault);
   }
 
   connect(session: LocalSession): void {
+    const { deviceId } = session.device;
+    const same = (each: LocalSession): boolean => each.device.deviceId === deviceId;
+    const rivals = this.sessions(session.tenantId, session.userId).filter(same);
     this.#change(session.tenantId, session.userId, (place) => {
-      const { deviceId } = session.device;
       const lost = place.lost?.find((each) => each.deviceId === deviceId);
-      const live = place.sessions.findLast((each) => each.device.deviceId === deviceId);
+      const live = place.sessions.findLast(same);
       const chosen = live === undefined ? lost?.chosen : place.chosen?.get(live);
       place.sessions = place.sessions.length === 0 ? [session] : [...place.sessions, session];
       if (chosen !== undefined) this.#set(place, session, chosen.choice, chosen.order);
       if (lost !== undefined) this.#forget(place, lost);
     });
+    const current = Math.max(session.attempt, ...rivals.map(({ attempt }) => attempt));
+    if (current > session.attempt) session.close(CloseCode.REPLACED, REPLACED);
+    for (const rival of rivals) if (rival.attempt <= session.attempt) rival.close(CloseCode.REPLACED, REPLACED);
   }
 
   disconnect(session: LocalSession, abrupt: boolean): void {
@@ -102,7 +113,7 @@ export class EmbeddedSessionDirectory implements SessionDirectory {
       const { deviceId } = device;
       if (abrupt && place.sessions.every((each) => each.device.deviceId !== deviceId)) {
         const lostAtMs = this.#clock.now();
-        const dueMs = this.#clock.monotonic() + PRESENCE_GRACE_MS;
+        const dueMs = this.#clock.monotonic() + this.#graceMs;
         const lost = { tenantId, userId, deviceId, chosen, lostAtMs, dueMs };
         place.lost = [...(place.lost ?? []), lost];
         this.#lost.add(lost);

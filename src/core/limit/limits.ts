@@ -1,5 +1,7 @@
 // Every bound of the core in one place: meaning, unit, default, reason.
 
+import { PRESENCE_GRACE_MS } from "../../ports/session-directory.js";
+
 export interface Limits {
   /** Longest client frame, in bytes. 64 KiB: a 16 KiB text in JSON with escapes fits. Transports refuse longer ones. */
   readonly maxFrameBytes: number;
@@ -27,6 +29,8 @@ export interface Limits {
   readonly pongDeadlineMs: number;
   /** From TokenExpiring to the token's end, in milliseconds. */
   readonly tokenWarningMs: number;
+  /** A session that was lost without a goodbye counts for its user's presence for so long, in milliseconds. */
+  readonly presenceGraceMs: number;
   /** Events replayed in-band when subscribing; a longer gap is named. */
   readonly recoveryLimit: number;
   /** Bytes waiting in a session's outbox beyond which live pushes stop and the session lags. */
@@ -79,6 +83,7 @@ export const DEFAULT_LIMITS: Limits = {
   pingIntervalMs: 25_000,
   pongDeadlineMs: 10_000,
   tokenWarningMs: 60_000,
+  presenceGraceMs: PRESENCE_GRACE_MS,
   recoveryLimit: 1_000,
   outboxBytes: 1024 * 1024,
   ephemeralBytes: 256 * 1024,

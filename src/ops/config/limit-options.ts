@@ -24,6 +24,11 @@ export const LIMIT_OPTIONS = {
   pingInterval: duration(of.pingIntervalMs, 1, "Between two pings of the server."),
   pongDeadline: duration(of.pongDeadlineMs, 1, "From a ping to giving the client up."),
   tokenWarning: duration(of.tokenWarningMs, 0, "How long before a token's end its session is warned."),
+  presenceGrace: duration(
+    of.presenceGraceMs,
+    0,
+    "How long a user whose connection was lost stays online: a page that is loaded anew does not flicker.",
+  ),
   recoveryLimit: integer(
     "N",
     of.recoveryLimit,
@@ -85,6 +90,7 @@ export function limitsOf(values: LimitValues): Limits {
     pingIntervalMs: values.pingInterval,
     pongDeadlineMs: values.pongDeadline,
     tokenWarningMs: values.tokenWarning,
+    presenceGraceMs: values.presenceGrace,
     recoveryLimit: values.recoveryLimit,
     outboxBytes: values.outboxBytes,
     ephemeralBytes: values.ephemeralBytes,
