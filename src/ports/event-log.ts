@@ -2,7 +2,7 @@
 
 import type { ArchiveChanges } from "./archive.js";
 import type { EncodedEvent } from "./encoded-event.js";
-import type { RoomRef } from "./room-ref.js";
+import type { Awaitable, RoomRef } from "./room-ref.js";
 
 /** An event on its way into the log. */
 export interface NewRecord {
@@ -42,6 +42,16 @@ export interface EventLog {
 
   /** Whether `append` writes `changes` to the archive in the same transaction. */
   readonly archivesOnAppend: boolean;
+
+  /** Names this log since it was last opened or restored: 1 to 32 characters of [A-Za-z0-9_-]. No other log ever has the same. */
+  readonly era: string;
+
+  /**
+   * Whether this log holds all that who came to `offsets`, by shard and exclusive, in `era` has read of it, what was purged aside. False where
+   * the era is another store's, where it is of what came after the copy that this log was restored from, and where an offset is beyond
+   * the log's end.
+   */
+  continues(era: string, offsets: readonly number[]): Awaitable<boolean>;
 
   /**
    * Makes the caller the shard's writer, as far as the engine can tell: what was appended before is seen in the answer, and an

@@ -169,6 +169,28 @@ export function describeEventLog(name: string, factory: () => Promise<EventLogSu
       expect(seqsOf((await subject.log.open(0)).tail, room)).toEqual([]);
     });
 
+    it("continues what was read of it, also before it came back, and nothing else", async () => {
+      const endsOf = ({ log }: EventLogSubject) =>
+        Promise.all(Array.from({ length: log.shards }, async (_, shard) => (await log.open(shard)).end));
+      const room = newRoom();
+      await append(1, sampleBatch(room, 1, 2));
+      const { era } = subject.log;
+      const ends = await endsOf(subject);
+      const continues = async (era: string, offsets: readonly number[]) => subject.log.continues(era, offsets);
+      expect(era).toMatch(/^[A-Za-z0-9_-]{1,32}$/);
+      expect(await continues(era, ends)).toBe(true);
+      const start = ends.map(() => 0);
+      expect(await continues(era, start)).toBe(true);
+      expect(await continues(era, ends.slice(1))).toBe(false);
+      expect(await continues(`${era}x`, start)).toBe(false);
+      expect(await continues("", start)).toBe(false);
+      expect(await continues(era, ends.with(1, (ends[1] ?? 0) + 1_000))).toBe(false);
+      subject = await subject.reopen();
+      await append(1, sampleBatch(room, 3, 4));
+      expect(await continues(era, ends)).toBe(true);
+      expect(await continues(subject.log.era, await endsOf(subject))).toBe(true);
+    });
+
     it("never changes the number of shards", async () => {
       const { shards } = subject.log;
       expect(shards).toBeGreaterThanOrEqual(3);

@@ -71,6 +71,14 @@ export class WeatheredLog implements EventLog {
     return this.#inner.archivesOnAppend;
   }
 
+  get era(): string {
+    return this.#inner.era;
+  }
+
+  continues(era: string, offsets: readonly number[]): Awaitable<boolean> {
+    return this.#inner.continues(era, offsets);
+  }
+
   async open(shard: number): Promise<OpenedShard> {
     const { chance, weather, coverage } = this.#conditions;
     if (chance.of(weather.openFails)) {

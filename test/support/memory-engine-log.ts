@@ -15,6 +15,7 @@ export function never<T>(): Promise<T> {
 export class MemoryLog implements EventLog {
   readonly shards: number;
   readonly archivesOnAppend: boolean;
+  readonly era: string;
   readonly #engine: MemoryEngine;
   readonly #incarnation: number;
   /** Epochs of the appends under way, by shard. */
@@ -24,11 +25,21 @@ export class MemoryLog implements EventLog {
     this.#engine = engine;
     this.#incarnation = incarnation;
     this.shards = engine.shards;
+    this.era = engine.state.eras.at(-1)?.id ?? "";
     this.archivesOnAppend = engine.archivesOnAppend;
   }
 
   get #dead(): boolean {
     return this.#engine.incarnation !== this.#incarnation;
+  }
+
+  continues(era: string, offsets: readonly number[]): boolean {
+    const { eras, shards } = this.#engine.state;
+    const index = eras.findIndex(({ id }) => id === era);
+    const ends = eras[index + 1]?.ends ?? shards.map(({ end }) => end);
+    return (
+      index >= 0 && offsets.length === ends.length && offsets.every((offset, shard) => offset <= (ends[shard] ?? -1))
+    );
   }
 
   async open(shard: number): Promise<OpenedShard> {

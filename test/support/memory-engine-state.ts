@@ -68,6 +68,8 @@ export interface OutletState {
 }
 
 export interface MemoryState {
+  /** One for each incarnation, with where each shard's log ended when it began. */
+  readonly eras: { readonly id: string; readonly ends: readonly number[] }[];
   readonly shards: readonly ShardState[];
   readonly rooms: Map<string, RoomState>;
   /** By inbox and room: indexes of messages. */
@@ -85,6 +87,7 @@ export interface MemoryState {
 
 export function emptyState(shards: number): MemoryState {
   return {
+    eras: [],
     shards: Array.from({ length: shards }, () => ({ entries: [], end: 0, archived: 0, epoch: 0 })),
     rooms: new Map(),
     hidden: new Map(),

@@ -28,6 +28,8 @@ export interface MemoryEngineOptions {
   readonly archivesOnAppend?: boolean;
   /** Archive reads answer through promises. Default false: at once. */
   readonly answersLater?: boolean;
+  /** What its eras are called after: another engine's are called otherwise. Default "memory". */
+  readonly name?: string;
 }
 
 /** The engine's durable state at one moment. Opaque. */
@@ -36,6 +38,7 @@ export interface MemorySnapshot {
 }
 
 export class MemoryEngine {
+  readonly name: string;
   readonly shards: number;
   readonly archivesOnAppend: boolean;
   /** Archive reads answer through promises, from now on. */
@@ -57,10 +60,12 @@ export class MemoryEngine {
   #outlets: MemoryOutletStore;
 
   constructor(options: MemoryEngineOptions = {}) {
+    this.name = options.name ?? "memory";
     this.shards = options.shards ?? 4;
     this.archivesOnAppend = options.archivesOnAppend ?? true;
     this.answersLater = options.answersLater ?? false;
     this.state = emptyState(this.shards);
+    this.#beginEra();
     this.#log = new MemoryLog(this, 0);
     this.#archive = new MemoryArchive(this, 0);
     this.#fanout = new MemoryFanout(this);
@@ -116,8 +121,14 @@ export class MemoryEngine {
     this.#restart();
   }
 
+  #beginEra(): void {
+    const { eras, shards } = this.state;
+    eras.push({ id: `${this.name}-${this.#incarnation}`, ends: shards.map(({ end }) => end) });
+  }
+
   #restart(): void {
     this.#incarnation += 1;
+    this.#beginEra();
     this.#faults = [];
     this.#fanout.end();
     this.#log = new MemoryLog(this, this.#incarnation);

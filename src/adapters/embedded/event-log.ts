@@ -2,7 +2,8 @@
 
 import type { AppendBatch, AppendOutcome, EventLog, LogRecord, OpenedShard } from "../../ports/event-log.js";
 import { pushDocuments, pushEvent, pushHidden, pushScrubs } from "./changes.js";
-import { type GroupCommit, unavailable, type Write } from "./group-commit.js";
+import { continuesEra } from "./eras.js";
+import { type GroupCommit, reading, unavailable, type Write } from "./group-commit.js";
 import { after, logKey, numberedKey, offsetOf, roomKey, shardKey } from "./keys.js";
 import { readEncodedEvent, readPointer, readShard, writePointer, writeShard } from "./records.js";
 import type { Tables } from "./tables.js";
@@ -10,14 +11,20 @@ import type { Tables } from "./tables.js";
 export class EmbeddedEventLog implements EventLog {
   readonly shards: number;
   readonly archivesOnAppend = true;
+  readonly era: string;
   readonly #tables: Tables;
   readonly #commit: GroupCommit;
   readonly #appending = new Map<number, Promise<void>>();
 
   constructor(tables: Tables, commit: GroupCommit) {
     this.shards = tables.shardCount;
+    this.era = tables.era;
     this.#tables = tables;
     this.#commit = commit;
+  }
+
+  continues(era: string, offsets: readonly number[]): boolean {
+    return reading(() => continuesEra(this.#tables, era, offsets));
   }
 
   /** Waits for an append that is under way: its outcome is in the answer. */

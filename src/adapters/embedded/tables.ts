@@ -3,6 +3,7 @@
 import { type FileHandle, open as openFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
+import { beginEra } from "./eras.js";
 import { keyEncoder } from "./keys.js";
 
 export type Table = Database<Uint8Array, string>;
@@ -55,6 +56,10 @@ export interface Tables {
   readonly bursts: Table;
   /** [when, notification id] → document. */
   readonly notifications: Table;
+  /** [number] → an era's id, and where each shard's log ended when it began. */
+  readonly eras: Table;
+  /** The era that began when the environment was opened. */
+  readonly era: string;
   /** How many shards the store was created with. */
   readonly shardCount: number;
 }
@@ -94,8 +99,9 @@ export async function openTables(directory: string, shards: number): Promise<Tab
       );
     }
     const shardCount = Number(readText(meta, "shards") ?? shards);
-    const tables: Tables = {
+    const tables: Omit<Tables, "era"> = {
       root,
+      eras: openTable(root, "eras"),
       log: openTable(root, "log"),
       shards: openTable(root, "shards"),
       events: openTable(root, "events"),
@@ -127,7 +133,7 @@ export async function openTables(directory: string, shards: number): Promise<Tab
         meta.put("schema", Buffer.from(String(SCHEMA)));
       });
     }
-    return tables;
+    return { ...tables, era: await beginEra(tables) };
   } catch (error) {
     await root.close();
     throw error;

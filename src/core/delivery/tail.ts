@@ -63,13 +63,17 @@ export class Tail {
   }
 
   async *responses(): AsyncGenerator<TailResponse, void, undefined> {
-    yield create(TailResponseSchema, { cursor: writeCursor(this.#offsets) });
+    yield create(TailResponseSchema, { cursor: this.#cursor });
     while (this.#end === undefined) {
       const [shard] = this.#behind;
       if (shard === undefined) await this.#more();
       else yield* this.#read(shard);
     }
     if (this.#end.error !== undefined) throw this.#end.error;
+  }
+
+  get #cursor(): string {
+    return writeCursor({ era: this.#log.era, offsets: this.#offsets });
   }
 
   #more(): Promise<void> {
@@ -89,7 +93,7 @@ export class Tail {
     for (const run of this.#runs(records)) {
       if (this.#end !== undefined) return;
       this.#offsets[shard] = run.last + 1;
-      yield create(TailResponseSchema, { roomId: run.roomId, events: run.events, cursor: writeCursor(this.#offsets) });
+      yield create(TailResponseSchema, { roomId: run.roomId, events: run.events, cursor: this.#cursor });
     }
     const last = records.at(-1);
     if (last === undefined) return;

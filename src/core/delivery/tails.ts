@@ -71,7 +71,8 @@ export class Tails implements LogReader {
     request: TailRequest,
     signal: AbortSignal,
   ): AsyncGenerator<TailResponse, void, undefined> {
-    const tail = this.#begin(caller, request);
+    const from = request.cursor === "" ? this.#owner.ends : await this.#goOn(request.cursor);
+    const tail = this.#begin(caller, request, from);
     // A reader that vanishes while it is behind never comes back for more: what it holds is let go of here.
     const abandon = () => {
       tail.end(undefined);
@@ -89,12 +90,21 @@ export class Tails implements LogReader {
     }
   }
 
-  #begin({ identity }: Caller, { cursor, roomIds }: TailRequest): Tail {
+  /** Where a cursor goes on. Rejects where what was read up to it is not what the log holds: nobody could say what was missed. */
+  async #goOn(text: string): Promise<readonly number[]> {
+    const { era, offsets } = readCursor(text);
+    if (await this.#deps.log.continues(era, offsets)) return offsets;
+    const reason = "cursor: is of another store, or of a history that was lost";
+    throw new TrunklineError(ErrorCode.INVALID_ARGUMENT, reason, {
+      field: "cursor",
+      details: { reset_reason: "OTHER_HISTORY" },
+    });
+  }
+
+  #begin({ identity }: Caller, { roomIds }: TailRequest, offsets: readonly number[]): Tail {
     if (this.#leaving) throw leaving();
     if (roomIds.length > MAX_ROOMS) throw TrunklineError.tooLarge("room_ids", MAX_ROOMS, "rooms");
     for (const [index, roomId] of roomIds.entries()) validateId(`room_ids[${index}]`, roomId);
-    const { ends } = this.#owner;
-    const offsets = cursor === "" ? ends : readCursor(cursor, ends);
     let others = 0;
     for (const { scope } of this.#open.keys()) if (scope.identity.tenantId === identity.tenantId) others++;
     if (others >= MAX_TAILS) {
@@ -109,7 +119,7 @@ export class Tails implements LogReader {
       roomIds: all ? undefined : new Set(roomIds),
       shards: all
         ? undefined
-        : new Set(roomIds.map((roomId) => shardOf(roomRef(identity.tenantId, roomId).key, ends.length))),
+        : new Set(roomIds.map((roomId) => shardOf(roomRef(identity.tenantId, roomId).key, offsets.length))),
     };
     const tail = new Tail(this.#deps.log, scope, offsets, (shard) => this.#tellReached(shard));
     this.#open.set(tail, this.#expire(tail));

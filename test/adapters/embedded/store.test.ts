@@ -76,6 +76,37 @@ describe("a backup", () => {
     }
   });
 
+  it("goes on in an era of its own, and does not continue what came after it", async () => {
+    const store = await useStore({ shards: 1 });
+    const room = newRoom();
+    await store.log.append(0, 0, sampleBatch(room, 1, 2));
+    const target = join(await useDirectory(), "copy");
+    await store.backup(target);
+    await store.log.append(0, 2, sampleBatch(room, 3, 4));
+    const copy = await useStore({ directory: target });
+    const { era } = store.log;
+    expect(copy.log.era).not.toBe(era);
+    expect(await copy.log.continues(era, [3])).toBe(false);
+    // Other events than those which were read.
+    await copy.log.append(0, 2, sampleBatch(room, 3, 6));
+    expect(await copy.log.continues(era, [2])).toBe(true);
+    expect(await copy.log.continues(era, [3])).toBe(false);
+    expect(await store.log.continues(copy.log.era, [0])).toBe(false);
+  });
+
+  it("begins another era with each start, and continues those before", async () => {
+    const directory = await useDirectory();
+    const eras: string[] = [];
+    for (let start = 0; start < 3; start++) {
+      const store = await EmbeddedStore.open({ directory, shards: 1, clock: new StoppedClock() });
+      eras.push(store.log.era);
+      await store.close();
+    }
+    const store = await useStore({ directory });
+    expect(new Set(eras).size).toBe(3);
+    expect(await Promise.all(eras.map((era) => store.log.continues(era, [0])))).toEqual([true, true, true]);
+  });
+
   it("does not overwrite a store", async () => {
     const store = await useStore();
     const target = join(await useDirectory(), "copy");

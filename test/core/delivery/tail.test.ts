@@ -24,7 +24,7 @@ describe("a tail", () => {
   it("begins now: its first response is a cursor and nothing else", async () => {
     const { core, ada } = await useRooms("r");
     const tail = await useTail(core);
-    expect(tail.responses).toMatchObject([{ roomId: "", events: [], cursor: expect.stringMatching(/^1\./) }]);
+    expect(tail.responses).toMatchObject([{ roomId: "", events: [], cursor: expect.stringMatching(/^2\./) }]);
     await ada.ask(text("r", "m1"));
     expect(tail.places).toEqual(["r 2"]);
   });
@@ -94,6 +94,53 @@ describe("a tail", () => {
     const again = await next.connect("ada");
     await again.ask(text("r", "m3"));
     expect(resumed.places).toEqual(["r 3", "r 4"]);
+  });
+
+  describe("does not go on", () => {
+    const refusal = { code: ErrorCode.INVALID_ARGUMENT, field: "cursor", details: { reset_reason: "OTHER_HISTORY" } };
+
+    async function read(engine: MemoryEngine, ...keys: readonly string[]): Promise<string> {
+      const core = await useCore({ engine });
+      const ada = await core.connect("ada");
+      await core.room(ada, "r");
+      const tail = await useTail(core);
+      for (const key of keys) await ada.ask(text("r", key));
+      const { cursor } = tail;
+      await core.core.stop();
+      return cursor;
+    }
+
+    it("from another store's cursor, however far that has come", async () => {
+      const cursor = await read(new MemoryEngine({ name: "old" }), "m1");
+      const engine = new MemoryEngine({ name: "new" });
+      await read(engine, "m1", "m2", "m3");
+      const core = await useCore({ engine });
+      expect((await useTail(core, { cursor })).ended).toMatchObject(refusal);
+    });
+
+    it("from what a restored backup does not hold, also once it has grown beyond", async () => {
+      const engine = new MemoryEngine();
+      const kept = await read(engine, "m1");
+      const backup = engine.snapshot();
+      const lost = await read(engine, "m2", "m3");
+      engine.crash();
+      const after = await read(engine, "m4");
+      engine.restore(backup);
+      await read(engine, "m5", "m6", "m7", "m8");
+      const core = await useCore({ engine });
+      expect((await useTail(core, { cursor: lost })).ended).toMatchObject(refusal);
+      expect((await useTail(core, { cursor: after })).ended).toMatchObject(refusal);
+      expect((await useTail(core, { cursor: kept })).places).toEqual(["r 3", "r 4", "r 5", "r 6"]);
+    });
+
+    it("from a place that is not there", async () => {
+      const engine = new MemoryEngine();
+      const cursor = await read(engine, "m1");
+      const core = await useCore({ engine });
+      for (const wrong of [cursor.replace(/\w+$/, "zzzz"), `${cursor}.0`, cursor.replace(/\.\w+$/, "")]) {
+        expect((await useTail(core, { cursor: wrong })).ended).toMatchObject(refusal);
+      }
+    });
   });
 
   it("has every event once and in order, whatever it was cut at", async () => {

@@ -85,6 +85,8 @@ describe("a follower", () => {
     const late: EventLog = {
       shards: log.shards,
       archivesOnAppend: log.archivesOnAppend,
+      era: log.era,
+      continues: (era, offsets) => log.continues(era, offsets),
       open: (shard) => log.open(shard),
       append: (shard, at, batch) => log.append(shard, at, batch),
       read: async (shard, from, limit) => {

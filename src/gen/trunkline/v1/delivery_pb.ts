@@ -602,7 +602,8 @@ export const MemberDeliveryStatusSchema: GenMessage<MemberDeliveryStatus> = /*@_
  */
 export type TailRequest = Message<"trunkline.v1.TailRequest"> & {
   /**
-   * The `cursor` of the last response that was dealt with; empty: from now. Events that are no longer kept are passed over.
+   * The `cursor` of the last response that was dealt with; empty: from now. Events that are no longer kept are passed over. One of another
+   * store, or of a history that was lost with it, is refused with INVALID_ARGUMENT, `reset_reason` of its details being OTHER_HISTORY.
    *
    * @generated from field: string cursor = 1;
    */
