@@ -41,6 +41,8 @@ export function callRoute<S extends DescService>(
     readMaxBytes: maxBytes,
     maxTimeoutMs: CALL_DEADLINE_MS,
     acceptCompression: [],
+    // What the contract does not know would be stored and sent on within a body, past every limit.
+    binaryOptions: { readUnknownFields: false },
   });
   return { path: `/${service.typeName}/`, serve };
 }

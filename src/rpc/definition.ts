@@ -35,6 +35,9 @@ export type RpcService<S extends DescService> = {
   >;
 };
 
+/** What the contract does not know is dropped: within a body it would be stored and sent on, past every limit and every check. */
+export const READ_REQUEST = { readUnknownFields: false } as const;
+
 /** The definition of a generated service. */
 export function serviceDefinition<S extends DescService>(service: S): RpcService<S> {
   const methods: Record<string, RpcMethod<unknown, unknown>> = {};
@@ -65,7 +68,7 @@ function encode(schema: DescMessage, message: unknown): Buffer {
 
 function decodeOrMark(schema: DescMessage, bytes: Uint8Array): unknown {
   try {
-    return fromBinary(schema, bytes);
+    return fromBinary(schema, bytes, READ_REQUEST);
   } catch (error) {
     return new Undecodable(error);
   }

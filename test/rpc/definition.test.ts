@@ -12,6 +12,9 @@ import { serviceDefinition, Undecodable } from "../../src/rpc/definition.js";
 
 const definition = serviceDefinition(AuthService);
 
+/** A field that the contract does not have: two bytes long, after its length. */
+const BEYOND = { no: 1_000, wireType: 2, data: Uint8Array.of(2, 7, 7) };
+
 describe("serviceDefinition", () => {
   it("names each method's path and says which side streams", () => {
     expect(definition.validateToken.path).toBe("/trunkline.v1.AuthService/ValidateToken");
@@ -24,6 +27,13 @@ describe("serviceDefinition", () => {
     const request = create(ValidateTokenRequestSchema, { token: "t" });
     const bytes = definition.validateToken.requestSerialize(request);
     expect(Buffer.isBuffer(bytes)).toBe(true);
+    expect(definition.validateToken.requestDeserialize(bytes)).toEqual(request);
+  });
+
+  it("drops what a request holds beyond the contract: nothing of it may be kept or sent on", () => {
+    const request = create(ValidateTokenRequestSchema, { token: "t" });
+    const bytes = definition.validateToken.requestSerialize({ ...request, $unknown: [BEYOND] });
+    expect(bytes.length).toBeGreaterThan(BEYOND.data.length);
     expect(definition.validateToken.requestDeserialize(bytes)).toEqual(request);
   });
 

@@ -4,6 +4,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { type ClientFrame, ClientFrameSchema } from "../../gen/trunkline/v1/session_pb.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
+import { READ_REQUEST } from "../../rpc/definition.js";
 
 /** Bytes that are no valid frame: the arguments of `Connection.malformed`. */
 export class RefusedFrame {
@@ -30,7 +31,7 @@ export function decodeFrame(bytes: Uint8Array, maxFrameBytes: number): ClientFra
     return new RefusedFrame(TrunklineError.tooLarge("frame", maxFrameBytes), true, readEnvelope(bytes)?.ref);
   }
   try {
-    return fromBinary(ClientFrameSchema, bytes);
+    return fromBinary(ClientFrameSchema, bytes, READ_REQUEST);
   } catch (cause) {
     const envelope = readEnvelope(bytes);
     const error = new TrunklineError(ErrorCode.INVALID_ARGUMENT, "frame: not a valid ClientFrame", {

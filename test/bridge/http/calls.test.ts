@@ -7,7 +7,7 @@ import { describe, expect, it } from "vitest";
 import { ErrorInfoSchema, RetryInfoSchema } from "../../../src/gen/google/rpc/error_details_pb.js";
 import { DeliveryService, TailResponseSchema } from "../../../src/gen/trunkline/v1/delivery_pb.js";
 import { ErrorSchema } from "../../../src/gen/trunkline/v1/error_pb.js";
-import { GetRoomResponseSchema, RoomService } from "../../../src/gen/trunkline/v1/room_pb.js";
+import { GetRoomRequestSchema, GetRoomResponseSchema, RoomService } from "../../../src/gen/trunkline/v1/room_pb.js";
 import { ErrorCode, TrunklineError } from "../../../src/ports/error.js";
 import { type BridgeUnderTest, useBridge } from "../use-bridge.js";
 
@@ -31,7 +31,7 @@ async function refusalOf(call: Promise<unknown>): Promise<ConnectError> {
 
 describe.each<[string, (baseUrl: string) => Transport]>([
   ["Connect", (baseUrl) => createConnectTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: true })],
-  ["Connect with JSON", (baseUrl) => createConnectTransport({ baseUrl, httpVersion: "1.1" })],
+  ["Connect with JSON", (baseUrl) => createConnectTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: false })],
   ["gRPC-Web", (baseUrl) => createGrpcWebTransport({ baseUrl, httpVersion: "1.1" })],
 ])("%s", (_name, transport) => {
   it("calls the core as the token's user and returns its answer", async () => {
@@ -43,6 +43,15 @@ describe.each<[string, (baseUrl: string) => Transport]>([
     expect(under.core.calls).toHaveLength(1);
     expect(under.core.calls[0]?.caller.identity.userId).toBe("alice");
     expect(under.core.calls[0]?.request.value).toMatchObject({ roomId: "general" });
+  });
+
+  it("hands over nothing that the contract does not know", async () => {
+    const under = await useBridge();
+    answerWithRoom(under);
+    const request = create(GetRoomRequestSchema, { roomId: "general" });
+    request.$unknown = [{ no: 1_000, wireType: 2, data: Uint8Array.of(1, 7) }];
+    await createClient(RoomService, transport(under.http)).getRoom(request, AUTHORIZED);
+    expect(under.core.calls[0]?.request.value).toEqual(create(GetRoomRequestSchema, { roomId: "general" }));
   });
 
   it("refuses a missing and a bad token as UNAUTHENTICATED before the core is asked", async () => {
@@ -159,7 +168,7 @@ describe("other origins", () => {
 
 describe.each<[string, (baseUrl: string) => Transport]>([
   ["Connect", (baseUrl) => createConnectTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: true })],
-  ["Connect with JSON", (baseUrl) => createConnectTransport({ baseUrl, httpVersion: "1.1" })],
+  ["Connect with JSON", (baseUrl) => createConnectTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: false })],
   ["gRPC-Web", (baseUrl) => createGrpcWebTransport({ baseUrl, httpVersion: "1.1" })],
 ])("DeliveryService over %s", (_name, transport) => {
   it("takes a message for 1,000 users of the longest names", async () => {

@@ -4,7 +4,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
 import { expect, it } from "vitest";
 import { CloseCode } from "../../../src/gen/trunkline/v1/error_pb.js";
-import { RoomEventSchema } from "../../../src/gen/trunkline/v1/message_pb.js";
+import { BodySchema, RoomEventSchema } from "../../../src/gen/trunkline/v1/message_pb.js";
 import { ClientFrameSchema, ServerFrameSchema } from "../../../src/gen/trunkline/v1/session_pb.js";
 import { EncodedEvent } from "../../../src/ports/encoded-event.js";
 import { ErrorCode, TrunklineError } from "../../../src/ports/error.js";
@@ -129,6 +129,17 @@ it("forgets the timer of a stream that ended in time", async () => {
   await stream.status;
   await connection.until(({ clean }) => clean !== undefined);
   while (clock.pending > 0) await new Promise(setImmediate);
+});
+
+it("hands over a frame without what the contract does not know: a body would carry it to everybody, past every limit", async () => {
+  const { stream, connection } = await useStream();
+  const kind = { case: "text", value: "hi" } as const;
+  const body = create(BodySchema, { kind });
+  body.$unknown = [{ no: 1_000, wireType: 2, data: Uint8Array.of(1, 7) }];
+  stream.send({ frame: { case: "publish", value: { roomId: "lobby", body } } });
+  await connection.until(({ frames }) => frames.length === 1);
+  expect(connection.frames[0]?.frame.value).toMatchObject({ body: { kind } });
+  expect(connection.frames[0]?.frame.value).not.toHaveProperty("body.$unknown");
 });
 
 it("hands over 4 KiB of garbage as undecodable, and goes on if the session does", async () => {
