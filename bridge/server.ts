@@ -12,6 +12,7 @@ import type { Clock } from "../src/ports/clock.js";
 import { binaryCodec } from "./codec/binary.js";
 import { createJsonCodec } from "./codec/json.js";
 import { callRoute } from "./http/calls.js";
+import { OpenConnections } from "./http/open-connections.js";
 import { loadPage } from "./http/page.js";
 import { requestListener } from "./http/routes.js";
 import { upgradeListener } from "./http/upgrade.js";
@@ -37,6 +38,9 @@ const SERVER_LIMITS = {
   highWaterMark: 64 * 1024,
   noDelay: true,
 } as const;
+
+/** From connecting to the end of the TLS handshake, in milliseconds: until then the limits above do not count. */
+const HANDSHAKE_TIMEOUT_MS = 10_000;
 
 /** Sockets beside the WebSockets: calls, health, refusals on their way out. */
 const SPARE_SOCKETS = 512;
@@ -73,8 +77,9 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
   const server =
     options.tls === undefined
       ? createPlainServer(SERVER_LIMITS)
-      : createTlsServer({ ...SERVER_LIMITS, cert: options.tls.cert, key: options.tls.key });
+      : createTlsServer({ ...SERVER_LIMITS, handshakeTimeout: HANDSHAKE_TIMEOUT_MS, cert: options.tls.cert, key: options.tls.key });
   server.maxConnections = maxConnections + SPARE_SOCKETS;
+  const connections = new OpenConnections(server);
   server.on(
     "request",
     requestListener({
@@ -111,7 +116,7 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
     close(deadlineMs) {
       reasons = ["stopping"];
       if (sockets.size === 0) allGone.resolve();
-      closing ??= closeServer(server, sockets, clock, deadlineMs).then(() => allGone.promise);
+      closing ??= closeServer(server, connections, sockets, clock, deadlineMs).then(() => allGone.promise);
       return closing;
     },
   };
@@ -130,6 +135,7 @@ async function listen(server: Server, host: string, port: number): Promise<{ add
 
 async function closeServer(
   server: Server,
+  connections: OpenConnections,
   sockets: ReadonlySet<BridgeSocket>,
   clock: Clock,
   deadlineMs: number,
@@ -137,11 +143,11 @@ async function closeServer(
   const closed = Promise.withResolvers<void>();
   // Calls back when the last connection is gone, WebSockets included.
   server.close(() => closed.resolve());
-  server.closeIdleConnections();
+  connections.leave();
   for (const socket of sockets) socket.end(CloseCode.GOING_AWAY, "the server is leaving");
   const timer = clock.after(deadlineMs, () => {
     for (const socket of sockets) socket.terminate();
-    server.closeAllConnections();
+    connections.cut();
   });
   await closed.promise;
   timer.cancel();

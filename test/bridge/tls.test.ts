@@ -1,11 +1,11 @@
 // The same bridge over TLS.
 
 import { once } from "node:events";
-import { get } from "node:https";
+import { Agent, get } from "node:https";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { WebSocket } from "ws";
 import { type Certificates, makeCertificates } from "../transport/grpc/certificates.js";
-import { useBridge } from "./use-bridge.js";
+import { useBridge, useTcp } from "./use-bridge.js";
 
 describe("with a certificate", () => {
   let certificates: Certificates;
@@ -35,5 +35,17 @@ describe("with a certificate", () => {
     const [response] = await once(get(`https://127.0.0.1:${port}/health/live`, { ca: certificates.ca }), "response");
     response.resume();
     expect(response.statusCode).toBe(200);
+  });
+
+  it("does not wait at its end for a handshake that does not come, nor for a connection kept alive", async () => {
+    const { bridge, port } = await useBridge({ tls: certificates.server });
+    await useTcp(port);
+    const agent = new Agent({ keepAlive: true });
+    onTestFinished(() => agent.destroy());
+    const options = { ca: certificates.ca, agent };
+    const [response] = await once(get(`https://127.0.0.1:${port}/health/live`, options), "response");
+    response.resume();
+    await once(response, "end");
+    await bridge.close(60_000);
   });
 });
