@@ -12,7 +12,7 @@ export interface Listener {
   readonly port: number;
   /** Connections that are open. */
   readonly connections: number;
-  /** Accepts no more. Resolves when the last connection is closed. */
+  /** Accepts no more, and closes what has not said a word. Resolves when the last connection is closed. */
   stop(): Promise<void>;
   /** Closes what is still open. */
   destroy(): void;
@@ -26,8 +26,12 @@ export interface ListenOptions {
 
 type Injector = Pick<ConnectionInjector, "injectConnection">;
 
-/** Rejects with the system's error when the address cannot be had. */
-export async function listen(options: ListenOptions, injector: Injector): Promise<Listener> {
+/** Rejects with the system's error when the address cannot be had. `onFault` is told of errors after that. */
+export async function listen(
+  options: ListenOptions,
+  injector: Injector,
+  onFault: (cause: unknown) => void,
+): Promise<Listener> {
   const sockets = new Set<Socket>();
   const server = createServer({ noDelay: true }, (socket) => {
     sockets.add(socket);
@@ -39,7 +43,12 @@ export async function listen(options: ListenOptions, injector: Injector): Promis
   server.maxConnections = options.maxConnections;
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen({ host: options.host, port: options.port, backlog: BACKLOG }, resolve);
+    server.listen({ host: options.host, port: options.port, backlog: BACKLOG }, () => {
+      server.off("error", reject);
+      // A connection that could not be accepted must not end the process.
+      server.on("error", onFault);
+      resolve();
+    });
   });
   const closed = new Promise((resolve) => server.once("close", resolve)).then(async () => {
     // Its connections are destroyed by then, but some have yet to say so.
@@ -53,6 +62,8 @@ export async function listen(options: ListenOptions, injector: Injector): Promis
     },
     stop() {
       server.close();
+      // No GOAWAY reaches what waits for its TLS handshake: a load balancer's probe would hold up the end until the deadline.
+      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
       return closed;
     },
     destroy() {

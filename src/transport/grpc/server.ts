@@ -106,7 +106,8 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
 
   const { host, port, maxConnections = DEFAULT_MAX_CONNECTIONS } = options;
   const injector = server.createConnectionInjector(credentials(options.tls));
-  const listener = await listen({ host, port, maxConnections }, injector);
+  const onFault = (cause: unknown) => context.telemetry.emit("fault", { where: "grpc.listener", cause });
+  const listener = await listen({ host, port, maxConnections }, injector, onFault);
 
   const shutDown = async (deadlineMs: number): Promise<void> => {
     health.setServing(false);

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { create } from "@bufbuild/protobuf";
 import { credentials, status } from "@grpc/grpc-js";
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { GetRoomRequestSchema, GetRoomResponseSchema, RoomService } from "../../../src/gen/trunkline/v1/room_pb.js";
 import { serviceDefinition } from "../../../src/rpc/definition.js";
 import { type Certificates, makeCertificates } from "./certificates.js";
@@ -49,6 +49,22 @@ describe("with a certificate", () => {
     socket.resume();
     await once(socket, "close");
     await getRoomWith(under, credentials.createSsl(made.ca));
+  });
+
+  it("does not wait at its end for a handshake that does not come, but for a call under way", async () => {
+    const under = await useGrpcServer({ tls: made.server });
+    const silent = connect(under.server.port, "127.0.0.1");
+    onTestFinished(() => void silent.destroy());
+    await once(silent, "connect");
+    let closed: Promise<void> | undefined;
+    under.core.answer = async () => {
+      closed = under.server.close(10_000);
+      return { case: "getRoom", value: create(GetRoomResponseSchema, { room: { roomId: "lobby" } }) };
+    };
+    const client = under.client(credentials.createSsl(made.ca), NAMED);
+    const response = await callUnary(client, getRoom, create(GetRoomRequestSchema), { token: "good-ann" });
+    expect(response.room?.roomId).toBe("lobby");
+    await closed;
   });
 
   it("closes in order", async () => {
