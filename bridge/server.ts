@@ -77,7 +77,12 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
   const server =
     options.tls === undefined
       ? createPlainServer(SERVER_LIMITS)
-      : createTlsServer({ ...SERVER_LIMITS, handshakeTimeout: HANDSHAKE_TIMEOUT_MS, cert: options.tls.cert, key: options.tls.key });
+      : createTlsServer({
+          ...SERVER_LIMITS,
+          handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+          cert: options.tls.cert,
+          key: options.tls.key,
+        });
   server.maxConnections = maxConnections + SPARE_SOCKETS;
   const connections = new OpenConnections(server);
   server.on(
