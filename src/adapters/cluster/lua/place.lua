@@ -1,0 +1,71 @@
+-- One round of a node: it says that it lives, renews and takes leases, and learns how things stand.
+--
+-- KEYS[1]  hash: node id → expiry, address, since, leaving, separated by spaces
+-- KEYS[2]  hash: shard → node id, expiry, separated by a space
+-- ARGV     node id, address, since (ms), leaving (0 or 1; 2: gone), time to live of the node (ms), of a lease (ms),
+--          number of shards given up, those shards, number of shards wanted or held, those shards
+-- Returns  whether the node was known to live, the live nodes (id, address, since, leaving …), the leases (shard, node id …)
+--
+-- Expiry is judged by this Redis's clock alone. Running it twice changes nothing more than running it once.
+
+local nodes, leases = KEYS[1], KEYS[2]
+local me, address, since, leaving = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local nodeTtl, leaseTtl = tonumber(ARGV[5]), tonumber(ARGV[6])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local known = redis.call('HEXISTS', nodes, me)
+if leaving == '2' then
+  redis.call('HDEL', nodes, me)
+else
+  redis.call('HSET', nodes, me, string.format('%.0f %s %s %s', now + nodeTtl, address, since, leaving))
+end
+
+local live, alive = {}, {}
+local all = redis.call('HGETALL', nodes)
+for i = 1, #all, 2 do
+  local expiry, at, from, goes = string.match(all[i + 1], '^(%d+) (%S+) (%d+) (%d)$')
+  if expiry == nil or tonumber(expiry) <= now then
+    redis.call('HDEL', nodes, all[i])
+  else
+    alive[all[i]] = true
+    live[#live + 1] = all[i]
+    live[#live + 1] = at
+    live[#live + 1] = from
+    live[#live + 1] = goes
+  end
+end
+
+local function holder(shard)
+  local lease = redis.call('HGET', leases, shard)
+  if not lease then return nil end
+  local owner, expiry = string.match(lease, '^(%S+) (%d+)$')
+  -- A node that is gone has no leases: whoever is next need not wait for their end.
+  if owner == nil or tonumber(expiry) <= now or not alive[owner] then return nil end
+  return owner
+end
+
+local at = 7
+for i = 1, tonumber(ARGV[at]) do
+  local shard = ARGV[at + i]
+  if holder(shard) == me then redis.call('HDEL', leases, shard) end
+end
+at = at + 1 + tonumber(ARGV[at])
+for i = 1, tonumber(ARGV[at]) do
+  local shard = ARGV[at + i]
+  local owner = holder(shard)
+  if owner == me or (owner == nil and leaving ~= '2') then
+    redis.call('HSET', leases, shard, string.format('%s %.0f', me, now + leaseTtl))
+  end
+end
+
+local owners = {}
+local held = redis.call('HGETALL', leases)
+for i = 1, #held, 2 do
+  local owner = holder(held[i])
+  if owner ~= nil then
+    owners[#owners + 1] = held[i]
+    owners[#owners + 1] = owner
+  end
+end
+return { known, live, owners }

@@ -1,0 +1,331 @@
+// Placement by leases in Redis: every node says once a second that it lives, renews its leases and takes what is due to it.
+
+import { readFileSync } from "node:fs";
+import type { Redis, Result } from "ioredis";
+import type { Clock, Timer } from "../../ports/clock.js";
+import { ErrorCode, TrunklineError } from "../../ports/error.js";
+import type { ClusterNode, Placement, PlacementListener } from "../../ports/placement.js";
+import { rendezvous } from "./rendezvous.js";
+
+declare module "ioredis" {
+  interface RedisCommander<Context> {
+    trunklinePlace(...args: (string | number)[]): Result<[number, string[], string[]], Context>;
+  }
+}
+
+const SCRIPT = readFileSync(new URL("lua/place.lua", import.meta.url), "utf8");
+const KEYS = 2;
+
+/** How often a node says that it lives, in milliseconds. All other times are so many rounds. */
+const DEFAULT_ROUND_MS = 1_000;
+/** How long a lease holds without being renewed. */
+const LEASE_ROUNDS = 3;
+/** How long a node is known without saying that it lives. */
+const NODE_ROUNDS = 5;
+/** A node must have been there for so long before shards are handed over to it: one that restarts again and again gets none. */
+const SETTLED_ROUNDS = 2;
+/** Longest wait for what is under way in a shard that is handed over. */
+const YIELD_ROUNDS = 2;
+/** Longest wait of a leaving node for the shards it yields. */
+const LEAVE_ROUNDS = 5;
+
+/** What the script is told of this node. */
+const STAYS = 0;
+const LEAVES = 1;
+const GONE = 2;
+
+export interface RedisPlacementOptions {
+  readonly redis: Redis;
+  /** For nothing but subscriptions, with `autoResubscribe: false`; may be shared. */
+  readonly subscriber: Redis;
+  readonly clock: Clock;
+  readonly nodeId: string;
+  /** Where other nodes reach this one. */
+  readonly address: string;
+  readonly shards: number;
+  readonly prefix: string;
+  /** How often the node says that it lives, in milliseconds; a lease holds for three times as long. Default 1,000. */
+  readonly roundMs?: number;
+  readonly onFault: (what: string, cause: unknown) => void;
+}
+
+export class RedisPlacement implements Placement {
+  readonly nodeId: string;
+  readonly shards: number;
+  readonly #options: RedisPlacementOptions;
+  readonly #roundMs: number;
+  readonly #since: number;
+  readonly #keys: readonly [string, string];
+  readonly #channel: string;
+  readonly #listeners: (() => void)[] = [];
+  #listener: PlacementListener | undefined;
+  #nodes = new Map<string, ClusterNode>();
+  /** Since when each node has been known, monotonic. */
+  #seen = new Map<string, number>();
+  #owners = new Map<number, string>();
+  /** Until when this node's leases hold, monotonic. */
+  readonly #held = new Map<number, number>();
+  /** Shards that are being handed over. */
+  readonly #yielding = new Set<number>();
+  /** Shards to give up in the next round. */
+  readonly #released = new Set<number>();
+  #leaving = false;
+  #left: Promise<void> | undefined;
+  #stopped = false;
+  #round: Promise<void> | undefined;
+  #again = false;
+  #timer: Timer | undefined;
+  #expiry: Timer | undefined;
+
+  constructor(options: RedisPlacementOptions) {
+    this.#options = options;
+    this.nodeId = options.nodeId;
+    this.shards = options.shards;
+    this.#roundMs = options.roundMs ?? DEFAULT_ROUND_MS;
+    this.#since = options.clock.now();
+    // One hash slot, so that the script may touch both.
+    this.#keys = [`${options.prefix}:{placement}:nodes`, `${options.prefix}:{placement}:leases`];
+    this.#channel = `${options.prefix}:placement`;
+    options.redis.defineCommand("trunklinePlace", { numberOfKeys: KEYS, lua: SCRIPT });
+  }
+
+  async start(listener: PlacementListener): Promise<void> {
+    this.#listener = listener;
+    const { subscriber } = this.#options;
+    subscriber.on("smessageBuffer", this.#noticed);
+    subscriber.on("ready", this.#subscribe);
+    this.#subscribe();
+    try {
+      // The first one learns who is there, the second takes what is due.
+      await this.#place();
+      await this.#place();
+    } catch (cause) {
+      this.stop();
+      throw new TrunklineError(ErrorCode.UNAVAILABLE, "the placement of shards is not reachable", { cause });
+    }
+    this.#tell();
+    this.#schedule();
+  }
+
+  ownerOf(shard: number): ClusterNode | undefined {
+    const nodeId = this.#owners.get(shard);
+    return nodeId === undefined ? undefined : this.#nodes.get(nodeId);
+  }
+
+  holds(shard: number): boolean {
+    return (this.#held.get(shard) ?? Number.NEGATIVE_INFINITY) > this.#options.clock.monotonic();
+  }
+
+  nodes(): readonly ClusterNode[] {
+    return [...this.#nodes.values()].sort((one, other) => (one.nodeId < other.nodeId ? -1 : 1));
+  }
+
+  onChanged(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  leave(): Promise<void> {
+    this.#left ??= this.#leave();
+    return this.#left;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    this.#expiry?.cancel();
+    this.#options.subscriber.off("smessageBuffer", this.#noticed);
+    this.#options.subscriber.off("ready", this.#subscribe);
+    this.#held.clear();
+  }
+
+  async #leave(): Promise<void> {
+    if (this.#stopped) return;
+    this.#leaving = true;
+    const { clock } = this.#options;
+    const deadlineMs = clock.monotonic() + LEAVE_ROUNDS * this.#roundMs;
+    while (this.#held.size > 0 && clock.monotonic() < deadlineMs && !this.#stopped) {
+      await this.#run();
+      // What is yielded runs a round by itself.
+      if (this.#held.size > 0) await new Promise<void>((resolve) => void clock.after(this.#roundMs / 20, resolve));
+    }
+    if (this.#stopped) return;
+    this.stop();
+    const { redis } = this.#options;
+    await redis.trunklinePlace(...this.#keys, ...this.#arguments(GONE, [...this.#released], [])).catch(ignore);
+    await redis.spublish(this.#channel, "").catch(ignore);
+  }
+
+  #schedule(): void {
+    if (this.#stopped) return;
+    this.#timer?.cancel();
+    this.#timer = this.#options.clock.after(this.#roundMs, () => {
+      this.#run().finally(() => this.#schedule());
+    });
+  }
+
+  /** A round, or one more after the one under way. Never rejects. */
+  #run(): Promise<void> {
+    if (this.#round !== undefined) {
+      this.#again = true;
+      return this.#round;
+    }
+    const round = (async () => {
+      do {
+        this.#again = false;
+        await this.#place().catch((cause: unknown) => this.#options.onFault("placement", cause));
+      } while (this.#again && !this.#stopped);
+    })().finally(() => {
+      this.#round = undefined;
+    });
+    this.#round = round;
+    return round;
+  }
+
+  async #place(): Promise<void> {
+    if (this.#stopped) return;
+    const { redis, clock } = this.#options;
+    const released = [...this.#released];
+    const asked = this.#asked();
+    const sentAtMs = clock.monotonic();
+    const status = this.#leaving ? LEAVES : STAYS;
+    const [known, live, leases] = await redis.trunklinePlace(
+      ...this.#keys,
+      ...this.#arguments(status, released, asked),
+    );
+    if (this.#stopped) return;
+    for (const shard of released) this.#released.delete(shard);
+    const before = this.#picture();
+    this.#learn(live, leases);
+    for (const shard of asked) {
+      if (this.#owners.get(shard) === this.nodeId) this.#hold(shard, sentAtMs + LEASE_ROUNDS * this.#roundMs);
+      else this.#lose(shard);
+    }
+    this.#watchExpiry();
+    this.#handOver();
+    if (released.length > 0 || known === 0) redis.spublish(this.#channel, "").catch(ignore);
+    if (this.#picture() !== before) this.#tell();
+  }
+
+  /** What this node has or is to have, and nobody else has. */
+  #asked(): readonly number[] {
+    const held = [...this.#held.keys()].filter((shard) => !this.#released.has(shard));
+    if (this.#leaving) return held;
+    const due = new Set(held);
+    for (let shard = 0; shard < this.shards; shard++) {
+      if (this.#released.has(shard) || this.ownerOf(shard) !== undefined) continue;
+      if (this.#dueTo(shard) === this.nodeId) due.add(shard);
+    }
+    return [...due];
+  }
+
+  #dueTo(shard: number): string | undefined {
+    return rendezvous(
+      shard,
+      [...this.#nodes.values()].filter(({ leaving }) => !leaving).map(({ nodeId }) => nodeId),
+    );
+  }
+
+  #arguments(status: number, released: readonly number[], asked: readonly number[]): (string | number)[] {
+    const { address } = this.#options;
+    const times = [NODE_ROUNDS * this.#roundMs, LEASE_ROUNDS * this.#roundMs];
+    const me = [this.nodeId, address, this.#since, status, ...times];
+    return [...me, released.length, ...released, asked.length, ...asked];
+  }
+
+  #learn(live: readonly string[], leases: readonly string[]): void {
+    const nowMs = this.#options.clock.monotonic();
+    const nodes = new Map<string, ClusterNode>();
+    const seen = new Map<string, number>();
+    for (let at = 0; at + 3 < live.length; at += 4) {
+      const [nodeId = "", address = "", since = "", leaving = ""] = live.slice(at, at + 4);
+      nodes.set(nodeId, { nodeId, address, since: Number(since), leaving: leaving !== String(STAYS) });
+      seen.set(nodeId, this.#seen.get(nodeId) ?? nowMs);
+    }
+    this.#nodes = nodes;
+    this.#seen = seen;
+    this.#owners = new Map();
+    for (let at = 0; at + 1 < leases.length; at += 2) this.#owners.set(Number(leases[at]), leases[at + 1] ?? "");
+  }
+
+  #hold(shard: number, untilMs: number): void {
+    const had = this.#held.has(shard);
+    this.#held.set(shard, untilMs);
+    if (!had) this.#listener?.gained(shard);
+  }
+
+  #lose(shard: number): void {
+    if (!this.#held.delete(shard)) return;
+    this.#yielding.delete(shard);
+    this.#listener?.lost(shard);
+  }
+
+  /** A lease that could not be renewed ends by itself. */
+  #watchExpiry(): void {
+    const { clock } = this.#options;
+    this.#expiry?.cancel();
+    const next = Math.min(...this.#held.values());
+    if (!Number.isFinite(next)) return;
+    this.#expiry = clock.after(Math.max(next - clock.monotonic(), 0), () => {
+      const nowMs = clock.monotonic();
+      for (const [shard, untilMs] of [...this.#held]) {
+        if (untilMs > nowMs) continue;
+        if (this.#owners.get(shard) === this.nodeId) this.#owners.delete(shard);
+        this.#lose(shard);
+      }
+      this.#watchExpiry();
+      this.#tell();
+    });
+  }
+
+  /** Yields what another node is to have. */
+  #handOver(): void {
+    const nowMs = this.#options.clock.monotonic();
+    for (const shard of this.#held.keys()) {
+      if (this.#yielding.has(shard)) continue;
+      const due = this.#dueTo(shard);
+      if (due === this.nodeId || (due === undefined && !this.#leaving)) continue;
+      const settled = due === undefined || nowMs - (this.#seen.get(due) ?? nowMs) >= SETTLED_ROUNDS * this.#roundMs;
+      if (this.#leaving || settled) this.#yield(shard);
+    }
+  }
+
+  #yield(shard: number): void {
+    const { clock } = this.#options;
+    this.#yielding.add(shard);
+    const yielded = Promise.withResolvers<boolean>();
+    const timer = clock.after(YIELD_ROUNDS * this.#roundMs, () => yielded.resolve(false));
+    this.#listener?.yields(shard).then(
+      () => yielded.resolve(true),
+      () => yielded.resolve(false),
+    );
+    yielded.promise.then((done) => {
+      timer.cancel();
+      // It was lost meanwhile, or everything has ended.
+      if (this.#stopped || !this.#yielding.delete(shard)) return;
+      this.#held.delete(shard);
+      this.#released.add(shard);
+      if (!done) this.#listener?.lost(shard);
+      this.#run();
+    }, ignore);
+  }
+
+  #picture(): string {
+    const nodes = this.nodes().map(({ nodeId, leaving }) => `${nodeId}${leaving ? "-" : "+"}`);
+    return `${nodes.join()} ${[...this.#owners].map(([shard, owner]) => `${shard}:${owner}`).join()}`;
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  readonly #subscribe = (): void => {
+    this.#options.subscriber.ssubscribe(this.#channel).catch(ignore);
+  };
+
+  /** Somebody has come, gone, or given something up. */
+  readonly #noticed = (channel: Buffer): void => {
+    if (channel.toString("latin1") === this.#channel) this.#run();
+  };
+}
+
+function ignore(): void {}

@@ -1,0 +1,160 @@
+// What every placement must do: the guarantees of src/ports/placement.ts, as tests.
+
+import { describe, expect, it, onTestFinished } from "vitest";
+import type { Placement, PlacementListener } from "../../src/ports/placement.js";
+
+export interface PlacementNode {
+  readonly placement: Placement;
+  /** The node can no longer reach what keeps the leases, and does not know. */
+  cutOff(): void;
+}
+
+/** A cluster of its own for each test. */
+export interface PlacementSubject {
+  readonly shards: number;
+  node(): Promise<PlacementNode>;
+  /** Lets so many rounds pass: a node says once in each that it lives. */
+  rounds(count: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Longer than any lease. */
+const LAPSE = 6;
+
+/** Remembers what its node was told it owns. */
+class Recorder implements PlacementListener {
+  readonly owned = new Set<number>();
+  readonly told: string[] = [];
+  /** What a yield waits for. */
+  yielding: Promise<void> = Promise.resolve();
+
+  gained(shard: number): void {
+    if (this.owned.has(shard)) throw new Error(`shard ${shard} was gained twice`);
+    this.owned.add(shard);
+    this.told.push(`gained ${shard}`);
+  }
+
+  lost(shard: number): void {
+    if (!this.owned.delete(shard)) throw new Error(`shard ${shard} was lost and not owned`);
+    this.told.push(`lost ${shard}`);
+  }
+
+  async yields(shard: number): Promise<void> {
+    this.told.push(`yields ${shard}`);
+    await this.yielding;
+    // Lost meanwhile: then nobody waits for it.
+    this.owned.delete(shard);
+  }
+}
+
+export function describePlacement(name: string, factory: () => Promise<PlacementSubject>): void {
+  describe(`the placement of ${name}`, () => {
+    async function useCluster() {
+      const subject = await factory();
+      onTestFinished(() => subject.close());
+      const all = Array.from({ length: subject.shards }, (_, shard) => shard);
+      const join = async () => {
+        const node = await subject.node();
+        const recorder = new Recorder();
+        await node.placement.start(recorder);
+        return { ...node, recorder };
+      };
+      return { subject, all, join };
+    }
+
+    const sorted = (shards: Iterable<number>): number[] => [...shards].sort((a, b) => a - b);
+
+    it("gives a node that is alone every shard", async () => {
+      const { all, join } = await useCluster();
+      const { placement, recorder } = await join();
+      expect(sorted(recorder.owned)).toEqual(all);
+      for (const shard of all) {
+        expect(placement.holds(shard)).toBe(true);
+        expect(placement.ownerOf(shard)?.nodeId).toBe(placement.nodeId);
+      }
+      expect(placement.nodes().map(({ nodeId }) => nodeId)).toEqual([placement.nodeId]);
+    });
+
+    it("keeps a lease as long as its node lives", async () => {
+      const { subject, all, join } = await useCluster();
+      const { recorder } = await join();
+      await subject.rounds(LAPSE);
+      expect(sorted(recorder.owned)).toEqual(all);
+      expect(recorder.told.filter((told) => !told.startsWith("gained"))).toEqual([]);
+    });
+
+    it("hands a share over to a node that has come to stay, each shard to one node at a time", async () => {
+      const { subject, all, join } = await useCluster();
+      const one = await join();
+      const two = await join();
+      await subject.rounds(LAPSE);
+      expect(sorted([...one.recorder.owned, ...two.recorder.owned])).toEqual(all);
+      expect(two.recorder.owned.size).toBeGreaterThan(0);
+      expect(one.recorder.owned.size).toBeGreaterThan(0);
+      for (const { placement } of [one, two]) {
+        for (const shard of one.recorder.owned) expect(placement.ownerOf(shard)?.nodeId).toBe(one.placement.nodeId);
+        for (const shard of two.recorder.owned) expect(placement.ownerOf(shard)?.nodeId).toBe(two.placement.nodeId);
+        expect(placement.nodes()).toHaveLength(2);
+      }
+      expect(one.recorder.told.filter((told) => told.startsWith("lost"))).toEqual([]);
+    });
+
+    it("hands nothing over before what is under way is done", async () => {
+      const { subject, join } = await useCluster();
+      const one = await join();
+      const done = Promise.withResolvers<void>();
+      one.recorder.yielding = done.promise;
+      const two = await join();
+      await subject.rounds(4);
+      expect(one.recorder.told.some((told) => told.startsWith("yields"))).toBe(true);
+      expect(two.recorder.owned.size).toBe(0);
+      done.resolve();
+      await subject.rounds(1);
+      expect(two.recorder.owned.size).toBeGreaterThan(0);
+    });
+
+    it("gives the shards of a node that leaves to others at once", async () => {
+      const { subject, all, join } = await useCluster();
+      const one = await join();
+      const two = await join();
+      await subject.rounds(LAPSE);
+      await two.placement.leave();
+      await subject.rounds(0.5);
+      expect(two.recorder.owned.size).toBe(0);
+      expect(two.recorder.told.filter((told) => told.startsWith("lost"))).toEqual([]);
+      expect(sorted(one.recorder.owned)).toEqual(all);
+      expect(one.placement.nodes().map(({ nodeId }) => nodeId)).toEqual([one.placement.nodeId]);
+    });
+
+    it("gives the shards of a node that died to others once its leases are over", async () => {
+      const { subject, all, join } = await useCluster();
+      const one = await join();
+      const two = await join();
+      await subject.rounds(LAPSE);
+      expect(two.recorder.owned.size).toBeGreaterThan(0);
+      two.placement.stop();
+      await subject.rounds(LAPSE);
+      expect(sorted(one.recorder.owned)).toEqual(all);
+    });
+
+    it("ends the leases of a node that cannot renew them, by that node's own clock and before another has them", async () => {
+      const { subject, all, join } = await useCluster();
+      const one = await join();
+      const two = await join();
+      await subject.rounds(LAPSE);
+      two.cutOff();
+      await subject.rounds(LAPSE);
+      expect(two.recorder.owned.size).toBe(0);
+      for (const shard of all) expect(two.placement.holds(shard)).toBe(false);
+      expect(sorted(one.recorder.owned)).toEqual(all);
+    });
+
+    it("holds nothing after it has stopped", async () => {
+      const { all, join } = await useCluster();
+      const { placement } = await join();
+      placement.stop();
+      for (const shard of all) expect(placement.holds(shard)).toBe(false);
+      await placement.leave();
+    });
+  });
+}
