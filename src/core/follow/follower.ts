@@ -120,11 +120,7 @@ export class Follower implements LogReader {
   appended(shard: number, from: number, records: readonly NewRecord[]): void {
     const place = this.#places[shard];
     if (place === undefined || this.#stopped || place.held !== undefined) return;
-    if (place.busy) {
-      place.missed = true;
-      return;
-    }
-    if (place.at !== from) {
+    if (place.busy || place.at !== from) {
       this.#catchUp(place);
       return;
     }
@@ -197,7 +193,11 @@ export class Follower implements LogReader {
   }
 
   #catchUp(place: Place): void {
-    if (place.busy || this.#stopped) return;
+    if (this.#stopped) return;
+    if (place.busy) {
+      place.missed = true;
+      return;
+    }
     place.busy = true;
     place.missed = false;
     this.#read(place).then(
