@@ -72,10 +72,10 @@ export class Room {
   usedAtMs = 0;
   readonly #rate: TokenBucket;
 
-  constructor(state: RoomState, rate: Rate, context: Pick<TurnContext, "nowMs" | "monotonicMs">) {
+  constructor(state: RoomState, rate: Rate, context: Pick<TurnContext, "monotonicMs">) {
     this.ref = state.ref;
     this.state = state;
-    this.recent = new RecentChanges(context.nowMs);
+    this.recent = new RecentChanges(context.monotonicMs);
     this.durableSeq = state.seq;
     this.durableTag = state.tag;
     this.usedAtMs = context.monotonicMs;
@@ -104,7 +104,7 @@ export class Room {
       this.#accept(kind, index === kinds.length - 1 ? eventId : `${eventId}.${index}`, caller, context),
     );
     const outcome = this.#outcome(caller, command, eventId, events, context.nowMs);
-    if (events.length > 0) this.recent.remember(outcome, this.durableSeq);
+    if (events.length > 0) this.recent.remember(outcome, this.durableSeq, context.monotonicMs);
     return { outcome, events };
   }
 

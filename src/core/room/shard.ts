@@ -148,12 +148,11 @@ export class Shard {
   /** Drops idle actors and old ids. Called now and then. */
   sweep(): void {
     const monotonicMs = this.#deps.clock.monotonic();
-    const nowMs = this.#deps.clock.now();
     for (const [key, room] of this.#rooms) {
       if (room.tentative) continue;
       const idleMs = room.state.room === undefined ? 0 : IDLE_MS;
       if (monotonicMs - room.usedAtMs > idleMs) this.#rooms.delete(key);
-      else room.recent.expire(nowMs);
+      else room.recent.expire(monotonicMs);
       if (room.state.loaded > MAX_STANDINGS) room.state.unload();
     }
   }
@@ -292,8 +291,8 @@ export class Shard {
 
   /** Asks the archive for a repeat where memory cannot tell. */
   #lookUp(room: Room, caller: Caller, command: Command): Awaitable<Prepared> {
-    const { nowMs, eventId } = this.#context();
-    if (command.attempt <= 1 && room.recent.isConclusive(nowMs)) return { room, command, found: undefined };
+    const { monotonicMs, eventId } = this.#context();
+    if (command.attempt <= 1 && room.recent.isConclusive(monotonicMs)) return { room, command, found: undefined };
     const id = eventId(room.ref, caller.identity.userId, command.key);
     if (room.recent.find(id) !== undefined) return { room, command, found: undefined };
     const seq = this.#deps.archive.seqOf(room.ref, id);

@@ -265,6 +265,26 @@ describe("a publish", () => {
     await expectRefusal(rooms.publish(BOB, "lobby", "k2"), ErrorCode.NOT_A_MEMBER);
   });
 
+  it.each([
+    ["on", -12],
+    ["back", 12],
+  ])("takes effect once where the wall clock is set %s between two tries", async (_, minutes) => {
+    const rooms = await useRooms();
+    await rooms.room("r");
+    await rooms.publish(ADA, "r", "k1");
+    rooms.clock.setBack(minutes * MINUTE_MS);
+    // The sweep comes by, and then the next process.
+    rooms.clock.advance(MINUTE_MS);
+    await settle();
+    expect(await rooms.publish(ADA, "r", "k1")).toMatchObject({ seq: 2, duplicate: true });
+    await rooms.restart();
+    rooms.clock.setBack(minutes * MINUTE_MS);
+    await rooms.publish(BOB, "r", "k2").catch(() => {});
+    rooms.clock.setBack(-2 * minutes * MINUTE_MS);
+    expect(await rooms.publish(ADA, "r", "k1")).toMatchObject({ seq: 2, duplicate: true });
+    expect(await rooms.kinds("r")).toEqual(["roomCreated", "messageCreated"]);
+  });
+
   it("waits for the archive where it cannot be known without it", async () => {
     const rooms = await useRooms();
     await rooms.room("lobby");
