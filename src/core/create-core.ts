@@ -27,7 +27,7 @@ export function createCore(deps: CoreDependencies): Core {
   const tops = new RoomTops(deps);
   const tails = new Tails(deps, owner);
   const delivery = new Delivery(deps, owner, tails, signals, receipts);
-  const outlets = createOutlets(deps);
+  const outlets = createOutlets(deps, { owner, receipts, presence });
   const ahead = [new InboxEffects(deps, owner), new DeletedRoomMembers(deps)].map((each) => new Follower(deps, each));
   // What removes events goes behind all who read them.
   const readers = [...ahead, tails, ...outlets.map(({ reader }) => reader)];

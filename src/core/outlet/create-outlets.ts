@@ -1,12 +1,17 @@
 // The outlets that were asked for.
 
 import type { CoreDependencies } from "../core.js";
+import type { NotifierParts } from "../notify/judge.js";
+import { NotifierOutlet } from "../notify/notifier-outlet.js";
 import { EventOutlet } from "./event-outlet.js";
 import type { Outlet } from "./outlets.js";
 
 /** None where nothing was asked for. */
-export function createOutlets(deps: CoreDependencies): readonly Outlet[] {
+export function createOutlets(deps: CoreDependencies, parts: NotifierParts): readonly Outlet[] {
   const { outlets } = deps;
   if (outlets === undefined) return [];
-  return (outlets.events ?? []).map((options) => new EventOutlet(deps, outlets.store, options));
+  const { store, events = [], notifier } = outlets;
+  const all: Outlet[] = events.map((options) => new EventOutlet(deps, store, options));
+  if (notifier !== undefined) all.push(new NotifierOutlet(deps, parts, store, notifier));
+  return all;
 }

@@ -9,7 +9,6 @@ import {
   type ParkedDocument,
   ParkedDocumentSchema,
 } from "../../gen/trunkline/store/v1/documents_pb.js";
-import type { Timer } from "../../ports/clock.js";
 import type { EncodedEvent } from "../../ports/encoded-event.js";
 import type { LogRecord } from "../../ports/event-log.js";
 import type { OutletStore } from "../../ports/outlet-store.js";
@@ -22,13 +21,12 @@ import { DeadLetters } from "./dead-letters.js";
 import { type EventOutletOptions, GIVE_UP_AFTER_MS, type Outlet } from "./outlets.js";
 import { Parking, type Tried } from "./parking.js";
 import { type PageReader, ShardPages, type Taken } from "./shard-pages.js";
+import { Starting } from "./starting.js";
 
 /** Rooms set aside, at most: with so many the target is away as a whole, and the log waits. */
 const ROOMS_ASIDE = 1_000;
 /** Between two looks at whether there are fewer, in milliseconds. */
 const FULL_RETRY_MS = 1_000;
-/** Between two looks at what was set aside before, while the store is away, in milliseconds. */
-const START_RETRY_MS = 1_000;
 /** Events of a room handed over together when it is tried again. */
 const TRIED_EVENTS = 100;
 /** From this try on they go one by one: what the target takes goes on, and only what it does not take is given up. */
@@ -54,7 +52,7 @@ export class EventOutlet implements Outlet, PageReader {
   readonly #passed = new Map<string, number>();
   /** Of rooms that were set aside at the start: the last seq that was handed over before the reader came there. */
   readonly #ahead = new Map<string, number>();
-  #retry: Timer | undefined;
+  readonly #starting: Starting;
   #stopped = false;
 
   constructor(deps: CoreDependencies, store: OutletStore, options: EventOutletOptions) {
@@ -62,6 +60,7 @@ export class EventOutlet implements Outlet, PageReader {
     this.#options = options;
     this.name = `events.${options.name}`;
     this.#pages = new ShardPages(deps, this);
+    this.#starting = new Starting(deps, this.name);
     this.#letters = new DeadLetters(deps, store, this.name, (letter) =>
       this.#handOver(roomRef(letter.tenantId, letter.roomId), letter.firstSeq, letter.lastSeq),
     );
@@ -79,17 +78,12 @@ export class EventOutlet implements Outlet, PageReader {
   }
 
   start(ends: readonly number[]): void {
-    this.#load().then(
+    this.#starting.start(
+      () => this.#load(),
       () => {
-        if (this.#stopped) return;
         this.#parking.start();
         this.#pages.start(ends);
         this.#letters.start();
-      },
-      (cause: unknown) => {
-        if (this.#stopped) return;
-        this.#deps.telemetry.emit("fault", { where: `starting outlet ${this.name}`, cause });
-        this.#retry = this.#deps.clock.after(START_RETRY_MS, () => this.start(ends));
       },
     );
   }
@@ -100,7 +94,7 @@ export class EventOutlet implements Outlet, PageReader {
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#retry?.cancel();
+    this.#starting.stop();
     this.#parking.stop();
     this.#letters.stop();
     await this.#pages.stop();

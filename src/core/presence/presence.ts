@@ -2,6 +2,7 @@
 
 import { create } from "@bufbuild/protobuf";
 import { CloseCode } from "../../gen/trunkline/v1/error_pb.js";
+import type { DeviceInfo } from "../../gen/trunkline/v1/room_pb.js";
 import * as rpc from "../../gen/trunkline/v1/room_pb.js";
 import { LastSeenVisibility, type SetPresence } from "../../gen/trunkline/v1/session_pb.js";
 import type { LocalSession } from "../../ports/session-directory.js";
@@ -88,6 +89,11 @@ export class PresenceCore {
   }
 
   // — devices —
+
+  /** The user's devices, the one seen last first. */
+  devicesOf(tenantId: string, userId: string): Promise<DeviceInfo[]> {
+    return this.#devices.list(tenantId, userId);
+  }
 
   async listDevices({ identity }: Caller): Promise<rpc.ListDevicesResponse> {
     const devices = await this.#devices.list(identity.tenantId, identity.userId);

@@ -168,6 +168,11 @@ export class Receipts {
     };
   }
 
+  /** How far the user has received the room. */
+  async deliveredSeq(ref: RoomRef, userId: string): Promise<number> {
+    return (await this.#marker(ref, userId)).deliveredSeq;
+  }
+
   async getReceipts(caller: Caller, request: rpc.GetReceiptsRequest): Promise<rpc.GetReceiptsResponse> {
     validateId("message_id", request.messageId);
     const { ref, topSeq, pair } = await this.#visible(caller, request.roomId);

@@ -5,6 +5,7 @@ import type { UserSetting } from "../../gen/trunkline/store/v1/documents_pb.js";
 import * as rpc from "../../gen/trunkline/v1/room_pb.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import type { CoreDependencies } from "../core.js";
+import { validateLevel } from "../notify/levels.js";
 import { pageSize, validateId, validateOptionalId } from "../validate.js";
 import type { Caller } from "./calls.js";
 import type { Command, Outcome } from "./command.js";
@@ -43,6 +44,7 @@ export class UserService {
       const field = `settings[${index}]`;
       validateId(`${field}.key`, setting.key);
       if (setting.value.length > MAX_VALUE_BYTES) throw TrunklineError.tooLarge(`${field}.value`, MAX_VALUE_BYTES);
+      validateLevel(`${field}.value`, setting.key, setting.value);
       if (named.has(setting.key)) throw TrunklineError.invalid(`${field}.key`, "is named twice");
       named.add(setting.key);
     }
