@@ -2,7 +2,7 @@
 
 import { randomUUID } from "node:crypto";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { Client, type ClientReadableStream, Metadata, type ServiceError } from "@grpc/grpc-js";
+import { Client, type ClientReadableStream, type ClientUnaryCall, Metadata, type ServiceError } from "@grpc/grpc-js";
 import * as rpc from "../gen/trunkline/v1/delivery_pb.js";
 import { ErrorCode, TrunklineError } from "../ports/error.js";
 import { type RpcMethod, serviceDefinition } from "../rpc/definition.js";
@@ -15,6 +15,9 @@ const DEFAULT_DEADLINE_MS = 10_000;
 const DEFAULT_ATTEMPTS = 5;
 const KEEPALIVE_MS = 30_000;
 const KEEPALIVE_TIMEOUT_MS = 10_000;
+
+/** What metadata can carry of what the server takes for a token. */
+const TOKEN = /^[\x21-\x7e]+$/;
 
 type Init<S extends Parameters<typeof create>[0]> = Exclude<MessageInitShape<S>, { $typeName: string }>;
 
@@ -36,7 +39,7 @@ export interface ServiceClient {
    * Keep `cursor` once a response has been dealt with, and begin with it after a restart: at least once, in each room's order.
    */
   tail(options?: TailOptions): AsyncGenerator<rpc.TailResponse, void, undefined>;
-  /** Ends its connection, and the calls under way. */
+  /** Ends its connection. Calls under way, and later ones, reject with UNAVAILABLE; tails end. */
   close(): void;
 }
 
@@ -55,8 +58,18 @@ export function createServiceClient(options: ServiceClientOptions): ServiceClien
       : { "grpc.ssl_target_name_override": serverName, "grpc.default_authority": serverName }),
   });
 
+  // The channel lets go of its connection when it is closed, not of the calls that use it.
+  const underWay = new Set<ClientUnaryCall>();
+  const ending = new AbortController();
+  const closed = () => new TrunklineError(ErrorCode.UNAVAILABLE, "the client is closed");
+
   const authorization = async (): Promise<Metadata> => {
     const token = typeof options.token === "string" ? options.token : await options.token();
+    if (ending.signal.aborted) throw closed();
+    // Said here because the library's own words quote the token.
+    if (!TOKEN.test(token)) {
+      throw new TrunklineError(ErrorCode.UNAUTHENTICATED, "the token is empty, or holds a character that no token has");
+    }
     const metadata = new Metadata();
     metadata.set("authorization", `Bearer ${token}`);
     return metadata;
@@ -64,19 +77,30 @@ export function createServiceClient(options: ServiceClientOptions): ServiceClien
 
   /** Whether another try may fare better. */
   const passes = (error: TrunklineError): boolean =>
-    error.retryable || (error.code === ErrorCode.TOKEN_EXPIRED && typeof options.token === "function");
+    !ending.signal.aborted &&
+    (error.retryable || (error.code === ErrorCode.TOKEN_EXPIRED && typeof options.token === "function"));
 
   const once = async <I, O>(method: RpcMethod<I, O>, request: I): Promise<O> => {
     const metadata = await authorization();
     const { promise, resolve, reject } = Promise.withResolvers<O>();
     const { path, requestSerialize, responseDeserialize } = method;
     const answered = (error: ServiceError | null, response?: O) => {
-      if (error !== null) reject(fromStatus(error));
+      underWay.delete(call);
+      if (error !== null) reject(ending.signal.aborted ? closed() : fromStatus(error));
       else if (response === undefined) reject(new TrunklineError(ErrorCode.INTERNAL, "no answer came"));
       else resolve(response);
     };
     const deadline = new Date(Date.now() + deadlineMs);
-    client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, metadata, { deadline }, answered);
+    const call: ClientUnaryCall = client.makeUnaryRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      request,
+      metadata,
+      { deadline },
+      answered,
+    );
+    underWay.add(call);
     return await promise;
   };
 
@@ -87,7 +111,7 @@ export function createServiceClient(options: ServiceClientOptions): ServiceClien
       } catch (cause) {
         const error = TrunklineError.from(cause);
         if (attempt >= attempts || !passes(error)) throw error;
-        await pause(attempt, error);
+        await pause(attempt, error, ending.signal).catch(() => {});
       }
     }
   };
@@ -130,11 +154,12 @@ export function createServiceClient(options: ServiceClientOptions): ServiceClien
     tail: async function* ({ cursor = "", roomIds = [], signal } = {}) {
       const { path, requestSerialize, responseDeserialize } = methods.tail;
       let failures = 0;
-      const over = () => signal?.aborted === true;
+      const end = signal === undefined ? ending.signal : AbortSignal.any([signal, ending.signal]);
+      const over = () => end.aborted;
       while (!over()) {
         let stream: ClientReadableStream<rpc.TailResponse> | undefined;
         const cancel = () => stream?.cancel();
-        signal?.addEventListener("abort", cancel);
+        end.addEventListener("abort", cancel);
         try {
           const request = create(rpc.TailRequestSchema, { cursor, roomIds: [...roomIds] });
           const metadata = await authorization();
@@ -145,19 +170,25 @@ export function createServiceClient(options: ServiceClientOptions): ServiceClien
             cursor = response.cursor;
             yield response;
           }
+          // A tail has no end of its own: whoever ended it is not asked again at once.
+          throw new TrunklineError(ErrorCode.UNAVAILABLE, "the tail has ended");
         } catch (cause) {
           if (over()) return;
           const error = isServiceError(cause) ? fromStatus(cause) : TrunklineError.from(cause);
           if (!passes(error)) throw error;
           failures++;
-          await pause(failures, error, signal).catch(() => {});
+          await pause(failures, error, end).catch(() => {});
         } finally {
-          signal?.removeEventListener("abort", cancel);
+          end.removeEventListener("abort", cancel);
           stream?.cancel();
         }
       }
     },
-    close: () => client.close(),
+    close: () => {
+      ending.abort();
+      for (const call of underWay) call.cancel();
+      client.close();
+    },
   };
 }
 

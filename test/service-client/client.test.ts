@@ -1,5 +1,6 @@
 // The client for services, against a server that refuses as the test wants.
 
+import { inspect } from "node:util";
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, it, onTestFinished } from "vitest";
 import {
@@ -24,6 +25,8 @@ class ScriptedCore extends FakeCore {
   readonly sent: SendToRoomRequest[] = [];
   readonly tailed: TailRequest[] = [];
   refusals: TrunklineError[] = [];
+  /** Answered after it. */
+  answers: Promise<void> = Promise.resolve();
   /** What each stream yields, and how it ends. */
   streams: { readonly cursors: readonly string[]; readonly end: TrunklineError }[] = [];
 
@@ -33,6 +36,7 @@ class ScriptedCore extends FakeCore {
       this.sent.push(request);
       const refusal = this.refusals.shift();
       if (refusal !== undefined) throw refusal;
+      await this.answers;
       return create(SendToRoomResponseSchema, { messageId: "m" });
     },
     tail: (_caller: unknown, request: TailRequest, signal: AbortSignal) => this.#stream(request, signal),
@@ -92,6 +96,31 @@ describe("a change", () => {
     expect(asked).toHaveLength(2);
   });
 
+  it("is not sent with what is no token, which is told nobody", async () => {
+    const { client } = await useClient({ token: "secret\n" });
+    const refusal = await client.sendToRoom(hello).catch((error: unknown) => error);
+    expect(refusal).toMatchObject({ code: ErrorCode.UNAUTHENTICATED });
+    expect(inspect(refusal)).not.toContain("secret");
+    await expect(client.tail().next()).rejects.toMatchObject({ code: ErrorCode.UNAUTHENTICATED });
+  });
+
+  it("rejects when the client is closed, be it under way, before another try, or later", async () => {
+    const { core, client } = await useClient();
+    core.answers = new Promise(() => {});
+    const underWay = client.sendToRoom(hello);
+    await expect.poll(() => core.sent.length).toBe(1);
+    const { core: refusing, client: waiting } = await useClient();
+    refusing.refusals = [new TrunklineError(ErrorCode.UNAVAILABLE, "away", { retryAfterMs: 3_600_000 })];
+    const pausing = waiting.sendToRoom(hello);
+    await expect.poll(() => refusing.refusals.length).toBe(0);
+    client.close();
+    waiting.close();
+    for (const call of [underWay, pausing, client.sendToRoom(hello)]) {
+      await expect(call).rejects.toMatchObject({ code: ErrorCode.UNAVAILABLE });
+    }
+    expect(core.sent).toHaveLength(1);
+  });
+
   it("is refused to a token that does not verify", async () => {
     const { client } = await useClient({ token: "bad" });
     await expect(client.sendToRoom(hello)).rejects.toMatchObject({ code: ErrorCode.UNAUTHENTICATED });
@@ -128,5 +157,17 @@ describe("a tail", () => {
     const next = tail.next();
     abort.abort();
     expect(await next).toEqual({ done: true, value: undefined });
+  });
+
+  it("ends when the client is closed", async () => {
+    const { core, client } = await useClient();
+    core.streams = [{ cursors: ["a"], end: away() }];
+    const tail = client.tail();
+    expect((await tail.next()).value).toMatchObject({ cursor: "a" });
+    const next = tail.next();
+    await expect.poll(() => core.tailed.length).toBe(2);
+    client.close();
+    expect(await next).toEqual({ done: true, value: undefined });
+    expect(await client.tail().next()).toEqual({ done: true, value: undefined });
   });
 });
