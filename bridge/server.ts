@@ -1,6 +1,6 @@
 // The bridge: one HTTP server for WebSocket sessions, the services of the contract, health and the page.
 
-import { createServer as createPlainServer, type Server } from "node:http";
+import { createServer as createPlainServer, type IncomingMessage, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { fileURLToPath } from "node:url";
 import { roomCalls } from "../src/core/room/room-calls.js";
@@ -37,6 +37,8 @@ const SERVER_LIMITS = {
    */
   highWaterMark: 64 * 1024,
   noDelay: true,
+  /** Other offers, like HTTP/2's with every request of some clients, are declined by answering the request (Node 24.9 and later). */
+  shouldUpgradeCallback: ({ headers }: IncomingMessage) => headers.upgrade?.toLowerCase() === "websocket",
 } as const;
 
 /** From connecting to the end of the TLS handshake, in milliseconds: until then the limits above do not count. */

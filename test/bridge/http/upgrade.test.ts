@@ -1,5 +1,7 @@
 // Who gets a WebSocket, and what the others are told.
 
+import { once } from "node:events";
+import { request } from "node:http";
 import { describe, expect, it } from "vitest";
 import { upgrade, useBridge, useClient } from "../use-bridge.js";
 
@@ -89,9 +91,20 @@ describe("requests that are no WebSocket handshake", () => {
     expect((await upgrade(port, {}, "/elsewhere")).status).toBe(404);
   });
 
-  it("get 400 for another kind of upgrade or a missing key", async () => {
+  it("are answered as if they asked for no upgrade where it is one to HTTP/2, as some clients offer with every request", async () => {
+    const { port, http } = await useBridge();
+    const offer = { upgrade: "h2c", connection: "Upgrade, HTTP2-Settings, close", "http2-settings": "AAMAAABkAAQ" };
+    expect(await upgrade(port, offer, "/health/live")).toMatchObject({ status: 200 });
+    expect(await upgrade(port, offer)).toMatchObject({ status: 426 });
+    const headers = { ...offer, "content-type": "application/json", authorization: "Bearer good-ann" };
+    const call = request(`${http}/trunkline.v1.DeliveryService/SendToRoom`, { method: "POST", headers }).end("{}");
+    const [response] = await once(call, "response");
+    response.resume();
+    expect(response.statusCode).toBe(200);
+  });
+
+  it("get 400 for a key that is none", async () => {
     const { port } = await useBridge();
-    expect((await upgrade(port, { upgrade: "h2c" })).status).toBe(400);
     expect((await upgrade(port, { "sec-websocket-key": "short" })).status).toBe(400);
   });
 
