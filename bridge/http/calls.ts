@@ -68,7 +68,12 @@ function register<S extends DescService>(
       };
     } else {
       methods[name] = async (request: unknown, context: HandlerContext) => {
-        const call = async () => answer(await authenticate(core, context), request, context.signal);
+        const call = async (throwIfOver: () => void) => {
+          const caller = await authenticate(core, context);
+          // Verifying may have taken as long as the caller was willing to wait: then nothing must happen any more.
+          throwIfOver();
+          return answer(caller, request, context.signal);
+        };
         return await inTime(operation, call, context, dependencies);
       };
     }
@@ -79,19 +84,27 @@ function register<S extends DescService>(
 
 async function inTime(
   operation: string,
-  call: () => Promise<unknown>,
+  call: (throwIfOver: () => void) => Promise<unknown>,
   { signal }: HandlerContext,
   dependencies: CallDependencies,
 ): Promise<unknown> {
-  const deadline = Promise.withResolvers<never>();
+  const ended = Promise.withResolvers<never>();
+  let over: Error | undefined;
+  const end = (reason: Error) => {
+    over = reason;
+    ended.reject(reason);
+  };
+  const throwIfOver = () => {
+    if (over !== undefined) throw over;
+  };
   const timer = dependencies.clock.after(CALL_DEADLINE_MS, () =>
-    deadline.reject(new TrunklineError(ErrorCode.DEADLINE, "the call took too long")),
+    end(new TrunklineError(ErrorCode.DEADLINE, "the call took too long")),
   );
-  // The client has gone, or its own deadline has passed. The call itself goes on: it may have been stored already.
-  const abort = () => deadline.reject(new ConnectError("the call was given up", Code.Canceled));
+  // The client has gone, or its own deadline has passed. A call that has begun goes on: it may have been stored already.
+  const abort = () => end(new ConnectError("the call was given up", Code.Canceled));
   signal.addEventListener("abort", abort, { once: true });
   try {
-    return await Promise.race([call(), deadline.promise]);
+    return await Promise.race([call(throwIfOver), ended.promise]);
   } catch (cause) {
     throw refused(operation, cause, dependencies);
   } finally {

@@ -117,6 +117,37 @@ describe("deadlines", () => {
     expect((await refusal).code).toBe(Code.DeadlineExceeded);
   });
 
+  it("does not begin what nobody waits for any more when the token is verified", async () => {
+    const { http, core, clock } = await useBridge();
+    const asked: (() => void)[] = [];
+    const verifying = Promise.withResolvers<void>();
+    const { authenticate } = core;
+    core.authenticate = async (token) => {
+      for (const tell of asked.splice(0)) tell();
+      await verifying.promise;
+      return await authenticate(token);
+    };
+    const beginning = () => new Promise<void>((resolve) => asked.push(resolve));
+    const rooms = createClient(RoomService, createConnectTransport({ baseUrl: http, httpVersion: "1.1" }));
+
+    const gone = new AbortController();
+    let begun = beginning();
+    const left = refusalOf(rooms.getRoom({ roomId: "r" }, { ...AUTHORIZED, signal: gone.signal }));
+    await begun;
+    gone.abort();
+    await left;
+    await expect.poll(() => clock.pending).toBe(0);
+    begun = beginning();
+    const late = refusalOf(rooms.getRoom({ roomId: "r" }, AUTHORIZED));
+    await begun;
+    clock.advance(30_000);
+    expect((await late).code).toBe(Code.DeadlineExceeded);
+
+    verifying.resolve();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(core.calls).toEqual([]);
+  });
+
   it("lets go of a call whose client has gone", async () => {
     const { http, core, clock } = await useBridge();
     const abort = new AbortController();
