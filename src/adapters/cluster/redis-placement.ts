@@ -46,6 +46,8 @@ export interface RedisPlacementOptions {
   readonly prefix: string;
   /** How often the node says that it lives, in milliseconds; a lease holds for three times as long. Default 1,000. */
   readonly roundMs?: number;
+  /** What leases expire by, in milliseconds. Default: Redis's own clock, the only one that all nodes share. */
+  readonly leaseClock?: () => number;
   readonly onFault: (what: string, cause: unknown) => void;
 }
 
@@ -204,6 +206,8 @@ export class RedisPlacement implements Placement {
     this.#handOver();
     if (released.length > 0 || known === 0) redis.spublish(this.#channel, "").catch(ignore);
     if (this.#picture() !== before) this.#tell();
+    // What this round has shown to be nobody's need not wait for the next.
+    if (this.#asked().some((shard) => !asked.includes(shard))) this.#again = true;
   }
 
   /** What this node has or is to have, and nobody else has. */
@@ -226,9 +230,9 @@ export class RedisPlacement implements Placement {
   }
 
   #arguments(status: number, released: readonly number[], asked: readonly number[]): (string | number)[] {
-    const { address } = this.#options;
+    const { address, leaseClock } = this.#options;
     const times = [NODE_ROUNDS * this.#roundMs, LEASE_ROUNDS * this.#roundMs];
-    const me = [this.nodeId, address, this.#since, status, ...times];
+    const me = [this.nodeId, address, this.#since, status, ...times, leaseClock?.() ?? 0];
     return [...me, released.length, ...released, asked.length, ...asked];
   }
 

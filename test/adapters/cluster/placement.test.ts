@@ -1,27 +1,37 @@
 // Placement over a real Redis.
 
 import { randomUUID } from "node:crypto";
-import { setTimeout as pause } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { expect, it, onTestFinished } from "vitest";
 import { connectRedis } from "../../../src/adapters/cluster/redis.js";
 import { RedisPlacement } from "../../../src/adapters/cluster/redis-placement.js";
 import { rendezvous } from "../../../src/adapters/cluster/rendezvous.js";
-import { createSystemClock } from "../../../src/ops/clock.js";
 import { describePlacement, type PlacementSubject } from "../../contract/placement.js";
 import { describeWith } from "../../support/services/describe-with.js";
+import { StoppedClock } from "../../support/stopped-clock.js";
 
 const SHARDS = 16;
-const ROUND_MS = 200;
+const ROUND_MS = 1_000;
+/** Steps in which a round passes, and turns in each after which everything that follows has been asked and answered. */
+const STEPS = 4;
+const TURNS = 8;
 
 async function cluster(url: string): Promise<PlacementSubject & { readonly prefix: string }> {
   const prefix = randomUUID();
   const connections: Redis[] = [];
   const placements: RedisPlacement[] = [];
+  const clock = new StoppedClock();
   const connect = async (): Promise<Redis> => {
     const redis = await connectRedis({ url, name: "test", onError: () => {} });
     connections.push(redis);
     return redis;
+  };
+  /** Redis answers in order, so that a ping on each connection comes back after everything asked before. */
+  const settle = async (): Promise<void> => {
+    for (let turn = 0; turn < TURNS; turn++) {
+      await Promise.allSettled(connections.map((redis) => redis.ping()));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   };
   return {
     prefix,
@@ -31,12 +41,12 @@ async function cluster(url: string): Promise<PlacementSubject & { readonly prefi
       const placement = new RedisPlacement({
         redis,
         subscriber,
-        clock: createSystemClock(),
+        clock,
+        leaseClock: () => 1 + clock.now(),
         nodeId: randomUUID(),
         address: "127.0.0.1:1",
         shards: SHARDS,
         prefix,
-        roundMs: ROUND_MS,
         onFault: () => {},
       });
       placements.push(placement);
@@ -48,9 +58,11 @@ async function cluster(url: string): Promise<PlacementSubject & { readonly prefi
         },
       };
     },
-    // Leases are Redis's and pass by its clock.
     rounds: async (count) => {
-      await pause(count * ROUND_MS);
+      for (let step = 0; step < count * STEPS; step++) {
+        clock.advance(ROUND_MS / STEPS);
+        await settle();
+      }
     },
     close: async () => {
       for (const placement of placements) placement.stop();
@@ -72,12 +84,11 @@ describeWith("redis", "leases in Redis", (url) => {
     await redis.del(`${subject.prefix}:{placement}:nodes`, `${subject.prefix}:{placement}:leases`);
     const second = await subject.node();
     await second.placement.start({ gained: () => {}, lost: () => {}, yields: async () => {} });
-    await expect.poll(() => second.placement.nodes().length, { timeout: 5_000 }).toBe(2);
-    await expect
-      .poll(() => Array.from({ length: SHARDS }, (_, shard) => second.placement.ownerOf(shard)).includes(undefined), {
-        timeout: 5_000,
-      })
-      .toBe(false);
+    await subject.rounds(6);
+    for (const node of [placement, second.placement]) {
+      expect(node.nodes()).toHaveLength(2);
+      for (let shard = 0; shard < SHARDS; shard++) expect(node.ownerOf(shard)).toBeDefined();
+    }
   });
 });
 

@@ -3,16 +3,19 @@
 -- KEYS[1]  hash: node id → expiry, address, since, leaving, separated by spaces
 -- KEYS[2]  hash: shard → node id, expiry, separated by a space
 -- ARGV     node id, address, since (ms), leaving (0 or 1; 2: gone), time to live of the node (ms), of a lease (ms),
---          number of shards given up, those shards, number of shards wanted or held, those shards
+--          the time (ms; 0: by Redis's clock), number of shards given up, those shards, number of shards wanted or held, those shards
 -- Returns  whether the node was known to live, the live nodes (id, address, since, leaving …), the leases (shard, node id …)
 --
--- Expiry is judged by this Redis's clock alone. Running it twice changes nothing more than running it once.
+-- Expiry is judged by one clock alone. Running it twice changes nothing more than running it once.
 
 local nodes, leases = KEYS[1], KEYS[2]
 local me, address, since, leaving = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local nodeTtl, leaseTtl = tonumber(ARGV[5]), tonumber(ARGV[6])
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = tonumber(ARGV[7])
+if now == 0 then
+  local time = redis.call('TIME')
+  now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
 
 local known = redis.call('HEXISTS', nodes, me)
 if leaving == '2' then
@@ -45,7 +48,7 @@ local function holder(shard)
   return owner
 end
 
-local at = 7
+local at = 8
 for i = 1, tonumber(ARGV[at]) do
   local shard = ARGV[at + i]
   if holder(shard) == me then redis.call('HDEL', leases, shard) end
