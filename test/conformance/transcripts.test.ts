@@ -11,8 +11,9 @@ describe.for(readTranscripts().map((transcript) => [transcript.name, transcript]
   ([name, { cases }]) => {
     test("uses names of the contract only", () => {
       for (const { title, steps } of cases) {
+        const streams = new Map<string, string>();
         for (const step of flat(steps, name)) {
-          expect(unknownIn(step), `${title}: ${step.action}`).toBeUndefined();
+          expect(unknownIn(step, streams), `${title}: ${step.action}`).toBeUndefined();
         }
       }
     });
@@ -29,7 +30,8 @@ function flat(steps: readonly Step[], where: string): readonly Step[] {
   );
 }
 
-function unknownIn({ action, input }: Step): string | undefined {
+/** `streams`: of what type are the responses of those that are followed so far. */
+function unknownIn({ action, input }: Step, streams: Map<string, string>): string | undefined {
   const check = (type: string, value: Json | undefined): string | undefined =>
     value === undefined ? undefined : schema.unknownName(`trunkline.v1.${type}`, value);
   const checkAll = (type: string, values: Json | undefined): string | undefined =>
@@ -50,6 +52,13 @@ function unknownIn({ action, input }: Step): string | undefined {
       const types = schema.method(`trunkline.v1.${text(input.service) || "RoomService"}`, text(input.method));
       return check(types.request, input.request) ?? check(types.response, input.response);
     }
+    case "follow": {
+      const types = schema.method(`trunkline.v1.${text(input.service) || "RoomService"}`, text(input.method));
+      streams.set(text(input.client), types.response);
+      return check(types.request, input.request);
+    }
+    case "response":
+      return check(streams.get(text(input.client)) ?? "no stream is followed", input.response);
     case "open":
       return check("Welcome", input.welcome) ?? checkAll("RoomPosition", input.rooms);
     case "room": {

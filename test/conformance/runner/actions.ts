@@ -107,14 +107,39 @@ export const ACTIONS: { readonly [name: string]: Action } = {
     clientOf(stage, input).close();
   },
 
+  async giveUp(stage, input) {
+    stage.stream(text(input.client)).cancel();
+  },
+
   async cut(stage, input) {
     clientOf(stage, input).destroy();
   },
 
+  async follow(stage, input) {
+    const service = text(input.service) || "RoomService";
+    stage.follow(
+      text(input.client),
+      tokenOf(stage, input),
+      service,
+      text(input.method),
+      stage.resolveObject(input.request),
+    );
+  },
+
+  async response(stage, input) {
+    const response = await stage.stream(text(input.client)).next(stage.patienceMs);
+    stage.match(input.response ?? {}, response);
+  },
+
+  async ended(stage, input) {
+    const error = await stage.stream(text(input.client)).ended(stage.patienceMs);
+    if (error === undefined && input.error !== undefined) throw new Error("it has ended in order");
+    if (error !== undefined) stage.match(input.error ?? "an end in order", error);
+  },
+
   async call(stage, input) {
-    const token = input.token === undefined ? undefined : text(stage.resolve(input.token));
     const outcome = await stage.client.call(
-      input.user === undefined ? token : stage.token(text(input.user)),
+      tokenOf(stage, input),
       text(input.method),
       stage.resolveObject(input.request),
       text(input.service) || "RoomService",
@@ -128,6 +153,12 @@ export const ACTIONS: { readonly [name: string]: Action } = {
     }
   },
 };
+
+/** Of the user named, or the token itself; undefined: none. */
+function tokenOf(stage: Stage, input: JsonObject): string | undefined {
+  if (input.user !== undefined) return stage.token(text(input.user));
+  return input.token === undefined ? undefined : text(stage.resolve(input.token));
+}
 
 function take(stage: Stage, input: JsonObject, kind: string, match: (frame: Frame) => boolean): Promise<Frame> {
   const inbox = clientOf(stage, input).inbox;

@@ -8,6 +8,7 @@ import {
   type Json,
   type JsonObject,
   number,
+  type ResponseStream,
   type TestClient,
   text,
 } from "../../support/client/index.js";
@@ -28,6 +29,7 @@ export class Stage {
   readonly #run = randomBytes(4).toString("hex");
   readonly #names = new Map<string, Json>();
   readonly #connections = new Map<string, Connection>();
+  readonly #streams = new Map<string, ResponseStream>();
   #counter = 0;
 
   constructor(client: TestClient, issuer: TokenIssuer, testCase: Case) {
@@ -80,7 +82,7 @@ export class Stage {
     const claims: TokenClaims = {
       user: `${userName}-${this.#run}`,
       name: userName,
-      tenant: text(at(described, "tenant")) || "demo",
+      tenant: text(this.resolve(at(described, "tenant") ?? "demo")),
       grants: text(at(described, "grants"))
         .split(" ")
         .filter((grant) => grant !== ""),
@@ -106,8 +108,19 @@ export class Stage {
     return connection;
   }
 
+  follow(name: string, token: string | undefined, service: string, method: string, request: JsonObject): void {
+    this.#streams.set(name, this.client.follow(token, service, method, request));
+  }
+
+  stream(name: string): ResponseStream {
+    const stream = this.#streams.get(name);
+    if (stream === undefined) throw new Error(`no stream ${name} is followed`);
+    return stream;
+  }
+
   /** Lets go of all clients. */
   end(): void {
+    for (const stream of this.#streams.values()) stream.cancel();
     for (const connection of this.#connections.values()) connection.destroy();
   }
 }

@@ -1,7 +1,7 @@
 // Unary calls as plain JSON over HTTP, as Connect defines them.
 
-import { type CallOutcome, errorDetail } from "./grpc.js";
-import { at, isObject, type JsonObject, text } from "./json-value.js";
+import { type CallOutcome, connectErrorOf } from "./grpc.js";
+import { isObject, type JsonObject } from "./json-value.js";
 import type { Schema } from "./schema.js";
 
 export async function callConnectJson(
@@ -22,6 +22,5 @@ export async function callConnectJson(
   const body: unknown = await answer.json();
   const json = isObject(body) ? body : {};
   if (answer.ok) return { response: json };
-  const status = text(json.code).toUpperCase();
-  return { error: { ...errorDetail(schema, at(json, "details")), status, message: text(json.message) } };
+  return { error: connectErrorOf(schema, json) };
 }

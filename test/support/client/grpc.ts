@@ -1,10 +1,11 @@
 // The test client over gRPC: grpc-js for HTTP/2, protobufjs for the messages.
 
-import { type ChannelCredentials, Client, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import { type ChannelCredentials, Client, credentials, Metadata, type StatusObject, status } from "@grpc/grpc-js";
 import { Connection, type ConnectOptions, receiver } from "./connection.js";
 import { contentOf, type Frame, Inbox, type JsonObject, kindOf } from "./inbox.js";
 import { at, isArray, type Json, text } from "./json-value.js";
 import type { Schema } from "./schema.js";
+import type { StreamListener, StreamTarget } from "./stream.js";
 
 const WINDOW_BYTES = 4 * 1024 * 1024;
 
@@ -72,16 +73,15 @@ function closeCode(schema: Schema, name: string): number {
 }
 
 /** How a unary call ended: a response, or an error as far as the contract states it. */
-export type CallOutcome =
-  | { readonly response: JsonObject }
-  | {
-      readonly error: {
-        readonly reason: string;
-        readonly status: string;
-        readonly field: string;
-        readonly message: string;
-      };
-    };
+export type CallOutcome = { readonly response: JsonObject } | { readonly error: CallError };
+
+/** An error as far as the contract states it. */
+export type CallError = {
+  readonly reason: string;
+  readonly status: string;
+  readonly field: string;
+  readonly message: string;
+};
 
 export function callGrpc(
   schema: Schema,
@@ -110,7 +110,39 @@ export function callGrpc(
   }).finally(() => client.close());
 }
 
-function errorOf(schema: Schema, error: ServiceError) {
+/** Opens a server stream. Returns what gives it up. */
+export function followGrpc(
+  address: string,
+  { schema, token, service, method, request }: StreamTarget,
+  listener: StreamListener,
+): () => void {
+  const client = newClient(address);
+  const types = schema.method(service, method);
+  const stream = client.makeServerStreamRequest<JsonObject, JsonObject>(
+    `/${service}/${method}`,
+    (value) => schema.encode(`trunkline.v1.${types.request}`, value),
+    (bytes) => schema.decode(`trunkline.v1.${types.response}`, bytes),
+    request,
+    metadataOf(token),
+  );
+  const ended = (error: CallError | undefined): void => {
+    listener.ended(error);
+    client.close();
+  };
+  stream.on("data", (response: JsonObject) => listener.response(response));
+  // What the status says comes as an error too, but not before the end.
+  stream.on("error", () => {});
+  stream.on("status", (ending) => ended(ending.code === status.OK ? undefined : errorOf(schema, ending)));
+  return () => stream.cancel();
+}
+
+/** An error as Connect says it in JSON. */
+export function connectErrorOf(schema: Schema, error: Json | undefined): CallError {
+  const status = text(at(error, "code")).toUpperCase();
+  return { ...errorDetail(schema, at(error, "details")), status, message: text(at(error, "message")) };
+}
+
+function errorOf(schema: Schema, error: StatusObject): CallError {
   const name = status[error.code] ?? String(error.code);
   const trailer = error.metadata?.get("grpc-status-details-bin")[0];
   if (!(trailer instanceof Buffer)) return { reason: "", status: name, field: "", message: error.details };

@@ -5,6 +5,7 @@ import type { Connection, ConnectOptions, Endpoints, Transport } from "./connect
 import { type CallOutcome, callGrpc, connectGrpc } from "./grpc.js";
 import type { JsonObject } from "./json-value.js";
 import { Schema } from "./schema.js";
+import { connectStream, grpcStream, type ResponseStream } from "./stream.js";
 import { connectWebSocket } from "./websocket.js";
 
 export { Connection, type ConnectOptions, type Endpoints, TRANSPORTS, type Transport } from "./connection.js";
@@ -12,6 +13,7 @@ export type { CallOutcome } from "./grpc.js";
 export { contentOf, type Ending, type Frame, kindOf, replyTo } from "./inbox.js";
 export { at, isArray, isObject, type Json, type JsonObject, number, text } from "./json-value.js";
 export { Schema } from "./schema.js";
+export type { ResponseStream } from "./stream.js";
 export { connectWebSocket } from "./websocket.js";
 
 /** Connections and calls over one transport to one server. */
@@ -20,6 +22,7 @@ export class TestClient {
   readonly endpoints: Endpoints;
   readonly schema: Schema;
   readonly #open = new Set<Connection>();
+  readonly #streams = new Set<ResponseStream>();
 
   constructor(transport: Transport, endpoints: Endpoints, schema = new Schema()) {
     this.transport = transport;
@@ -41,8 +44,19 @@ export class TestClient {
       : callConnectJson(this.schema, this.endpoints.http, token, name, method, request);
   }
 
+  /** A server stream: gRPC, or Connect's JSON where the transport is a WebSocket. */
+  follow(token: string | undefined, service: string, method: string, request: JsonObject): ResponseStream {
+    const target = { schema: this.schema, token, service: `trunkline.v1.${service}`, method, request };
+    const stream =
+      this.transport === "grpc" ? grpcStream(this.endpoints.grpc, target) : connectStream(this.endpoints.http, target);
+    this.#streams.add(stream);
+    return stream;
+  }
+
   /** Cuts every connection that was made. */
   destroy(): void {
+    for (const stream of this.#streams) stream.cancel();
+    this.#streams.clear();
     for (const connection of this.#open) connection.destroy();
     this.#open.clear();
   }
