@@ -3,6 +3,7 @@
 import { once } from "node:events";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
+import type { WebSocket } from "ws";
 import { CloseCode } from "../../src/gen/trunkline/v1/error_pb.js";
 import { RoomEventSchema } from "../../src/gen/trunkline/v1/message_pb.js";
 import {
@@ -256,15 +257,22 @@ describe("the end", () => {
     await connection.until(({ clean }) => clean === false);
   });
 
-  it("is clean when the client closes, not when it vanishes", async () => {
+  it.each([
+    { how: "closes with 1000", end: (socket: WebSocket) => socket.close(1000), clean: true },
+    { how: "closes without a code, as a script may", end: (socket: WebSocket) => socket.close(), clean: true },
+    { how: "closes with a code of its own", end: (socket: WebSocket) => socket.close(4_999), clean: true },
+    {
+      how: "closes with 1001, as a page does that is loaded anew",
+      end: (socket: WebSocket) => socket.close(1001),
+      clean: false,
+    },
+    { how: "vanishes", end: (socket: WebSocket) => socket.terminate(), clean: false },
+  ])("is clean: $clean, when the client $how", async ({ end, clean }) => {
     const { url, core } = await useBridge();
-    (await useClient(url, BINARY)).socket.close(1000);
-    const first = await core.sessions.connection(0);
-    await first.until(({ clean }) => clean === true);
-
-    (await useClient(url, BINARY)).socket.terminate();
-    const second = await core.sessions.connection(1);
-    await second.until(({ clean }) => clean === false);
+    end((await useClient(url, BINARY)).socket);
+    const connection = await core.sessions.connection();
+    await connection.until((each) => each.clean !== undefined);
+    expect(connection.clean).toBe(clean);
   });
 
   it("takes writes after the peer has gone without harm", async () => {
