@@ -2,8 +2,14 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { DescService } from "@bufbuild/protobuf";
-import { Code, ConnectError, type ConnectRouter, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
-import { connectNodeAdapter } from "@connectrpc/connect-node";
+import {
+  Code,
+  ConnectError,
+  type ConnectRouter,
+  createConnectRouter,
+  type HandlerContext,
+  type ServiceImpl,
+} from "@connectrpc/connect";
 import type { Core } from "../../src/core/core.js";
 import type { Caller } from "../../src/core/room/calls.js";
 import { callsOf, isStream, type ServiceCalls } from "../../src/core/service-calls.js";
@@ -11,6 +17,7 @@ import type { Telemetry } from "../../src/core/telemetry.js";
 import type { Clock } from "../../src/ports/clock.js";
 import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
 import { connectErrorOf } from "./connect-error.js";
+import { serveHandlers } from "./handlers.js";
 
 /** The longest a unary call may take, also one that states no deadline, in milliseconds. */
 const CALL_DEADLINE_MS = 30_000;
@@ -34,8 +41,7 @@ export function callRoute<S extends DescService>(
   maxBytes: number,
   dependencies: CallDependencies,
 ): CallRoute {
-  const serve = connectNodeAdapter({
-    routes: (router) => register(router, service, calls, dependencies),
+  const router = createConnectRouter({
     // gRPC proper needs HTTP/2 trailers and has a port of its own.
     grpc: false,
     readMaxBytes: maxBytes,
@@ -44,7 +50,8 @@ export function callRoute<S extends DescService>(
     // What the contract does not know would be stored and sent on within a body, past every limit.
     binaryOptions: { readUnknownFields: false },
   });
-  return { path: `/${service.typeName}/`, serve };
+  register(router, service, calls, dependencies);
+  return { path: `/${service.typeName}/`, serve: serveHandlers(router, dependencies.telemetry) };
 }
 
 function register<S extends DescService>(

@@ -1,15 +1,16 @@
 // Calls over HTTP/1.1 in each of its three forms.
 
+import { once } from "node:events";
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { ErrorInfoSchema, RetryInfoSchema } from "../../../src/gen/google/rpc/error_details_pb.js";
 import { DeliveryService, TailResponseSchema } from "../../../src/gen/trunkline/v1/delivery_pb.js";
 import { ErrorSchema } from "../../../src/gen/trunkline/v1/error_pb.js";
 import { GetRoomRequestSchema, GetRoomResponseSchema, RoomService } from "../../../src/gen/trunkline/v1/room_pb.js";
 import { ErrorCode, TrunklineError } from "../../../src/ports/error.js";
-import { type BridgeUnderTest, useBridge } from "../use-bridge.js";
+import { type BridgeUnderTest, useBridge, useTcp } from "../use-bridge.js";
 
 const AUTHORIZED = { headers: { authorization: "Bearer good-alice" } };
 
@@ -171,6 +172,59 @@ describe("plain JSON", () => {
       body: '{"roomId":"general"}',
     });
     expect(await response.json()).toEqual({ room: { roomId: "general", name: "General" } });
+  });
+});
+
+describe("a hostile client", () => {
+  it("that does not read and then vanishes ends its stream, and is told of nowhere", async () => {
+    const { core, port, telemetry } = await useBridge();
+    const faults: unknown[] = [];
+    telemetry.on("fault", (fault) => faults.push(fault));
+    const printed = vi.spyOn(console, "error").mockImplementation(() => {});
+    onTestFinished(() => printed.mockRestore());
+    const ended = Promise.withResolvers<void>();
+    let pulled = 0;
+    core.tail = async function* () {
+      try {
+        for (;;) {
+          pulled++;
+          yield create(TailResponseSchema, { cursor: "x".repeat(50_000) });
+        }
+      } finally {
+        ended.resolve();
+      }
+    };
+    const socket = await useTcp(port);
+    const message = Buffer.from("\0\0\0\0\x02{}", "latin1");
+    const headers = `Content-Type: application/connect+json\r\nAuthorization: Bearer good-ann\r\nContent-Length: ${message.length}`;
+    socket.write(`POST /trunkline.v1.DeliveryService/Tail HTTP/1.1\r\nHost: a\r\n${headers}\r\n\r\n`);
+    socket.write(message);
+    await once(socket, "readable");
+    let before = -1;
+    while (before !== pulled) {
+      before = pulled;
+      for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve));
+    }
+    socket.destroy();
+    await ended.promise;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(faults).toEqual([]);
+    expect(printed).not.toHaveBeenCalled();
+  });
+
+  it("that names no host is refused, which is no fault of the server", async () => {
+    const { port, telemetry } = await useBridge();
+    const faults: unknown[] = [];
+    telemetry.on("fault", (fault) => faults.push(fault));
+    for (const lines of ["HTTP/1.1\r\nHost: [", "HTTP/1.1\r\nHost: a b", "HTTP/1.1\r\nHost: ", "HTTP/1.0"]) {
+      const socket = await useTcp(port);
+      socket.write(`POST /trunkline.v1.RoomService/GetRoom ${lines}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+      let text = "";
+      for await (const chunk of socket) text += String(chunk);
+      expect(text).toMatch(/^HTTP\/1\.1 400 /);
+      expect(text).toContain('"field":"host"');
+    }
+    expect(faults).toEqual([]);
   });
 });
 
