@@ -7,6 +7,7 @@ import { EmbeddedStore } from "./adapters/embedded/lmdb.js";
 import { EmbeddedSessionDirectory } from "./adapters/embedded/session-directory.js";
 import { publishHookOf } from "./backbone/hooks.js";
 import type { Backbone, BackboneOptions, ListenAddress, StopOptions } from "./backbone/options.js";
+import { outletsOf } from "./backbone/outlets.js";
 import { StartedParts } from "./backbone/started-parts.js";
 import { verifierOf } from "./backbone/verifier.js";
 import type { Ids } from "./core/core.js";
@@ -67,6 +68,9 @@ async function start(options: BackboneOptions, logger: Logger, parts: StartedPar
   const publish = options.publishHook && publishHookOf(options.publishHook, clock, telemetry);
   if (publish !== undefined) parts.add("publish hook", () => publish.close());
 
+  const outside = options.outlets && outletsOf(options.outlets, store, clock);
+  if (outside !== undefined) parts.add("webhooks", () => outside.close());
+
   const { log, archive, fanout } = store;
   const load = () => sampler.load();
   const graceMs = limits.presenceGraceMs;
@@ -82,6 +86,7 @@ async function start(options: BackboneOptions, logger: Logger, parts: StartedPar
     telemetry,
     limits,
     publishHook: publish?.rules,
+    outlets: outside?.outlets,
     load,
   });
   parts.add("core", () => core.stop());

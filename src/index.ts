@@ -23,6 +23,10 @@ export type { ClientTls, ServerTls } from "./rpc/tls.js";
 export type { PublishHookOptions } from "./backbone/options.js";
 export type { Publication, PublishHook, PublishVerdict } from "./ports/publish-hook.js";
 
+// To tell others what happens.
+
+export type { NotifierTarget, OutletTargets, WebhookOptions, WebhookTarget } from "./backbone/outlets.js";
+
 // To act on rooms without a connection.
 
 export type { Core } from "./core/core.js";

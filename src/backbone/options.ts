@@ -10,6 +10,7 @@ import type { PublishHook } from "../ports/publish-hook.js";
 import type { TokenVerifier } from "../ports/token-verifier.js";
 import type { ClientTls } from "../rpc/tls.js";
 import type { GrpcTls } from "../transport/grpc/server.js";
+import type { OutletTargets } from "./outlets.js";
 
 /** Where to listen. */
 export interface ListenAddress {
@@ -52,6 +53,8 @@ export interface BackboneOptions {
   readonly auth: { readonly address: string; readonly tls?: ClientTls } | { readonly verifier: TokenVerifier };
   /** Asked before a message is stored. Default: nobody is. */
   readonly publishHook?: PublishHookOptions;
+  /** What leaves the server by itself: events for webhooks, notifications for users who are away. Default: nothing. */
+  readonly outlets?: OutletTargets;
   /** Default port 9090. */
   readonly grpc?: ListenAddress & { readonly tls?: GrpcTls };
   /** Default port 8080. */

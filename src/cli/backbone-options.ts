@@ -7,6 +7,7 @@ import type { Config } from "../ops/config/options.js";
 import type { Logger } from "../ops/log.js";
 import type { ClientTls } from "../rpc/tls.js";
 import { CommandError } from "./exit-code.js";
+import { readOutlets } from "./outlets-file.js";
 import { readPair, readPem } from "./pem.js";
 
 /** Everything but who verifies tokens, which differs between commands. */
@@ -36,6 +37,7 @@ export function backboneOptions(config: Config, logger: Logger): Omit<BackboneOp
     },
     ...(config.metricsPort !== undefined && { metrics: { host: config.metricsHost, port: config.metricsPort } }),
     ...hookOptions(config),
+    ...(config.outlets !== undefined && { outlets: readOutlets(config.outlets) }),
     limits: limitsOf(config),
     logger,
   };

@@ -23,7 +23,7 @@ export const serveCommand: Command = {
   ],
   positionals: [],
   flags: {},
-  groups: ["General", "Listening", "Store", "Verifying tokens", "Hooks", "Operation", "Limits"],
+  groups: ["General", "Listening", "Store", "Verifying tokens", "Hooks", "Outlets", "Operation", "Limits"],
   also: [],
   without: [],
   defaults: {},

@@ -40,7 +40,7 @@ export interface CoreDependencies {
   /** How busy this process is, 0 to 1: the fan-out collects longer the busier it is. */
   readonly load: () => number;
   /** What leaves the server by itself. Default: nothing. */
-  readonly outlets?: OutletOptions;
+  readonly outlets?: OutletOptions | undefined;
 }
 
 export interface Core {

@@ -13,6 +13,7 @@ export function logTelemetry(telemetry: Telemetry, logger: Logger, clock: Clock)
   const refused = new Throttle(clock);
   const lagging = new Throttle(clock);
   const faults = new Throttle(clock);
+  const outlets = new Throttle(clock);
   const hooks = new Throttle(clock);
   const subscriptions = [
     telemetry.on("session.opened", (data) => logger.debug(data, "session opened")),
@@ -32,6 +33,14 @@ export function logTelemetry(telemetry: Telemetry, logger: Logger, clock: Clock)
     telemetry.on("log.appended", (data) => logger.trace(data, "events stored")),
     telemetry.on("log.failed", ({ shard, cause }) =>
       faults.pass((more) => logger.error({ shard, err: cause, ...more }, "events could not be stored")),
+    ),
+    telemetry.on("outlet.failed", ({ outlet, tries, cause }) =>
+      outlets.pass((more) =>
+        logger.warn({ outlet, tries, reason: messageOf(cause), ...more }, "an outlet's target failed"),
+      ),
+    ),
+    telemetry.on("outlet.buried", ({ cause, ...data }) =>
+      outlets.pass((more) => logger.error({ ...data, reason: messageOf(cause), ...more }, "an outlet gave up")),
     ),
     telemetry.on("fanout.window", (data) => logger.debug(data, "fan-out window changed")),
     telemetry.on("hook.failed", ({ hook, letThrough, cause }) => {
@@ -56,6 +65,11 @@ export function logTelemetry(telemetry: Telemetry, logger: Logger, clock: Clock)
 function levelOf(code: ErrorCode): "debug" | "warn" | "error" {
   if (code === ErrorCode.INTERNAL) return "error";
   return code === ErrorCode.UNAVAILABLE ? "warn" : "debug";
+}
+
+/** Targets fail in the same few ways: their stacks say nothing. */
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
 }
 
 /** Lets so many lines through each second, and tells the next one how many were left out. */

@@ -3,6 +3,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Telemetry } from "../core/telemetry.js";
 import { ErrorCode } from "../ports/error.js";
+import { outletMetrics } from "./outlet-metrics.js";
 
 /** From a stored write on an idle machine (under a millisecond) to one that waits for a broken disk. */
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
@@ -27,6 +28,7 @@ export function createMetrics(telemetry: Telemetry, load: () => number): Metrics
     ...fanoutMetrics(registry, telemetry),
     ...hookMetrics(registry, telemetry),
     ...faultMetrics(registry, telemetry),
+    ...outletMetrics(registry, telemetry),
   ];
   return {
     contentType: registry.contentType,

@@ -4,14 +4,29 @@ import { describe, expect, test } from "vitest";
 import { authCommand } from "../../src/cli/auth.js";
 import { backupCommand } from "../../src/cli/backup.js";
 import { configCommand } from "../../src/cli/config.js";
+import { deadLettersCommand } from "../../src/cli/dead-letters.js";
 import { devCommand } from "../../src/cli/dev.js";
+import { notificationsCommand } from "../../src/cli/notifications.js";
+import { replayCommand } from "../../src/cli/replay.js";
 import { runCommandLine } from "../../src/cli/run.js";
 import { serveCommand } from "../../src/cli/serve.js";
 import { tokenCommand } from "../../src/cli/token.js";
 import { versionCommand } from "../../src/cli/version.js";
 import { testTerminal } from "./test-terminal.js";
 
-const COMMANDS = [devCommand, serveCommand, authCommand, tokenCommand, backupCommand, configCommand, versionCommand];
+const COMMANDS = [
+  devCommand,
+  serveCommand,
+  authCommand,
+  tokenCommand,
+  backupCommand,
+  notificationsCommand,
+  deadLettersCommand,
+  replayCommand,
+  configCommand,
+  versionCommand,
+];
+const LONGEST_NAME = Math.max(...COMMANDS.map(({ name }) => name.length));
 
 async function run(line: string, environment: Readonly<Record<string, string>> = {}) {
   const terminal = testTerminal({ environment });
@@ -23,7 +38,7 @@ describe("help", () => {
   test.each(["", "--help", "-h", "help"])("`trunkline %s` lists the commands", async (line) => {
     const { code, out } = await run(line);
     expect(code).toBe(0);
-    for (const { name, summary } of COMMANDS) expect(out).toContain(`${name.padEnd(7)}  ${summary}`);
+    for (const { name, summary } of COMMANDS) expect(out).toContain(`${name.padEnd(LONGEST_NAME)}  ${summary}`);
   });
 
   test.each(COMMANDS.map(({ name }) => name))(

@@ -46,6 +46,11 @@ export function lastPart(key: string, prefix: string): string {
   return key.slice(prefix.length, -1);
 }
 
+/** The id in the first part of a key. */
+export function firstPart(key: string): string {
+  return key.slice(0, key.indexOf(END));
+}
+
 /** The least key that is greater than all keys that begin with `prefix`. */
 export function after(prefix: string): string {
   // No part of a key begins with this byte but a number, and those are never followed by another part.

@@ -122,6 +122,13 @@ const OPERATION = {
   shutdownDeadline: duration(15_000, 1, "When stopping: what has not ended by then is cut off."),
 };
 
+const OUTLETS = {
+  outlets: optionalText(
+    "FILE",
+    "What leaves the server by itself: webhooks, and notifications for users who are away. JSON; see below.",
+  ),
+};
+
 /** The groups, by title. */
 export const OPTION_GROUPS = {
   General: GENERAL,
@@ -130,6 +137,7 @@ export const OPTION_GROUPS = {
   "Verifying tokens": AUTH,
   "The auth service": AUTH_SERVICE,
   Hooks: HOOK_OPTIONS,
+  Outlets: OUTLETS,
   Operation: OPERATION,
   Limits: LIMIT_OPTIONS,
 } satisfies Readonly<Record<string, Readonly<Record<string, Option<unknown>>>>>;
@@ -142,6 +150,7 @@ export const OPTIONS = {
   ...AUTH,
   ...AUTH_SERVICE,
   ...HOOK_OPTIONS,
+  ...OUTLETS,
   ...OPERATION,
   ...LIMIT_OPTIONS,
 };

@@ -1,0 +1,40 @@
+// trunkline dead-letters
+
+import type { Command } from "./command.js";
+import { EXIT } from "./exit-code.js";
+import { jsonLines, timeOf, withOutlets } from "./store-outlets.js";
+
+export const deadLettersCommand: Command = {
+  name: "dead-letters",
+  summary: "what webhooks did not take",
+  usage: "[--data-directory DIR]",
+  description:
+    "Prints which events were given up because a webhook did not take them for too long, one line of JSON each, the oldest first. The server may run meanwhile. `trunkline replay` has them tried once more.",
+  examples: ["trunkline dead-letters", "trunkline replay all"],
+  positionals: [],
+  flags: {},
+  groups: [],
+  also: ["config", "dataDirectory"],
+  without: [],
+  defaults: {},
+  run: async ({ config, terminal }) => {
+    const found = await withOutlets(config, (outlets) => outlets.deadLetters());
+    const lines = found.map(({ outlet, letter }) => {
+      const { letterId: id, tenantId, roomId, firstSeq, lastSeq, tries, sinceMs, atMs, reason } = letter;
+      return {
+        id,
+        outlet,
+        tenantId,
+        roomId,
+        firstSeq,
+        lastSeq,
+        tries,
+        since: timeOf(sinceMs),
+        at: timeOf(atMs),
+        reason,
+      };
+    });
+    terminal.out(jsonLines(lines));
+    return EXIT.ok;
+  },
+};
