@@ -158,7 +158,7 @@ export interface Archive extends UserArchive {
   marker(room: RoomRef, userId: string): Awaitable<MarkerDocument | undefined>;
 
   /**
-   * Stores markers, all or none; resolves once they are durable. A marker is replaced only by one of a higher `revision`; one of a room
+   * Stores markers, each whole; resolves once all are durable; when it rejects, some may be. A marker is replaced only by one of a higher `revision`; one of a room
    * that was dismissed is left out. Idempotent.
    */
   putMarkers(markers: readonly MarkerChange[]): Promise<void>;

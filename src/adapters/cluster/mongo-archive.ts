@@ -1,0 +1,308 @@
+// The archive of a cluster: MongoDB, written by the shards' owners behind the log, read by everybody.
+
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { Binary } from "mongodb";
+import {
+  type MarkerDocument,
+  MarkerDocumentSchema,
+  type MemberDocument,
+  MemberDocumentSchema,
+  MessageDocumentSchema,
+  type RoomDocument,
+  RoomDocumentSchema,
+} from "../../gen/trunkline/store/v1/documents_pb.js";
+import type {
+  Archive,
+  ArchiveChanges,
+  EventRange,
+  ExpiredMessage,
+  MarkerChange,
+  MessageRange,
+  Page,
+  StoredMessage,
+} from "../../ports/archive.js";
+import { EncodedEvent } from "../../ports/encoded-event.js";
+import { type RoomRef, roomRef } from "../../ports/room-ref.js";
+import type { DeviceChange, LastSeenChange } from "../../ports/user-archive.js";
+import {
+  asking,
+  type Collections,
+  type EventRow,
+  type MessageRow,
+  named,
+  numbered,
+  numberOf,
+  roomKeyOf,
+  userKey,
+  within,
+  writeNewer,
+} from "./mongo.js";
+import { applyChanges, binary, readRemoved, removeMembers, removeThrough } from "./mongo-changes.js";
+import { MongoUserArchive } from "./mongo-user-archive.js";
+
+/** Events asked for at once: a page that ends by its bytes has read at most so many too many. */
+const EVENTS_PER_BATCH = 100;
+
+export class MongoArchive implements Archive {
+  readonly #collections: Collections;
+  readonly #users: MongoUserArchive;
+
+  constructor(collections: Collections) {
+    this.#collections = collections;
+    this.#users = new MongoUserArchive(collections);
+  }
+
+  room(room: RoomRef): Promise<RoomDocument | undefined> {
+    return asking(async () => {
+      const row = await this.#collections.rooms.findOne({ _id: room.key });
+      return row === null ? undefined : fromBinary(RoomDocumentSchema, bytesOf(row.doc));
+    });
+  }
+
+  member(room: RoomRef, userId: string): Promise<MemberDocument | undefined> {
+    return asking(async () => {
+      const row = await this.#collections.members.findOne({ _id: named(room.key, userId) });
+      return row === null ? undefined : fromBinary(MemberDocumentSchema, bytesOf(row.doc));
+    });
+  }
+
+  members(room: RoomRef, { after, limit }: Page): Promise<readonly MemberDocument[]> {
+    return asking(async () => {
+      if (limit <= 0) return [];
+      const present = { ...within(room.key), ...(after === "" ? {} : { $gt: named(room.key, after) }) };
+      const rows = await this.#collections.members.find({ present }).sort({ present: 1 }).limit(limit).toArray();
+      return rows.map(({ doc }) => fromBinary(MemberDocumentSchema, bytesOf(doc)));
+    });
+  }
+
+  roomsOf(tenantId: string, userId: string, { after, limit }: Page): Promise<readonly string[]> {
+    return asking(async () => {
+      if (limit <= 0) return [];
+      const rows = await this.#collections.members
+        .find({ user: userKey(tenantId, userId), room: { $gt: after } })
+        .project<{ readonly room: string }>({ room: 1 })
+        .sort({ room: 1 })
+        .limit(limit)
+        .toArray();
+      return rows.map(({ room }) => room);
+    });
+  }
+
+  events(room: RoomRef, { from, to, limit, maxBytes }: EventRange): Promise<readonly EncodedEvent[]> {
+    return asking(async () => {
+      const events: EncodedEvent[] = [];
+      if (from > to || limit <= 0) return events;
+      const cursor = this.#collections.events
+        .find({ _id: { $gte: numbered(room.key, from), $lte: numbered(room.key, to) } })
+        .sort({ _id: 1 })
+        .limit(limit)
+        .batchSize(Math.min(limit, EVENTS_PER_BATCH));
+      let bytes = 0;
+      for await (const row of cursor) {
+        const event = eventOf(row);
+        events.push(event);
+        bytes += event.bytes.length;
+        if (bytes >= maxBytes) break;
+      }
+      return events;
+    });
+  }
+
+  seqOf(room: RoomRef, eventId: string): Promise<number | undefined> {
+    return asking(async () => {
+      const row = await this.#collections.events.findOne({ id: named(room.key, eventId) }, { projection: { seq: 1 } });
+      return row?.seq;
+    });
+  }
+
+  message(room: RoomRef, messageId: string): Promise<StoredMessage | undefined> {
+    return asking(async () => {
+      const created = await this.#collections.events.findOne({ id: named(room.key, messageId) });
+      if (created === null || created.index === 0) return undefined;
+      const row = await this.#collections.messages.findOne({ _id: numbered(room.key, created.index) });
+      return row === null ? undefined : storedMessage(row, created);
+    });
+  }
+
+  expired(beforeMs: number, limit: number): Promise<readonly ExpiredMessage[]> {
+    return asking(async () => {
+      const rows = await this.#collections.messages
+        .find({ expires: { $lt: beforeMs } })
+        .sort({ expires: 1 })
+        .limit(limit)
+        .toArray();
+      return rows.map(({ _id, messageId }) => ({ room: refOf(roomKeyOf(_id)), messageId }));
+    });
+  }
+
+  messages(room: RoomRef, range: MessageRange): Promise<readonly StoredMessage[]> {
+    return asking(async () => {
+      if (range.limit <= 0) return [];
+      const backward = "beforeIndex" in range;
+      const bound = backward
+        ? { $lt: numbered(room.key, Math.max(range.beforeIndex, 0)) }
+        : { $gt: numbered(room.key, range.afterIndex) };
+      const rows = await this.#collections.messages
+        .find({ _id: { ...within(room.key), ...bound } })
+        .sort({ _id: backward ? -1 : 1 })
+        .limit(range.limit)
+        .toArray();
+      if (backward) rows.reverse();
+      const ids = rows.map(({ created }) => numbered(room.key, created));
+      const events = await this.#collections.events.find({ _id: { $in: ids } }).toArray();
+      const bySeq = new Map(events.map((row) => [row.seq, row]));
+      return rows.map((row) => storedMessage(row, bySeq.get(row.created)));
+    });
+  }
+
+  hidden(inbox: RoomRef, roomId: string, from: number, to: number): Promise<readonly number[]> {
+    return asking(async () => {
+      if (from > to) return [];
+      const key = named(inbox.key, roomId);
+      const rows = await this.#collections.hidden
+        .find({ _id: { $gte: numbered(key, from), $lte: numbered(key, to) } })
+        .sort({ _id: 1 })
+        .toArray();
+      return rows.map(({ index }) => index);
+    });
+  }
+
+  apply(shard: number, end: number, changes: ArchiveChanges): Promise<void> {
+    return asking(async () => {
+      await applyChanges(this.#collections, changes);
+      await this.#collections.shards.updateOne({ _id: shard }, { $max: { archived: end } }, { upsert: true });
+    });
+  }
+
+  archived(shard: number): Promise<number> {
+    return asking(async () => (await this.#collections.shards.findOne({ _id: shard }))?.archived ?? 0);
+  }
+
+  followed(follower: string, shard: number): Promise<number | undefined> {
+    return asking(async () => {
+      const row = await this.#collections.followers.findOne({ _id: named(follower, `${shard}`) });
+      return row?.offset;
+    });
+  }
+
+  follow(follower: string, shard: number, offset: number): Promise<void> {
+    return asking(async () => {
+      const _id = named(follower, `${shard}`);
+      await this.#collections.followers.updateOne({ _id }, { $set: { offset } }, { upsert: true });
+    });
+  }
+
+  marker(room: RoomRef, userId: string): Promise<MarkerDocument | undefined> {
+    return asking(async () => {
+      const row = await this.#collections.markers.findOne({ _id: named(room.key, userId) });
+      return row === null ? undefined : fromBinary(MarkerDocumentSchema, bytesOf(row.doc));
+    });
+  }
+
+  putMarkers(markers: readonly MarkerChange[]): Promise<void> {
+    return asking(async () => {
+      const rooms = new Map(markers.map(({ room }) => [room.key, room]));
+      const removed = await readRemoved(this.#collections, rooms);
+      const kept = markers.filter(({ room }) => removed.get(room.key)?.dismissed !== true);
+      await writeNewer(
+        this.#collections.markers,
+        kept.map(({ room, document }) => ({
+          updateOne: {
+            filter: { _id: named(room.key, document.userId), revision: { $lt: document.revision } },
+            update: { $set: { revision: document.revision, doc: binary(toBinary(MarkerDocumentSchema, document)) } },
+            upsert: true,
+          },
+        })),
+      );
+      const later = await readRemoved(this.#collections, rooms);
+      for (const room of rooms.values()) {
+        if (later.get(room.key)?.dismissed === true && removed.get(room.key)?.dismissed !== true) {
+          await removeMembers(this.#collections, room);
+        }
+      }
+    });
+  }
+
+  sentBy(room: RoomRef, userId: string, afterIndex: number, throughIndex: number): Promise<number> {
+    return asking(() =>
+      this.#collections.messages.countDocuments({
+        by: named(room.key, userId),
+        _id: { $gt: numbered(room.key, afterIndex), $lte: numbered(room.key, throughIndex) },
+      }),
+    );
+  }
+
+  readingHidden(tenantId: string, userId: string): Promise<boolean> {
+    return asking(
+      async () => (await this.#collections.hiddenReading.findOne({ _id: userKey(tenantId, userId) })) !== null,
+    );
+  }
+
+  hideReading(tenantId: string, userId: string, hidden: boolean): Promise<void> {
+    return asking(async () => {
+      const _id = userKey(tenantId, userId);
+      if (hidden) await this.#collections.hiddenReading.replaceOne({ _id }, {}, { upsert: true });
+      else await this.#collections.hiddenReading.deleteOne({ _id });
+    });
+  }
+
+  devices(tenantId: string, userId: string) {
+    return this.#users.devices(tenantId, userId);
+  }
+
+  putDevices(changes: readonly DeviceChange[]): Promise<void> {
+    return this.#users.putDevices(changes);
+  }
+
+  lastSeen(tenantId: string, userIds: readonly string[]) {
+    return this.#users.lastSeen(tenantId, userIds);
+  }
+
+  putLastSeen(changes: readonly LastSeenChange[]): Promise<void> {
+    return this.#users.putLastSeen(changes);
+  }
+
+  purge(room: RoomRef, through: number): Promise<void> {
+    return asking(async () => {
+      const { messages, removed } = this.#collections;
+      const last = await messages
+        .find({ _id: within(room.key), created: { $lte: through } })
+        .sort({ _id: -1 })
+        .limit(1)
+        .next();
+      const index = last === null ? 0 : numberOf(last._id);
+      // Known before anything goes: what is applied meanwhile sees it, or is seen.
+      await removed.updateOne({ _id: room.key }, { $max: { seq: through, index } }, { upsert: true });
+      await removeThrough(this.#collections, room, through, index);
+    });
+  }
+
+  dismiss(room: RoomRef): Promise<void> {
+    return asking(async () => {
+      await this.#collections.removed.updateOne({ _id: room.key }, { $set: { dismissed: true } }, { upsert: true });
+      await removeMembers(this.#collections, room);
+    });
+  }
+}
+
+/** A copy, which the caller may keep and change. */
+function bytesOf(stored: Binary): Uint8Array {
+  return Uint8Array.from(stored.buffer.subarray(0, stored.position));
+}
+
+function eventOf({ seq, tag, event }: EventRow): EncodedEvent {
+  return new EncodedEvent(seq, tag, bytesOf(event));
+}
+
+function storedMessage(row: MessageRow, created: EventRow | undefined): StoredMessage {
+  return {
+    messageIndex: numberOf(row._id),
+    created: created && eventOf(created),
+    document: row.doc && fromBinary(MessageDocumentSchema, bytesOf(row.doc)),
+  };
+}
+
+function refOf(key: string): RoomRef {
+  const slash = key.indexOf("/");
+  return roomRef(key.slice(0, slash), key.slice(slash + 1));
+}

@@ -1,0 +1,238 @@
+// The connection to MongoDB and its collections: what they hold, and by what they are found.
+
+import { type AnyBulkWriteOperation, type Binary, type Collection, MongoBulkWriteError, MongoClient } from "mongodb";
+import { ErrorCode, TrunklineError } from "../../ports/error.js";
+import type { RoomRef } from "../../ports/room-ref.js";
+
+/** Longest wait for an answer, in milliseconds. */
+const DEADLINE_MS = 5_000;
+const RETRY_AFTER_MS = 1_000;
+const DUPLICATE_KEY = 11_000;
+
+/** A document folded from events, as protobuf. */
+export interface FoldedRow {
+  readonly _id: string;
+  /** The last event folded in. */
+  readonly seq: number;
+  readonly doc: Binary;
+}
+
+export interface EventRow {
+  /** Room and seq: events of a room are a range. */
+  readonly _id: string;
+  readonly seq: number;
+  readonly tag: number;
+  /** Room and event id. */
+  readonly id: string;
+  /** Message index; 0: it created none. */
+  readonly index: number;
+  /** When it was accepted, in milliseconds since 1970. */
+  readonly at: number;
+  /** trunkline.v1.RoomEvent */
+  readonly event: Binary;
+}
+
+export interface MessageRow {
+  /** Room and message index. */
+  readonly _id: string;
+  /** Seq of the event that created it. */
+  readonly created: number;
+  readonly messageId: string;
+  /** Room and sender. */
+  readonly by: string;
+  /** When it expires, in milliseconds since 1970; absent: never, or it is scrubbed. */
+  readonly expires?: number;
+  /** The last event folded into `doc`; 0: unchanged since it was created. */
+  readonly seq: number;
+  /** trunkline.store.v1.MessageDocument */
+  readonly doc?: Binary;
+}
+
+export interface MemberRow extends FoldedRow {
+  /** As `_id`, of present members alone. */
+  readonly present?: string;
+  /** Tenant and user, of present members alone. */
+  readonly user?: string;
+  readonly room: string;
+}
+
+export interface MarkerRow {
+  /** Room and user. */
+  readonly _id: string;
+  readonly revision: number;
+  /** trunkline.store.v1.MarkerDocument */
+  readonly doc: Binary;
+}
+
+export interface HiddenRow {
+  /** Inbox, room id and message index. */
+  readonly _id: string;
+  readonly index: number;
+  /** Room and message index. */
+  readonly message: string;
+}
+
+/** What was removed from a room for good. */
+export interface RemovedRow {
+  /** The room. */
+  readonly _id: string;
+  readonly seq?: number;
+  readonly index?: number;
+  readonly dismissed?: boolean;
+}
+
+export interface DeviceRow {
+  /** Tenant, user and device. */
+  readonly _id: string;
+  readonly seen: number;
+  /** trunkline.store.v1.DeviceDocument */
+  readonly doc: Binary;
+}
+
+export interface LastSeenRow {
+  /** Tenant and user. */
+  readonly _id: string;
+  readonly at?: number;
+  readonly visibility?: number;
+}
+
+export interface Collections {
+  readonly events: Collection<EventRow>;
+  readonly messages: Collection<MessageRow>;
+  readonly rooms: Collection<FoldedRow>;
+  readonly members: Collection<MemberRow>;
+  readonly markers: Collection<MarkerRow>;
+  readonly hidden: Collection<HiddenRow>;
+  readonly removed: Collection<RemovedRow>;
+  /** Tenants and users whose reading is hidden. */
+  readonly hiddenReading: Collection<{ readonly _id: string }>;
+  /** By follower and shard. */
+  readonly followers: Collection<{ readonly _id: string; readonly offset: number }>;
+  /** By shard: up to where its log is archived. */
+  readonly shards: Collection<{ readonly _id: number; readonly archived: number }>;
+  readonly devices: Collection<DeviceRow>;
+  readonly lastSeen: Collection<LastSeenRow>;
+}
+
+export interface MongoConnection {
+  readonly collections: Collections;
+  close(): Promise<void>;
+}
+
+export interface MongoOptions {
+  /** `mongodb://…` with everything the driver understands: hosts, credentials, TLS, replica set. */
+  readonly url: string;
+  readonly database: string;
+}
+
+/** Connects, and makes the indexes that are missing. Rejects with UNAVAILABLE. */
+export async function connectMongo({ url, database }: MongoOptions): Promise<MongoConnection> {
+  const client = new MongoClient(url, {
+    appName: "trunkline",
+    // What was written once is not lost with one machine, nor read before it is safe from that.
+    writeConcern: { w: "majority" },
+    readConcern: { level: "majority" },
+    readPreference: "primary",
+    serverSelectionTimeoutMS: DEADLINE_MS,
+    connectTimeoutMS: DEADLINE_MS,
+    socketTimeoutMS: 2 * DEADLINE_MS,
+  });
+  try {
+    await client.connect();
+    const db = client.db(database);
+    const collections: Collections = {
+      events: db.collection("events"),
+      messages: db.collection("messages"),
+      rooms: db.collection("rooms"),
+      members: db.collection("members"),
+      markers: db.collection("markers"),
+      hidden: db.collection("hidden"),
+      removed: db.collection("removed"),
+      hiddenReading: db.collection("hidden_reading"),
+      followers: db.collection("followers"),
+      shards: db.collection("shards"),
+      devices: db.collection("devices"),
+      lastSeen: db.collection("last_seen"),
+    };
+    await Promise.all([
+      collections.events.createIndex({ id: 1 }, { unique: true }),
+      collections.messages.createIndex({ by: 1, _id: 1 }),
+      collections.messages.createIndex({ expires: 1 }, { sparse: true }),
+      collections.members.createIndex({ present: 1 }, { sparse: true }),
+      collections.members.createIndex({ user: 1, room: 1 }, { sparse: true }),
+      collections.hidden.createIndex({ message: 1 }),
+    ]);
+    return { collections, close: () => client.close() };
+  } catch (cause) {
+    await client.close().catch(() => {});
+    throw unavailable(cause);
+  }
+}
+
+/** Does it; rejects with UNAVAILABLE where MongoDB does not. */
+export async function asking<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    throw cause instanceof TrunklineError ? cause : unavailable(cause);
+  }
+}
+
+function unavailable(cause: unknown): TrunklineError {
+  return new TrunklineError(ErrorCode.UNAVAILABLE, "the archive is not available", {
+    retryAfterMs: RETRY_AFTER_MS,
+    cause,
+  });
+}
+
+/**
+ * Writes what is not there, or older. An upsert whose filter asks for an older document finds, where there is a newer one, its key taken:
+ * that is how it is told.
+ */
+export async function writeNewer<T extends { readonly _id: string | number }>(
+  collection: Collection<T>,
+  operations: readonly AnyBulkWriteOperation<T>[],
+): Promise<void> {
+  if (operations.length === 0) return;
+  try {
+    await collection.bulkWrite(operations, { ordered: false });
+  } catch (error) {
+    if (!(error instanceof MongoBulkWriteError)) throw error;
+    const errors = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors];
+    if (errors.length === 0 || errors.some(({ code }) => code !== DUPLICATE_KEY)) throw error;
+  }
+}
+
+// — keys: neither tenants nor ids hold a "#" —
+
+const DIGITS = 10;
+
+export function numbered(prefix: string, number: number): string {
+  return `${prefix}#${String(number).padStart(DIGITS, "0")}`;
+}
+
+export function named(prefix: string, name: string): string {
+  return `${prefix}#${name}`;
+}
+
+/** All keys that begin with the prefix and a "#"; "$" follows it. */
+export function within(prefix: string): { readonly $gt: string; readonly $lt: string } {
+  return { $gt: `${prefix}#`, $lt: `${prefix}$` };
+}
+
+export function numberOf(key: string): number {
+  return Number(key.slice(-DIGITS));
+}
+
+export function userKey(tenantId: string, userId: string): string {
+  return `${tenantId}/${userId}`;
+}
+
+/** The room of a key that begins with it. */
+export function roomKeyOf(key: string): string {
+  return key.slice(0, key.indexOf("#"));
+}
+
+export function inTenant({ tenantId }: RoomRef, roomId: string): string {
+  return `${tenantId}/${roomId}`;
+}
