@@ -41,6 +41,10 @@ export class RoomAudience<Room> {
     return [...this.#readers.keys()];
   }
 
+  has(reader: RoomPresenceReader<Room>): boolean {
+    return this.#readers.has(reader);
+  }
+
   join(reader: RoomPresenceReader<Room>): void {
     this.#readers.set(reader, (this.#readers.get(reader) ?? 0) + 1);
   }

@@ -7,7 +7,7 @@ import type { EncodedEvent } from "../../ports/encoded-event.js";
 import type { FanoutSubscription } from "../../ports/fanout.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
-import { hasPermission } from "../room/permissions.js";
+import { hasPermission, mayRead } from "../room/permissions.js";
 import type { PresenceHub, PresenceReader } from "./hub.js";
 import { RoomAudience, type RoomPresenceReader } from "./room-audience.js";
 import { isOnline, offline, wirePresence } from "./wire.js";
@@ -15,7 +15,7 @@ import { isOnline, offline, wirePresence } from "./wire.js";
 export type RoomReader = RoomPresenceReader<RoomWatch>;
 
 /** Larger rooms are told how many are online, not who. */
-const NAMED_MEMBERS = 100;
+export const NAMED_MEMBERS = 100;
 const PAGE = 500;
 
 export interface RoomSnapshot {
@@ -31,6 +31,8 @@ export class RoomWatch implements PresenceReader {
   readonly #deps: CoreDependencies;
   readonly #hub: PresenceHub;
   readonly #readers: RoomAudience<RoomWatch>;
+  /** Those of the readers who may not see who is online. */
+  readonly #counting = new Set<RoomReader>();
   readonly #members = new Set<string>();
   /** Members that are followed one by one: all of them in a small room, else none. */
   readonly #followed = new Set<string>();
@@ -63,16 +65,26 @@ export class RoomWatch implements PresenceReader {
     return this.#loaded;
   }
 
-  join(reader: RoomReader): void {
+  /** `countOnly`: they may not see who is online, only how many are, as long as the room is large. */
+  join(reader: RoomReader, countOnly = false): void {
     this.#readers.join(reader);
+    this.limit(reader, countOnly);
+  }
+
+  /** What a reader may see has been looked at anew. */
+  limit(reader: RoomReader, countOnly: boolean): void {
+    if (countOnly && this.#readers.has(reader)) this.#counting.add(reader);
+    else this.#counting.delete(reader);
   }
 
   leave(reader: RoomReader): void {
     this.#readers.leave(reader);
+    if (!this.#readers.has(reader)) this.#counting.delete(reader);
   }
 
   /** Takes the room away from a reader. */
   lose(reader: RoomReader): void {
+    this.#counting.delete(reader);
     this.#readers.lose(reader);
   }
 
@@ -220,7 +232,7 @@ export class RoomWatch implements PresenceReader {
         this.#loseOf(kind.value.userId);
         return;
       case "memberChanged":
-        if (kind.value.member !== undefined && !maySee(kind.value.member)) this.#loseOf(kind.value.member.userId);
+        if (kind.value.member !== undefined && !maySee(kind.value.member)) this.#loseSight(kind.value.member);
         return;
       case "roomDeleted":
         this.losses++;
@@ -236,6 +248,18 @@ export class RoomWatch implements PresenceReader {
     for (const reader of this.#readers.all) if (reader.userId === userId && !reader.privileged) this.lose(reader);
   }
 
+  /** Of a large room, who may read it still learns how many are there. */
+  #loseSight(member: Member): void {
+    if (!this.#isLarge || !mayRead(member)) {
+      this.#loseOf(member.userId);
+      return;
+    }
+    this.losses++;
+    for (const reader of this.#readers.all) {
+      if (reader.userId === member.userId && !reader.privileged) this.#counting.add(reader);
+    }
+  }
+
   #followSoon(): void {
     this.#follow().catch((cause: unknown) => this.#deps.telemetry.emit("fault", { where: "presence", cause }));
   }
@@ -244,7 +268,10 @@ export class RoomWatch implements PresenceReader {
   async #follow(): Promise<void> {
     const { tenantId } = this.ref;
     const wanted: ReadonlySet<string> = this.#isLarge || this.#closed ? new Set<string>() : this.#members;
-    if (!this.#isLarge) this.#count = -1;
+    if (!this.#isLarge) {
+      this.#count = -1;
+      for (const reader of this.#counting) this.lose(reader);
+    }
     for (const userId of [...this.#followed]) {
       if (wanted.has(userId)) continue;
       this.#followed.delete(userId);

@@ -7,9 +7,9 @@ import type { RoomRef } from "../../ports/room-ref.js";
 import type { Identity } from "../../ports/token-verifier.js";
 import type { CoreDependencies } from "../core.js";
 import type { RoomOwner } from "../room/owner.js";
-import { authorize, isService, requireRoom } from "../room/permissions.js";
+import { authorize, isAdministrator, isService, requireRoom } from "../room/permissions.js";
 import type { PresenceHub } from "./hub.js";
-import { type RoomReader, RoomWatch } from "./room-watch.js";
+import { maySee, NAMED_MEMBERS, type RoomReader, RoomWatch } from "./room-watch.js";
 
 /** How often who is online in a large room is counted, in milliseconds. */
 const RECOUNT_MS = 3_000;
@@ -64,12 +64,17 @@ export class RoomWatches {
     room.close();
   }
 
-  /** Rejects unless they may see the room's presence now. */
-  async authorize(ref: RoomRef, identity: Identity): Promise<void> {
-    await this.#owner.view(ref, [identity.userId], ({ state }) => {
+  /** Rejects unless they may see the room's presence now. Resolves with whether they may see only how many are there, as who reads a large room. */
+  async authorize(ref: RoomRef, identity: Identity): Promise<boolean> {
+    return await this.#owner.view(ref, [identity.userId], ({ state }) => {
       const room = requireRoom(state.room);
-      if (isService(identity)) return;
-      authorize(room, state.member(identity.userId), identity, Permission.SEE_PRESENCE, this.#deps.clock.now());
+      if (isService(identity)) return false;
+      const member = state.member(identity.userId);
+      const isLarge = state.memberCount > NAMED_MEMBERS;
+      const countOnly = isLarge && member !== undefined && !maySee(member) && !isAdministrator(identity);
+      const permission = countOnly ? Permission.READ : Permission.SEE_PRESENCE;
+      authorize(room, member, identity, permission, this.#deps.clock.now());
+      return countOnly;
     });
   }
 
@@ -83,9 +88,9 @@ export class RoomWatches {
   async #join(room: RoomWatch, identity: Identity, reader: RoomReader): Promise<void> {
     for (let tries = 0; tries < TRIES; tries++) {
       const { losses } = room;
-      await this.authorize(room.ref, identity);
+      const countOnly = await this.authorize(room.ref, identity);
       if (room.losses !== losses) continue;
-      room.join(reader);
+      room.join(reader, countOnly);
       return;
     }
     throw new TrunklineError(ErrorCode.UNAVAILABLE, "the room's members change too fast", { retryAfterMs: 1_000 });

@@ -119,7 +119,10 @@ export class SessionPresence implements PresenceReader, RoomReader {
   /** The user has lost a grant: ends the watch of rooms that they may not see as what they are now. Never rejects. */
   async authorizeAgain(): Promise<void> {
     for (const room of new Set([...this.#watched.values(), ...this.#along.values()])) {
-      await this.#services.rooms.authorize(room.ref, this.#session.identity).catch(() => room.lose(this));
+      await this.#services.rooms.authorize(room.ref, this.#session.identity).then(
+        (countOnly) => room.limit(this, countOnly),
+        () => room.lose(this),
+      );
     }
     // Who was a service did not need to know who hides from it; of whom that cannot be told now, it is when it can.
     await this.#follow(this.#users.keys()).catch(() => {});

@@ -1,10 +1,16 @@
 // Presence as clients see it: what they set, who may see it, and when it is told.
 
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { describe, expect, it } from "vitest";
 import { CloseCode } from "../../../src/gen/trunkline/v1/error_pb.js";
 import { Permission } from "../../../src/gen/trunkline/v1/message_pb.js";
-import { LastSeenVisibility, type Presence, PresenceStatus } from "../../../src/gen/trunkline/v1/session_pb.js";
+import {
+  type CallSchema,
+  LastSeenVisibility,
+  type Presence,
+  PresenceStatus,
+} from "../../../src/gen/trunkline/v1/session_pb.js";
 import { ErrorCode } from "../../../src/ports/error.js";
 import { type TestClient, type TestCore, useCore } from "../use-core.js";
 
@@ -268,6 +274,35 @@ describe("a room's presence", () => {
     const counts = bob.all("presenceChanges").flatMap(({ value }) => value.counts);
     expect(counts).toMatchObject([{ roomId: "hall", online: 3 }]);
     expect(told(bob)).toEqual([]);
+  });
+
+  it("is a count for who may read a large room and not see who is there, as long as it is large", async () => {
+    const test = await useCore();
+    const ann = await test.connect("ann");
+    const members = Array.from({ length: 99 }, (_, index) => `member-${index}`);
+    await test.room(ann, "hall", "bob", ...members);
+    const bob = await test.connect("bob");
+    const administer = async (rpc: MessageInitShape<typeof CallSchema>["rpc"]) => {
+      expect(await ann.ask({ case: "call", value: { rpc } })).toMatchObject({ case: "callResult" });
+    };
+    const overrides = { denied: [Permission.SEE_PRESENCE] };
+    const blind = { roomId: "hall", userId: "bob", key: "s", overrides };
+    await bob.ask({ case: "subscribe", value: { roomId: "hall", presence: true } });
+    await administer({ case: "setMember", value: blind });
+    await test.connect("member-1");
+    await test.elapse(3_000);
+    const counts = () => bob.all("presenceChanges").flatMap(({ value }) => value.counts.map(({ online }) => online));
+    expect(counts()).toEqual([2, 3]);
+    const snapshot = await bob.ask({ case: "watchPresence", value: { roomIds: ["hall"] } });
+    expect(snapshot).toMatchObject({ value: { presences: [], counts: [{ roomId: "hall", online: 3 }] } });
+    await administer({ case: "removeMember", value: { roomId: "hall", userId: "member-98", key: "r" } });
+    await test.connect("member-2");
+    await test.elapse(3_000);
+    expect(counts()).toEqual([2, 3]);
+    expect(told(bob)).toEqual([]);
+    expect(await bob.ask({ case: "watchPresence", value: { roomIds: ["hall"] } })).toMatchObject({
+      value: { code: ErrorCode.PERMISSION_DENIED },
+    });
   });
 
   it("is watched along with a subscription that asks for it, and ends with it", async () => {

@@ -676,7 +676,7 @@ export type Subscribe = Message<"trunkline.v1.Subscribe"> & {
 
   /**
    * Also watch the room's presence, as WatchPresence does by room, until the subscription ends: who is online follows Subscribed in
-   * PresenceChanges. Without the right SEE_PRESENCE nothing follows.
+   * PresenceChanges. Without the right that WatchPresence asks for nothing follows.
    *
    * @generated from field: bool presence = 3;
    */
@@ -1658,7 +1658,7 @@ export type WatchPresence = Message<"trunkline.v1.WatchPresence"> & {
 
   /**
    * Rooms, ≤ 200, in which the caller has the right SEE_PRESENCE: of their members, or, where they are more than 100, how many are online.
-   * A room whose right is lost is no longer watched.
+   * For that the right READ is enough. A room whose right is lost, or that has become too small for it, is no longer watched.
    *
    * @generated from field: repeated string room_ids = 2;
    */
