@@ -75,15 +75,18 @@ export class SessionStream implements SessionSink {
       if (frame instanceof RefusedFrame) connection.malformed(frame.error, frame.undecodable, frame.ref);
       else connection.receive(frame);
     });
-    this.#call.on("end", () => {
-      if (this.#state !== "open") return;
-      // A stream that is lost ends for the reader too.
-      const reset = this.#http2 !== undefined && this.#http2.rstCode !== constants.NGHTTP2_NO_ERROR;
-      if (reset) {
-        this.#tellGone(false);
-        this.#finish(undefined);
-      } else connection.finish();
-    });
+    // A client may half-close a stream in the same breath as it resets it: what all that came says together counts.
+    this.#call.on("end", () => this.#clock.soon(() => this.#halfClosed(connection)));
+  }
+
+  #halfClosed(connection: Connection): void {
+    if (this.#state !== "open") return;
+    // A stream that is lost ends for the reader too.
+    const reset = this.#http2 !== undefined && this.#http2.rstCode !== constants.NGHTTP2_NO_ERROR;
+    if (reset) {
+      this.#tellGone(false);
+      this.#finish(undefined);
+    } else connection.finish();
   }
 
   write(frames: readonly Uint8Array[]): boolean {

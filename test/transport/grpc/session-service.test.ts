@@ -87,10 +87,11 @@ it("tells the session of a client that closes its side, and delivers its answers
   expect(stream.frames).toMatchObject([{ frame: { value: { id: 7 } } }]);
 });
 
-it("tells the session that it is gone when the client cancels, and takes no more", async () => {
+it("tells the session that it is gone without a goodbye when the client cancels, and takes no more", async () => {
   const { stream, connection, server } = await useStream();
   stream.call.cancel();
   await connection.until(({ clean }) => clean !== undefined);
+  expect(connection).toMatchObject({ clean: false, finished: false });
   expect(connection.sink.write([connection.sink.encoding.frame(pong(1))])).toBe(false);
   connection.sink.end(CloseCode.KICKED, "too late");
   expect(server.sessions).toBe(0);
