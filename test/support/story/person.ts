@@ -27,16 +27,17 @@ interface Page {
 
 export class Person {
   readonly name: string;
-  readonly #server: TestServer;
+  readonly #server: Pick<TestServer, "endpoints" | "issuer">;
   readonly #device: string;
   readonly #transport: Transport;
   readonly #pages = new Map<string, Page>();
   #connection: Connection | undefined;
   #inboxId = "";
+  readonly #noticed: JsonObject[] = [];
   #attempt = 0;
   #keys = 0;
 
-  constructor(server: TestServer, name: string, options: PersonOptions = {}) {
+  constructor(server: Pick<TestServer, "endpoints" | "issuer">, name: string, options: PersonOptions = {}) {
     this.#server = server;
     this.name = name;
     this.#device = options.device ?? `${name}'s device`.replaceAll(/[^a-z]/g, "-");
@@ -115,6 +116,35 @@ export class Person {
 
   async reactsTo(roomId: string, messageId: string, emoji: string): Promise<void> {
     await this.asks({ react: { roomId, messageId, key: this.#key(), emoji, on: true } }, "changed");
+  }
+
+  /** Follows who of these is there; answers with those who are. */
+  async watches(...names: readonly string[]): Promise<readonly string[]> {
+    const { presences } = await this.asks({ watchPresence: { userIds: names } }, "presenceSnapshot");
+    return isArray(presences) ? presences.map((presence) => text(at(presence, "userId"))) : [];
+  }
+
+  async setsStatus(status: string, words = ""): Promise<void> {
+    await this.asks({ setPresence: { status: `PRESENCE_STATUS_${status}`, text: words } }, "done");
+  }
+
+  /** What they are told next of somebody they watch: the status, and the text where there is one. */
+  async notices(name: string): Promise<string> {
+    for (;;) {
+      const index = this.#noticed.findIndex(({ userId }) => userId === name);
+      const [found] = index < 0 ? [] : this.#noticed.splice(index, 1);
+      if (found !== undefined) {
+        return `${text(found.status).replace("PRESENCE_STATUS_", "")} ${text(found.text)}`.trim();
+      }
+      const presences = at(await this.#there.next("presenceChanges"), "presenceChanges", "presences");
+      if (isArray(presences)) this.#noticed.push(...presences.filter(isObject));
+    }
+  }
+
+  /** Has read a room up to here. */
+  async hasRead(roomId: string): Promise<void> {
+    const position = this.#pages.get(roomId)?.position;
+    await this.asks({ mark: { roomId, read: position ?? {} } }, "done");
   }
 
   /** The first so many events of their inbox after its creation; waits for those that are still on their way. */
