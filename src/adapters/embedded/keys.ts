@@ -51,6 +51,9 @@ export function firstPart(key: string): string {
   return key.slice(0, key.indexOf(END));
 }
 
+/** The range of all keys of a table: none is empty. */
+export const EVERYTHING = { start: END };
+
 /** The least key that is greater than all keys that begin with `prefix`. */
 export function after(prefix: string): string {
   // No part of a key begins with this byte but a number, and those are never followed by another part.

@@ -6,7 +6,7 @@ import { type Notification, NotificationSchema } from "../../gen/trunkline/v1/ou
 import type { Clock } from "../../ports/clock.js";
 import type { Notifier } from "../../ports/notifier.js";
 import type { GroupCommit, Write } from "./group-commit.js";
-import { notificationKey } from "./keys.js";
+import { EVERYTHING, notificationKey } from "./keys.js";
 import type { Tables } from "./tables.js";
 
 /** Notifications kept; with more, the oldest go. */
@@ -37,7 +37,7 @@ export class NotificationLog implements Notifier {
   #writes(notification: Notification): readonly Write[] {
     const table = this.#tables.notifications;
     const atMs = this.#clock.now();
-    const kept = [...table.getKeys({})];
+    const kept = [...table.getKeys(EVERYTHING)];
     const removed = kept.slice(0, Math.max(0, kept.length + 1 - NOTIFICATIONS));
     const writes: Write[] = removed.map((key) => ({ table, key, value: undefined }));
     const value = toBinary(NotificationDocumentSchema, create(NotificationDocumentSchema, { atMs, notification }));
