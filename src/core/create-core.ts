@@ -5,6 +5,7 @@ import { Delivery } from "./delivery/delivery.js";
 import { Tails } from "./delivery/tails.js";
 import { Hub } from "./fanout/hub.js";
 import { RoomTops } from "./fanout/room-tops.js";
+import { ToldAgain } from "./fanout/told-again.js";
 import { DeletedRoomMembers, DeletedRooms } from "./follow/deleted-rooms.js";
 import { Follower } from "./follow/follower.js";
 import { InboxEffects } from "./follow/inbox-effects.js";
@@ -18,13 +19,14 @@ import { Signals } from "./signal/signals.js";
 
 export function createCore(deps: CoreDependencies): Core {
   const owner = new RoomOwner(deps);
-  const hub = new Hub(deps);
+  const hub = new Hub(deps, (ref) => owner.view(ref, [], ({ state }) => state.seq));
   const receipts = new Receipts(deps, owner);
   const presence = new PresenceCore(deps, owner);
   const rooms = new RoomService(deps, owner, receipts, presence);
   const signals = new Signals(deps, owner);
   const sessions = new Sessions(deps, owner, rooms, hub, signals, receipts, presence);
   const tops = new RoomTops(deps);
+  const again = new ToldAgain(deps);
   const tails = new Tails(deps, owner);
   const delivery = new Delivery(deps, owner, tails, signals, receipts);
   const outlets = createOutlets(deps, { owner, receipts, presence });
@@ -36,6 +38,7 @@ export function createCore(deps: CoreDependencies): Core {
     for (const follower of followers) follower.appended(shard, from, records);
     for (const outlet of outlets) outlet.appended(shard);
     tops.appended(records);
+    again.appended(records);
   });
   return {
     sessions,
@@ -61,6 +64,7 @@ export function createCore(deps: CoreDependencies): Core {
       sessions.stop();
       signals.stop();
       tops.stop();
+      again.stop();
       const kept = presence.stop();
       hub.stop();
       await receipts.stop();

@@ -67,6 +67,12 @@ export class MemoryFanout implements Fanout {
     };
   }
 
+  /** Nobody knows what was lost. */
+  loseConnections(): void {
+    for (const subscriptions of [...this.#rooms.values()])
+      for (const { onGap } of [...subscriptions]) onGap?.(undefined);
+  }
+
   /** The process has died: nobody hears anything any more. */
   end(): void {
     for (const subscriptions of this.#rooms.values()) subscriptions.clear();

@@ -110,6 +110,11 @@ export class MemoryEngine {
     this.#restart();
   }
 
+  /** The connections of the fan-out break and are made again: announcements may have been lost. */
+  loseConnections(): void {
+    this.#fanout.loseConnections();
+  }
+
   /** A copy of everything durable. */
   snapshot(): MemorySnapshot {
     return { state: structuredClone(this.state) };

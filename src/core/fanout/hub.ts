@@ -11,6 +11,13 @@ import { CollectingWindow } from "./window.js";
 
 /** Events per archive read while a session catches up. */
 const PAGE_EVENTS = 500;
+/** Rooms whose owner is asked for their top at once, after announcements may have been lost. */
+const TOPS_AT_ONCE = 32;
+/** Until an owner that did not answer is asked again, in milliseconds. */
+const ASK_AGAIN_MS = 1_000;
+
+/** How far a room has come, as its owner says; rejects where it does not answer. */
+export type TopOf = (ref: RoomRef) => Promise<number>;
 
 export class Hub {
   readonly #deps: CoreDependencies;
@@ -21,9 +28,17 @@ export class Hub {
   #collecting = new Set<RoomFeed>();
   #timer: Timer | undefined;
   #due: RoomFeed[] = [];
+  readonly #topOf: TopOf;
+  readonly #asking = new Places(TOPS_AT_ONCE);
+  /** Feeds whose top is to be asked for, and those whose owner did not answer. */
+  readonly #doubtful = new Set<RoomFeed>();
+  readonly #unanswered = new Set<RoomFeed>();
+  #askTimer: Timer | undefined;
+  #stopped = false;
 
-  constructor(deps: CoreDependencies) {
+  constructor(deps: CoreDependencies, topOf: TopOf) {
     this.#deps = deps;
+    this.#topOf = topOf;
     this.#window = new CollectingWindow(deps.clock, deps.load, deps.telemetry);
     const reads = new Places(deps.limits.replayReads);
     this.#feedDeps = {
@@ -41,8 +56,12 @@ export class Hub {
   }
 
   stop(): void {
+    this.#stopped = true;
     this.#window.stop();
     this.#timer?.cancel();
+    this.#askTimer?.cancel();
+    this.#doubtful.clear();
+    this.#unanswered.clear();
     for (const feed of this.#feeds.values()) feed.subscription?.close();
     this.#feeds.clear();
   }
@@ -68,7 +87,11 @@ export class Hub {
       const { fanout } = this.#deps;
       // What is said to an inbox reaches the user's sessions by their channel: who also reads it would be told twice.
       const onSignal = isInbox(feed.ref) ? undefined : (frame: EncodedFrame): void => feed.signal(frame);
-      const subscription = await fanout.subscribe(feed.ref, (events) => feed.receive(events), onSignal);
+      const onGap = (top: number | undefined): void => {
+        if (top === undefined) this.#doubt(feed);
+        else feed.reach(top);
+      };
+      const subscription = await fanout.subscribe(feed.ref, (events) => feed.receive(events), onSignal, onGap);
       if (this.#feeds.get(feed.ref.key) === feed) feed.subscription = subscription;
       else subscription.close();
     } catch (error) {
@@ -77,10 +100,39 @@ export class Hub {
     }
   }
 
+  /** Asks the owner how far the room has come, until it says. */
+  #doubt(feed: RoomFeed): void {
+    if (this.#doubtful.has(feed) || this.#stopped) return;
+    this.#doubtful.add(feed);
+    const ask = async (): Promise<void> => {
+      // Whoever doubts from here on may know of something that this answer does not: it is asked for again.
+      this.#doubtful.delete(feed);
+      if (this.#feeds.get(feed.ref.key) !== feed) return;
+      try {
+        feed.reach(await this.#topOf(feed.ref));
+      } catch {
+        this.#unanswered.add(feed);
+        this.#armAsking();
+      }
+    };
+    void this.#asking.run(ask);
+  }
+
+  #armAsking(): void {
+    if (this.#stopped) return;
+    this.#askTimer ??= this.#deps.clock.after(ASK_AGAIN_MS, () => {
+      this.#askTimer = undefined;
+      const unanswered = [...this.#unanswered];
+      this.#unanswered.clear();
+      for (const feed of unanswered) this.#doubt(feed);
+    });
+  }
+
   /** Forgets a feed that nobody reads. */
   release(feed: RoomFeed): void {
     if (feed.size > 0 || this.#feeds.get(feed.ref.key) !== feed) return;
     this.#feeds.delete(feed.ref.key);
+    this.#unanswered.delete(feed);
     feed.subscription?.close();
   }
 

@@ -170,7 +170,12 @@ export class RoomWatch implements PresenceReader {
     const { archive, fanout } = this.#deps;
     this.#early ??= [];
     if (this.#subscription === undefined) {
-      const subscription = await fanout.subscribe(this.ref, (events) => this.#receive(events));
+      const subscription = await fanout.subscribe(
+        this.ref,
+        (events) => this.#receive(events),
+        undefined,
+        (top) => this.#missed(top),
+      );
       if (this.#closed) subscription.close();
       else this.#subscription = subscription;
     }
@@ -199,6 +204,13 @@ export class RoomWatch implements PresenceReader {
       else if (hole) this.#reload();
       else if (this.#apply(event)) this.#followSoon();
     }
+  }
+
+  /** Announcements may have been lost. */
+  #missed(top: number | undefined): void {
+    if (this.#early !== undefined || (top !== undefined && top <= this.#seq)) return;
+    this.#seq = Math.max(this.#seq, top ?? 0);
+    this.#reload();
   }
 
   #reload(): void {

@@ -6,6 +6,7 @@ import type { FeedReader, RoomFeed } from "../../../src/core/fanout/feed.js";
 import { Hub } from "../../../src/core/fanout/hub.js";
 import { DEFAULT_LIMITS } from "../../../src/core/limit/limits.js";
 import { Telemetry } from "../../../src/core/telemetry.js";
+import { ErrorCode, TrunklineError } from "../../../src/ports/error.js";
 import { roomRef } from "../../../src/ports/room-ref.js";
 import { MemoryEngine } from "../../support/memory-engine.js";
 import { StoppedClock } from "../../support/stopped-clock.js";
@@ -20,12 +21,15 @@ class TestHub {
   readonly telemetry = new Telemetry();
   readonly hub: Hub;
   load = 0;
+  /** What the owner says of every room; undefined: it does not answer. */
+  top: number | undefined = 0;
+  asked = 0;
   /** What was written: room, seqs, and when. */
   readonly written: string[] = [];
 
   constructor() {
     const { log, archive, fanout } = this.engine;
-    this.hub = new Hub({
+    const deps = {
       log,
       archive,
       fanout,
@@ -36,6 +40,11 @@ class TestHub {
       telemetry: this.telemetry,
       limits: DEFAULT_LIMITS,
       load: () => this.load,
+    };
+    this.hub = new Hub(deps, async () => {
+      this.asked++;
+      if (this.top === undefined) throw new TrunklineError(ErrorCode.UNAVAILABLE, "the owner is away");
+      return this.top;
     });
     this.hub.start();
     onTestFinished(() => this.hub.stop());
@@ -265,5 +274,55 @@ describe("a feed", () => {
       await settle(2);
     }
     expect(await Promise.all(reads)).toEqual(feeds.map(() => undefined));
+  });
+});
+
+describe("a feed that may have missed announcements", () => {
+  it("goes on from where the owner says the room is", async () => {
+    const test = new TestHub();
+    const { feed } = await test.read("lobby");
+    test.announce("lobby", 1);
+    await settle();
+    test.engine.fanout.top(feed.ref, 3);
+    expect(feed.top).toBe(3);
+    expect(test.asked).toBe(0);
+  });
+
+  it("asks the owner where nobody can say, until it answers, and no more once nobody reads it", async () => {
+    const test = new TestHub();
+    const { feed, reader } = await test.read("lobby");
+    test.top = undefined;
+    test.engine.loseConnections();
+    await settle();
+    expect([test.asked, feed.top]).toEqual([1, 0]);
+    test.clock.advance(1_000);
+    await settle();
+    expect(test.asked).toBe(2);
+    test.top = 7;
+    test.clock.advance(1_000);
+    await settle();
+    expect([test.asked, feed.top]).toEqual([3, 7]);
+    test.clock.advance(5_000);
+    await settle();
+    expect(test.asked).toBe(3);
+    test.top = undefined;
+    test.engine.loseConnections();
+    await settle();
+    feed.leave(reader);
+    test.hub.release(feed);
+    test.clock.advance(5_000);
+    await settle();
+    expect(test.asked).toBe(4);
+  });
+
+  it("asks again for what is lost while it is asking", async () => {
+    const test = new TestHub();
+    const { feed } = await test.read("lobby");
+    test.top = 1;
+    test.engine.loseConnections();
+    test.top = 2;
+    test.engine.loseConnections();
+    await settle();
+    expect([test.asked, feed.top]).toEqual([2, 2]);
   });
 });

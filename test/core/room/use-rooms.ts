@@ -86,7 +86,7 @@ export class TestRooms {
     const owner = new RoomOwner(this.deps);
     const receipts = new Receipts(this.deps, owner);
     const rooms = new RoomService(this.deps, owner, receipts, new PresenceCore(this.deps, owner));
-    return [owner, receipts, rooms, new Hub(this.deps)];
+    return [owner, receipts, rooms, new Hub(this.deps, (ref) => owner.view(ref, [], ({ state }) => state.seq))];
   }
 
   /** The process dies and a new one opens the same store. */

@@ -1,0 +1,62 @@
+// Says again, where announcements can be lost, how far rooms have come that were spoken in lately: a lost last event leaves no hole behind
+// it, and nobody would look for it.
+
+import type { Timer } from "../../ports/clock.js";
+import type { NewRecord } from "../../ports/event-log.js";
+import type { RoomRef } from "../../ports/room-ref.js";
+import type { CoreDependencies } from "../core.js";
+
+const INTERVAL_MS = 2_000;
+/** How often a room's top is said after its last event: this too may be lost. */
+const TIMES = 3;
+
+interface Told {
+  readonly ref: RoomRef;
+  seq: number;
+  times: number;
+}
+
+export class ToldAgain {
+  readonly #deps: Pick<CoreDependencies, "fanout" | "clock">;
+  readonly #rooms = new Map<string, Told>();
+  #timer: Timer | undefined;
+  #stopped = false;
+
+  constructor(deps: Pick<CoreDependencies, "fanout" | "clock">) {
+    this.#deps = deps;
+  }
+
+  /** Events have been announced by this node, as their rooms' owner. */
+  appended(records: readonly NewRecord[]): void {
+    if (!this.#deps.fanout.lossy || this.#stopped) return;
+    for (const { room, event } of records) this.#note(room, event.seq);
+    this.#arm();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    this.#rooms.clear();
+  }
+
+  #note(ref: RoomRef, seq: number): void {
+    const told = this.#rooms.get(ref.key);
+    if (told === undefined) this.#rooms.set(ref.key, { ref, seq, times: 0 });
+    else {
+      told.seq = Math.max(told.seq, seq);
+      told.times = 0;
+    }
+  }
+
+  #arm(): void {
+    if (this.#rooms.size === 0) return;
+    this.#timer ??= this.#deps.clock.after(INTERVAL_MS, () => {
+      this.#timer = undefined;
+      for (const [key, told] of this.#rooms) {
+        this.#deps.fanout.top(told.ref, told.seq);
+        if (++told.times === TIMES) this.#rooms.delete(key);
+      }
+      this.#arm();
+    });
+  }
+}

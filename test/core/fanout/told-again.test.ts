@@ -1,0 +1,24 @@
+// A last event whose announcement was lost: nothing comes after it that would show the hole.
+
+import { expect, it } from "vitest";
+import { useCore } from "../use-core.js";
+
+it("reaches subscribers within seconds all the same, and a quiet room costs nothing", async () => {
+  const test = await useCore();
+  const ada = await test.connect("ada");
+  await test.room(ada, "lobby", "bob");
+  const bob = await test.connect("bob");
+  await bob.ask({ case: "subscribe", value: { roomId: "lobby" } });
+  await test.elapse(10_000);
+  const quiet = test.clock.pending;
+  test.engine.lostAnnouncements = 1;
+  const body = { kind: { case: "text", value: "are you there?" } } as const;
+  await ada.ask({ case: "publish", value: { roomId: "lobby", clientMessageId: "m1", body } });
+  expect(bob.all("roomEvents")).toEqual([]);
+  await test.elapse(2_000);
+  const events = bob.all("roomEvents").flatMap(({ value }) => value.events);
+  expect(events.map(({ kind }) => kind.case)).toEqual(["messageCreated"]);
+  await test.elapse(10_000);
+  expect(bob.all("roomEvents").flatMap(({ value }) => value.events)).toHaveLength(1);
+  expect(test.clock.pending).toBe(quiet);
+});
