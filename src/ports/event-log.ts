@@ -23,6 +23,14 @@ export interface AppendBatch {
   readonly changes: ArchiveChanges;
 }
 
+/** What a log may need beside a record's event and key, in bytes. */
+const RECORD_OVERHEAD_BYTES = 64;
+
+/** What a record counts towards `maxBatchBytes`, in bytes. */
+export function recordBytes({ room, event }: NewRecord): number {
+  return event.bytes.length + room.key.length + RECORD_OVERHEAD_BYTES;
+}
+
 export type AppendOutcome =
   /** On stable storage. The next append goes to `end`. */
   | { readonly status: "durable"; readonly end: number }
@@ -53,19 +61,29 @@ export interface EventLog {
    */
   continues(era: string, offsets: readonly number[]): Awaitable<boolean>;
 
+  /** How much one append takes: the sum of its records' `recordBytes`. Never changes while the log is open. */
+  readonly maxBatchBytes: number;
+
   /**
    * Makes the caller the shard's writer, as far as the engine can tell: what was appended before is seen in the answer, and an
-   * append that was under way from elsewhere is displaced. Rejects with UNAVAILABLE.
+   * append that was under way from elsewhere is displaced. What the archive has is what it says it has when asked: where the engine
+   * does not write it itself, the caller brings it up to `end`, also when the tail is empty. Rejects with UNAVAILABLE, also where
+   * the log no longer has what the archive lacks.
    */
   open(shard: number): Promise<OpenedShard>;
 
   /**
    * Stores a batch at offset `at`, or nothing of it. Resolves after it is on stable storage: what is resolved `durable`
    * survives the death of the process at any moment. One append per shard at a time. Rejects with UNAVAILABLE when the
-   * outcome is uncertain: the caller opens the shard again and reads what is there.
+   * outcome is uncertain: the caller opens the shard again and reads what is there. Rejects with TOO_LARGE, and stores nothing, beyond
+   * `maxBatchBytes`.
    */
   append(shard: number, at: number, batch: AppendBatch): Promise<AppendOutcome>;
 
-  /** Records from offset `from` on, in order, at most `limit`; only durable ones that were not purged. Empty: there are none yet. */
+  /**
+   * Records from offset `from` on, in order, at most `limit`; only durable ones that were not purged. Fewer than `limit`: there are no more yet, as far as this
+   * node knows; what another node has appended is seen after a second at the latest. Begins after `from` where older ones are no longer
+   * kept. Rejects with UNAVAILABLE.
+   */
   read(shard: number, from: number, limit: number): Promise<readonly LogRecord[]>;
 }

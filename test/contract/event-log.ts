@@ -2,7 +2,8 @@
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Archive } from "../../src/ports/archive.js";
-import type { AppendBatch, EventLog, LogRecord } from "../../src/ports/event-log.js";
+import { ErrorCode } from "../../src/ports/error.js";
+import { type AppendBatch, type EventLog, type LogRecord, recordBytes } from "../../src/ports/event-log.js";
 import type { RoomRef } from "../../src/ports/room-ref.js";
 import { ALL, batchOf, changesOf, eventChange, memberDocument, newRoom, sampleBatch, tagOf } from "./samples.js";
 
@@ -110,6 +111,18 @@ export function describeEventLog(name: string, factory: () => Promise<EventLogSu
       expect(await subject.log.read(0, end, 10)).toEqual([]);
     });
 
+    it("takes a batch as large as it says, and nothing of a larger one", async () => {
+      const { log } = subject;
+      if (!Number.isFinite(log.maxBatchBytes)) return;
+      const room = newRoom();
+      const { end: at } = await log.open(1);
+      const [fits, exceeds] = [batchOfBytes(room, log.maxBatchBytes), batchOfBytes(room, log.maxBatchBytes + 1)];
+      await expect(log.append(1, at, exceeds)).rejects.toMatchObject({ code: ErrorCode.TOO_LARGE });
+      const outcome = await log.append(1, at, fits);
+      expect(outcome.status).toBe("durable");
+      expect((await log.read(1, at, 10_000)).map(bytesOf)).toEqual(fits.records.map(bytesOf));
+    });
+
     it("answers an open with all that was durable before", async () => {
       const { end } = await append(0, sampleBatch(newRoom(), 1, 2));
       const again = await subject.log.open(0);
@@ -197,6 +210,22 @@ export function describeEventLog(name: string, factory: () => Promise<EventLogSu
       subject = await subject.reopen();
       expect(subject.log.shards).toBe(shards);
     });
+  });
+}
+
+/** A batch of many small events and one that fills it. */
+function batchOfBytes(room: RoomRef, bytes: number): AppendBatch {
+  const few = sampleBatch(room, 1, 500);
+  const size = few.records.reduce((sum, record) => sum + recordBytes(record), 0);
+  const empty = recordBytes({ room, event: eventChange(room, 501, { text: "x".repeat(20_000) }).event });
+  const last = eventChange(room, 501, { text: "x".repeat(bytes - size - empty + 20_000) });
+  // A longer text takes more bytes to say how long it is, at each of its levels.
+  const excess = size + recordBytes(last) - bytes;
+  return batchOf({
+    events: [
+      ...few.changes.events,
+      eventChange(room, 501, { text: "x".repeat(bytes - size - empty + 20_000 - excess) }),
+    ],
   });
 }
 

@@ -29,7 +29,7 @@ function logSubject(engine: MemoryEngine): EventLogSubject {
 const variants: readonly [string, MemoryEngineOptions][] = [
   ["the memory engine", {}],
   ["the memory engine that answers later", { answersLater: true }],
-  ["the memory engine that is archived behind the log", { archivesOnAppend: false }],
+  ["the memory engine that is archived behind the log", { archivesOnAppend: false, maxBatchBytes: 1_000_000 }],
 ];
 
 for (const [name, options] of variants) {

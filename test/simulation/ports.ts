@@ -79,6 +79,10 @@ export class WeatheredLog implements EventLog {
     return this.#inner.continues(era, offsets);
   }
 
+  get maxBatchBytes(): number {
+    return this.#inner.maxBatchBytes;
+  }
+
   async open(shard: number): Promise<OpenedShard> {
     const { chance, weather, coverage } = this.#conditions;
     if (chance.of(weather.openFails)) {

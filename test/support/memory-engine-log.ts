@@ -2,7 +2,14 @@
 
 import { EncodedEvent } from "../../src/ports/encoded-event.js";
 import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
-import type { AppendBatch, AppendOutcome, EventLog, LogRecord, OpenedShard } from "../../src/ports/event-log.js";
+import {
+  type AppendBatch,
+  type AppendOutcome,
+  type EventLog,
+  type LogRecord,
+  type OpenedShard,
+  recordBytes,
+} from "../../src/ports/event-log.js";
 import { roomRef } from "../../src/ports/room-ref.js";
 import type { MemoryEngine } from "./memory-engine.js";
 import { applyChanges, type LogEntry, type ShardState } from "./memory-engine-state.js";
@@ -16,6 +23,7 @@ export class MemoryLog implements EventLog {
   readonly shards: number;
   readonly archivesOnAppend: boolean;
   readonly era: string;
+  readonly maxBatchBytes: number;
   readonly #engine: MemoryEngine;
   readonly #incarnation: number;
   /** Epochs of the appends under way, by shard. */
@@ -27,6 +35,7 @@ export class MemoryLog implements EventLog {
     this.shards = engine.shards;
     this.era = engine.state.eras.at(-1)?.id ?? "";
     this.archivesOnAppend = engine.archivesOnAppend;
+    this.maxBatchBytes = engine.maxBatchBytes;
   }
 
   get #dead(): boolean {
@@ -56,6 +65,8 @@ export class MemoryLog implements EventLog {
     const { epoch } = this.#shard(shard);
     if (this.#pending.has(shard)) throw new Error(`two appends to shard ${shard} at a time`);
     if (this.archivesOnAppend) assertPaired(batch);
+    const bytes = batch.records.reduce((sum, record) => sum + recordBytes(record), 0);
+    if (bytes > this.maxBatchBytes) throw TrunklineError.tooLarge("the batch", this.maxBatchBytes);
     this.#pending.set(shard, epoch);
     // The fault is chosen at the call, so that a simulation's order does not hang on microtasks.
     const fault = this.#engine.takeFault(shard, at, batch);

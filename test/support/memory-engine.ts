@@ -30,6 +30,8 @@ export interface MemoryEngineOptions {
   readonly answersLater?: boolean;
   /** What its eras are called after: another engine's are called otherwise. Default "memory". */
   readonly name?: string;
+  /** What one append takes at most. Default: anything. */
+  readonly maxBatchBytes?: number;
 }
 
 /** The engine's durable state at one moment. Opaque. */
@@ -41,6 +43,7 @@ export class MemoryEngine {
   readonly name: string;
   readonly shards: number;
   readonly archivesOnAppend: boolean;
+  readonly maxBatchBytes: number;
   /** Archive reads answer through promises, from now on. */
   answersLater: boolean;
   /** While true, archive reads and `apply` fail with UNAVAILABLE. */
@@ -63,6 +66,7 @@ export class MemoryEngine {
     this.name = options.name ?? "memory";
     this.shards = options.shards ?? 4;
     this.archivesOnAppend = options.archivesOnAppend ?? true;
+    this.maxBatchBytes = options.maxBatchBytes ?? Number.POSITIVE_INFINITY;
     this.answersLater = options.answersLater ?? false;
     this.state = emptyState(this.shards);
     this.#beginEra();

@@ -12,6 +12,7 @@ export class EmbeddedEventLog implements EventLog {
   readonly shards: number;
   readonly archivesOnAppend = true;
   readonly era: string;
+  readonly maxBatchBytes = Number.POSITIVE_INFINITY;
   readonly #tables: Tables;
   readonly #commit: GroupCommit;
   readonly #appending = new Map<number, Promise<void>>();

@@ -3,7 +3,7 @@
 import type { EventChange, EventScrub, HiddenMessage } from "../../ports/archive.js";
 import type { EncodedEvent } from "../../ports/encoded-event.js";
 import type { TrunklineError } from "../../ports/error.js";
-import type { AppendBatch, NewRecord } from "../../ports/event-log.js";
+import { type AppendBatch, type NewRecord, recordBytes } from "../../ports/event-log.js";
 import type { Room, TentativeEvent } from "./room.js";
 
 /** What the batch holds of one room. */
@@ -29,6 +29,9 @@ export class Batch {
   readonly #waiters: Waiter[] = [];
   readonly openedAtMs: number;
   bytes = 0;
+  /** What the log counts it as, in bytes. */
+  logBytes = 0;
+  #sealed: AppendBatch | undefined;
 
   constructor(openedAtMs: number) {
     this.openedAtMs = openedAtMs;
@@ -63,9 +66,11 @@ export class Batch {
         const { roomId, messageIndex } = kind.value;
         this.#hidden.push({ inbox: room.ref, roomId, messageIndex });
       }
-      this.#records.push({ room: room.ref, event: encoded });
+      const record = { room: room.ref, event: encoded };
+      this.#records.push(record);
       this.#events.push({ room: room.ref, event: encoded, eventId, createdAtMs, messageIndex, expiresAtMs });
       this.bytes += encoded.bytes.length;
+      this.logBytes += recordBytes(record);
     }
   }
 
@@ -85,10 +90,11 @@ export class Batch {
     this.#waiters.push(waiter);
   }
 
-  /** The batch for the log, with the documents as they are now: no event may be added afterwards. */
+  /** The batch for the log, with the documents as they are at the first call: no event may be added afterwards. */
   seal(): AppendBatch {
+    if (this.#sealed !== undefined) return this.#sealed;
     const parts = [...this.#parts.values()];
-    return {
+    this.#sealed = {
       records: this.#records,
       changes: {
         events: this.#events,
@@ -103,6 +109,7 @@ export class Batch {
         hidden: this.#hidden,
       },
     };
+    return this.#sealed;
   }
 
   /** Every room with its events, in order, once they are durable. */

@@ -63,6 +63,8 @@ export class Shard {
   #loading = new Map<string, Promise<Room>>();
   #end = 0;
   #open: Batch;
+  /** Closed batches that wait for the one under way, oldest first. */
+  #full: Batch[] = [];
   #underWay: Batch | undefined;
   #flushAsked = false;
   #failures = 0;
@@ -112,7 +114,7 @@ export class Shard {
 
   /** Resolves when every accepted command has been answered. */
   idle(): Promise<void> {
-    if (this.#underWay === undefined && this.#open.size === 0) return Promise.resolve();
+    if (this.#underWay === undefined && this.#full.length === 0 && this.#open.size === 0) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push(resolve));
   }
 
@@ -330,13 +332,22 @@ export class Shard {
   }
 
   get #pendingBytes(): number {
-    return this.#open.bytes + (this.#underWay?.bytes ?? 0);
+    return this.#full.reduce((sum, { bytes }) => sum + bytes, this.#open.bytes + (this.#underWay?.bytes ?? 0));
   }
 
   #accept(room: Room, events: Parameters<Batch["add"]>[1]): void {
     if (this.#open.size === 0) this.#open = new Batch(this.#deps.clock.monotonic());
     this.#open.add(room, events);
+    // A batch that the log would not take is never made: what one turn adds is far less than the other half.
+    if (this.#open.logBytes > this.#deps.log.maxBatchBytes / 2) this.#closeBatch();
     this.#askFlush();
+  }
+
+  /** Documents go with the events they follow from: they are taken before the next turn. */
+  #closeBatch(): void {
+    this.#open.seal();
+    this.#full.push(this.#open);
+    this.#open = new Batch(this.#deps.clock.monotonic());
   }
 
   /** Judges now, answers when all it was judged on is durable: refusals too, since they may rest on tentative events. */
@@ -354,8 +365,8 @@ export class Shard {
         done: () => ("value" in settled ? resolve(settled.value) : reject(settled.refusal)),
         failed: reject,
       };
-      // The newest tentative event of the room is in the open batch, or else in the one under way.
-      (this.#open.size > 0 ? this.#open : (this.#underWay ?? this.#open)).wait(waiter);
+      // The newest tentative event of the room is in no later batch than the newest that holds any.
+      (this.#open.size > 0 ? this.#open : (this.#full.at(-1) ?? this.#underWay ?? this.#open)).wait(waiter);
     });
   }
 
@@ -369,9 +380,10 @@ export class Shard {
 
   #flush(): void {
     this.#flushAsked = false;
-    if (this.#status.is !== "open" || this.#underWay !== undefined || this.#open.size === 0) return;
-    const batch = this.#open;
-    this.#open = new Batch(this.#deps.clock.monotonic());
+    if (this.#status.is !== "open" || this.#underWay !== undefined) return;
+    if (this.#full.length === 0 && this.#open.size > 0) this.#closeBatch();
+    const batch = this.#full.shift();
+    if (batch === undefined) return;
     this.#underWay = batch;
     this.#deps.log.append(this.#index, this.#end, batch.seal()).then(
       (outcome) => {
@@ -424,8 +436,9 @@ export class Shard {
   }
 
   #abandon(error: TrunklineError): void {
-    const batches = [this.#underWay, this.#open];
+    const batches = [this.#underWay, ...this.#full, this.#open];
     this.#underWay = undefined;
+    this.#full = [];
     this.#open = new Batch(0);
     this.#rooms = new Map();
     this.#loading = new Map();

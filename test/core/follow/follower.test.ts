@@ -87,6 +87,7 @@ describe("a follower", () => {
       archivesOnAppend: log.archivesOnAppend,
       era: log.era,
       continues: (era, offsets) => log.continues(era, offsets),
+      maxBatchBytes: log.maxBatchBytes,
       open: (shard) => log.open(shard),
       append: (shard, at, batch) => log.append(shard, at, batch),
       read: async (shard, from, limit) => {
