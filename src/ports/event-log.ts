@@ -81,9 +81,9 @@ export interface EventLog {
   append(shard: number, at: number, batch: AppendBatch): Promise<AppendOutcome>;
 
   /**
-   * Records from offset `from` on, in order, at most `limit`; only durable ones that were not purged. Fewer than `limit`: there are no more yet, as far as this
-   * node knows; what another node has appended is seen after a second at the latest. Begins after `from` where older ones are no longer
-   * kept. Rejects with UNAVAILABLE.
+   * Records from offset `from` on, in order, at most `limit`; only durable ones, and of those that were purged none where the log is the
+   * archive's own. Fewer than `limit`: there are no more yet, as far as this node knows; what another node has appended is seen after a
+   * second at the latest. Begins after `from` where older ones are no longer kept. Rejects with UNAVAILABLE.
    */
   read(shard: number, from: number, limit: number): Promise<readonly LogRecord[]>;
 }

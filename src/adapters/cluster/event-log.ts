@@ -1,0 +1,256 @@
+// The event log on Kafka: a partition per shard, appended to by comparing offsets.
+//
+// Each record states the offset that its batch was built for, and one at any other offset is void, for every reader. Kafka stores a
+// batch as a whole at consecutive offsets, so a batch counts as a whole or not at all, and of all that were built for an offset only
+// the first to arrive counts. A batch that is resent or comes late, or whose builder no longer is the shard's owner, does no harm:
+// leases, clocks and pauses are matters of who waits for whom, never of what the log says.
+
+import type { Clock } from "../../ports/clock.js";
+import { ErrorCode, TrunklineError } from "../../ports/error.js";
+import {
+  type AppendBatch,
+  type AppendOutcome,
+  type EventLog,
+  type LogRecord,
+  type OpenedShard,
+  recordBytes,
+} from "../../ports/event-log.js";
+import type { Awaitable } from "../../ports/room-ref.js";
+import { AtMost } from "./at-most.js";
+import { barrierRecord, counts, eventRecords, readEventRecord } from "./event-record.js";
+import type { PartitionLog, PartitionPage } from "./partition-log.js";
+import { RecentRecords } from "./recent-records.js";
+import { Retry } from "./retry.js";
+
+export interface KafkaEventLogOptions {
+  readonly partitions: PartitionLog;
+  /** How many partitions there are. */
+  readonly shards: number;
+  /** Names the topic: see the port. */
+  readonly era: string;
+  /** See the port. */
+  readonly maxBatchBytes: number;
+  /** The node's name: barriers carry it, for whoever looks. */
+  readonly node: string;
+  /** The offset up to which (exclusive) the archive has everything of a shard. */
+  readonly archived: (shard: number) => Awaitable<number>;
+  readonly clock: Clock;
+  /** Longest tail that an open reads, in bytes. Default 64 MiB. */
+  readonly maxTailBytes?: number;
+  /** What is kept of each shard's last appends, in bytes. Default 512 KiB. */
+  readonly recentBytes?: number;
+}
+
+const DEFAULT_TAIL_BYTES = 64 * 1024 * 1024;
+const DEFAULT_RECENT_BYTES = 512 * 1024;
+/** How long an open tries to write its barrier, in milliseconds: a topic just made, or a leader that leaves, takes a second or two. */
+const BARRIER_DEADLINE_MS = 5_000;
+/** How long a read goes on without coming further, in milliseconds. */
+const READ_DEADLINE_MS = 3_000;
+/** Reads at once: each holds about a MiB. */
+const READS = 4;
+const RETRY_AFTER_MS = 500;
+
+/** What the node knows of a shard. */
+interface Place {
+  /** Where the next append goes; undefined: the shard must be opened first. */
+  end: number | undefined;
+  /** Everything before it was durable once: a leader that shows less does not show all yet. */
+  durable: number;
+  /** Rises with each open: what was begun before says nothing about the shard's end any more. */
+  epoch: number;
+  appending: boolean;
+  readonly recent: RecentRecords;
+}
+
+export class KafkaEventLog implements EventLog {
+  readonly shards: number;
+  readonly archivesOnAppend = false;
+  readonly era: string;
+  readonly maxBatchBytes: number;
+  readonly #options: KafkaEventLogOptions;
+  readonly #partitions: PartitionLog;
+  readonly #clock: Clock;
+  readonly #places: readonly Place[];
+  readonly #reads: AtMost;
+  readonly #retry: Retry;
+
+  constructor(options: KafkaEventLogOptions) {
+    const { shards, maxBatchBytes, partitions, clock, recentBytes = DEFAULT_RECENT_BYTES } = options;
+    this.shards = shards;
+    this.era = options.era;
+    this.maxBatchBytes = maxBatchBytes;
+    this.#options = options;
+    this.#partitions = partitions;
+    this.#clock = clock;
+    this.#reads = new AtMost({ places: READS, deadlineMs: READ_DEADLINE_MS, clock });
+    this.#retry = new Retry(clock);
+    this.#places = Array.from({ length: shards }, () => {
+      const recent = new RecentRecords(recentBytes);
+      return { end: undefined, durable: 0, epoch: 0, appending: false, recent };
+    });
+  }
+
+  /** A topic is restored by nobody: it is this one, or another. */
+  async continues(era: string, offsets: readonly number[]): Promise<boolean> {
+    if (era !== this.era || offsets.length !== this.shards) return false;
+    const beyond = [...offsets.entries()].filter(([shard, offset]) => offset > this.#place(shard).durable);
+    try {
+      const held = await Promise.all(
+        beyond.map(async ([shard, offset]) => {
+          const end = await this.#retry.run(READ_DEADLINE_MS, () => this.#partitions.end(shard));
+          return offset <= end;
+        }),
+      );
+      return held.every((is) => is);
+    } catch (cause) {
+      throw unavailable(cause);
+    }
+  }
+
+  async open(shard: number): Promise<OpenedShard> {
+    const place = this.#place(shard);
+    place.epoch += 1;
+    place.end = undefined;
+    const { epoch } = place;
+    const sinceMs = this.#clock.monotonic();
+    const barrier = await this.#barrier(shard);
+    const end = barrier + 1;
+    place.durable = Math.max(place.durable, end);
+    const tail = await this.#tail(shard, end);
+    if (place.epoch === epoch) {
+      place.end = end;
+      place.recent.reset(end, sinceMs);
+    }
+    return { end, tail };
+  }
+
+  async append(shard: number, at: number, { records }: AppendBatch): Promise<AppendOutcome> {
+    const place = this.#place(shard);
+    if (place.appending) throw new Error(`an append to shard ${shard} is under way`);
+    // Nobody was told of any other offset: a batch that is built for one would only be void.
+    if (place.end !== at) return { status: "displaced" };
+    const bytes = records.reduce((sum, record) => sum + recordBytes(record), 0);
+    if (bytes > this.maxBatchBytes) throw TrunklineError.tooLarge("the batch", this.maxBatchBytes);
+    if (records.length === 0) return { status: "durable", end: at };
+    const { epoch } = place;
+    const sinceMs = this.#clock.monotonic();
+    place.end = undefined;
+    place.appending = true;
+    try {
+      const offset = await this.#partitions.append(shard, eventRecords(records, at));
+      if (offset !== at) return { status: "displaced" };
+      const end = at + records.length;
+      place.durable = Math.max(place.durable, end);
+      if (place.epoch === epoch) {
+        place.end = end;
+        place.recent.add(at, records, sinceMs);
+      }
+      return { status: "durable", end };
+    } catch (cause) {
+      throw unavailable(cause);
+    } finally {
+      place.appending = false;
+    }
+  }
+
+  async read(shard: number, from: number, limit: number): Promise<readonly LogRecord[]> {
+    const { recent } = this.#place(shard);
+    if (limit <= 0) return [];
+    const kept = recent.read(from, limit, this.#clock.monotonic());
+    if (kept !== undefined) return kept;
+    const records: LogRecord[] = [];
+    await this.#scan(shard, from, (record) => records.push(record) < limit);
+    return records;
+  }
+
+  /** Ends what waits. What is called afterwards rejects. */
+  close(): void {
+    this.#retry.close();
+    this.#partitions.close();
+  }
+
+  async #barrier(shard: number): Promise<number> {
+    const barrier = [barrierRecord(this.#options.node)];
+    try {
+      // One that was stored without an answer is only one more void record.
+      return await this.#retry.run(BARRIER_DEADLINE_MS, () => this.#partitions.append(shard, barrier));
+    } catch (cause) {
+      throw unavailable(cause);
+    }
+  }
+
+  /** What stands between the archive's watermark and `end`. */
+  async #tail(shard: number, end: number): Promise<readonly LogRecord[]> {
+    const archived = await this.#options.archived(shard);
+    if (archived > end) {
+      const what = `shard ${shard} was opened at ${end}, and the archive has it up to ${archived}`;
+      throw unavailable(new Error(`${what}: another node has gone on, or the log is another one`));
+    }
+    const { maxTailBytes = DEFAULT_TAIL_BYTES } = this.#options;
+    const tail: LogRecord[] = [];
+    let bytes = 0;
+    const first = await this.#scan(shard, archived, (record) => {
+      if (record.offset >= end) return false;
+      tail.push(record);
+      bytes += recordBytes(record);
+      return bytes <= maxTailBytes;
+    });
+    if (first > archived) {
+      const gone = `shard ${shard}: the archive has it up to ${archived}, the log keeps it from ${first} on`;
+      throw unavailable(new Error(gone));
+    }
+    if (bytes > maxTailBytes) throw unavailable(new Error(`shard ${shard}: the archive is too far behind its log`));
+    return tail;
+  }
+
+  /**
+   * Hands over the records that count, from offset `from` on, until `take` has enough or there are no more. Resolves with where it began:
+   * at `from`, or behind it where the log no longer goes back so far.
+   */
+  async #scan(shard: number, from: number, take: (record: LogRecord) => boolean): Promise<number> {
+    try {
+      return await this.#reads.run(() => this.#scanPages(shard, from, take));
+    } catch (cause) {
+      throw unavailable(cause);
+    }
+  }
+
+  async #scanPages(shard: number, from: number, take: (record: LogRecord) => boolean): Promise<number> {
+    let began = from;
+    for (let at = from; ; ) {
+      const page = await this.#page(shard, at);
+      if (page.status === "out-of-range") {
+        if (page.first <= at) return began;
+        at = page.first;
+        began = at;
+        continue;
+      }
+      for (const record of page.records) if (counts(record) && !take(readEventRecord(record))) return began;
+      at = page.next;
+      if (at >= page.end) return began;
+    }
+  }
+
+  /** What stands at an offset. One that this node knows to be durable is waited for: a new leader does not show it at once. */
+  #page(shard: number, at: number): Promise<PartitionPage> {
+    const { durable } = this.#place(shard);
+    return this.#retry.run(READ_DEADLINE_MS, async () => {
+      const page = await this.#partitions.read(shard, at);
+      const shown = page.status === "page" ? page.next : page.first;
+      if (shown > at || at >= durable) return page;
+      throw new Error(`the leader of shard ${shard} shows nothing at ${at}, which was durable up to ${durable}`);
+    });
+  }
+
+  #place(shard: number): Place {
+    const place = this.#places[shard];
+    if (place === undefined) throw new RangeError(`no shard ${shard}`);
+    return place;
+  }
+}
+
+function unavailable(cause: unknown): TrunklineError {
+  if (cause instanceof TrunklineError) return cause;
+  return new TrunklineError(ErrorCode.UNAVAILABLE, "the log is not available", { retryAfterMs: RETRY_AFTER_MS, cause });
+}

@@ -1,0 +1,118 @@
+// The partitions of a topic on Kafka.
+
+import type { Clock } from "../../../ports/clock.js";
+import type { PartitionLog, PartitionPage } from "../partition-log.js";
+import { Brokers } from "./brokers.js";
+import { BrokerConnection } from "./connection.js";
+import { KafkaCode, KafkaError } from "./error.js";
+import { restIdleConnections } from "./idle-timer.js";
+import { DEFAULT_CLIENT_ID, type KafkaConnectionOptions, kafkaSasl, kafkaTls, parseBroker } from "./options.js";
+import { ProduceLane } from "./produce-lane.js";
+import { decodeRecordBatches, encodeRecordBatch, type KafkaRecord } from "./record-batch.js";
+import { type BrokerAddress, fetchRequest, offsetRequest, type PartitionBatch, produceRequest } from "./requests.js";
+
+/** From handing an append or a read over to giving it up, in milliseconds. */
+export const REQUEST_DEADLINE_MS = 2_000;
+/** How long the leader waits for the other replicas: it says what went wrong before it is given up. */
+const REPLICAS_DEADLINE_MS = 1_500;
+/** What one read asks for, in bytes: at least one batch comes, however long it is. */
+const READ_BYTES = 1024 * 1024;
+
+export interface KafkaPartitionsOptions extends KafkaConnectionOptions {
+  readonly topic: string;
+  readonly clock: Clock;
+}
+
+export class KafkaPartitions implements PartitionLog {
+  readonly #topic: string;
+  readonly #clock: Clock;
+  readonly #brokers: Brokers;
+  readonly #lanes = new Map<string, ProduceLane>();
+
+  constructor(options: KafkaPartitionsOptions) {
+    restIdleConnections();
+    const { topic, clock, clientId = DEFAULT_CLIENT_ID } = options;
+    const settings = { clientId, tls: kafkaTls(options), sasl: kafkaSasl(options), clock };
+    this.#topic = topic;
+    this.#clock = clock;
+    this.#brokers = new Brokers({
+      topic,
+      seeds: options.brokers.map(parseBroker),
+      connect: (address) => new BrokerConnection(address, settings),
+      deadlineMs: REQUEST_DEADLINE_MS,
+    });
+  }
+
+  /** Names the topic, also among those that had or will have its name. */
+  topicId(): Promise<string> {
+    return this.#tried(() => this.#brokers.topicId());
+  }
+
+  async append(partition: number, records: readonly KafkaRecord[]): Promise<number> {
+    const batch = encodeRecordBatch(records, this.#clock.now());
+    return await this.#tried(async () => {
+      const leader = await this.#brokers.leader(partition);
+      return await this.#lane(leader).append(partition, batch);
+    });
+  }
+
+  async read(partition: number, from: number): Promise<PartitionPage> {
+    return await this.#tried(() => this.#read(partition, from));
+  }
+
+  end(partition: number): Promise<number> {
+    return this.#tried(async () => {
+      const connection = this.#brokers.connection(await this.#brokers.leader(partition), "read");
+      return await connection.request(offsetRequest(this.#topic, partition, "end"), REQUEST_DEADLINE_MS);
+    });
+  }
+
+  close(): void {
+    this.#brokers.close();
+    this.#lanes.clear();
+  }
+
+  async #read(partition: number, from: number): Promise<PartitionPage> {
+    const leader = await this.#brokers.leader(partition);
+    const connection = this.#brokers.connection(leader, "read");
+    const request = fetchRequest(this.#topic, partition, from, READ_BYTES);
+    const fetched = await connection.request(request, REQUEST_DEADLINE_MS);
+    if (fetched === undefined) throw new Error(`the answer has no partition ${partition}`);
+    if (fetched.code === KafkaCode.OFFSET_OUT_OF_RANGE) {
+      const [first, end] = await Promise.all([
+        connection.request(offsetRequest(this.#topic, partition, "first"), REQUEST_DEADLINE_MS),
+        connection.request(offsetRequest(this.#topic, partition, "end"), REQUEST_DEADLINE_MS),
+      ]);
+      return { status: "out-of-range", first, end };
+    }
+    if (fetched.code !== KafkaCode.NONE) throw new KafkaError(fetched.code, `read of partition ${partition}`);
+    const { records, next = from } = decodeRecordBatches(fetched.batches);
+    const wanted = records.filter(({ offset }) => offset >= from);
+    return { status: "page", records: wanted, next: Math.max(next, from), end: fetched.highWatermark };
+  }
+
+  /** After any failure the leaders are asked for anew: most failures are about them, and it costs one request. */
+  async #tried<T>(action: () => Promise<T>): Promise<T> {
+    try {
+      return await action();
+    } catch (error) {
+      this.#brokers.forget();
+      throw error;
+    }
+  }
+
+  #lane(leader: BrokerAddress): ProduceLane {
+    const name = `${leader.host}:${leader.port}`;
+    let lane = this.#lanes.get(name);
+    if (lane === undefined) {
+      lane = new ProduceLane((batches) => this.#send(leader, batches), this.#clock);
+      this.#lanes.set(name, lane);
+    }
+    return lane;
+  }
+
+  async #send(leader: BrokerAddress, batches: readonly PartitionBatch[]) {
+    const request = produceRequest(this.#topic, batches, REPLICAS_DEADLINE_MS);
+    return await this.#brokers.connection(leader, "append").request(request, REQUEST_DEADLINE_MS);
+  }
+}

@@ -1,0 +1,31 @@
+// The event log on Kafka keeps the port's guarantees, with an archive that is written behind it.
+
+import type { ClusterEventLogOptions } from "../../../src/adapters/cluster/open-event-log.js";
+import { openEventLog } from "../../../src/adapters/cluster/open-event-log.js";
+import type { Archive } from "../../../src/ports/archive.js";
+import { describeEventLog, type EventLogSubject } from "../../contract/event-log.js";
+import { MemoryEngine } from "../../support/memory-engine.js";
+import { describeWith } from "../../support/services/describe-with.js";
+import { kafkaOptions } from "./use-kafka.js";
+
+async function subjectOn(options: ClusterEventLogOptions, archive: Archive): Promise<EventLogSubject> {
+  const log = await openEventLog(options);
+  return {
+    log,
+    archive,
+    async reopen() {
+      log.close();
+      return await subjectOn(options, archive);
+    },
+    async close() {
+      log.close();
+    },
+  };
+}
+
+describeWith("kafka", "on Kafka", (url) => {
+  describeEventLog("the cluster", async () => {
+    const { archive } = new MemoryEngine({ shards: 3, archivesOnAppend: false });
+    return await subjectOn(kafkaOptions(url, { archived: (shard) => archive.archived(shard) }), archive);
+  });
+});
