@@ -1,0 +1,116 @@
+// Record batches as Kafka writes and reads them.
+
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { eventRecords } from "../../../../src/adapters/cluster/event-record.js";
+import { crc32c } from "../../../../src/adapters/cluster/kafka/crc32c.js";
+import {
+  BATCH_HEADER_BYTES,
+  decodeRecordBatches,
+  encodeRecordBatch,
+  type KafkaRecord,
+} from "../../../../src/adapters/cluster/kafka/record-batch.js";
+import { EncodedEvent } from "../../../../src/ports/encoded-event.js";
+import { recordBytes } from "../../../../src/ports/event-log.js";
+import { roomRef } from "../../../../src/ports/room-ref.js";
+
+const NOW_MS = 1_790_000_000_000;
+
+const ascii = fc.string({ unit: "binary-ascii", maxLength: 200 });
+const record: fc.Arbitrary<KafkaRecord> = fc.record({
+  key: fc.option(ascii, { nil: undefined }),
+  value: fc.option(
+    fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
+    { nil: undefined },
+  ),
+  headers: fc.array(fc.record({ name: ascii, value: ascii }), { maxLength: 3 }),
+});
+const batch = fc.array(record, { minLength: 1, maxLength: 150 });
+
+/** As the leader stores it: it says where the batch begins. */
+function stored(records: readonly KafkaRecord[], offset: number): Buffer {
+  const bytes = encodeRecordBatch(records, NOW_MS);
+  bytes.writeBigInt64BE(BigInt(offset), 0);
+  return bytes;
+}
+
+describe("a record batch", () => {
+  it("reads as it was written, at the offset it was stored at", () => {
+    const base = fc.maxSafeNat().map((offset) => Math.floor(offset / 2));
+    fc.assert(
+      fc.property(batch, base, (records, offset) => {
+        const read = decodeRecordBatches(stored(records, offset));
+        expect(read.records).toEqual(records.map((one, index) => ({ ...one, offset: offset + index })));
+        expect(read.next).toBe(offset + records.length);
+      }),
+    );
+  });
+
+  it("is read up to where an answer is cut off", () => {
+    fc.assert(
+      fc.property(batch, batch, fc.nat(), (first, second, cut) => {
+        const whole = Buffer.concat([stored(first, 10), stored(second, 10 + first.length)]);
+        const kept = whole.subarray(0, whole.length - 1 - (cut % (whole.length - 1)));
+        const { records, next } = decodeRecordBatches(kept);
+        const complete = kept.length >= stored(first, 0).length ? first.length : 0;
+        expect(records).toHaveLength(complete);
+        expect(next).toBe(complete === 0 ? undefined : 10 + complete);
+      }),
+    );
+  });
+
+  it("is refused with any byte behind its checksum changed", () => {
+    fc.assert(
+      fc.property(batch, fc.nat(), fc.integer({ min: 1, max: 255 }), (records, place, flip) => {
+        const bytes = stored(records, 0);
+        const at = 21 + (place % (bytes.length - 21));
+        bytes[at] = (bytes[at] ?? 0) ^ flip;
+        expect(() => decodeRecordBatches(bytes)).toThrow("damaged");
+      }),
+    );
+  });
+
+  it("is passed over where it is compressed, a mark of a transaction, or of an older format", () => {
+    const ours = stored([{ key: "k", value: undefined, headers: [] }], 20);
+    for (const attributes of [1, 4, 0x20]) {
+      const foreign = stored([{ key: "k", value: undefined, headers: [] }], 18);
+      foreign.writeInt32BE(1, 23);
+      foreign.writeInt16BE(attributes, 21);
+      foreign.writeUInt32BE(crc32c(foreign, 21), 17);
+      const { records, next } = decodeRecordBatches(Buffer.concat([foreign, ours]));
+      expect(records.map(({ offset }) => offset)).toEqual([20]);
+      expect(next).toBe(21);
+      expect(decodeRecordBatches(foreign)).toEqual({ records: [], next: 20 });
+    }
+    const old = Buffer.alloc(40);
+    old.writeBigInt64BE(7n, 0);
+    old.writeInt32BE(28, 8);
+    old.writeInt8(1, 16);
+    expect(decodeRecordBatches(old)).toEqual({ records: [], next: 8 });
+  });
+
+  it("never takes more than its events are counted as", () => {
+    const room = roomRef("t".repeat(128), "r".repeat(128));
+    const length = fc.nat({ max: 20_000 });
+    fc.assert(
+      fc.property(fc.array(length, { minLength: 1, maxLength: 20 }), (lengths) => {
+        const events = lengths.map((bytes) => ({ room, event: new EncodedEvent(1, 1, new Uint8Array(bytes)) }));
+        const counted = events.reduce((sum, one) => sum + recordBytes(one), 0);
+        const records = eventRecords(events, Number.MAX_SAFE_INTEGER - 1_000_000);
+        expect(encodeRecordBatch(records, NOW_MS).length).toBeLessThanOrEqual(BATCH_HEADER_BYTES + counted);
+      }),
+    );
+    const many = Array.from({ length: 20_000 }, () => ({ room, event: new EncodedEvent(1, 1, new Uint8Array()) }));
+    const counted = many.reduce((sum, one) => sum + recordBytes(one), 0);
+    const bytes = encodeRecordBatch(eventRecords(many, Number.MAX_SAFE_INTEGER - 1_000_000), NOW_MS);
+    expect(bytes.length).toBeLessThanOrEqual(BATCH_HEADER_BYTES + counted);
+  });
+});
+
+it("computes CRC-32C as RFC 3720 gives it", () => {
+  const ascending = Buffer.from(Array.from({ length: 32 }, (_, index) => index));
+  expect(crc32c(Buffer.alloc(32), 0)).toBe(0x8a9136aa);
+  expect(crc32c(Buffer.alloc(32, 0xff), 0)).toBe(0x62a8ab43);
+  expect(crc32c(ascending, 0)).toBe(0x46dd794e);
+  expect(crc32c(Buffer.from("xx123456789"), 2)).toBe(0xe3069283);
+});
