@@ -5,7 +5,7 @@ import type { Bridge } from "../bridge/options.js";
 import { startBridge } from "../bridge/server.js";
 import { EmbeddedStore } from "./adapters/embedded/lmdb.js";
 import { EmbeddedSessionDirectory } from "./adapters/embedded/session-directory.js";
-import { publishHookOf } from "./backbone/hooks.js";
+import { accessHookOf, publishHookOf } from "./backbone/hooks.js";
 import type { Backbone, BackboneOptions, ListenAddress, StopOptions } from "./backbone/options.js";
 import { outletsOf } from "./backbone/outlets.js";
 import { StartedParts } from "./backbone/started-parts.js";
@@ -67,6 +67,8 @@ async function start(options: BackboneOptions, logger: Logger, parts: StartedPar
 
   const publish = options.publishHook && publishHookOf(options.publishHook, clock, telemetry);
   if (publish !== undefined) parts.add("publish hook", () => publish.close());
+  const access = options.accessHook && accessHookOf(options.accessHook, clock, telemetry);
+  if (access !== undefined) parts.add("access hook", () => access.close());
 
   const outside = options.outlets && outletsOf(options.outlets, store, clock);
   if (outside !== undefined) parts.add("webhooks", () => outside.close());
@@ -87,6 +89,7 @@ async function start(options: BackboneOptions, logger: Logger, parts: StartedPar
     limits,
     publishHook: publish?.rules,
     outlets: outside?.outlets,
+    accessHook: access?.rules,
     load,
   });
   parts.add("core", () => core.stop());

@@ -20,7 +20,8 @@ export type { ClientTls, ServerTls } from "./rpc/tls.js";
 
 // To have a say in your own process.
 
-export type { PublishHookOptions } from "./backbone/options.js";
+export type { AccessHookOptions, PublishHookOptions } from "./backbone/options.js";
+export type { AccessAnswer, AccessHook, AccessQuestion } from "./ports/access-hook.js";
 export type { Publication, PublishHook, PublishVerdict } from "./ports/publish-hook.js";
 
 // To tell others what happens.

@@ -1,11 +1,13 @@
 // The application's hooks: where they are, and what the log says of them.
 
+import { createAccessHook } from "../adapters/hook/access-hook.js";
 import { createPublishHook } from "../adapters/hook/publish-hook.js";
+import type { AccessHookRules } from "../core/hook/access-gate.js";
 import type { PublishHookRules } from "../core/hook/publish-gate.js";
 import type { HookName, Telemetry } from "../core/telemetry.js";
 import { RoomKind } from "../gen/trunkline/v1/message_pb.js";
 import type { Clock } from "../ports/clock.js";
-import type { PublishHookOptions } from "./options.js";
+import type { AccessHookOptions, PublishHookOptions } from "./options.js";
 
 const KINDS = {
   direct: RoomKind.DIRECT,
@@ -43,6 +45,25 @@ export function publishHookOf(
     clock,
     ...(timeoutMs !== undefined && { timeoutMs }),
     onTurn: turned(telemetry, "publish"),
+  });
+  return { rules: { ...where, hook }, close: () => hook.close() };
+}
+
+export function accessHookOf(options: AccessHookOptions, clock: Clock, telemetry: Telemetry): Hooked<AccessHookRules> {
+  const { failure = "closed", rooms = ["group", "channel"], tenants = [] } = options;
+  const where = {
+    failure,
+    roomKinds: new Set(rooms.map((room) => KINDS[room])),
+    tenants: tenants.length === 0 ? undefined : new Set(tenants),
+  };
+  if ("hook" in options) return { rules: { ...where, hook: options.hook }, close: () => {} };
+  const { address, tls, timeoutMs } = options;
+  const hook = createAccessHook({
+    address,
+    tls,
+    clock,
+    ...(timeoutMs !== undefined && { timeoutMs }),
+    onTurn: turned(telemetry, "access"),
   });
   return { rules: { ...where, hook }, close: () => hook.close() };
 }

@@ -5,6 +5,7 @@ import type { Core } from "../core/core.js";
 import type { Limits } from "../core/limit/limits.js";
 import type { Telemetry } from "../core/telemetry.js";
 import type { Logger } from "../ops/log.js";
+import type { AccessHook } from "../ports/access-hook.js";
 import type { Clock } from "../ports/clock.js";
 import type { PublishHook } from "../ports/publish-hook.js";
 import type { TokenVerifier } from "../ports/token-verifier.js";
@@ -42,6 +43,24 @@ export type PublishHookOptions = (
   readonly tenants?: readonly string[];
 };
 
+/** The application's say in who is in a room and may do what: the address of an AccessHookService, or an implementation in this process. */
+export type AccessHookOptions = (
+  | {
+      readonly address: string;
+      readonly tls?: ClientTls;
+      /** How long an answer is waited for, in milliseconds. Default 500. */
+      readonly timeoutMs?: number;
+    }
+  | { readonly hook: AccessHook }
+) & {
+  /** Without an answer: "closed" (default) refuses as UNAVAILABLE, "open" lets members do what their role allows. */
+  readonly failure?: "open" | "closed";
+  /** The kinds of rooms it is asked for. Default: both. */
+  readonly rooms?: readonly ("group" | "channel")[];
+  /** The tenants it is asked for. Default, and when empty: all. */
+  readonly tenants?: readonly string[];
+};
+
 export interface BackboneOptions {
   /** Where everything is stored. Created if it is not there; one backbone at a time. */
   readonly dataDirectory: string;
@@ -55,6 +74,8 @@ export interface BackboneOptions {
   readonly publishHook?: PublishHookOptions;
   /** What leaves the server by itself: events for webhooks, notifications for users who are away. Default: nothing. */
   readonly outlets?: OutletTargets;
+  /** Asked who is in a room and may do what. Default: nobody is. */
+  readonly accessHook?: AccessHookOptions;
   /** Default port 9090. */
   readonly grpc?: ListenAddress & { readonly tls?: GrpcTls };
   /** Default port 8080. */

@@ -43,7 +43,26 @@ export function backboneOptions(config: Config, logger: Logger): Omit<BackboneOp
   };
 }
 
-function hookOptions(config: Config): Pick<BackboneOptions, "publishHook"> {
+function hookOptions(config: Config): Pick<BackboneOptions, "publishHook" | "accessHook"> {
+  return { ...publishHookOptions(config), ...accessHookOptions(config) };
+}
+
+function accessHookOptions(config: Config): Pick<BackboneOptions, "accessHook"> {
+  if (config.accessHookAddress === undefined) return {};
+  const tls = clientTls(config, "accessHook");
+  return {
+    accessHook: {
+      address: config.accessHookAddress,
+      ...(tls && { tls }),
+      timeoutMs: config.accessHookDeadline,
+      failure: config.accessHookFailure,
+      rooms: config.accessHookRooms,
+      tenants: config.accessHookTenants,
+    },
+  };
+}
+
+function publishHookOptions(config: Config): Pick<BackboneOptions, "publishHook"> {
   if (config.publishHookAddress === undefined) return {};
   const tls = clientTls(config, "publishHook");
   return {
@@ -61,7 +80,7 @@ function hookOptions(config: Config): Pick<BackboneOptions, "publishHook"> {
 }
 
 /** How the connection to a service outside is protected. */
-function clientTls(config: Config, service: "auth" | "publishHook"): ClientTls | undefined {
+function clientTls(config: Config, service: "auth" | "publishHook" | "accessHook"): ClientTls | undefined {
   if (config[`${service}Insecure`]) return "plain";
   const ca = readPem(config, `${service}Ca`);
   const pair = readPair(config, `${service}ClientCert`, `${service}ClientKey`);

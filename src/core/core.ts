@@ -8,6 +8,7 @@ import type { EventLog } from "../ports/event-log.js";
 import type { Fanout } from "../ports/fanout.js";
 import type { SessionDirectory } from "../ports/session-directory.js";
 import type { TokenVerifier } from "../ports/token-verifier.js";
+import type { AccessHookRules } from "./hook/access-gate.js";
 import type { PublishHookRules } from "./hook/publish-gate.js";
 import type { Limits } from "./limit/limits.js";
 import type { OutletOptions } from "./outlet/outlets.js";
@@ -37,6 +38,8 @@ export interface CoreDependencies {
   readonly limits: Limits;
   /** The application's say in what is published. */
   readonly publishHook?: PublishHookRules | undefined;
+  /** The application's say in who is in a room and may do what. */
+  readonly accessHook?: AccessHookRules | undefined;
   /** How busy this process is, 0 to 1: the fan-out collects longer the busier it is. */
   readonly load: () => number;
   /** What leaves the server by itself. Default: nothing. */

@@ -7,6 +7,7 @@ import { EmbeddedSessionDirectory } from "../../src/adapters/embedded/session-di
 import type { Core, CoreDependencies } from "../../src/core/core.js";
 import { createCore } from "../../src/core/create-core.js";
 import { encodeRoomEventsFrame } from "../../src/core/fanout/wire.js";
+import type { AccessHookRules } from "../../src/core/hook/access-gate.js";
 import type { PublishHookRules } from "../../src/core/hook/publish-gate.js";
 import { DEFAULT_LIMITS, type Limits } from "../../src/core/limit/limits.js";
 import type { Connection, ConnectionOrigin, FrameEncoding, SessionSink } from "../../src/core/session/port.js";
@@ -256,6 +257,7 @@ export interface CoreOptions {
   readonly outlets?: CoreDependencies["outlets"];
   /** Default: a new one. */
   readonly clock?: StoppedClock;
+  readonly accessHook?: AccessHookRules;
 }
 
 export class TestCore {
@@ -285,6 +287,7 @@ export class TestCore {
       load: options.load ?? (() => 0),
       publishHook: options.publishHook,
       ...(options.outlets && { outlets: options.outlets }),
+      accessHook: options.accessHook,
     });
   }
 

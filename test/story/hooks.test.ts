@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -15,10 +15,15 @@ import { Person } from "../support/story/person.js";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
-async function useRoom(hook: string, environment: { readonly [name: string]: string } = {}) {
-  const server = new TestServer({ environment: { TRUNKLINE_PUBLISH_HOOK_ADDRESS: hook, ...environment } });
+async function useServer(environment: { readonly [name: string]: string }): Promise<TestServer> {
+  const server = new TestServer({ environment });
   onTestFinished(() => server.dispose());
   await server.start();
+  return server;
+}
+
+async function useRoom(hook: string, environment: { readonly [name: string]: string } = {}) {
+  const server = await useServer({ TRUNKLINE_PUBLISH_HOOK_ADDRESS: hook, ...environment });
   const ann = await new Person(server, "ann").comes();
   const bob = await new Person(server, "bob", { transport: "grpc" }).comes();
   onTestFinished(() => {
@@ -107,21 +112,27 @@ describe("a moderator between the people and the room", () => {
   }, 60_000);
 });
 
-/** A directory in which the example finds the package and gRPC, as after `npm install`. */
-function useHome(example: string): string {
+/** A directory in which the examples find the package and gRPC, as after `npm install`. */
+function useHome(): string {
   const home = mkdtempSync(join(tmpdir(), "trunkline-hooks-"));
   onTestFinished(() => rmSync(home, { recursive: true, force: true }));
   mkdirSync(join(home, "node_modules"));
   symlinkSync(ROOT, join(home, "node_modules/trunkline"), "dir");
   symlinkSync(join(ROOT, "node_modules/@grpc"), join(home, "node_modules/@grpc"), "dir");
-  copyFileSync(join(ROOT, "examples/hooks", example), join(home, example));
+  for (const example of ["publish-hook.mjs", "access-hook.mjs"]) {
+    copyFileSync(join(ROOT, "examples/hooks", example), join(home, example));
+  }
   return home;
 }
 
 /** Runs the example; answers the address that it says it listens on. */
-async function useExample(example: string, environment: { readonly [name: string]: string } = {}): Promise<string> {
+async function useExample(
+  example: string,
+  environment: { readonly [name: string]: string },
+  home: string = useHome(),
+): Promise<string> {
   const child: ChildProcess = spawn(process.execPath, [example, "127.0.0.1:0"], {
-    cwd: useHome(example),
+    cwd: home,
     env: { ...process.env, ...environment },
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -144,5 +155,41 @@ describe("the example of a publish hook", () => {
     expect(at(history, "getHistory", "messages")).toMatchObject([
       { metadata: { mood: "good", links: ["https://example.org"] } },
     ]);
+  }, 60_000);
+});
+
+describe("the example of an access hook", () => {
+  test("lets in whom the file names, as what it says, and takes out whom it does not name any more", async () => {
+    const home = useHome();
+    const write = (lobby: JsonObject) => writeFileSync(join(home, "members.json"), JSON.stringify({ lobby }));
+    write({ ann: "OWNER", bob: "MEMBER", cho: "READER" });
+    const hook = await useExample("access-hook.mjs", { TTL_MS: "2000" }, home);
+    const server = await useServer({ TRUNKLINE_ACCESS_HOOK_ADDRESS: hook });
+    const [ann, bob, cho, eve] = await Promise.all(
+      ["ann", "bob", "cho", "eve"].map((name) => new Person(server, name).comes()),
+    );
+    if (ann === undefined || bob === undefined || cho === undefined || eve === undefined) throw new Error("all came");
+    onTestFinished(() => {
+      for (const person of [ann, bob, cho, eve]) person.leaves();
+    });
+    await ann.makes("lobby");
+
+    // Nobody has added them.
+    for (const person of [ann, bob, cho]) await person.reads("lobby");
+    await bob.says("lobby", "hello");
+    expect(await cho.isRefused(say("c1", "may I?"))).toBe("PERMISSION_DENIED");
+    expect(await eve.isRefused({ subscribe: { roomId: "lobby" } })).toBe("PERMISSION_DENIED");
+
+    write({ ann: "OWNER", cho: "MEMBER" });
+    expect(await bob.hears("unsubscribed")).toMatchObject({
+      roomId: "lobby",
+      reason: "UNSUBSCRIBE_REASON_ACCESS_LOST",
+    });
+    await cho.hears("roomEvents", (events) => JSON.stringify(events).includes("memberChanged"));
+    await ann.says("lobby", "bob is gone");
+    for (const person of [ann, cho]) await person.sees("lobby", "bob: hello", "ann: bob is gone");
+    expect(await bob.isRefused(say("b2", "let me in"))).toBe("PERMISSION_DENIED");
+    expect(await bob.isRefused({ call: { getHistory: { roomId: "lobby" } } })).toBe("PERMISSION_DENIED");
+    await cho.says("lobby", "now I may");
   }, 60_000);
 });

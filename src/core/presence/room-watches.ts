@@ -7,7 +7,7 @@ import type { RoomRef } from "../../ports/room-ref.js";
 import type { Identity } from "../../ports/token-verifier.js";
 import type { CoreDependencies } from "../core.js";
 import type { RoomOwner } from "../room/owner.js";
-import { authorize, isAdministrator, isService, requireRoom } from "../room/permissions.js";
+import { isAdministrator, isService, requireRoom } from "../room/permissions.js";
 import type { PresenceHub } from "./hub.js";
 import { maySee, NAMED_MEMBERS, type RoomReader, RoomWatch } from "./room-watch.js";
 
@@ -66,15 +66,28 @@ export class RoomWatches {
 
   /** Rejects unless they may see the room's presence now. Resolves with whether they may see only how many are there, as who reads a large room. */
   async authorize(ref: RoomRef, identity: Identity): Promise<boolean> {
-    return await this.#owner.view(ref, [identity.userId], ({ state }) => {
-      const room = requireRoom(state.room);
-      if (isService(identity)) return false;
+    if (isService(identity)) {
+      await this.#owner.view(ref, [], ({ state }) => requireRoom(state.room));
+      return false;
+    }
+    const caller = { identity, deviceId: "" };
+    const standing = await this.#standing(ref, identity);
+    // Refused, unless the application lets them in.
+    if (standing === "stranger") await this.#owner.read(ref, caller, Permission.READ, () => {});
+    const countOnly =
+      (standing === "stranger" ? await this.#standing(ref, identity) : standing) === "reads a large room";
+    const permission = countOnly ? Permission.READ : Permission.SEE_PRESENCE;
+    await this.#owner.read(ref, caller, permission, () => {});
+    return countOnly;
+  }
+
+  #standing(ref: RoomRef, identity: Identity): Promise<"stranger" | "sees who is there" | "reads a large room"> {
+    return this.#owner.view(ref, [identity.userId], ({ state }) => {
+      requireRoom(state.room);
+      if (isAdministrator(identity)) return "sees who is there";
       const member = state.member(identity.userId);
-      const isLarge = state.memberCount > NAMED_MEMBERS;
-      const countOnly = isLarge && member !== undefined && !maySee(member) && !isAdministrator(identity);
-      const permission = countOnly ? Permission.READ : Permission.SEE_PRESENCE;
-      authorize(room, member, identity, permission, this.#deps.clock.now());
-      return countOnly;
+      if (member === undefined) return "stranger";
+      return state.memberCount > NAMED_MEMBERS && !maySee(member) ? "reads a large room" : "sees who is there";
     });
   }
 

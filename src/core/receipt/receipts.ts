@@ -19,7 +19,7 @@ import type { CoreDependencies } from "../core.js";
 import type { Caller } from "../room/calls.js";
 import { inboxRef } from "../room/inbox.js";
 import type { RoomOwner } from "../room/owner.js";
-import { authorize, hasPermission, isAdministrator, requireRoom } from "../room/permissions.js";
+import { hasPermission, isAdministrator, permit } from "../room/permissions.js";
 import { pageSize, validateId, validateOptionalId } from "../validate.js";
 import { MarkerKeeper } from "./keeper.js";
 import { Marker, type Passed } from "./marker.js";
@@ -81,10 +81,9 @@ export class Receipts {
     }
     const { tenantId, userId } = caller.identity;
     const ref = roomRef(tenantId, roomId);
-    const { top, small, pair } = await this.#owner.view(ref, [userId], ({ state }) => {
-      const member = state.member(userId);
-      authorize(requireRoom(state.room), member, caller.identity, Permission.READ, this.#deps.clock.now());
-      if (member === undefined) throw new TrunklineError(ErrorCode.NOT_A_MEMBER, "you are not a member of the room");
+    const { top, small, pair } = await this.#owner.read(ref, caller, Permission.READ, ({ state }) => {
+      if (state.member(userId) === undefined)
+        throw new TrunklineError(ErrorCode.NOT_A_MEMBER, "you are not a member of the room");
       const { seq, tag, lastMessageIndex, memberCount, directUsers } = state;
       return { top: { seq, tag, lastIndex: lastMessageIndex }, small: memberCount <= SMALL_ROOM, pair: directUsers };
     });
@@ -253,11 +252,8 @@ export class Receipts {
     validateId("room_id", roomId);
     const { identity } = caller;
     const ref = roomRef(identity.tenantId, roomId);
-    return await this.#owner.view(ref, [identity.userId], ({ state }) => {
-      const nowMs = this.#deps.clock.now();
-      for (const permission of [Permission.READ, Permission.SEE_MEMBERS]) {
-        authorize(requireRoom(state.room), state.member(identity.userId), identity, permission, nowMs);
-      }
+    return await this.#owner.read(ref, caller, Permission.READ, ({ state }) => {
+      permit(state, caller, Permission.SEE_MEMBERS, this.#deps.clock.now());
       return { ref, topSeq: state.seq, pair: state.directUsers };
     });
   }

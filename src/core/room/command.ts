@@ -100,6 +100,13 @@ export type Command = Keyed &
       }
     | { readonly kind: "delete" }
     | { readonly kind: "join" }
+    /**
+     * The application says that the user is in the room; UNSPECIFIED: in the usual role, or the one they have. `entering`: whoever is no
+     * member becomes one; else it is only a member's role.
+     */
+    | { readonly kind: "admit"; readonly userId: string; readonly role: Role; readonly entering: boolean }
+    /** The application says that they are not. */
+    | { readonly kind: "expel"; readonly userId: string }
     | { readonly kind: "leave" }
     | { readonly kind: "add"; readonly members: readonly NewMember[] }
     | { readonly kind: "remove"; readonly userId: string; readonly ban: boolean }
@@ -133,6 +140,8 @@ const MADE: Readonly<Record<Exclude<Command["kind"], "tell">, EventKind["case"]>
   update: "roomUpdated",
   delete: "roomDeleted",
   join: "memberJoined",
+  admit: "memberJoined",
+  expel: "memberLeft",
   leave: "memberLeft",
   add: "memberJoined",
   remove: "memberLeft",
@@ -208,6 +217,7 @@ const NONE: readonly string[] = [];
 
 /** The users whose standing a command is judged on. */
 export function usersOf(caller: Caller, command: Command): readonly string[] {
+  if (command.kind === "admit" || command.kind === "expel") return [command.userId];
   const own = caller.identity.userId;
   // The system is nobody, and asks for nothing that concerns others.
   if (own === "") return NONE;

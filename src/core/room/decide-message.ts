@@ -16,6 +16,7 @@ import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { hasExpired } from "../message/materialise.js";
 import type { Caller } from "./calls.js";
 import type { Command, EventKind } from "./command.js";
+import { changeOf } from "./permission-of.js";
 import { isService, permit, requireUnblocked } from "./permissions.js";
 import type { RoomState } from "./state.js";
 
@@ -147,11 +148,6 @@ function requireMessage(state: RoomState, messageId: string, nowMs: number): Mes
   const message = state.messages.get(messageId);
   if (message === undefined || message.deleted || hasExpired(message, nowMs)) throw noSuchMessage("message_id");
   return message;
-}
-
-/** The permission that changing this message takes. Anybody's, for a service, includes its own. */
-function changeOf(message: Message, { identity }: Caller, own: Permission, any: Permission): Permission {
-  return message.sender?.userId === identity.userId && !isService(identity) ? own : any;
 }
 
 function noSuchMessage(field: string): TrunklineError {

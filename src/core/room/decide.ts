@@ -15,6 +15,7 @@ import {
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import type { Caller } from "./calls.js";
 import type { Command, EventKind, NewMember } from "./command.js";
+import { decideAdmit, decideExpel, defaultRole } from "./decide-admission.js";
 import {
   decideDeleteMessage,
   decideDeliver,
@@ -72,6 +73,10 @@ export function decide(state: RoomState, caller: Caller, command: Command, nowMs
       return decideRemove(state, caller, command, nowMs);
     case "set":
       return decideSet(state, caller, command, nowMs);
+    case "admit":
+      return decideAdmit(state, caller, command, nowMs);
+    case "expel":
+      return decideExpel(state, command);
   }
 }
 
@@ -143,10 +148,6 @@ function inInbox(state: RoomState, caller: Caller, nowMs: number, events: readon
 function withDefaultRole({ userId, role }: NewMember, kind: RoomKind): NewMember {
   if (kind === RoomKind.DIRECT) return { userId, role: Role.MEMBER };
   return { userId, role: role !== Role.UNSPECIFIED ? role : defaultRole(kind) };
-}
-
-function defaultRole(kind: RoomKind): Role {
-  return kind === RoomKind.CHANNEL ? Role.READER : Role.MEMBER;
 }
 
 function decideJoin(state: RoomState, caller: Caller, nowMs: number): readonly EventKind[] {

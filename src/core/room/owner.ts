@@ -1,8 +1,10 @@
 // All shards of this node: where a command finds its room's owner.
 
+import type { Permission } from "../../gen/trunkline/v1/message_pb.js";
 import type { Timer } from "../../ports/clock.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
+import { AccessGate } from "../hook/access-gate.js";
 import { PublishGate } from "../hook/publish-gate.js";
 import { Blocks } from "./blocks.js";
 import type { Caller } from "./calls.js";
@@ -18,6 +20,7 @@ export class RoomOwner {
   readonly #deps: CoreDependencies;
   readonly #shards: readonly Shard[];
   readonly blocks: Blocks;
+  readonly access: AccessGate | undefined;
   readonly #expiry: Expiry;
   readonly #listeners: Appended[] = [];
   #sweep: Timer | undefined;
@@ -25,11 +28,13 @@ export class RoomOwner {
   constructor(deps: CoreDependencies) {
     this.#deps = deps;
     this.blocks = new Blocks(deps.ids, (ref, users, read) => this.view(ref, users, read));
-    const gate = deps.publishHook && new PublishGate(deps, deps.publishHook);
+    const submit = (ref: RoomRef, caller: Caller, command: Command) => this.submit(ref, caller, command).outcome;
+    this.access = deps.accessHook && new AccessGate(deps, deps.accessHook, submit);
+    const gates = { access: this.access, publish: deps.publishHook && new PublishGate(deps, deps.publishHook) };
     this.#shards = Array.from(
       { length: deps.log.shards },
       (_, index) =>
-        new Shard(index, deps, this.blocks, gate, (shard, from, records) => {
+        new Shard(index, deps, this.blocks, gates, (shard, from, records) => {
           this.blocks.appended(records);
           for (const listener of this.#listeners) listener(shard, from, records);
         }),
@@ -60,6 +65,11 @@ export class RoomOwner {
 
   view<T>(ref: RoomRef, users: readonly string[], read: (room: Room) => T): Promise<T> {
     return this.#shard(ref).view(ref, users, read);
+  }
+
+  /** Like `view`, for a caller who may do `permission` in the room; rejects with the refusal. */
+  read<T>(ref: RoomRef, caller: Caller, permission: Permission, read: (room: Room) => T): Promise<T> {
+    return this.#shard(ref).read(ref, caller, permission, read);
   }
 
   /** Resolves when every accepted command has been answered. */

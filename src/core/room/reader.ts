@@ -10,7 +10,6 @@ import {
   type Position,
   PositionSchema,
   RoomKind,
-  RoomStatus,
 } from "../../gen/trunkline/v1/message_pb.js";
 import * as rpc from "../../gen/trunkline/v1/room_pb.js";
 import type { MessageRef } from "../../gen/trunkline/v1/session_pb.js";
@@ -25,7 +24,7 @@ import { pageSize, validateId, validateOptionalId } from "../validate.js";
 import type { Caller } from "./calls.js";
 import { inboxRef } from "./inbox.js";
 import type { RoomOwner } from "./owner.js";
-import { authorize, hasPermission, requireRoom } from "./permissions.js";
+import { mayRead } from "./permissions.js";
 
 const MEMBERS_PAGE = { usual: 100, most: 500 };
 const ROOMS_PAGE = { usual: 100, most: 500 };
@@ -65,21 +64,23 @@ export class RoomReader {
     const limit = pageSize("page_size", request.pageSize, ROOMS_PAGE);
     const { tenantId, userId } = caller.identity;
     const roomIds = await this.#deps.archive.roomsOf(tenantId, userId, { after: request.pageToken, limit });
-    const rooms = await Promise.all(roomIds.map((roomId) => this.#summary(roomRef(tenantId, roomId), userId)));
+    const rooms = await Promise.all(roomIds.map((roomId) => this.#summary(roomRef(tenantId, roomId), caller)));
     return create(rpc.ListRoomsResponseSchema, {
       rooms: rooms.filter((room) => room !== undefined),
       nextPageToken: roomIds.length < limit ? "" : (roomIds.at(-1) ?? ""),
     });
   }
 
-  async #summary(ref: RoomRef, userId: string): Promise<rpc.RoomSummary | undefined> {
-    const seen = await this.#owner.view(ref, [userId], ({ state }) => ({
-      room: state.view(),
-      member: state.member(userId),
-    }));
-    if (seen.room === undefined || seen.member === undefined || seen.room.status === RoomStatus.DELETED)
-      return undefined;
-    if (!hasPermission(seen.member, Permission.READ)) return undefined;
+  /** Undefined where the caller is no member, or may not read the room. */
+  async #summary(ref: RoomRef, caller: Caller): Promise<rpc.RoomSummary | undefined> {
+    const { userId } = caller.identity;
+    const seen = await this.#owner
+      .read(ref, caller, Permission.READ, ({ state }) => ({ room: state.view(), member: state.member(userId) }))
+      .catch((error: unknown) => {
+        if (TrunklineError.from(error).retryable) throw error;
+        return undefined;
+      });
+    if (seen?.room === undefined || seen.member === undefined || !mayRead(seen.member)) return undefined;
     // It has its place in Welcome, and is no conversation.
     if (seen.room.kind === RoomKind.INBOX) return undefined;
     const last = await this.#lastShown(ref, userId);
@@ -191,11 +192,8 @@ export class RoomReader {
     permission: Permission,
   ): Promise<{ readonly ref: RoomRef; readonly top: Position; readonly lastIndex: number }> {
     validateId("room_id", roomId);
-    const { tenantId, userId } = caller.identity;
-    const ref = roomRef(tenantId, roomId);
-    return await this.#owner.view(ref, [userId], ({ state }) => {
-      const { identity } = caller;
-      authorize(requireRoom(state.room), state.member(userId), identity, permission, this.#deps.clock.now());
+    const ref = roomRef(caller.identity.tenantId, roomId);
+    return await this.#owner.read(ref, caller, permission, ({ state }) => {
       // The answer waits until all of this is durable.
       const top = create(PositionSchema, { seq: state.seq, tag: state.tag });
       return { ref, top, lastIndex: state.lastMessageIndex };

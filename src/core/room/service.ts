@@ -14,7 +14,6 @@ import { SYSTEM_ID_PREFIX } from "../validate.js";
 import type { Caller, Forwarding, RoomCalls, RoomRequest, RoomResponse } from "./calls.js";
 import type { Command, NewMember, Outcome } from "./command.js";
 import type { RoomOwner } from "./owner.js";
-import { authorize, requireRoom } from "./permissions.js";
 import { RoomReader } from "./reader.js";
 import { UserService } from "./user-service.js";
 
@@ -154,11 +153,9 @@ export class RoomService implements RoomCalls, Forwarding {
   async #getRoom(caller: Caller, request: rpc.GetRoomRequest): Promise<rpc.GetRoomResponse> {
     const ref = refOf(caller, request.roomId);
     const { userId } = caller.identity;
-    return await this.#owner.view(ref, [userId], ({ state }) => {
-      const member = state.member(userId);
-      authorize(requireRoom(state.room), member, caller.identity, Permission.READ, this.#deps.clock.now());
-      return create(rpc.GetRoomResponseSchema, { room: state.view(), member });
-    });
+    return await this.#owner.read(ref, caller, Permission.READ, ({ state }) =>
+      create(rpc.GetRoomResponseSchema, { room: state.view(), member: state.member(userId) }),
+    );
   }
 
   async #updateRoom(caller: Caller, request: rpc.UpdateRoomRequest): Promise<rpc.UpdateRoomResponse> {

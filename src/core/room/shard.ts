@@ -1,5 +1,6 @@
 // A shard at its owner: the actors of its rooms, one append to the log under way at a time.
 
+import type { Permission } from "../../gen/trunkline/v1/message_pb.js";
 import type { Timer } from "../../ports/clock.js";
 import type { EncodedEvent } from "../../ports/encoded-event.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
@@ -7,6 +8,7 @@ import type { NewRecord } from "../../ports/event-log.js";
 import type { Awaitable, RoomRef } from "../../ports/room-ref.js";
 import { isPromise } from "../awaitable.js";
 import type { CoreDependencies } from "../core.js";
+import type { AccessGate } from "../hook/access-gate.js";
 import type { Proposal, PublishGate } from "../hook/publish-gate.js";
 import { PAGE_BYTES } from "../limit/limits.js";
 import type { Missing } from "../message/room-messages.js";
@@ -14,6 +16,8 @@ import { Batch, type Waiter } from "./batch.js";
 import type { Blocks } from "./blocks.js";
 import type { Caller } from "./calls.js";
 import { type Command, messagesOf, type Outcome, pairOf, usersOf } from "./command.js";
+import { permissionOf } from "./permission-of.js";
+import { permit } from "./permissions.js";
 import { Room, type TurnContext } from "./room.js";
 import { RoomState } from "./state.js";
 
@@ -56,7 +60,7 @@ export class Shard {
   readonly #deps: CoreDependencies;
   readonly #appended: Appended;
   readonly #blocks: Blocks;
-  readonly #gate: PublishGate | undefined;
+  readonly #gates: Gates;
   readonly #context: () => TurnContext;
   #status: Status = { is: "closed" };
   #rooms = new Map<string, Room>();
@@ -73,17 +77,11 @@ export class Shard {
   /** Resolves when nothing is under way: for drain. */
   #idle: (() => void)[] = [];
 
-  constructor(
-    index: number,
-    deps: CoreDependencies,
-    blocks: Blocks,
-    gate: PublishGate | undefined,
-    appended: Appended,
-  ) {
+  constructor(index: number, deps: CoreDependencies, blocks: Blocks, gates: Gates, appended: Appended) {
     this.#index = index;
     this.#appended = appended;
     this.#blocks = blocks;
-    this.#gate = gate;
+    this.#gates = gates;
     this.#deps = deps;
     this.#open = new Batch(0);
     const eventId = (ref: RoomRef, userId: string, key: string): string =>
@@ -120,7 +118,7 @@ export class Shard {
 
   /** One command of a room of this shard. */
   submit(ref: RoomRef, caller: Caller, command: Command): Submission {
-    const ready = this.#gate === undefined ? this.#prepare(ref, caller, command) : this.#ask(ref, caller, command);
+    const ready = this.#isAsked ? this.#ask(ref, caller, command) : this.#prepare(ref, caller, command);
     if (isPromise(ready)) {
       // The turn is one step, its outcome another: what comes after it in the room need not wait for the log.
       const sinceMs = this.#deps.clock.monotonic();
@@ -147,6 +145,17 @@ export class Shard {
     return await this.#afterTentative(room, () => read(room));
   }
 
+  /** Like `view`, for a caller who may do `permission` in the room. */
+  async read<T>(ref: RoomRef, caller: Caller, permission: Permission, read: (room: Room) => T): Promise<T> {
+    const users = [caller.identity.userId];
+    const { access } = this.#gates;
+    if (access !== undefined) await access.require((await this.#load(ref, users)).state, caller, permission);
+    return await this.view(ref, users, (room) => {
+      permit(room.state, caller, permission, this.#deps.clock.now());
+      return read(room);
+    });
+  }
+
   /** Drops idle actors and old ids. Called now and then. */
   sweep(): void {
     const monotonicMs = this.#deps.clock.monotonic();
@@ -169,21 +178,36 @@ export class Shard {
       : this.#askPrepared(ready, caller);
   }
 
+  get #isAsked(): boolean {
+    return this.#gates.publish !== undefined || this.#gates.access !== undefined;
+  }
+
   #askPrepared(prepared: Prepared, caller: Caller): Awaitable<Prepared> {
     const { room, found, command } = prepared;
     const id = this.#context().eventId(room.ref, caller.identity.userId, command.key);
     // A repeat is answered with what came of the first, whatever the application would say now.
     if (found !== undefined || room.recent.find(id) !== undefined) return prepared;
+    const permission = permissionOf(room.state, caller, command);
+    const allowed = permission === undefined ? undefined : this.#gates.access?.require(room.state, caller, permission);
+    if (allowed === undefined) return this.#askToPublish(prepared, caller, id);
+    return allowed
+      .then(() => this.#prepare(room.ref, caller, command))
+      .then((again) => this.#askToPublish(again, caller, id));
+  }
+
+  #askToPublish(prepared: Prepared, caller: Caller, id: string): Awaitable<Prepared> {
+    const { room, command } = prepared;
+    const { publish } = this.#gates;
     let proposal: Proposal | undefined;
     try {
-      proposal = this.#gate?.proposal(room.state, caller, command);
+      proposal = publish?.proposal(room.state, caller, command);
     } catch (refusal) {
       // Kept for the turn: judged anew then, the command might be allowed that nobody was asked about.
       return { ...prepared, refusal: TrunklineError.from(refusal) };
     }
-    if (this.#gate === undefined || proposal === undefined) return prepared;
+    if (publish === undefined || proposal === undefined) return prepared;
     // Anything may have happened in the room until the answer comes.
-    return this.#gate.approve(id, caller, proposal).then(
+    return publish.approve(id, caller, proposal).then(
       (approved) => this.#prepare(room.ref, caller, approved),
       async (refusal: unknown) => {
         const again = await this.#prepare(room.ref, caller, command);
@@ -524,6 +548,12 @@ function missingOf(room: Room, command: Command): Missing | undefined {
   if (messageIds.length === 0) return undefined;
   const missing = room.state.messages.missing(messageIds, command.kind === "deleteMessage");
   return missing.messages.length + missing.bodies.length === 0 ? undefined : missing;
+}
+
+/** Where the application has a say. */
+interface Gates {
+  readonly publish: PublishGate | undefined;
+  readonly access: AccessGate | undefined;
 }
 
 interface Prepared {

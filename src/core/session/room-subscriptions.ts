@@ -2,7 +2,7 @@
 
 import { create } from "@bufbuild/protobuf";
 import { CloseCode } from "../../gen/trunkline/v1/error_pb.js";
-import { PositionSchema } from "../../gen/trunkline/v1/message_pb.js";
+import { PositionSchema, type Room } from "../../gen/trunkline/v1/message_pb.js";
 import * as wire from "../../gen/trunkline/v1/session_pb.js";
 import type { Timer } from "../../ports/clock.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
@@ -10,6 +10,7 @@ import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import type { AccessLoss } from "../fanout/feed.js";
 import type { RoomEventsFrame } from "../fanout/room-events-frame.js";
 import type { SignalFrame } from "../fanout/shared-frame.js";
+import { AccessWatch } from "../hook/access-watch.js";
 import type { Caller } from "../room/calls.js";
 import { inboxRef, systemOf } from "../room/inbox.js";
 import { authorizeReading, type Opened, openSubscription } from "../subscription/open.js";
@@ -37,13 +38,21 @@ export class RoomSubscriptions implements Subscriber {
   /** Those that wait for the outbox, the next first. */
   #waiting: Subscription[] = [];
   #ended = false;
+  /** Undefined: nobody outside has a say in who reads. */
+  readonly #access: AccessWatch | undefined;
 
   constructor(services: SessionServices, connection: LiveConnection, session: SubscribingSession, caller: Caller) {
     this.#services = services;
     this.#connection = connection;
     this.#session = session;
     this.#caller = caller;
+    const { access } = services.owner;
+    if (access !== undefined) this.#access = new AccessWatch(services.deps.clock, access, services.wheel, this);
     this.#inboxId = inboxRef(services.deps.ids, caller.identity.tenantId, caller.identity.userId).roomId;
+  }
+
+  get caller(): Caller {
+    return this.#caller;
   }
 
   /** The user has shown another token. */
@@ -67,6 +76,7 @@ export class RoomSubscriptions implements Subscriber {
   /** Ends them all. */
   end(): void {
     this.#ended = true;
+    this.#access?.end();
     for (const subscription of [...this.#rooms.values(), ...this.#moving.values()]) this.#end(subscription);
     this.#rooms.clear();
     this.#moving.clear();
@@ -101,6 +111,7 @@ export class RoomSubscriptions implements Subscriber {
       },
       opened: (opened) => {
         this.#move(roomId);
+        this.#watchAccess(room, opened.room);
         this.#opened(roomId, opened, ref);
       },
     });
@@ -119,7 +130,22 @@ export class RoomSubscriptions implements Subscriber {
     const subscription = this.#rooms.get(roomId);
     if (subscription === undefined) return;
     this.#rooms.delete(roomId);
+    this.#access?.unwatch(roomId);
     this.#end(subscription);
+  }
+
+  #watchAccess(ref: RoomRef, room: Room | undefined): void {
+    if (this.#services.owner.access?.covers(room, this.#caller)) this.#access?.watch(ref);
+  }
+
+  /** Nobody can say just now whether the user may read on. */
+  unanswered({ roomId }: RoomRef): void {
+    const subscription = this.#rooms.get(roomId);
+    if (subscription === undefined) return;
+    subscription.end();
+    this.#forget(subscription);
+    const reason = wire.UnsubscribeReason.UNAVAILABLE;
+    this.#connection.send({ case: "unsubscribed", value: create(wire.UnsubscribedSchema, { roomId, reason }) });
   }
 
   #end(subscription: Subscription): void {
@@ -132,7 +158,8 @@ export class RoomSubscriptions implements Subscriber {
     const subscription = this.#rooms.get(roomId);
     if (subscription === undefined) return;
     try {
-      await authorizeReading(this.#services, subscription.feed.ref, this.#caller);
+      const { room } = await authorizeReading(this.#services, subscription.feed.ref, this.#caller);
+      if (this.#rooms.get(roomId) === subscription) this.#watchAccess(subscription.feed.ref, room);
     } catch (error) {
       if (this.#rooms.get(roomId) === subscription) this.#readingRefused(subscription, TrunklineError.from(error));
     }
@@ -214,7 +241,10 @@ export class RoomSubscriptions implements Subscriber {
 
   #forget(subscription: Subscription): void {
     const { roomId } = subscription.feed.ref;
-    if (this.#rooms.get(roomId) === subscription) this.#rooms.delete(roomId);
+    if (this.#rooms.get(roomId) === subscription) {
+      this.#rooms.delete(roomId);
+      this.#access?.unwatch(roomId);
+    }
     this.#services.hub.release(subscription.feed);
     this.#session.subscriptionLost(roomId);
   }

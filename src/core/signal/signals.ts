@@ -11,7 +11,7 @@ import type { CoreDependencies } from "../core.js";
 import type { Caller } from "../room/calls.js";
 import { inboxRef } from "../room/inbox.js";
 import type { RoomOwner } from "../room/owner.js";
-import { isAdministrator, permit } from "../room/permissions.js";
+import { isAdministrator, requireRoom } from "../room/permissions.js";
 import { serverFrame } from "../session/frames.js";
 import { Acquaintances } from "./acquaintances.js";
 import { SignalTarget } from "./signal-target.js";
@@ -137,8 +137,8 @@ export class Signals {
     further: (room: Room, memberCount: number) => void = ignore,
   ): Promise<{ readonly seq: number; readonly direct: boolean }> {
     const { tenantId, userId } = caller.identity;
-    const { seq, directUsers } = await this.#owner.view(ref, [userId], ({ state }) => {
-      further(permit(state, caller, Permission.SIGNAL, this.#deps.clock.now()), state.memberCount);
+    const { seq, directUsers } = await this.#owner.read(ref, caller, Permission.SIGNAL, ({ state }) => {
+      further(requireRoom(state.room), state.memberCount);
       return { seq: state.seq, directUsers: state.directUsers };
     });
     const [one, other] = directUsers;

@@ -17,7 +17,6 @@ import type { Hub } from "../fanout/hub.js";
 import type { Receipts } from "../receipt/receipts.js";
 import type { Caller } from "../room/calls.js";
 import type { RoomOwner } from "../room/owner.js";
-import { authorize, requireRoom } from "../room/permissions.js";
 import { type Subscriber, Subscription } from "./subscription.js";
 
 /** The rest of the core as opening needs it. */
@@ -95,13 +94,12 @@ interface Seen extends Pick<Opened, "top" | "room" | "member"> {
 
 /** What the owner shows of a room to whoever may read it; rejects with the refusal. */
 export function authorizeReading(
-  { owner, deps }: Pick<OpeningServices, "deps" | "owner">,
+  { owner }: Pick<OpeningServices, "owner">,
   ref: RoomRef,
-  { identity }: Caller,
+  caller: Caller,
 ): Promise<Seen> {
-  return owner.view(ref, [identity.userId], ({ state }) => {
-    const member = state.member(identity.userId);
-    authorize(requireRoom(state.room), member, identity, Permission.READ, deps.clock.now());
+  return owner.read(ref, caller, Permission.READ, ({ state }) => {
+    const member = state.member(caller.identity.userId);
     const top = create(PositionSchema, { seq: state.seq, tag: state.tag });
     return { top, room: state.view(), member, membersSeq: state.membersSeq, pair: state.directUsers };
   });

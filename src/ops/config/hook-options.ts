@@ -37,4 +37,23 @@ export const HOOK_OPTIONS = {
   publishHookCa: optionalText("FILE", "Who may have signed its certificate, PEM. Not set: the machine's authorities."),
   publishHookClientCert: optionalText("FILE", "This process's certificate towards it (mTLS), PEM. Needs its key too."),
   publishHookClientKey: optionalText("FILE", "The private key of that certificate, PEM."),
+  accessHookAddress: optionalText(
+    "HOST:PORT",
+    "The application's AccessHookService, asked who is in a room and may do what. Not set: the rooms decide by themselves. TLS, unless it is on this machine.",
+  ),
+  accessHookDeadline: duration(DEADLINE_MS, 1, "How long its answer is waited for.", LONGEST_DEADLINE_MS),
+  accessHookFailure: oneOf(
+    FAILURE,
+    "closed",
+    "What happens without an answer. closed: what was asked for is refused, to be asked again. open: members do what their role allows.",
+  ),
+  accessHookRooms: someOf(["group", "channel"], ["group", "channel"], "The kinds of rooms it is asked for."),
+  accessHookTenants: list("TENANT", [], "The tenants it is asked for. None stated: all."),
+  accessHookInsecure: toggle(
+    false,
+    "Do without TLS although it is on another machine. Who is where can be read and changed on the way.",
+  ),
+  accessHookCa: optionalText("FILE", "Who may have signed its certificate, PEM. Not set: the machine's authorities."),
+  accessHookClientCert: optionalText("FILE", "This process's certificate towards it (mTLS), PEM. Needs its key too."),
+  accessHookClientKey: optionalText("FILE", "The private key of that certificate, PEM."),
 };

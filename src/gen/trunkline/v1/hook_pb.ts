@@ -7,7 +7,7 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
-import type { Actor, Body, Mention, MessageCreated, Permission, RoomKind } from "./message_pb.js";
+import type { Actor, Body, Mention, MessageCreated, Permission, Role, RoomKind } from "./message_pb.js";
 import { file_trunkline_v1_message } from "./message_pb.js";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
 
@@ -15,7 +15,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file trunkline/v1/hook.proto.
  */
 export const file_trunkline_v1_hook: GenFile = /*@__PURE__*/
-  fileDesc("Chd0cnVua2xpbmUvdjEvaG9vay5wcm90bxIMdHJ1bmtsaW5lLnYxIuEBChRCZWZvcmVQdWJsaXNoUmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSDwoHcm9vbV9pZBgCIAEoCRIjCgZzZW5kZXIYAyABKAsyEy50cnVua2xpbmUudjEuQWN0b3ISLQoHbWVzc2FnZRgEIAEoCzIcLnRydW5rbGluZS52MS5NZXNzYWdlQ3JlYXRlZBIZChFlZGl0ZWRfbWVzc2FnZV9pZBgFIAEoCRILCgNrZXkYBiABKAkSKQoJcm9vbV9raW5kGAcgASgOMhYudHJ1bmtsaW5lLnYxLlJvb21LaW5kIsABChVCZWZvcmVQdWJsaXNoUmVzcG9uc2USJAoFYWxsb3cYASABKAsyEy50cnVua2xpbmUudjEuQWxsb3dIABIlCgdyZXBsYWNlGAIgASgLMhIudHJ1bmtsaW5lLnYxLkJvZHlIABImCgZyZWZ1c2UYAyABKAsyFC50cnVua2xpbmUudjEuUmVmdXNlSAASJgoGY2hhbmdlGAQgASgLMhQudHJ1bmtsaW5lLnYxLkNoYW5nZUgAQgoKCGRlY2lzaW9uIgcKBUFsbG93IiYKBlJlZnVzZRIOCgZyZWFzb24YASABKAkSDAoEY29kZRgCIAEoCSJ/CgZDaGFuZ2USIAoEYm9keRgBIAEoCzISLnRydW5rbGluZS52MS5Cb2R5EigKCG1lbnRpb25zGAIgASgLMhYudHJ1bmtsaW5lLnYxLk1lbnRpb25zEikKCG1ldGFkYXRhGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCIzCghNZW50aW9ucxInCghtZW50aW9ucxgBIAMoCzIVLnRydW5rbGluZS52MS5NZW50aW9uInUKEEF1dGhvcml6ZVJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSDwoHcm9vbV9pZBgDIAEoCRIsCgpwZXJtaXNzaW9uGAQgASgOMhgudHJ1bmtsaW5lLnYxLlBlcm1pc3Npb24iNAoRQXV0aG9yaXplUmVzcG9uc2USDwoHYWxsb3dlZBgBIAEoCBIOCgZ0dGxfbXMYAiABKA0ybgoSUHVibGlzaEhvb2tTZXJ2aWNlElgKDUJlZm9yZVB1Ymxpc2gSIi50cnVua2xpbmUudjEuQmVmb3JlUHVibGlzaFJlcXVlc3QaIy50cnVua2xpbmUudjEuQmVmb3JlUHVibGlzaFJlc3BvbnNlMmEKEUFjY2Vzc0hvb2tTZXJ2aWNlEkwKCUF1dGhvcml6ZRIeLnRydW5rbGluZS52MS5BdXRob3JpemVSZXF1ZXN0Gh8udHJ1bmtsaW5lLnYxLkF1dGhvcml6ZVJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_struct, file_trunkline_v1_message]);
+  fileDesc("Chd0cnVua2xpbmUvdjEvaG9vay5wcm90bxIMdHJ1bmtsaW5lLnYxIuEBChRCZWZvcmVQdWJsaXNoUmVxdWVzdBIRCgl0ZW5hbnRfaWQYASABKAkSDwoHcm9vbV9pZBgCIAEoCRIjCgZzZW5kZXIYAyABKAsyEy50cnVua2xpbmUudjEuQWN0b3ISLQoHbWVzc2FnZRgEIAEoCzIcLnRydW5rbGluZS52MS5NZXNzYWdlQ3JlYXRlZBIZChFlZGl0ZWRfbWVzc2FnZV9pZBgFIAEoCRILCgNrZXkYBiABKAkSKQoJcm9vbV9raW5kGAcgASgOMhYudHJ1bmtsaW5lLnYxLlJvb21LaW5kIsABChVCZWZvcmVQdWJsaXNoUmVzcG9uc2USJAoFYWxsb3cYASABKAsyEy50cnVua2xpbmUudjEuQWxsb3dIABIlCgdyZXBsYWNlGAIgASgLMhIudHJ1bmtsaW5lLnYxLkJvZHlIABImCgZyZWZ1c2UYAyABKAsyFC50cnVua2xpbmUudjEuUmVmdXNlSAASJgoGY2hhbmdlGAQgASgLMhQudHJ1bmtsaW5lLnYxLkNoYW5nZUgAQgoKCGRlY2lzaW9uIgcKBUFsbG93IiYKBlJlZnVzZRIOCgZyZWFzb24YASABKAkSDAoEY29kZRgCIAEoCSJ/CgZDaGFuZ2USIAoEYm9keRgBIAEoCzISLnRydW5rbGluZS52MS5Cb2R5EigKCG1lbnRpb25zGAIgASgLMhYudHJ1bmtsaW5lLnYxLk1lbnRpb25zEikKCG1ldGFkYXRhGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCIzCghNZW50aW9ucxInCghtZW50aW9ucxgBIAMoCzIVLnRydW5rbGluZS52MS5NZW50aW9uInUKEEF1dGhvcml6ZVJlcXVlc3QSEQoJdGVuYW50X2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSDwoHcm9vbV9pZBgDIAEoCRIsCgpwZXJtaXNzaW9uGAQgASgOMhgudHJ1bmtsaW5lLnYxLlBlcm1pc3Npb24iVgoRQXV0aG9yaXplUmVzcG9uc2USDwoHYWxsb3dlZBgBIAEoCBIOCgZ0dGxfbXMYAiABKA0SIAoEcm9sZRgDIAEoDjISLnRydW5rbGluZS52MS5Sb2xlMm4KElB1Ymxpc2hIb29rU2VydmljZRJYCg1CZWZvcmVQdWJsaXNoEiIudHJ1bmtsaW5lLnYxLkJlZm9yZVB1Ymxpc2hSZXF1ZXN0GiMudHJ1bmtsaW5lLnYxLkJlZm9yZVB1Ymxpc2hSZXNwb25zZTJhChFBY2Nlc3NIb29rU2VydmljZRJMCglBdXRob3JpemUSHi50cnVua2xpbmUudjEuQXV0aG9yaXplUmVxdWVzdBofLnRydW5rbGluZS52MS5BdXRob3JpemVSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_struct, file_trunkline_v1_message]);
 
 /**
  * A message about to be stored.
@@ -265,7 +265,7 @@ export type AuthorizeRequest = Message<"trunkline.v1.AuthorizeRequest"> & {
   roomId: string;
 
   /**
-   * What the user wants to do.
+   * What the user wants to do: the permission that it takes. JoinRoom takes READ.
    *
    * @generated from field: trunkline.v1.Permission permission = 4;
    */
@@ -293,11 +293,20 @@ export type AuthorizeResponse = Message<"trunkline.v1.AuthorizeResponse"> & {
   allowed: boolean;
 
   /**
-   * How long the answer may be kept, in milliseconds; at most 60,000.
+   * How long the answer may be kept, in milliseconds; at most 60,000. 0: not at all. Somebody who reads live is asked about at
+   * most once a second.
    *
    * @generated from field: uint32 ttl_ms = 2;
    */
   ttlMs: number;
+
+  /**
+   * When READ is allowed: the user's role from now on. UNSPECIFIED: of somebody who is no member the usual one (in a channel
+   * READER, else MEMBER), of a member the one they have.
+   *
+   * @generated from field: trunkline.v1.Role role = 3;
+   */
+  role: Role;
 };
 
 /**
@@ -335,13 +344,21 @@ export const PublishHookService: GenService<{
   serviceDesc(file_trunkline_v1_hook, 0);
 
 /**
- * Asked who may do what, for applications that keep memberships elsewhere. Optional.
+ * Asked who may do what, for applications that keep memberships elsewhere. Optional. It is asked for groups and channels, about
+ * users whose token has no grant. It is asked with a deadline, at most so many questions at once, and not at all while it is away;
+ * what then happens, the operator has chosen: nothing, or what members may do by their role.
  *
  * @generated from service trunkline.v1.AccessHookService
  */
 export const AccessHookService: GenService<{
   /**
-   * Allow or deny an operation, for a time.
+   * Allow or deny an operation, for a time. Answers are kept as long as they say, so a denial counts when the last allow has run
+   * out.
+   *
+   * Who is in a room is asked with READ: of somebody who is no member whenever they ask for anything in the room, of a member when
+   * they read, and of one who reads live shortly before the last allow runs out. An allow makes a member of who is none, whatever
+   * the room's join rule says; a denial ends the membership, and subscriptions with it (ACCESS_LOST). A ban holds.
+   * Every other permission is asked of members, and can only be taken away: what their role does not give, an allow does not.
    *
    * @generated from rpc trunkline.v1.AccessHookService.Authorize
    */
