@@ -163,6 +163,7 @@ export class Follower implements LogReader {
     // A wall clock that was set back makes nothing wait longer.
     const leftMs = Math.min(REMOVAL_WAIT_MS - sinceMs, REMOVAL_WAIT_MS);
     if (leftMs <= 0) return false;
+    place.held?.cancel();
     place.held = clock.after(leftMs, () => {
       place.overdue = offset;
       this.#release(place.shard);

@@ -4,6 +4,7 @@ import { expect, it, onTestFinished } from "vitest";
 import { DeletedRoomMembers, DeletedRooms } from "../../../src/core/follow/deleted-rooms.js";
 import { Follower, type LogReader, REMOVAL_WAIT_MS } from "../../../src/core/follow/follower.js";
 import { roomRef } from "../../../src/ports/room-ref.js";
+import { MemoryEngine } from "../../support/memory-engine.js";
 import { TENANT, type TestRooms, useRooms, user } from "../room/use-rooms.js";
 import { settle } from "../use-core.js";
 
@@ -60,8 +61,8 @@ async function left({ engine: { archive } }: TestRooms) {
 
 const NOTHING_BUT_THE_DELETION = { events: ["roomDeleted"], member: undefined, rooms: [] };
 
-async function useRoom(): Promise<TestRooms> {
-  const rooms = await useRooms();
+async function useRoom(engine = new MemoryEngine()): Promise<TestRooms> {
+  const rooms = await useRooms({ engine });
   await rooms.room("r");
   await rooms.publish(ada, "r", "m1");
   return rooms;
@@ -148,12 +149,25 @@ it.each([
 });
 
 it("waits with one timer, whatever comes meanwhile", async () => {
-  const rooms = await useRoom();
+  const rooms = await useRoom(new MemoryEngine({ shards: 1 }));
   const { reader, stop } = await follow(rooms);
   reader.at = 0;
-  await rooms.ask(ada, "deleteRoom", { roomId: "r", key: "delete" });
+  const before = rooms.clock.pending;
+  // Stored without an answer: it is read from the log, and told of while it is read.
+  rooms.engine.faultNextAppend({ kind: "lose-answer" });
+  await expect(rooms.ask(ada, "deleteRoom", { roomId: "r", key: "delete" })).rejects.toThrow();
+  const { log } = rooms.engine;
+  const read = log.read.bind(log);
+  log.read = async (...asked) => {
+    const records = await read(...asked);
+    log.read = read;
+    await rooms.room("q");
+    return records;
+  };
+  rooms.clock.advance(200);
   await settle();
   const timers = rooms.clock.pending;
+  expect(timers).toBe(before + 1);
   await rooms.room("s");
   await rooms.publish(ada, "s", "m1");
   await settle();
