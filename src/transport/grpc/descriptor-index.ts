@@ -9,6 +9,8 @@ export class DescriptorIndex {
   readonly services: readonly string[];
   readonly #files = new Map<string, DescFile>();
   readonly #symbols = new Map<string, DescFile>();
+  /** Made once: anybody may ask, and encoding them costs a millisecond or two. */
+  readonly #encoded = new Map<DescFile, Uint8Array>();
 
   /** `files`: known beside those of the services. */
   constructor(services: readonly DescService[], files: readonly DescFile[]) {
@@ -19,12 +21,12 @@ export class DescriptorIndex {
 
   /** The file with this path, e.g. `trunkline/v1/room.proto`, and all it imports, as FileDescriptorProto. */
   fileNamed(path: string): readonly Uint8Array[] | undefined {
-    return closure(this.#files.get(path));
+    return this.#closure(this.#files.get(path));
   }
 
   /** The file that declares this message, enum, enum value, field, service or method, and all it imports. */
   fileOf(symbol: string): readonly Uint8Array[] | undefined {
-    return closure(this.#symbols.get(symbol));
+    return this.#closure(this.#symbols.get(symbol));
   }
 
   /** Whether a message, enum, … of this full name is known. */
@@ -43,17 +45,23 @@ export class DescriptorIndex {
     }
     for (const dependency of file.dependencies) this.#add(dependency);
   }
-}
 
-/** A file and its imports, each once, imports first: some clients resolve in the order given. */
-function closure(file: DescFile | undefined): readonly Uint8Array[] | undefined {
-  if (file === undefined) return undefined;
-  const found = new Set<DescFile>();
-  const visit = (each: DescFile) => {
-    if (found.has(each)) return;
-    for (const dependency of each.dependencies) visit(dependency);
-    found.add(each);
-  };
-  visit(file);
-  return [...found].map((each) => toBinary(FileDescriptorProtoSchema, each.proto));
+  /** A file and its imports, each once, imports first: some clients resolve in the order given. */
+  #closure(file: DescFile | undefined): readonly Uint8Array[] | undefined {
+    if (file === undefined) return undefined;
+    const found = new Set<DescFile>();
+    const visit = (each: DescFile) => {
+      if (found.has(each)) return;
+      for (const dependency of each.dependencies) visit(dependency);
+      found.add(each);
+    };
+    visit(file);
+    return [...found].map((each) => this.#encode(each));
+  }
+
+  #encode(file: DescFile): Uint8Array {
+    const encoded = this.#encoded.get(file) ?? toBinary(FileDescriptorProtoSchema, file.proto);
+    this.#encoded.set(file, encoded);
+    return encoded;
+  }
 }
