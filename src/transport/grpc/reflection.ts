@@ -14,6 +14,7 @@ import { ServerReflection as ServerReflectionAlpha } from "../../gen/grpc/reflec
 import { serviceDefinition, Undecodable } from "../../rpc/definition.js";
 import { DescriptorIndex } from "./descriptor-index.js";
 import { type HandlerContext, refusal, undecodable } from "./handler.js";
+import { http2StreamOf, letGoOnceReset } from "./http2-stream.js";
 
 type ReflectionCall = ServerDuplexStream<ServerReflectionRequest | Undecodable, ServerReflectionResponse>;
 type Answer = NonNullable<MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"]>;
@@ -50,6 +51,7 @@ export class Reflection {
 
   #serve(call: ReflectionCall, context: HandlerContext): void {
     this.#calls.add(call);
+    letGoOnceReset(http2StreamOf(call));
     for (const event of ["cancelled", "close", "error"]) call.on(event, () => this.#calls.delete(call));
     call.on("end", () => call.end());
     // A client that asks and does not read is not read from either.

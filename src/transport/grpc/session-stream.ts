@@ -11,6 +11,7 @@ import { type ClientFrame, type ServerFrame, ServerFrameSchema } from "../../gen
 import type { Clock, Timer } from "../../ports/clock.js";
 import { closeStatus } from "../../rpc/status.js";
 import { RefusedFrame } from "./frame-decoder.js";
+import { http2StreamOf, letGoOnceReset } from "./http2-stream.js";
 
 export type SessionCall = ServerDuplexStream<ClientFrame | RefusedFrame, ServerFrame | Uint8Array>;
 
@@ -57,6 +58,7 @@ export class SessionStream implements SessionSink {
       this.#resetLater();
       onOver();
     };
+    letGoOnceReset(this.#http2);
     call.on("cancelled", over);
     call.on("close", over);
     // The status of an orderly end is also emitted as "error": that one is still being sent.
@@ -82,8 +84,7 @@ export class SessionStream implements SessionSink {
   #halfClosed(connection: Connection): void {
     if (this.#state !== "open") return;
     // A stream that is lost ends for the reader too.
-    const reset = this.#http2 !== undefined && this.#http2.rstCode !== constants.NGHTTP2_NO_ERROR;
-    if (reset) {
+    if (this.#http2?.closed) {
       this.#tellGone(false);
       this.#finish(undefined);
     } else connection.finish();
@@ -140,23 +141,11 @@ export class SessionStream implements SessionSink {
   /** A client that does not read, or does not close its own side, would keep the stream and what was written to it. */
   #resetLater(): void {
     const http2 = this.#http2;
-    if (http2 === undefined || http2.closed || this.#resetTimer !== undefined) return;
+    if (http2 === undefined || http2.destroyed || this.#resetTimer !== undefined) return;
     const timer = this.#clock.after(END_DEADLINE_MS, () => http2.close(constants.NGHTTP2_CANCEL));
     http2.once("close", () => timer.cancel());
     this.#resetTimer = timer;
   }
-}
-
-/** grpc-js has no public way to reset a stream: without this it waits for the client's flow control for ever. */
-function http2StreamOf(call: SessionCall): ServerHttp2Stream | undefined {
-  if (!("call" in call) || typeof call.call !== "object" || call.call === null) return undefined;
-  const inner = call.call;
-  if (!("stream" in inner) || !isHttp2Stream(inner.stream)) return undefined;
-  return inner.stream;
-}
-
-function isHttp2Stream(value: unknown): value is ServerHttp2Stream {
-  return typeof value === "object" && value !== null && "rstCode" in value && "close" in value && "once" in value;
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

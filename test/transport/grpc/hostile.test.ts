@@ -6,6 +6,8 @@ import { connect as connectTcp } from "node:net";
 import { create, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { expect, it, onTestFinished } from "vitest";
+import { ServerReflectionRequestSchema } from "../../../src/gen/grpc/reflection/v1/reflection_pb.js";
+import { CloseCode } from "../../../src/gen/trunkline/v1/error_pb.js";
 import { ClientFrameSchema } from "../../../src/gen/trunkline/v1/session_pb.js";
 import { ClientStream, type ServerUnderTest, useGrpcServer } from "./use-grpc-server.js";
 
@@ -76,6 +78,34 @@ it("tells the session that it is gone when the connection breaks", async () => {
   const connection = await core.sessions.connection();
   session.destroy();
   await connection.until(({ clean }) => clean === false);
+});
+
+it.each([
+  ["that is open", undefined],
+  ["that its session has ended", CloseCode.SLOW_CONSUMER],
+])("lets go of a stream %s, and of what waits in it, when the client resets it without an error", async (_, code) => {
+  const { server, core, address } = await useGrpcServer();
+  const stream = openStream(useHttp2(address));
+  const connection = await core.sessions.connection();
+  const { sink } = connection;
+  sink.write(Array.from({ length: 64 }, () => Buffer.alloc(64 * 1_024)));
+  await once(stream, "readable");
+  if (code !== undefined) sink.end(code, "too slow");
+  // Sends RST_STREAM with NO_ERROR.
+  stream.destroy();
+  await connection.until(({ clean }) => clean === false);
+  expect(server.sessions).toBe(0);
+});
+
+it("lets go of a stream of reflection that the client resets so, too: the server's end does not wait for it", async () => {
+  const { server, address } = await useGrpcServer();
+  const stream = openStream(useHttp2(address), "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo");
+  const messageRequest = { case: "fileContainingSymbol", value: "trunkline.v1.SessionService" } as const;
+  const request = create(ServerReflectionRequestSchema, { messageRequest });
+  for (let asked = 0; asked < 8; asked++) stream.write(framed(toBinary(ServerReflectionRequestSchema, request)));
+  await once(stream, "readable");
+  stream.destroy();
+  await server.close(10_000);
 });
 
 it("survives bytes that are no HTTP/2", async () => {
