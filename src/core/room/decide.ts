@@ -90,7 +90,7 @@ function decideCreate(state: RoomState, caller: Caller, command: Of<"create">, n
   const { room } = state;
   if (room !== undefined) {
     // Both users of a direct room may be the first to speak; the second finds it there, which is what it wanted.
-    if (room.kind === RoomKind.DIRECT && room.status === RoomStatus.ACTIVE) return [];
+    if (room.kind === RoomKind.DIRECT && room.status !== RoomStatus.DELETED) return [];
     throw new TrunklineError(ErrorCode.ALREADY_EXISTS, "the room id is taken", { field: "room_id" });
   }
   const direct = command.roomKind === RoomKind.DIRECT;

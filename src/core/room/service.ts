@@ -13,6 +13,7 @@ import * as validate from "../validate.js";
 import { SYSTEM_ID_PREFIX } from "../validate.js";
 import type { Caller, Forwarding, RoomCalls, RoomRequest, RoomResponse } from "./calls.js";
 import type { Command, NewMember, Outcome } from "./command.js";
+import { makeDirect } from "./direct.js";
 import type { RoomOwner } from "./owner.js";
 import { RoomReader } from "./reader.js";
 import { UserService } from "./user-service.js";
@@ -102,7 +103,7 @@ export class RoomService implements RoomCalls, Forwarding {
     if (request.parentId !== "") throw unsupported("parent_id");
     const kind = request.kind === RoomKind.UNSPECIFIED ? RoomKind.GROUP : request.kind;
     const members = this.#newMembers(request.members);
-    const outcome = await this.#submit(this.#newRoomRef(caller, request, kind, members), caller, {
+    const command: Command = {
       kind: "create",
       key: request.key,
       attempt: request.attempt,
@@ -112,7 +113,11 @@ export class RoomService implements RoomCalls, Forwarding {
       joinRule: joinRuleOf(request.joinRule, kind),
       metadata: request.metadata,
       settings: request.settings,
-    });
+    };
+    const outcome =
+      kind === RoomKind.DIRECT
+        ? await this.#makeDirect(caller, members, command)
+        : await this.#submit(this.#newRoomRef(caller, request), caller, command);
     return create(rpc.CreateRoomResponseSchema, {
       room: outcome.room,
       member: memberOf(outcome, caller.identity.userId),
@@ -120,17 +125,19 @@ export class RoomService implements RoomCalls, Forwarding {
     });
   }
 
-  /** Where the room will be: ids that are not chosen are derived, so that a repeat finds the same room. */
-  #newRoomRef(caller: Caller, request: rpc.CreateRoomRequest, kind: RoomKind, members: readonly NewMember[]): RoomRef {
+  #makeDirect(caller: Caller, members: readonly NewMember[], command: Command): Promise<Outcome> {
     const { tenantId, userId } = caller.identity;
-    if (kind === RoomKind.DIRECT) {
-      const [other] = members;
-      if (members.length !== 1 || other === undefined || other.userId === userId) {
-        throw TrunklineError.invalid("members", "a direct room takes exactly one other user");
-      }
-      const pair = [userId, other.userId].sort().map((id) => `${id.length}:${id}`);
-      return roomRef(tenantId, `${SYSTEM_ID_PREFIX}d.${this.#deps.ids.digest(pair.join(""))}`);
+    const [other] = members;
+    if (members.length !== 1 || other === undefined || other.userId === userId) {
+      throw TrunklineError.invalid("members", "a direct room takes exactly one other user");
     }
+    const users = [userId, other.userId] as const;
+    return makeDirect(this.#deps.ids, tenantId, users, (ref) => this.#submit(ref, caller, command));
+  }
+
+  /** Where the room will be: an id that is not chosen is derived, so that a repeat finds the same room. */
+  #newRoomRef(caller: Caller, request: rpc.CreateRoomRequest): RoomRef {
+    const { tenantId, userId } = caller.identity;
     if (request.roomId === "")
       return roomRef(tenantId, `r.${this.#deps.ids.digest(`${tenantId}/${userId}/${request.key}`)}`);
     validate.validateId("room_id", request.roomId);

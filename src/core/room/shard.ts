@@ -16,6 +16,7 @@ import { Batch, type Waiter } from "./batch.js";
 import type { Blocks } from "./blocks.js";
 import type { Caller } from "./calls.js";
 import { type Command, messagesOf, type Outcome, pairOf, usersOf } from "./command.js";
+import { withDirectUsers } from "./direct.js";
 import { permissionOf } from "./permission-of.js";
 import { permit } from "./permissions.js";
 import { Room, type TurnContext } from "./room.js";
@@ -237,7 +238,11 @@ export class Shard {
   }
 
   #loadRoom(ref: RoomRef): Awaitable<Room> {
-    const document = this.#deps.archive.room(ref);
+    const { archive } = this.#deps;
+    const stored = archive.room(ref);
+    const document = isPromise(stored)
+      ? stored.then((found) => withDirectUsers(archive, ref, found))
+      : withDirectUsers(archive, ref, stored);
     const build = (found: Awaited<typeof document>): Room => {
       const room = new Room(new RoomState(ref, found), this.#deps.limits.roomRate, this.#context());
       this.#rooms.set(ref.key, room);

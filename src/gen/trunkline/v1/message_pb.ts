@@ -1571,7 +1571,7 @@ export enum RoomKind {
   UNSPECIFIED = 0,
 
   /**
-   * Two users. Its id is derived from theirs and cannot be chosen.
+   * Two users. Its id is derived from theirs and cannot be chosen; where the room was deleted, they get another one.
    *
    * @generated from enum value: ROOM_KIND_DIRECT = 1;
    */

@@ -1879,6 +1879,7 @@ export const SetSettingsResponseSchema: GenMessage<SetSettingsResponse> = /*@__P
 export const RoomService: GenService<{
   /**
    * Creates a room; the caller becomes its owner. ALREADY_EXISTS when the id is taken (not for a repeat of the same key).
+   * For DIRECT it makes the room of the two users or finds it; LIMIT_EXCEEDED where it was deleted a hundred times.
    *
    * @generated from rpc trunkline.v1.RoomService.CreateRoom
    */
