@@ -26,6 +26,12 @@ test("the core's events become figures", async () => {
   telemetry.emit("hook.answered", { hook: "publish", answer: "refuse", tookMs: 20 });
   telemetry.emit("hook.failed", { hook: "publish", fault: "no-answer", letThrough: false, cause: undefined });
   telemetry.emit("hook.turned", { hook: "publish", away: true });
+  const outlet = "events.orders";
+  telemetry.emit("outlet.sent", { outlet, count: 3, lagMs: 5 });
+  telemetry.emit("outlet.failed", { outlet, tries: 1, cause: undefined });
+  telemetry.emit("outlet.parked", { outlet, parked: 2 });
+  telemetry.emit("outlet.buried", { outlet, roomId: "r", tries: 9, cause: undefined });
+  telemetry.emit("outlet.advanced", { outlet, shard: 0, lagMs: 1_500 });
   const text = await metrics.scrape();
   for (const line of [
     "trunkline_sessions 1",
@@ -42,6 +48,11 @@ test("the core's events become figures", async () => {
     'trunkline_hook_seconds_count{hook="publish"} 1',
     'trunkline_hook_failures_total{hook="publish",fault="no-answer",outcome="refused"} 1',
     'trunkline_hook_away{hook="publish"} 1',
+    'trunkline_outlet_sent_total{outlet="events.orders"} 3',
+    'trunkline_outlet_failures_total{outlet="events.orders"} 1',
+    'trunkline_outlet_parked{outlet="events.orders"} 2',
+    'trunkline_outlet_dead_letters_total{outlet="events.orders"} 1',
+    'trunkline_outlet_lag_seconds{outlet="events.orders"} 1.5',
   ]) {
     expect(text.split("\n")).toContain(line);
   }

@@ -51,8 +51,10 @@ export function firstPart(key: string): string {
   return key.slice(0, key.indexOf(END));
 }
 
-/** The range of all keys of a table: none is empty. */
-export const EVERYTHING = { start: END };
+/** The range of all keys of a table: none is empty. A new one each time, because lmdb writes into it. */
+export function everything(): { start: string } {
+  return { start: END };
+}
 
 /** The least key that is greater than all keys that begin with `prefix`. */
 export function after(prefix: string): string {

@@ -6,7 +6,7 @@ import { type Notification, NotificationSchema } from "../../gen/trunkline/v1/ou
 import type { Clock } from "../../ports/clock.js";
 import type { Notifier } from "../../ports/notifier.js";
 import type { GroupCommit, Write } from "./group-commit.js";
-import { EVERYTHING, notificationKey } from "./keys.js";
+import { everything, notificationKey } from "./keys.js";
 import type { Tables } from "./tables.js";
 
 /** Notifications kept; with more, the oldest go. */
@@ -16,8 +16,11 @@ export class NotificationLog implements Notifier {
   readonly #tables: Tables;
   readonly #commit: GroupCommit;
   readonly #clock: Clock;
-  /** One after the other: each looks at what is there. */
+  /** One commit after the other: each looks at what is there. */
   #written: Promise<void> = Promise.resolve();
+  /** What the next commit writes, and its outcome. */
+  #waiting: Notification[] = [];
+  #next: Promise<void> | undefined;
 
   constructor(tables: Tables, commit: GroupCommit, clock: Clock) {
     this.#tables = tables;
@@ -29,19 +32,29 @@ export class NotificationLog implements Notifier {
   notify(notification: Notification): Promise<void> {
     const kept = clone(NotificationSchema, notification);
     kept.body = undefined;
-    const written = this.#written.then(() => this.#commit.commit(this.#writes(kept)));
-    this.#written = written.catch(() => {});
-    return written;
+    this.#waiting.push(kept);
+    if (this.#next !== undefined) return this.#next;
+    const next = this.#written.then(() => {
+      const waiting = this.#waiting;
+      this.#waiting = [];
+      this.#next = undefined;
+      return this.#commit.commit(this.#writes(waiting));
+    });
+    this.#next = next;
+    this.#written = next.catch(() => {});
+    return next;
   }
 
-  #writes(notification: Notification): readonly Write[] {
+  #writes(notifications: readonly Notification[]): readonly Write[] {
     const table = this.#tables.notifications;
     const atMs = this.#clock.now();
-    const kept = [...table.getKeys(EVERYTHING)];
-    const removed = kept.slice(0, Math.max(0, kept.length + 1 - NOTIFICATIONS));
+    const kept = [...table.getKeys(everything())];
+    const removed = kept.slice(0, Math.max(0, kept.length + notifications.length - NOTIFICATIONS));
     const writes: Write[] = removed.map((key) => ({ table, key, value: undefined }));
-    const value = toBinary(NotificationDocumentSchema, create(NotificationDocumentSchema, { atMs, notification }));
-    writes.push({ table, key: notificationKey(atMs, notification.notificationId), value });
+    for (const notification of notifications.slice(-NOTIFICATIONS)) {
+      const value = toBinary(NotificationDocumentSchema, create(NotificationDocumentSchema, { atMs, notification }));
+      writes.push({ table, key: notificationKey(atMs, notification.notificationId), value });
+    }
     return writes;
   }
 }

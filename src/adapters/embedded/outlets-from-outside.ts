@@ -11,7 +11,7 @@ import {
   NotificationDocumentSchema,
 } from "../../gen/trunkline/store/v1/documents_pb.js";
 import { GroupCommit } from "./group-commit.js";
-import { EVERYTHING, firstPart } from "./keys.js";
+import { everything, firstPart } from "./keys.js";
 import { EmbeddedOutletStore } from "./outlet-store.js";
 import { DATA_FILE, openTables, type Tables } from "./tables.js";
 
@@ -44,7 +44,7 @@ export class OutletsFromOutside {
 
   /** By outlet, the oldest first. */
   deadLetters(): readonly DeadLetter[] {
-    return Array.from(this.#tables.deadLetters.getRange(EVERYTHING), ({ key, value }) => {
+    return Array.from(this.#tables.deadLetters.getRange(everything()), ({ key, value }) => {
       return { outlet: firstPart(key), letter: fromBinary(DeadLetterDocumentSchema, value) };
     });
   }
@@ -56,7 +56,7 @@ export class OutletsFromOutside {
 
   /** Those that were handed over last, the oldest first. */
   notifications(): readonly NotificationDocument[] {
-    return Array.from(this.#tables.notifications.getRange(EVERYTHING), ({ value }) =>
+    return Array.from(this.#tables.notifications.getRange(everything()), ({ value }) =>
       fromBinary(NotificationDocumentSchema, value),
     );
   }

@@ -7,6 +7,8 @@ import type { RoomRef } from "../../ports/room-ref.js";
 const MOST = 100_000;
 /** Looks that are due within so many milliseconds are made together. */
 const TICK_MS = 500;
+/** Looks that are made at once: what they write goes to the store together. */
+const AT_ONCE = 100;
 
 /** Somebody may have to be told of messages of a room. */
 export interface Look {
@@ -93,10 +95,10 @@ export class Looks {
     for (const tick of [...this.#ticks.keys()].filter((each) => each <= now)) {
       const due = this.#ticks.get(tick) ?? [];
       this.#ticks.delete(tick);
-      for (const look of due) {
-        if (this.#stopped) return;
-        this.#waiting.delete(`${look.userId}/${look.room.key}`);
-        await this.#look(look);
+      for (let from = 0; from < due.length && !this.#stopped; from += AT_ONCE) {
+        const some = due.slice(from, from + AT_ONCE);
+        for (const { userId, room } of some) this.#waiting.delete(`${userId}/${room.key}`);
+        await Promise.all(some.map((look) => this.#look(look)));
       }
     }
   }

@@ -21,6 +21,7 @@ import { GIVE_UP_AFTER_MS, type NotifierOptions, type Outlet } from "../outlet/o
 import { Parking, type Tried } from "../outlet/parking.js";
 import { type PageReader, ShardPages, type Taken } from "../outlet/shard-pages.js";
 import { Starting } from "../outlet/starting.js";
+import type { Receipts } from "../receipt/receipts.js";
 import type { RoomOwner } from "../room/owner.js";
 import { Judge, type NotifierParts } from "./judge.js";
 import { type Look, Looks } from "./looks.js";
@@ -44,6 +45,7 @@ export class NotifierOutlet implements Outlet, PageReader {
   readonly #deps: CoreDependencies;
   readonly #store: OutletStore;
   readonly #owner: RoomOwner;
+  readonly #receipts: Receipts;
   readonly #options: NotifierOptions;
   readonly #graceMs: number;
   /** Whoever still has a session so long after a message has received it: a dead connection is found out sooner. */
@@ -62,6 +64,7 @@ export class NotifierOutlet implements Outlet, PageReader {
     this.#deps = deps;
     this.#store = store;
     this.#owner = parts.owner;
+    this.#receipts = parts.receipts;
     this.#options = options;
     this.#graceMs = graceMs;
     this.#proofMs = deps.limits.pingIntervalMs + deps.limits.pongDeadlineMs;
@@ -134,7 +137,7 @@ export class NotifierOutlet implements Outlet, PageReader {
       if (known === undefined) rooms.set(room.key, { room, messages: [event] });
       else known.messages.push(event);
     }
-    for (const { room, messages } of rooms.values()) await this.#takeRoom(room, messages);
+    await Promise.all(Array.from(rooms.values(), ({ room, messages }) => this.#takeRoom(room, messages)));
     return { count, waitMs };
   }
 
@@ -146,6 +149,7 @@ export class NotifierOutlet implements Outlet, PageReader {
     if (asOf.gone) return;
     const wide = asOf.memberCount > this.#wideRoom;
     const users = wide ? namedIn(messages) : await this.#members.of(room, asOf.membersSeq, this.#wideRoom);
+    const looks: Look[] = [];
     for (const userId of users) {
       const concerning = messages.filter(({ event }) => {
         return event.actor?.userId !== userId && (!wide || names(createdOf(event), userId));
@@ -155,8 +159,9 @@ export class NotifierOutlet implements Outlet, PageReader {
       if (first === undefined || last === undefined) continue;
       const messageIndex = createdOf(first.event)?.messageIndex ?? 0;
       const lastAtMs = createdAtMs(last.event);
-      await this.#look({ room, userId, seq: first.seq, messageIndex, lastSeq: last.seq, lastAtMs });
+      looks.push({ room, userId, seq: first.seq, messageIndex, lastSeq: last.seq, lastAtMs });
     }
+    await Promise.all(looks.map((look) => this.#look(look)));
   }
 
   // — whoever may have to be told —
@@ -171,7 +176,9 @@ export class NotifierOutlet implements Outlet, PageReader {
         // A session that began after the message was given it. One that was there may be dead, and nobody knows yet.
         const received =
           verdict.sinceMs > look.lastAtMs || this.#deps.clock.now() > look.lastAtMs + this.#graceMs + this.#proofMs;
-        if (!received && !this.#looks.crowded) this.#looks.add(look, this.#graceMs);
+        if (received || this.#looks.crowded) return;
+        const marked = (await this.#receipts.deliveredSeq(look.room, look.userId)) >= look.lastSeq;
+        if (!marked) this.#looks.add(look, this.#graceMs);
         return;
       }
       case "later":

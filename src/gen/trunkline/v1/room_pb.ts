@@ -1784,7 +1784,8 @@ export const GetSettingsResponseSchema: GenMessage<GetSettingsResponse> = /*@__P
  */
 export type Setting = Message<"trunkline.v1.Setting"> & {
   /**
-   * Its name, 1–128 bytes of [A-Za-z0-9._:~-].
+   * Its name, 1–128 bytes of [A-Za-z0-9._:~-]. The server knows `~notify`, and `~notify:` with a room's id behind it: of which messages the user
+   * is notified while they are away, "all", "mentions" or "none".
    *
    * @generated from field: string key = 1;
    */
