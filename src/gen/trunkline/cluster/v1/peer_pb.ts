@@ -6,7 +6,9 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { MemberDocument, RoomDocument } from "../../store/v1/documents_pb.js";
+import type { NoticedEvent } from "./fanout_pb.js";
+import { file_trunkline_cluster_v1_fanout } from "./fanout_pb.js";
+import type { MemberDocument, MessageDocument, RoomDocument } from "../../store/v1/documents_pb.js";
 import { file_trunkline_store_v1_documents } from "../../store/v1/documents_pb.js";
 import type { Error } from "../../v1/error_pb.js";
 import { file_trunkline_v1_error } from "../../v1/error_pb.js";
@@ -16,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file trunkline/cluster/v1/peer.proto.
  */
 export const file_trunkline_cluster_v1_peer: GenFile = /*@__PURE__*/
-  fileDesc("Ch90cnVua2xpbmUvY2x1c3Rlci92MS9wZWVyLnByb3RvEhR0cnVua2xpbmUuY2x1c3Rlci52MSJQCgtQZWVyUmVxdWVzdBIKCgJpZBgBIAEoDRIqCgRsb29rGAIgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTG9va0gAQgkKB3JlcXVlc3QiegoKUGVlckFuc3dlchIKCgJpZBgBIAEoDRImCgdyZWZ1c2FsGAIgASgLMhMudHJ1bmtsaW5lLnYxLkVycm9ySAASLgoGbG9va2VkGAMgASgLMhwudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTG9va2VkSABCCAoGYW5zd2VyIioKBFJvb20SEQoJdGVuYW50X2lkGAEgASgJEg8KB3Jvb21faWQYAiABKAkiQgoETG9vaxIoCgRyb29tGAEgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUm9vbRIQCgh1c2VyX2lkcxgCIAMoCSKCAQoGTG9va2VkEi4KBHJvb20YASABKAsyIC50cnVua2xpbmUuc3RvcmUudjEuUm9vbURvY3VtZW50EjMKB21lbWJlcnMYAiADKAsyIi50cnVua2xpbmUuc3RvcmUudjEuTWVtYmVyRG9jdW1lbnQSEwoLbWVtYmVyc19zZXEYAyABKA0yYQoLUGVlclNlcnZpY2USUgoHQ29ubmVjdBIhLnRydW5rbGluZS5jbHVzdGVyLnYxLlBlZXJSZXF1ZXN0GiAudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUGVlckFuc3dlcigBMAFiBnByb3RvMw", [file_trunkline_store_v1_documents, file_trunkline_v1_error]);
+  fileDesc("Ch90cnVua2xpbmUvY2x1c3Rlci92MS9wZWVyLnByb3RvEhR0cnVua2xpbmUuY2x1c3Rlci52MSJ8CgtQZWVyUmVxdWVzdBIKCgJpZBgBIAEoDRIqCgRsb29rGAIgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTG9va0gAEioKBHJlYWQYAyABKAsyGi50cnVua2xpbmUuY2x1c3Rlci52MS5SZWFkSABCCQoHcmVxdWVzdCKsAQoKUGVlckFuc3dlchIKCgJpZBgBIAEoDRImCgdyZWZ1c2FsGAIgASgLMhMudHJ1bmtsaW5lLnYxLkVycm9ySAASLgoGbG9va2VkGAMgASgLMhwudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTG9va2VkSAASMAoEcmVhZBgEIAEoCzIgLnRydW5rbGluZS5jbHVzdGVyLnYxLlJlYWRBbnN3ZXJIAEIICgZhbnN3ZXIiKgoEUm9vbRIRCgl0ZW5hbnRfaWQYASABKAkSDwoHcm9vbV9pZBgCIAEoCSJCCgRMb29rEigKBHJvb20YASABKAsyGi50cnVua2xpbmUuY2x1c3Rlci52MS5Sb29tEhAKCHVzZXJfaWRzGAIgAygJIoIBCgZMb29rZWQSLgoEcm9vbRgBIAEoCzIgLnRydW5rbGluZS5zdG9yZS52MS5Sb29tRG9jdW1lbnQSMwoHbWVtYmVycxgCIAMoCzIiLnRydW5rbGluZS5zdG9yZS52MS5NZW1iZXJEb2N1bWVudBITCgttZW1iZXJzX3NlcRgDIAEoDSKPBAoEUmVhZBIoCgRyb29tGAEgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUm9vbRIyCghkb2N1bWVudBgCIAEoCzIeLnRydW5rbGluZS5jbHVzdGVyLnYxLlJvb21SZWFkSAASMgoGbWVtYmVyGAMgASgLMiAudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTWVtYmVyUmVhZEgAEjQKB21lbWJlcnMYBCABKAsyIS50cnVua2xpbmUuY2x1c3Rlci52MS5NZW1iZXJzUmVhZEgAEjIKBmV2ZW50cxgFIAEoCzIgLnRydW5rbGluZS5jbHVzdGVyLnYxLkV2ZW50c1JlYWRIABIsCgNzZXEYBiABKAsyHS50cnVua2xpbmUuY2x1c3Rlci52MS5TZXFSZWFkSAASNAoHbWVzc2FnZRgHIAEoCzIhLnRydW5rbGluZS5jbHVzdGVyLnYxLk1lc3NhZ2VSZWFkSAASNgoIbWVzc2FnZXMYCCABKAsyIi50cnVua2xpbmUuY2x1c3Rlci52MS5NZXNzYWdlc1JlYWRIABIyCgZoaWRkZW4YCSABKAsyIC50cnVua2xpbmUuY2x1c3Rlci52MS5IaWRkZW5SZWFkSAASMwoHc2VudF9ieRgKIAEoCzIgLnRydW5rbGluZS5jbHVzdGVyLnYxLlNlbnRCeVJlYWRIAEIGCgR3aGF0IgoKCFJvb21SZWFkIh0KCk1lbWJlclJlYWQSDwoHdXNlcl9pZBgBIAEoCSIrCgtNZW1iZXJzUmVhZBINCgVhZnRlchgBIAEoCRINCgVsaW1pdBgCIAEoDSJICgpFdmVudHNSZWFkEgwKBGZyb20YASABKA0SCgoCdG8YAiABKA0SDQoFbGltaXQYAyABKA0SEQoJbWF4X2J5dGVzGAQgASgNIhsKB1NlcVJlYWQSEAoIZXZlbnRfaWQYASABKAkiIQoLTWVzc2FnZVJlYWQSEgoKbWVzc2FnZV9pZBgBIAEoCSJUCgxNZXNzYWdlc1JlYWQSFgoMYmVmb3JlX2luZGV4GAEgASgNSAASFQoLYWZ0ZXJfaW5kZXgYAiABKA1IABINCgVsaW1pdBgDIAEoDUIGCgRmcm9tIjcKCkhpZGRlblJlYWQSDwoHcm9vbV9pZBgBIAEoCRIMCgRmcm9tGAIgASgNEgoKAnRvGAMgASgNIkkKClNlbnRCeVJlYWQSDwoHdXNlcl9pZBgBIAEoCRITCgthZnRlcl9pbmRleBgCIAEoDRIVCg10aHJvdWdoX2luZGV4GAMgASgNIo0CCgpSZWFkQW5zd2VyEi4KBHJvb20YASABKAsyIC50cnVua2xpbmUuc3RvcmUudjEuUm9vbURvY3VtZW50EjMKB21lbWJlcnMYAiADKAsyIi50cnVua2xpbmUuc3RvcmUudjEuTWVtYmVyRG9jdW1lbnQSMgoGZXZlbnRzGAMgAygLMiIudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTm90aWNlZEV2ZW50EjUKCG1lc3NhZ2VzGAQgAygLMiMudHJ1bmtsaW5lLmNsdXN0ZXIudjEuU3RvcmVkTWVzc2FnZRIPCgdpbmRleGVzGAUgAygNEhMKBm51bWJlchgGIAEoDUgAiAEBQgkKB19udW1iZXIikgEKDVN0b3JlZE1lc3NhZ2USFQoNbWVzc2FnZV9pbmRleBgBIAEoDRIzCgdjcmVhdGVkGAIgASgLMiIudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTm90aWNlZEV2ZW50EjUKCGRvY3VtZW50GAMgASgLMiMudHJ1bmtsaW5lLnN0b3JlLnYxLk1lc3NhZ2VEb2N1bWVudDJhCgtQZWVyU2VydmljZRJSCgdDb25uZWN0EiEudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUGVlclJlcXVlc3QaIC50cnVua2xpbmUuY2x1c3Rlci52MS5QZWVyQW5zd2VyKAEwAWIGcHJvdG8z", [file_trunkline_cluster_v1_fanout, file_trunkline_store_v1_documents, file_trunkline_v1_error]);
 
 /**
  * A question to the owner of a room.
@@ -44,6 +46,14 @@ export type PeerRequest = Message<"trunkline.cluster.v1.PeerRequest"> & {
      */
     value: Look;
     case: "look";
+  } | {
+    /**
+     * What is stored of a room.
+     *
+     * @generated from field: trunkline.cluster.v1.Read read = 3;
+     */
+    value: Read;
+    case: "read";
   } | { case: undefined; value?: undefined };
 };
 
@@ -88,6 +98,14 @@ export type PeerAnswer = Message<"trunkline.cluster.v1.PeerAnswer"> & {
      */
     value: Looked;
     case: "looked";
+  } | {
+    /**
+     * What is stored.
+     *
+     * @generated from field: trunkline.cluster.v1.ReadAnswer read = 4;
+     */
+    value: ReadAnswer;
+    case: "read";
   } | { case: undefined; value?: undefined };
 };
 
@@ -188,6 +206,459 @@ export type Looked = Message<"trunkline.cluster.v1.Looked"> & {
  */
 export const LookedSchema: GenMessage<Looked> = /*@__PURE__*/
   messageDesc(file_trunkline_cluster_v1_peer, 4);
+
+/**
+ * Asks what is stored of a room, archived or not: a method of the archive.
+ *
+ * @generated from message trunkline.cluster.v1.Read
+ */
+export type Read = Message<"trunkline.cluster.v1.Read"> & {
+  /**
+   * The room.
+   *
+   * @generated from field: trunkline.cluster.v1.Room room = 1;
+   */
+  room?: Room | undefined;
+
+  /**
+   * What of it.
+   *
+   * @generated from oneof trunkline.cluster.v1.Read.what
+   */
+  what: {
+    /**
+     * Its document.
+     *
+     * @generated from field: trunkline.cluster.v1.RoomRead document = 2;
+     */
+    value: RoomRead;
+    case: "document";
+  } | {
+    /**
+     * The standing of a user.
+     *
+     * @generated from field: trunkline.cluster.v1.MemberRead member = 3;
+     */
+    value: MemberRead;
+    case: "member";
+  } | {
+    /**
+     * Its present members, by user id.
+     *
+     * @generated from field: trunkline.cluster.v1.MembersRead members = 4;
+     */
+    value: MembersRead;
+    case: "members";
+  } | {
+    /**
+     * Events by position.
+     *
+     * @generated from field: trunkline.cluster.v1.EventsRead events = 5;
+     */
+    value: EventsRead;
+    case: "events";
+  } | {
+    /**
+     * The position of an event.
+     *
+     * @generated from field: trunkline.cluster.v1.SeqRead seq = 6;
+     */
+    value: SeqRead;
+    case: "seq";
+  } | {
+    /**
+     * A message by its id.
+     *
+     * @generated from field: trunkline.cluster.v1.MessageRead message = 7;
+     */
+    value: MessageRead;
+    case: "message";
+  } | {
+    /**
+     * Messages by index.
+     *
+     * @generated from field: trunkline.cluster.v1.MessagesRead messages = 8;
+     */
+    value: MessagesRead;
+    case: "messages";
+  } | {
+    /**
+     * Of an inbox: which messages of another room its user has hidden.
+     *
+     * @generated from field: trunkline.cluster.v1.HiddenRead hidden = 9;
+     */
+    value: HiddenRead;
+    case: "hidden";
+  } | {
+    /**
+     * How many messages a user has sent.
+     *
+     * @generated from field: trunkline.cluster.v1.SentByRead sent_by = 10;
+     */
+    value: SentByRead;
+    case: "sentBy";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message trunkline.cluster.v1.Read.
+ * Use `create(ReadSchema)` to create a new message.
+ */
+export const ReadSchema: GenMessage<Read> = /*@__PURE__*/
+  messageDesc(file_trunkline_cluster_v1_peer, 5);
+
+/**
+ * Asks for the room's document.
+ *
+ * @generated from message trunkline.cluster.v1.RoomRead
+ */
+export type RoomRead = Message<"trunkline.cluster.v1.RoomRead"> & {
+};
+
+/**
+ * Describes the message trunkline.cluster.v1.RoomRead.
+ * Use `create(RoomReadSchema)` to create a new message.
+ */
+export const RoomReadSchema: GenMessage<RoomRead> = /*@__PURE__*/
+  messageDesc(file_trunkline_cluster_v1_peer, 6);
+
+/**
+ * Asks for a user's standing.
+ *
+ * @generated from message trunkline.cluster.v1.MemberRead
+ */
+export type MemberRead = Message<"trunkline.cluster.v1.MemberRead"> & {
+  /**
+   * The user.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message trunkline.cluster.v1.MemberRead.
+ * Use `create(MemberReadSchema)` to create a new message.
+ */
+export const MemberReadSchema: GenMessage<MemberRead> = /*@__PURE__*/
+  messageDesc(file_trunkline_cluster_v1_peer, 7);
+
+/**
+ * Asks for present members.
+ *
+ * @generated from message trunkline.cluster.v1.MembersRead
+ */
+export type MembersRead = Message<"trunkline.cluster.v1.MembersRead"> & {
+  /**
+   * Those after this user id.
+   *
+   * @generated from field: string after = 1;
+   */
+  after: string;
+
+  /**
+   * How many at most.
+   *
+   * @generated from field: uint32 limit = 2;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message trunkline.cluster.v1.MembersRead.
+ * Use `create(MembersReadSchema)` to create a new message.
+ */
+export const MembersReadSchema: GenMessage<MembersRead> = /*@__PURE__*/
+  messageDesc(file_trunkline_cluster_v1_peer, 8);
+
+/**
+ * Asks for events.
+ *
+ * @generated from message trunkline.cluster.v1.EventsRead
+ */
+export type EventsRead = Message<"trunkline.cluster.v1.EventsRead"> & {
+  /**
+   * From this seq on.
+   *
+   * @generated from field: uint32 from = 1;
+   */
+  from: number;
+
+  /**
+   * Up to and including this one.
+   *
+   * @generated from field: uint32 to = 2;
+   */
+  to: number;
+
+  /**
+   * How many at most.
+   *
+   * @generated from field: uint32 limit = 3;
+   */
+  limit: number;
+
+  /**
+   * The event that brings the page to so many bytes is its last; 0: no limit.
+   *
+   * @generated from field: uint32 max_bytes = 4;
+   */
+  maxBytes: number;
+};
+
+/**
+ * Describes the message trunkline.cluster.v1.EventsRead.
+ * Use `create(EventsReadSchema)` to create a new message.
+ */
+export const EventsReadSchema: GenMessage<EventsRead> = /*@__PURE__*/
+  messageDesc(file_trunkline_cluster_v1_peer, 9);
+
+/**
+ * Asks for an event's position.
+ *
+ * @generated from message trunkline.cluster.v1.SeqRead
+ */
+export type SeqRead = Message<"trunkline.cluster.v1.SeqRead"> & {
+  /**
+   * The event.
+   *
+   * @generated from field: string event_id = 1;
+   */
+  eventId: string;
+};
+
+/**
+ * Describes the message trunkline.cluster.v1.SeqRead.
+ * Use `create(SeqReadSchema)` to create a new message.
+ */
+export const SeqReadSchema: GenMessage<SeqRead> = /*@__PURE__*/
+  messageDesc(file_trunkline_cluster_v1_peer, 10);
+
+/**
+ * Asks for a message.
+ *
+ * @generated from message trunkline.cluster.v1.MessageRead
+ */
+export type MessageRead = Message<"trunkline.cluster.v1.MessageRead"> & {
+  /**
+   * The message.
+   *
+   * @generated from field: string message_id = 1;
+   */
+  messageId: string;
+};
+
+/**
+ * Describes the message trunkline.cluster.v1.MessageRead.
+ * Use `create(MessageReadSchema)` to create a new message.
+ */
+export const MessageReadSchema: GenMessage<MessageRead> = /*@__PURE__*/
+  messageDesc(file_trunkline_cluster_v1_peer, 11);
+
+/**
+ * Asks for messages.
+ *
+ * @generated from message trunkline.cluster.v1.MessagesRead
+ */
+export type MessagesRead = Message<"trunkline.cluster.v1.MessagesRead"> & {
+  /**
+   * From where.
+   *
+   * @generated from oneof trunkline.cluster.v1.MessagesRead.from
+   */
+  from: {
+    /**
+     * The largest indexes below this one.
+     *
+     * @generated from field: uint32 before_index = 1;
+     */
+    value: number;
+    case: "beforeIndex";
+  } | {
+    /**
+     * The smallest indexes above this one.
+     *
+     * @generated from field: uint32 after_index = 2;
+     */
+    value: number;
+    case: "afterIndex";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * How many at most.
+   *
+   * @generated from field: uint32 limit = 3;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message trunkline.cluster.v1.MessagesRead.
+ * Use `create(MessagesReadSchema)` to create a new message.
+ */
+export const MessagesReadSchema: GenMessage<MessagesRead> = /*@__PURE__*/
+  messageDesc(file_trunkline_cluster_v1_peer, 12);
+
+/**
+ * Asks which messages are hidden.
+ *
+ * @generated from message trunkline.cluster.v1.HiddenRead
+ */
+export type HiddenRead = Message<"trunkline.cluster.v1.HiddenRead"> & {
+  /**
+   * The room whose messages they are.
+   *
+   * @generated from field: string room_id = 1;
+   */
+  roomId: string;
+
+  /**
+   * From this index on.
+   *
+   * @generated from field: uint32 from = 2;
+   */
+  from: number;
+
+  /**
+   * Up to and including this one.
+   *
+   * @generated from field: uint32 to = 3;
+   */
+  to: number;
+};
+
+/**
+ * Describes the message trunkline.cluster.v1.HiddenRead.
+ * Use `create(HiddenReadSchema)` to create a new message.
+ */
+export const HiddenReadSchema: GenMessage<HiddenRead> = /*@__PURE__*/
+  messageDesc(file_trunkline_cluster_v1_peer, 13);
+
+/**
+ * Asks how many messages a user has sent.
+ *
+ * @generated from message trunkline.cluster.v1.SentByRead
+ */
+export type SentByRead = Message<"trunkline.cluster.v1.SentByRead"> & {
+  /**
+   * The user.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * Above this index.
+   *
+   * @generated from field: uint32 after_index = 2;
+   */
+  afterIndex: number;
+
+  /**
+   * Up to and including this one.
+   *
+   * @generated from field: uint32 through_index = 3;
+   */
+  throughIndex: number;
+};
+
+/**
+ * Describes the message trunkline.cluster.v1.SentByRead.
+ * Use `create(SentByReadSchema)` to create a new message.
+ */
+export const SentByReadSchema: GenMessage<SentByRead> = /*@__PURE__*/
+  messageDesc(file_trunkline_cluster_v1_peer, 14);
+
+/**
+ * What is stored: what was asked for, in its order; absent or empty where there is none.
+ *
+ * @generated from message trunkline.cluster.v1.ReadAnswer
+ */
+export type ReadAnswer = Message<"trunkline.cluster.v1.ReadAnswer"> & {
+  /**
+   * The room's document.
+   *
+   * @generated from field: trunkline.store.v1.RoomDocument room = 1;
+   */
+  room?: RoomDocument | undefined;
+
+  /**
+   * Standings.
+   *
+   * @generated from field: repeated trunkline.store.v1.MemberDocument members = 2;
+   */
+  members: MemberDocument[];
+
+  /**
+   * Events.
+   *
+   * @generated from field: repeated trunkline.cluster.v1.NoticedEvent events = 3;
+   */
+  events: NoticedEvent[];
+
+  /**
+   * Messages.
+   *
+   * @generated from field: repeated trunkline.cluster.v1.StoredMessage messages = 4;
+   */
+  messages: StoredMessage[];
+
+  /**
+   * Indexes.
+   *
+   * @generated from field: repeated uint32 indexes = 5;
+   */
+  indexes: number[];
+
+  /**
+   * A position or a count.
+   *
+   * @generated from field: optional uint32 number = 6;
+   */
+  number?: number | undefined;
+};
+
+/**
+ * Describes the message trunkline.cluster.v1.ReadAnswer.
+ * Use `create(ReadAnswerSchema)` to create a new message.
+ */
+export const ReadAnswerSchema: GenMessage<ReadAnswer> = /*@__PURE__*/
+  messageDesc(file_trunkline_cluster_v1_peer, 15);
+
+/**
+ * A message and what became of it.
+ *
+ * @generated from message trunkline.cluster.v1.StoredMessage
+ */
+export type StoredMessage = Message<"trunkline.cluster.v1.StoredMessage"> & {
+  /**
+   * Its index.
+   *
+   * @generated from field: uint32 message_index = 1;
+   */
+  messageIndex: number;
+
+  /**
+   * The event that created it. Absent: it is no longer kept.
+   *
+   * @generated from field: trunkline.cluster.v1.NoticedEvent created = 2;
+   */
+  created?: NoticedEvent | undefined;
+
+  /**
+   * Absent: unchanged since it was created.
+   *
+   * @generated from field: trunkline.store.v1.MessageDocument document = 3;
+   */
+  document?: MessageDocument | undefined;
+};
+
+/**
+ * Describes the message trunkline.cluster.v1.StoredMessage.
+ * Use `create(StoredMessageSchema)` to create a new message.
+ */
+export const StoredMessageSchema: GenMessage<StoredMessage> = /*@__PURE__*/
+  messageDesc(file_trunkline_cluster_v1_peer, 16);
 
 /**
  * For nodes only: callers show the cluster's secret, or a certificate of the cluster.

@@ -1,0 +1,58 @@
+// A room read at its owner, whose archive is behind the log: as if it were not.
+
+import type { Archive, EventRange, MessageRange, Page } from "../../ports/archive.js";
+import type { Awaitable, RoomRef } from "../../ports/room-ref.js";
+import type { Archiver } from "./archiver.js";
+import type { RoomReading } from "./room-reading.js";
+
+/** Events are read from what waits too; for everything else what waits is archived first. */
+export class OwnedReading implements RoomReading {
+  readonly #archive: Archive;
+  readonly #archiver: Archiver;
+
+  constructor(archive: Archive, archiver: Archiver) {
+    this.#archive = archive;
+    this.#archiver = archiver;
+  }
+
+  room(room: RoomRef) {
+    return this.#settled(room, () => this.#archive.room(room));
+  }
+
+  member(room: RoomRef, userId: string) {
+    return this.#settled(room, () => this.#archive.member(room, userId));
+  }
+
+  members(room: RoomRef, page: Page) {
+    return this.#settled(room, () => this.#archive.members(room, page));
+  }
+
+  events(room: RoomRef, range: EventRange) {
+    return this.#archiver.events(room, range);
+  }
+
+  seqOf(room: RoomRef, eventId: string) {
+    return this.#settled(room, () => this.#archive.seqOf(room, eventId));
+  }
+
+  message(room: RoomRef, messageId: string) {
+    return this.#settled(room, () => this.#archive.message(room, messageId));
+  }
+
+  messages(room: RoomRef, range: MessageRange) {
+    return this.#settled(room, () => this.#archive.messages(room, range));
+  }
+
+  hidden(inbox: RoomRef, roomId: string, from: number, to: number) {
+    return this.#settled(inbox, () => this.#archive.hidden(inbox, roomId, from, to));
+  }
+
+  sentBy(room: RoomRef, userId: string, afterIndex: number, throughIndex: number) {
+    return this.#settled(room, () => this.#archive.sentBy(room, userId, afterIndex, throughIndex));
+  }
+
+  #settled<T>(room: RoomRef, read: () => Awaitable<T>): Awaitable<T> {
+    const settled = this.#archiver.settled(room);
+    return settled === undefined ? read() : settled.then(read);
+  }
+}
