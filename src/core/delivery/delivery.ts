@@ -87,8 +87,10 @@ export class Delivery implements ServiceCalls<typeof rpc.DeliveryService> {
     const { userId } = command;
     try {
       validate.validateId("user_id", userId);
-      const outcome = await this.#submit(this.#inbox(caller, userId), caller, command);
-      return { userId, position: positionOf(outcome), duplicate: outcome.duplicate };
+      const inbox = this.#inbox(caller, userId);
+      const outcome = await this.#submit(inbox, caller, command);
+      const { duplicate, eventId: messageId } = outcome;
+      return { userId, position: positionOf(outcome), duplicate, roomId: inbox.roomId, messageId };
     } catch (cause) {
       const { code, cause: reason } = TrunklineError.from(cause);
       if (code === ErrorCode.INTERNAL)
