@@ -1,7 +1,9 @@
 // The examples run as they stand.
 
+import { spawn } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import { expect } from "vitest";
@@ -40,6 +42,45 @@ testWith(
       expect(stdout).toContain("py: hello\n");
       expect(stdout).toContain("py: again\n");
     } finally {
+      rmSync(stubs, { recursive: true, force: true });
+    }
+  },
+  90_000,
+);
+
+testWith(
+  "python",
+  "the Python examples tell a user something, and learn that it was read",
+  async (python) => {
+    const stubs = await pythonStubs(python);
+    const start = (program: string, args: readonly string[], user: string, grants: readonly string[] = []) =>
+      spawn(python, [`${EXAMPLES}python-client/${program}`, server.endpoints.grpc, ...args], {
+        env: { ...process.env, PYTHONPATH: stubs, TRUNKLINE_TOKEN: signToken(server.issuer, { user, grants }) },
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+    const notify = async (): Promise<string> => {
+      const said: string[] = [];
+      for await (const line of createInterface({
+        input: start("notify.py", ["a parcel!", "nora"], "mailer", ["service"]).stdout,
+      }))
+        said.push(line);
+      return said.join();
+    };
+    expect(await notify()).toBe("nora: stored");
+    const inbox = start("inbox.py", ["nora"], "nora");
+    try {
+      const lines: string[] = [];
+      for await (const line of createInterface({ input: inbox.stdout })) {
+        lines.push(line);
+        if (lines.length === 2) break;
+      }
+      expect(lines.sort()).toEqual(["mailer: a parcel!", "nora is online reading the inbox"]);
+      let became = await notify();
+      // The mark follows what was shown.
+      while (became === "nora: stored") became = await notify();
+      expect(became).toBe("nora: stored, delivered, read");
+    } finally {
+      inbox.kill();
       rmSync(stubs, { recursive: true, force: true });
     }
   },

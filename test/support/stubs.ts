@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
 const PROTO = fileURLToPath(new URL("../../proto", import.meta.url));
-const FILES = ["session", "room", "message", "error"].map((name) => `trunkline/v1/${name}.proto`);
+const FILES = ["session", "room", "message", "error", "delivery"].map((name) => `trunkline/v1/${name}.proto`);
 
 export const run = promisify(execFile);
 

@@ -14,12 +14,13 @@ const server = useServer();
 
 testWith(
   "python",
-  "a Python client says hello, subscribes, publishes, and resumes where it was",
+  "a Python client says hello, publishes, resumes where it was, and sees who is there and who has read",
   async (python) => {
     const stubs = await pythonStubs(python);
     try {
       const token = signToken(server.issuer, { user: "py" });
-      const { stdout } = await run(python, [CLIENT, stubs, server.endpoints.grpc, token, "snakes"], {
+      const friend = signToken(server.issuer, { user: "friend" });
+      const { stdout } = await run(python, [CLIENT, stubs, server.endpoints.grpc, token, "snakes", friend], {
         timeout: 60_000,
       });
       expect(
@@ -34,6 +35,14 @@ testWith(
         { step: "publish", seq: 2, text: "one", same: true },
         { step: "repeat", duplicate: true, seq: 2 },
         { step: "resume", outcome: "replaying", count: 2, texts: ["m2", "m3"] },
+        {
+          step: "presence",
+          before: "PRESENCE_STATUS_ONLINE",
+          set: "done",
+          after: "PRESENCE_STATUS_AWAY",
+          text: "lunch",
+        },
+        { step: "receipts", mark: "done", read: ["friend"] },
       ]);
     } finally {
       rmSync(stubs, { recursive: true, force: true });

@@ -1,6 +1,6 @@
-"""A client in another language: hello, subscribe, publish, resume, over gRPC from the .proto files alone.
+"""A client in another language: hello, subscribe, publish, resume, presence, receipts, over gRPC from the .proto files alone.
 
-usage: session.py STUBS HOST:PORT TOKEN ROOM, where STUBS is the folder that grpc_tools.protoc wrote to.
+usage: session.py STUBS HOST:PORT TOKEN ROOM TOKEN, the last one another user's, where STUBS is the folder that grpc_tools.protoc wrote to.
 Prints one line of JSON per step; exits 0 when every promise held.
 """
 
@@ -78,7 +78,7 @@ def step(name, **facts):
     print(json.dumps({"step": name, **facts}), flush=True)
 
 
-def main(address, token, room_id):
+def main(address, token, room_id, friend):
     with grpc.insecure_channel(address) as channel:
         grpc.channel_ready_future(channel).result(timeout=DEADLINE_S)
 
@@ -111,6 +111,25 @@ def main(address, token, room_id):
         texts = [event.message_created.body.text for event in resumed.events]
         step("resume", outcome=outcome.WhichOneof("outcome"), count=outcome.replaying.count, texts=texts)
 
+        other = Session(channel, friend, "python-3", 1)
+        join = room_pb2.AddMembersRequest(room_id=room_id, key="add", attempt=1)
+        join.members.add(user_id=other.welcome.user_id)
+        resumed.request(call=session_pb2.Call(add_members=join))
+        watched = resumed.request(watch_presence=session_pb2.WatchPresence(user_ids=[other.welcome.user_id]))
+        (there,) = watched.presence_snapshot.presences
+        away = session_pb2.SetPresence(status=session_pb2.PRESENCE_STATUS_AWAY, text="lunch")
+        set_presence = other.request(set_presence=away).WhichOneof("frame")
+        changed = resumed.until(lambda frame: frame.WhichOneof("frame") == "presence_changes").presence_changes
+        (now,) = changed.presences
+        status = session_pb2.PresenceStatus.Name
+        step("presence", before=status(there.status), set=set_presence, after=status(now.status), text=now.text)
+
+        mark = other.request(mark=session_pb2.Mark(room_id=room_id, read=last.position)).WhichOneof("frame")
+        asked = room_pb2.GetReceiptsRequest(room_id=room_id, message_id=one.message_id)
+        receipts = resumed.request(call=session_pb2.Call(get_receipts=asked)).call_result.get_receipts.receipts
+        step("receipts", mark=mark, read=[receipt.user_id for receipt in receipts if receipt.HasField("read_at")])
+
+        other.cut()
         resumed.cut()
         second.cut()
 
