@@ -14,7 +14,8 @@ import {
   RoomKind,
   RoomStatus,
 } from "../../src/gen/trunkline/v1/message_pb.js";
-import { Checker, type Outcome, type Place, Violation, type ViolationKind } from "./checker.js";
+import { Checker, type Outcome, type Place } from "./checker.js";
+import { Violation, type ViolationKind } from "./violation.js";
 
 const ROOM = "acme/r1";
 

@@ -7,32 +7,7 @@ import type { Message, RoomEvent } from "../../src/gen/trunkline/v1/message_pb.j
 import { textOf } from "./message-record.js";
 import { RoomRecord } from "./room-record.js";
 import { addedBy } from "./user-record.js";
-
-export type ViolationKind =
-  | "lost"
-  | "doubled"
-  | "reordered"
-  | "phantom"
-  | "hole"
-  | "different"
-  | "taken back"
-  | "not permitted"
-  | "wrong outcome"
-  | "not answered"
-  | "not as logged"
-  | "not healed"
-  | "grown";
-
-/** A promise that did not hold. */
-export class Violation extends Error {
-  override readonly name = "Violation";
-  readonly kind: ViolationKind;
-
-  constructor(kind: ViolationKind, what: string) {
-    super(`${kind}: ${what}`);
-    this.kind = kind;
-  }
-}
+import { Violation } from "./violation.js";
 
 export interface Place {
   readonly seq: number;
@@ -140,6 +115,11 @@ export class Checker {
     this.#purged.set(roomKey, Math.max(through, this.#purged.get(roomKey) ?? 0));
   }
 
+  /** The last seq of a room that is no longer kept; 0: all is. */
+  purgedThrough(roomKey: string): number {
+    return this.#purged.get(roomKey) ?? 0;
+  }
+
   /** An older state of the log was put back: this is what it holds, and how far each room was purged then. */
   restored(events: Iterable<readonly [string, RoomEvent]>, purged: ReadonlyMap<string, number>): void {
     const before = this.#acknowledged;
@@ -198,7 +178,7 @@ export class Checker {
     this.#requireReadable(roomKey, userId, top);
     for (const event of events) {
       if ((event.position?.seq ?? 0) > top.seq) throw new Violation("phantom", `${roomKey}: a page beyond its top`);
-      this.#requireLogged(roomKey, event);
+      this.requireLogged(roomKey, event);
     }
   }
 
@@ -273,7 +253,8 @@ export class Checker {
     }
   }
 
-  #requireLogged(roomKey: string, event: RoomEvent): void {
+  /** The event is as the log has it, but for words that had to be taken away since. */
+  requireLogged(roomKey: string, event: RoomEvent): void {
     const { seq = 0, tag = 0 } = event.position ?? {};
     const original = this.#rooms.get(roomKey)?.at(seq);
     if (original === undefined) throw new Violation("phantom", `${roomKey}: ${seq} was shown and is not in the log`);
@@ -350,7 +331,7 @@ export class Checker {
     if (wire === undefined) throw new Violation("not permitted", `${named}: events without a subscription`);
     for (const event of events) {
       const seq = event.position?.seq ?? 0;
-      this.#requireLogged(roomKey, event);
+      this.requireLogged(roomKey, event);
       if (seq < wire.next) throw new Violation("doubled", `${named}: ${seq} where ${wire.next} comes next`);
       if (seq > wire.next) throw new Violation("hole", `${named}: ${seq} where ${wire.next} comes next`);
       const loss = this.room(roomKey).lossAfter(wire.userId, wire.authorizedAt);
@@ -415,7 +396,7 @@ export class Checker {
     }
     if (events.length !== room.top - first + 1) throw new Violation("taken back", `${roomKey}: events are gone`);
     for (const event of events) {
-      this.#requireLogged(roomKey, event);
+      this.requireLogged(roomKey, event);
       if (textOf(event) !== "" && room.messages.isDeleted(messageOf(event))) {
         throw new Violation("taken back", `${roomKey}: ${event.position?.seq} still says what was deleted`);
       }

@@ -71,6 +71,14 @@ export const STATES = [
   "devices replaced",
   "too many sessions",
   "goodbyes of a leaving node",
+  "services sent to rooms",
+  "services sent to users",
+  "services sent again",
+  "services refused for good",
+  "tails told",
+  "tails told again",
+  "tails resumed",
+  "tails refused after a restore",
   "calms",
 ] as const;
 

@@ -15,11 +15,12 @@ import {
 } from "../../src/gen/trunkline/v1/session_pb.js";
 import type { Timer } from "../../src/ports/clock.js";
 import type { Chance } from "./chance.js";
-import { type Checker, Violation } from "./checker.js";
+import type { Checker } from "./checker.js";
 import type { Coverage, State } from "./coverage.js";
 import { type Arrival, type Link, outcomeOf, placeOf } from "./link.js";
 import type { SimulatedClock } from "./time.js";
 import type { Trace } from "./trace.js";
+import { Violation } from "./violation.js";
 
 export type FrameInit = NonNullable<MessageInitShape<typeof ClientFrameSchema>["frame"]>;
 type CallInit = NonNullable<MessageInitShape<typeof CallSchema>["rpc"]>;
@@ -527,7 +528,9 @@ export class Device {
     if (change !== undefined) {
       if (error.retryable) {
         coverage.count("refused for now");
-        this.#later(error.retryAfterMs, () => {
+        // Each wait is longer than the one before: who asks again and again is no help to a server that cannot.
+        const waitMs = Math.min(RETRY_FIRST_MS * 2 ** (change.attempt - 1), RETRY_LAST_MS);
+        this.#later(Math.max(error.retryAfterMs ?? 0, waitMs), () => {
           if (this.changes.get(change.key) === change) this.#resend(change);
         });
         return;

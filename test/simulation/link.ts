@@ -13,7 +13,8 @@ import {
   type Subscribed,
   UnsubscribeReason,
 } from "../../src/gen/trunkline/v1/session_pb.js";
-import { type Checker, type Outcome, type Place, Violation } from "./checker.js";
+import type { Checker, Outcome, Place } from "./checker.js";
+import { Violation } from "./violation.js";
 
 export const ENCODING: FrameEncoding = {
   name: "simulated",

@@ -124,7 +124,8 @@ export class RoomRecord {
   }
 
   #judge(event: RoomEvent, trusted: ReadonlySet<string>): string | undefined {
-    const actorId = event.actor?.userId ?? "";
+    // A service may do what its own grant allows it, in whoever's name.
+    const actorId = event.actor?.serviceId || (event.actor?.userId ?? "");
     const may = (right: Permission) => trusted.has(actorId) || this.#holds(actorId, right);
     const role = trusted.has(actorId) ? Role.OWNER : (this.members.get(actorId)?.role ?? Role.READER);
     const { kind } = event;

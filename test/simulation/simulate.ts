@@ -1,8 +1,8 @@
 // A run of the simulation: so many steps from a seed, with a calm now and then and one at the end.
 
-import { Violation } from "./checker.js";
 import type { Coverage } from "./coverage.js";
 import { takeStep } from "./steps.js";
+import { Violation } from "./violation.js";
 import { World, type WorldOptions } from "./world.js";
 
 export interface SimulationOptions extends WorldOptions {

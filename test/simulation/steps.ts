@@ -187,6 +187,10 @@ const STEPS: readonly Step[] = [
       const device = aLiveDevice(world);
       if (device === undefined) return undefined;
       const roomId = aRoomOf(world, device);
+      // While so much waits that it may be refused, now and then.
+      for (let asked = world.chance.of(0.1) ? 12 : 0; asked > 0; asked--) {
+        device.ask({ case: "call", value: { rpc: { case: "getHistory", value: { roomId, limit: 5 } } } });
+      }
       device.unsubscribe(roomId);
       return `unsubscribe ${device.name} ${roomId}`;
     },
@@ -328,6 +332,40 @@ const STEPS: readonly Step[] = [
     },
   },
 
+  // — backend services —
+  {
+    weight: 5,
+    run: (world) => {
+      const { chance } = world;
+      const sender = chance.pick(world.senders);
+      const roomId = aRoom(world);
+      const asUserId = chance.of(0.4) ? aUser(world) : "";
+      const count = chance.of(0.1) ? chance.between(2, 6) : 1;
+      for (let i = 0; i < count; i++) sender.toRoom(roomId, asUserId);
+      return `${sender.name} to ${roomId} ×${count} as ${asUserId}`;
+    },
+  },
+  {
+    weight: 2,
+    run: (world) => {
+      const sender = world.chance.pick(world.senders);
+      const users = [...new Set(Array.from({ length: world.chance.between(1, 4) }, () => aUser(world)))];
+      sender.toUsers(users);
+      return `${sender.name} to ${users.join(",")}`;
+    },
+  },
+  {
+    weight: 3,
+    run: ({ chance, tails }) => {
+      const tail = chance.pick(tails);
+      if (!tail.connected) tail.connect();
+      else if (tail.paused) tail.resume();
+      else if (chance.of(0.5)) tail.pause();
+      else tail.cut();
+      return `${tail.name} ${tail.paused ? "pauses" : tail.connected ? "reads" : "is cut off"}`;
+    },
+  },
+
   // — the network and the devices —
   {
     weight: 6,
@@ -458,7 +496,10 @@ const STEPS: readonly Step[] = [
             ({ roomId, key }) => roomId === ref.roomId && eventIds.has(world.eventId(tenantId, roomId, userId, key)),
           ),
       );
-      if (through === 0 || awaited || world.engine.archiveDown) return undefined;
+      const sent = world.senders.flatMap((sender) => sender.awaited(ref.roomId)).some((id) => eventIds.has(id));
+      // What follows the log is waited for.
+      if (through === 0 || awaited || sent || !world.isFollowed(ref, through) || world.engine.archiveDown)
+        return undefined;
       await world.purge(ref, through);
       return `purge ${ref.key} through ${through}`;
     },

@@ -5,6 +5,7 @@ import { EmbeddedSessionDirectory } from "../../src/adapters/embedded/session-di
 import type { Core, Ids } from "../../src/core/core.js";
 import { createCore } from "../../src/core/create-core.js";
 import { DEFAULT_LIMITS, type Limits } from "../../src/core/limit/limits.js";
+import { inboxRef } from "../../src/core/room/inbox.js";
 import { shardOf } from "../../src/core/room/position.js";
 import { Telemetry } from "../../src/core/telemetry.js";
 import { CloseCode } from "../../src/gen/trunkline/v1/error_pb.js";
@@ -23,7 +24,7 @@ import { type RoomRef, roomRef } from "../../src/ports/room-ref.js";
 import type { Identity } from "../../src/ports/token-verifier.js";
 import { type AppendFault, MemoryEngine, type MemorySnapshot } from "../support/memory-engine.js";
 import { Chance } from "./chance.js";
-import { Checker, Violation } from "./checker.js";
+import { Checker } from "./checker.js";
 import { Coverage } from "./coverage.js";
 import { Device } from "./device.js";
 import { ANOTHER_OWNER, foreignBatch } from "./foreign.js";
@@ -40,9 +41,13 @@ import {
   WeatheredFanout,
   WeatheredLog,
 } from "./ports.js";
+import { Sender } from "./sender.js";
+import { TailReader } from "./tail-reader.js";
+import { TailRecords } from "./tail-records.js";
 import { type SimulatedClock, SimulatedTime } from "./time.js";
 import { Trace } from "./trace.js";
 import { textOf } from "./user-record.js";
+import { Violation } from "./violation.js";
 
 export interface WorldOptions {
   readonly seed: number;
@@ -57,6 +62,9 @@ export interface WorldOptions {
 export const TENANTS = ["acme", "globex"] as const;
 const SHARDS = 4;
 const ADMINISTRATOR = "administrator";
+const SERVICE = "service";
+/** Readers of tails, of each tenant. */
+const TAILS = 2;
 
 /** Small, so that every bound is met. */
 const LIMITS: Limits = {
@@ -69,7 +77,7 @@ const LIMITS: Limits = {
   ringBytes: 6 * 1024,
   replayReads: 3,
   shardPendingBytes: 48 * 1024,
-  sessionRate: { perSecond: 30, burst: 30 },
+  sessionRate: { perSecond: 10, burst: 14 },
 };
 
 /** Timers of a core that is at rest: the sweep, the end of expired messages, the places of the three followers, the collecting window's sample, the timer wheel. */
@@ -93,10 +101,13 @@ export class World {
   readonly time = new SimulatedTime();
   readonly trace = new Trace();
   readonly coverage = new Coverage();
-  readonly checker = new Checker(new Set([ANOTHER_OWNER, ADMINISTRATOR]));
+  readonly checker = new Checker(new Set([ANOTHER_OWNER, ADMINISTRATOR, SERVICE]));
   readonly engine = new MemoryEngine({ shards: SHARDS });
   readonly weather: Weather = { ...FAIR };
   readonly devices: Device[] = [];
+  readonly tailRecords = new TailRecords(this.checker);
+  readonly senders: Sender[] = [];
+  readonly tails: TailReader[] = [];
   /** What `load` tells the core. */
   load = 0;
   /** Events that reached devices. */
@@ -125,6 +136,7 @@ export class World {
     this.#conditions = { weather: this.weather, chance: this.chance, gates: this.#gates, coverage: this.coverage };
     this.#clientClock = this.time.clock();
     this.engine.faultOf = (shard, _at, batch) => this.#faultOf(shard, batch);
+    for (const tenantId of TENANTS) this.#addServices(tenantId);
     for (const tenantId of TENANTS) {
       for (let user = 0; user < options.users; user++) {
         for (let device = 0; device < options.devices; device++) this.#addDevice(tenantId, `u${user}`, `d${device}`);
@@ -147,6 +159,32 @@ export class World {
 
   eventId = (tenantId: string, roomId: string, userId: string, key: string): string =>
     digest(`${tenantId}/${roomId}/${userId}/${key}`);
+
+  #addServices(tenantId: string): void {
+    const caller = { identity: { ...identityOf(tenantId, SERVICE), grants: new Set(["service"]) }, deviceId: "" };
+    const common = {
+      caller,
+      coverage: this.coverage,
+      trace: this.trace,
+      clock: this.#clientClock,
+      core: () => this.#node?.core,
+      absorb: () => this.absorb(),
+      violated: (cause: unknown) => this.violated(cause),
+    };
+    this.senders.push(
+      new Sender({
+        ...common,
+        name: `${tenantId}.sender`,
+        checker: this.checker,
+        eventId: (roomId, user, key) => this.eventId(tenantId, roomId, user, key),
+        inboxOf: (userId) => inboxRef(this.ids, tenantId, userId).roomId,
+      }),
+    );
+    for (let tail = 0; tail < TAILS; tail++) {
+      const name = `${tenantId}.tail${tail}`;
+      this.tails.push(new TailReader({ ...common, name, chance: this.chance, records: this.tailRecords }));
+    }
+  }
 
   #addDevice(tenantId: string, userId: string, deviceId: string): void {
     const name = `${tenantId}.${userId}.${deviceId}`;
@@ -269,6 +307,8 @@ export class World {
       if (device.link !== undefined) device.lost();
     }
     this.#arrived.clear();
+    for (const sender of this.senders) sender.lost();
+    for (const tail of this.tails) tail.cut();
     this.engine.archiveDown = false;
     if (restored === undefined) this.engine.crash();
     else this.#restore(restored);
@@ -301,6 +341,7 @@ export class World {
       purged.set(key, first - 1);
     }
     this.checker.restored(events, purged);
+    for (const tail of this.tails) tail.restored();
   }
 
   async drain(): Promise<void> {
@@ -377,6 +418,17 @@ export class World {
     if (waiting > held.events) this.coverage.count("appends held, then displaced, with commands waiting");
     await this.engine.log.open(held.shard);
     this.#gates.openAll();
+  }
+
+  /** Whether every follower has come past a room's events up to this one. */
+  isFollowed(room: RoomRef, through: number): boolean {
+    const shard = shardOf(room.key, SHARDS);
+    const { shards, followed } = this.engine.state;
+    const last = shards[shard]?.entries.findLast(({ tenantId, roomId, event }) => {
+      return event !== undefined && event.seq <= through && roomId === room.roomId && tenantId === room.tenantId;
+    });
+    const places = [...followed].flatMap(([key, place]) => (key.startsWith(`${shard}/`) ? [place] : []));
+    return last === undefined || places.every((place) => place > last.offset);
   }
 
   /** Retention: what is older is no longer kept. */
@@ -512,17 +564,28 @@ export class World {
       device.diligent = true;
       if (device.wanted && device.link === undefined) device.connect();
     }
+    for (const tail of this.tails) {
+      tail.resume();
+      tail.connect();
+    }
     while (this.#node?.fanout.arrive() === true) await this.settle();
+    await this.#heal(() => this.senders.every(({ quiet }) => quiet), "sent");
     await this.#heal(() => this.devices.every((device) => !device.wanted || device.quiet), "quiet");
     await this.#tellUntold();
     await this.#heal(() => this.devices.every((device) => !device.wanted || device.quiet), "quiet");
     await this.#heal(() => this.#followed, "followed");
     await this.#heal(() => this.devices.every((device) => !device.wanted || device.quiet), "quiet");
+    await this.#heal(() => this.#tailed, "tailed");
     // A follower that has failed lately waits for its next try.
     await this.#heal(() => this.#node?.clock.pending === RESTING_TIMERS, "at rest");
     this.#requireHealed();
     this.checker.toldOfRooms();
     await this.#requireKept();
+  }
+
+  /** Whether every reader of a tail has all that it is to see. */
+  get #tailed(): boolean {
+    return this.tails.every(({ name }) => this.tailRecords.missing(name) === undefined);
   }
 
   /** Whether everything in the log has had its effects. */
@@ -580,10 +643,11 @@ export class World {
       if (healed()) return;
       if (this.time.nowMs >= untilMs) {
         const late = this.devices.filter((device) => device.wanted && !device.quiet);
+        const behind = this.tails.flatMap(({ name }) => this.tailRecords.missing(name) ?? []);
         const timers = `${this.#node?.clock.pending} timers`;
         throw new Violation(
           "not healed",
-          `not ${what}: ${[timers, ...late.map((device) => device.describe())].join("; ")}`,
+          `not ${what}: ${[timers, ...late.map((device) => device.describe()), ...behind].join("; ")}`,
         );
       }
       this.#gates.openAll();

@@ -132,9 +132,10 @@ function assertPaired({ records, changes }: AppendBatch): void {
 
 function recordsFrom(state: ShardState, from: number, limit: number): readonly LogRecord[] {
   const records: LogRecord[] = [];
-  for (const entry of state.entries) {
-    if (records.length >= limit) break;
-    const record = entry.offset < from ? undefined : recordOf(entry);
+  // Offsets are dense from 0: each entry stands at its own.
+  for (let at = Math.max(from, 0); at < state.entries.length && records.length < limit; at++) {
+    const entry = state.entries[at];
+    const record = entry && recordOf(entry);
     if (record !== undefined) records.push(record);
   }
   return records;
