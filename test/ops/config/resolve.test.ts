@@ -106,6 +106,16 @@ describe("problems", () => {
       '--log-level: must be one of trace, debug, info, warn, error, silent ("loud")',
     ],
     [
+      "some choices of which one is none",
+      { environment: { TRUNKLINE_PUBLISH_HOOK_ROOMS: "group, lobby" } },
+      'TRUNKLINE_PUBLISH_HOOK_ROOMS: must be some of direct, group, channel, inbox ("group, lobby")',
+    ],
+    [
+      "a hook's deadline above the most",
+      { flags: { accessHookDeadline: "11s" } },
+      '--access-hook-deadline: must be at most 10s ("11s")',
+    ],
+    [
       "a duration of unknown unit",
       { flags: { retention: "3 weeks" } },
       '--retention: must be a duration such as 250ms, 10s, 5m, 2h or 30d ("3 weeks")',
