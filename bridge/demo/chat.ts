@@ -126,7 +126,7 @@ export class Chat {
     if (frame.roomEvents?.roomId === roomId) this.#addEvents(frame.roomEvents.events ?? []);
     else if (frame.signals?.roomId === roomId) this.typists.hear(frame.signals.signals ?? []);
     else if (frame.subscribed?.roomId === roomId) this.#subscribed(frame.subscribed);
-    else if (frame.unsubscribed?.roomId === roomId) this.#end("you are no longer a member of this room");
+    else if (frame.unsubscribed?.roomId === roomId) this.#unsubscribed(frame.unsubscribed.reason);
     // The answer to a room stated in Hello: the way back is the way in.
     else if (frame.error !== undefined) void this.#attempt(() => this.#enter());
   }
@@ -176,6 +176,12 @@ export class Chat {
     this.#subscribedNow = true;
     void this.#flush();
     if (gap !== undefined) void this.#attempt(() => this.#fill(gap.toSeq ?? 0));
+  }
+
+  #unsubscribed(reason: string | undefined): void {
+    if (reason !== "UNSUBSCRIBE_REASON_UNAVAILABLE") this.#end("you are no longer a member of this room");
+    // Nobody could say whether the user may read on: the way back is that after a reset.
+    else setTimeout(() => void this.#attempt(() => this.#reload()), RETRY_MS);
   }
 
   #addEvents(events: Parameters<RoomLog["add"]>[0]): void {

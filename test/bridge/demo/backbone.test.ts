@@ -8,6 +8,8 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "v
 import type { TokenRequest } from "../../../bridge/http/dev-token.js";
 import type { Backbone } from "../../../src/backbone/options.js";
 import { startBackbone } from "../../../src/backbone.js";
+import { Role } from "../../../src/gen/trunkline/v1/message_pb.js";
+import type { AccessHook } from "../../../src/ports/access-hook.js";
 import { ErrorCode, TrunklineError } from "../../../src/ports/error.js";
 import type { Identity, TokenVerifier } from "../../../src/ports/token-verifier.js";
 import { buildPage, launchBrowser, missingBrowser, useTab } from "./use-page.js";
@@ -56,18 +58,55 @@ describe.skipIf(missingBrowser !== undefined)(
     async function serve(
       dataDirectory: string,
       port = 0,
+      accessHook?: AccessHook,
     ): Promise<{ readonly backbone: Backbone; readonly port: number }> {
       const backbone = await startBackbone({
         dataDirectory,
         auth: { verifier },
         grpc: { port: 0 },
         bridge: { port, page: { directory: built.directory, issueToken: verifier.issue } },
+        ...(accessHook && { accessHook: { hook: accessHook } }),
       });
       onTestFinished(async () => {
         await backbone.stop({ spreadMs: 0, deadlineMs: 0 });
       });
       return { backbone, port: Number(backbone.bridgeAddress.split(":").at(-1)) };
     }
+
+    it("reads on when the application can say again who may", async () => {
+      const data = await mkdtemp(join(tmpdir(), "trunkline-data-"));
+      onTestFinished(() => rm(data, { recursive: true, force: true }));
+      let away = false;
+      const { backbone, port } = await serve(data, 0, {
+        authorize: async () => {
+          if (away) throw new Error("away");
+          return { allowed: true, ttlMs: 1_000, role: Role.UNSPECIFIED };
+        },
+      });
+      const url = `http://127.0.0.1:${port}/`;
+      const context = await browser.newContext();
+      onTestFinished(() => context.close());
+      const ada = await useTab(context);
+      await ada.enter(url, "Ada", "engine-room");
+      await ada.state("live");
+      await ada.say("before");
+      await ada.shows(["before"]);
+
+      // The page asks for the history again, and is refused.
+      const refused = new Promise<void>((resolve) => {
+        backbone.telemetry.on("request.refused", ({ operation }) => {
+          if (operation === "call") resolve();
+        });
+      });
+      away = true;
+      await refused;
+      away = false;
+      const grace = await useTab(context);
+      await grace.enter(url, "Grace", "engine-room");
+      await grace.state("live");
+      await grace.say("after");
+      await ada.shows(["before", "after"]);
+    });
 
     it("carries a conversation over a restart: nothing missing, nothing doubled, in order", async () => {
       const data = await mkdtemp(join(tmpdir(), "trunkline-data-"));
