@@ -53,11 +53,15 @@ export class AccessGate {
     return this.#rules.failure;
   }
 
-  /** Whether the hook has a say in what the caller does in the room: not about tokens with a grant, nor the system. */
-  covers(room: Room | undefined, { identity }: Caller): boolean {
-    const { roomKinds, tenants } = this.#rules;
+  /** Whether the hook has a say in what the caller does: not about tokens with a grant, nor the system. */
+  asksAbout({ identity }: Caller): boolean {
     if (identity.userId === "" || isAdministrator(identity) || isService(identity)) return false;
-    return room !== undefined && roomKinds.has(room.kind) && tenants?.has(identity.tenantId) !== false;
+    return this.#rules.tenants?.has(identity.tenantId) !== false;
+  }
+
+  /** Whether it has a say in what the caller does in this room. */
+  covers(room: Room | undefined, caller: Caller): boolean {
+    return room !== undefined && this.#rules.roomKinds.has(room.kind) && this.asksAbout(caller);
   }
 
   /**

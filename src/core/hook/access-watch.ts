@@ -64,6 +64,11 @@ export class AccessWatch {
 
   #renew(room: WatchedRoom): void {
     const { caller } = this.#session;
+    // Their token has a grant by now.
+    if (!this.#gate.asksAbout(caller)) {
+      this.unwatch(room.ref.roomId);
+      return;
+    }
     const known = this.#gate.reading(room.ref, caller.identity.userId);
     // Another session of the user has asked meanwhile.
     const renewed = known !== undefined && known.untilMs > room.untilMs;

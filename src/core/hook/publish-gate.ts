@@ -94,9 +94,14 @@ export class PublishGate {
     if (asked?.kind === command.kind) {
       return asked.approved.then((approved) => ({ ...approved, attempt: command.attempt }));
     }
+    if (asked !== undefined) {
+      return Promise.reject(
+        new TrunklineError(ErrorCode.CONFLICT, "this key is used for another change of the room", { field: "key" }),
+      );
+    }
     const roomKey = proposal.ref.key;
     const ofRoom = this.#perRoom.get(roomKey) ?? 0;
-    if (this.#asked.size >= MAX_ASKED || ofRoom >= MAX_ASKED_PER_ROOM || asked !== undefined) {
+    if (this.#asked.size >= MAX_ASKED || ofRoom >= MAX_ASKED_PER_ROOM) {
       // Also where failures let messages pass: else a flood would be the way past the hook.
       return Promise.reject(
         new TrunklineError(ErrorCode.UNAVAILABLE, "too many messages wait for the application's answer", {

@@ -5,7 +5,7 @@ import type { AccessHookRules } from "../../../src/core/hook/access-gate.js";
 import { Permission, Role, RoomKind } from "../../../src/gen/trunkline/v1/message_pb.js";
 import { UnsubscribeReason } from "../../../src/gen/trunkline/v1/session_pb.js";
 import { ErrorCode, TrunklineError } from "../../../src/ports/error.js";
-import { settle, type TestClient, type TestCore, text, useCore } from "../use-core.js";
+import { identity, settle, type TestClient, type TestCore, text, useCore } from "../use-core.js";
 import { ScriptedAccessHook } from "./scripted-access-hook.js";
 
 const AWAY = new TrunklineError(ErrorCode.UNAVAILABLE, "the access hook did not answer", { retryAfterMs: 700 });
@@ -311,6 +311,23 @@ describe("somebody who reads live", () => {
     hook.asked.length = 0;
     await test.elapse(20_000);
     expect(hook.asked).toEqual([]);
+  });
+
+  test("is not asked about any more once their token has a grant", async () => {
+    const { test, hook, admin } = await useHook();
+    hook.put("ann", "room");
+    hook.ttlMs = 4_000;
+    const ann = await test.connect("ann");
+    await ann.ask(subscribe);
+    test.verifier.answer("better", identity("ann", { grants: new Set(["admin"]) }));
+    await ann.ask({ case: "refreshToken", value: { token: "better" } });
+    hook.remove("ann", "room");
+    await test.elapse(10_000);
+    expect(hook.asked).toEqual(["ann room READ"]);
+    expect(await members({ admin })).toContain("ann MEMBER");
+    // And is again when it has none.
+    await ann.ask({ case: "refreshToken", value: { token: "ann" } });
+    expect(ann.last("unsubscribed")).toMatchObject({ reason: UnsubscribeReason.ACCESS_LOST });
   });
 
   test("reads on while the hook is briefly away", async () => {

@@ -258,6 +258,23 @@ describe("a repeat", () => {
     expect(said(ann)).toEqual(["decent"]);
   });
 
+  test("of a key that is asked about as another change is refused", async () => {
+    const hook = new ScriptedPublishHook();
+    const { ann, test } = await useHook(hook);
+    ann.send(text("room", "m1"));
+    await settle();
+    hook.answer(0, ALLOW);
+    await settle();
+    const { messageId } = ann.last("published");
+    ann.send(text("room", "k"));
+    const laptop = await test.connect("ann", { device: { deviceId: "laptop" } });
+    expect(await laptop.ask(edit(messageId, "k", "edited"))).toMatchObject({
+      case: "error",
+      value: { code: ErrorCode.CONFLICT, field: "key" },
+    });
+    expect(hook.asked).toHaveLength(2);
+  });
+
   test("that was asked about before the first was stored is a repeat all the same", async () => {
     const { hook, ann, test } = await useHook(new ScriptedPublishHook());
     const laptop = await test.connect("ann", { device: { deviceId: "laptop" } });
