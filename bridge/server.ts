@@ -37,6 +37,9 @@ const SERVER_LIMITS = {
    */
   highWaterMark: 64 * 1024,
   noDelay: true,
+  /** The system asks after a peer that has been silent for so long: a stream of a service has no ping, and nothing to write for hours. */
+  keepAlive: true,
+  keepAliveInitialDelay: 30_000,
   /** Other offers, like HTTP/2's with every request of some clients, are declined by answering the request (Node 24.9 and later). */
   shouldUpgradeCallback: ({ headers }: IncomingMessage) => headers.upgrade?.toLowerCase() === "websocket",
 } as const;
