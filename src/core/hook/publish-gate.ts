@@ -14,6 +14,7 @@ import type { PublishHook, PublishVerdict } from "../../ports/publish-hook.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import type { Identity } from "../../ports/token-verifier.js";
 import type { CoreDependencies } from "../core.js";
+import { Places } from "../limit/places.js";
 import type { Caller } from "../room/calls.js";
 import type { Command } from "../room/command.js";
 import { decide } from "../room/decide.js";
@@ -24,6 +25,8 @@ import { validateBody, validateMentions, validateMetadata } from "../validate.js
 /** Questions without an answer at once, and how many of them one room may have: a busy one leaves places to the others. */
 const MAX_ASKED = 1_024;
 const MAX_ASKED_PER_ROOM = 256;
+/** And how many of them about what services put into inboxes: one call names up to 1,000 users, who then wait for their turn. */
+const DELIVERIES_ASKED = 64;
 /** When to come back where there is no place, in milliseconds. */
 const RETRY_MS = 500;
 
@@ -63,6 +66,8 @@ export class PublishGate {
   /** By event id. */
   readonly #asked = new Map<string, Asked>();
   readonly #perRoom = new Map<string, number>();
+  #open = 0;
+  readonly #deliveries = new Places(DELIVERIES_ASKED);
 
   constructor(deps: Pick<CoreDependencies, "clock" | "limits" | "telemetry">, rules: PublishHookRules) {
     this.#deps = deps;
@@ -99,9 +104,18 @@ export class PublishGate {
         new TrunklineError(ErrorCode.CONFLICT, "this key is used for another change of the room", { field: "key" }),
       );
     }
-    const roomKey = proposal.ref.key;
+    const ask = () => this.#ask(caller, proposal);
+    const answer =
+      command.kind === "deliver" ? Promise.resolve(this.#deliveries.run(ask)) : this.#inPlace(proposal.ref.key, ask);
+    const approved = answer.finally(() => this.#asked.delete(eventId));
+    this.#asked.set(eventId, { kind: command.kind, approved });
+    return approved;
+  }
+
+  /** Asks if there is a place. */
+  #inPlace(roomKey: string, ask: () => Promise<Saying>): Promise<Saying> {
     const ofRoom = this.#perRoom.get(roomKey) ?? 0;
-    if (this.#asked.size >= MAX_ASKED || ofRoom >= MAX_ASKED_PER_ROOM) {
+    if (this.#open >= MAX_ASKED - DELIVERIES_ASKED || ofRoom >= MAX_ASKED_PER_ROOM) {
       // Also where failures let messages pass: else a flood would be the way past the hook.
       return Promise.reject(
         new TrunklineError(ErrorCode.UNAVAILABLE, "too many messages wait for the application's answer", {
@@ -109,15 +123,14 @@ export class PublishGate {
         }),
       );
     }
+    this.#open++;
     this.#perRoom.set(roomKey, ofRoom + 1);
-    const approved = this.#ask(caller, proposal).finally(() => {
-      this.#asked.delete(eventId);
+    return ask().finally(() => {
+      this.#open--;
       const left = (this.#perRoom.get(roomKey) ?? 1) - 1;
       if (left === 0) this.#perRoom.delete(roomKey);
       else this.#perRoom.set(roomKey, left);
     });
-    this.#asked.set(eventId, { kind: command.kind, approved });
-    return approved;
   }
 
   async #ask(caller: Caller, { ref, roomKind, message, command }: Proposal): Promise<Saying> {

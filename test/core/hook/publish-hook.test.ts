@@ -347,6 +347,31 @@ describe("a hook that is slow", () => {
   });
 });
 
+test("a message to many users waits for its turns and leaves places to what people say", async () => {
+  const hook = new ScriptedPublishHook();
+  const { test, ann } = await useHook(hook, {
+    services: true,
+    roomKinds: new Set([RoomKind.GROUP, RoomKind.INBOX]),
+  });
+  const caller = { identity: identity("bot", { grants: new Set(["service"]) }), deviceId: "" };
+  const userIds = Array.from({ length: 200 }, (_, index) => `user-${index}`);
+  const body = { kind: { case: "text" as const, value: "news" } };
+  const sending = test.core.delivery.sendToUsers(caller, create(SendToUsersRequestSchema, { userIds, key: "k", body }));
+  await settle();
+  expect(hook.asked).toHaveLength(64);
+  const ref = ann.send(text("room", "meanwhile"));
+  await settle();
+  expect(hook.texts.at(-1)).toBe("meanwhile");
+  for (let index = 0; index < 201; index++) {
+    if (index >= hook.asked.length) await settle();
+    hook.answer(index, ALLOW);
+  }
+  const { results } = await sending;
+  expect(results.map(({ userId, errorReason }) => [userId, errorReason])).toEqual(userIds.map((id) => [id, ""]));
+  await settle();
+  expect(ann.reply(ref)).toMatchObject({ case: "published" });
+});
+
 describe("where it has no say, the hook is not asked", () => {
   test("about what services send, unless it is to be", async () => {
     for (const services of [false, true]) {
