@@ -47,6 +47,12 @@ const SERVER_LIMITS = {
 /** From connecting to the end of the TLS handshake, in milliseconds: until then the limits above do not count. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 
+/**
+ * How long a socket may be silent while a call is answered, in milliseconds; one whose peer does not read is closed after up to twice as
+ * long. Else whoever asks and does not read would keep the answer and the socket.
+ */
+const STALL_TIMEOUT_MS = 60_000;
+
 /** Sockets beside the WebSockets: calls, health, refusals on their way out. */
 const SPARE_SOCKETS = 512;
 
@@ -89,6 +95,7 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
           key: options.tls.key,
         });
   server.maxConnections = maxConnections + SPARE_SOCKETS;
+  server.timeout = STALL_TIMEOUT_MS;
   const connections = new OpenConnections(server);
   server.on(
     "request",

@@ -24,6 +24,8 @@ export function serveHandlers(
       replyJson(response, 400, errorBody(TrunklineError.invalid("host", "a host is expected")));
       return;
     }
+    // Nothing may happen for hours of which a stream could tell.
+    if (handler.method.methodKind === "server_streaming") request.socket.setTimeout(0);
     handler(universalRequestFromNodeRequest(request, response, undefined, undefined))
       .then((answer) => universalResponseToNodeResponse(answer, response))
       .catch((cause: unknown) => {
