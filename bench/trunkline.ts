@@ -6,7 +6,20 @@ import type { TrunklineTarget } from "./target.js";
 export type Addresses = Pick<TrunklineTarget, "webPort" | "grpcPort" | "keyFile">;
 
 /** Rates are lifted, because a few connections send what many would; bounds on memory and sizes stay at their defaults. */
-const LIFTED = ["session-rate", "user-rate", "room-rate", "signal-rate", "frame-rate", "connect-rate"];
+const LIFTED = [
+  "publish-rate",
+  "edit-rate",
+  "mark-rate",
+  "typing-rate",
+  "signal-rate",
+  "presence-rate",
+  "read-rate",
+  "administer-rate",
+  "settings-rate",
+  "service-rate",
+  "frame-rate",
+  "connect-rate",
+];
 
 /** The arguments after the program's name. */
 export function trunklineArguments(dataDirectory: string): readonly string[] {

@@ -13,6 +13,7 @@ import { verifierOf } from "./backbone/verifier.js";
 import type { Ids } from "./core/core.js";
 import { createCore } from "./core/create-core.js";
 import { limitsWith } from "./core/limit/limits.js";
+import { TenantLimits } from "./core/limit/tenants.js";
 import { Telemetry } from "./core/telemetry.js";
 import { createSystemClock } from "./ops/clock.js";
 import { startLoadSampler } from "./ops/load.js";
@@ -48,6 +49,7 @@ export async function startBackbone(options: BackboneOptions): Promise<Backbone>
 async function start(options: BackboneOptions, logger: Logger, parts: StartedParts): Promise<Backbone> {
   const clock = options.clock ?? createSystemClock();
   const limits = limitsWith(options.limits ?? {});
+  const tenants = new TenantLimits(limits, options.tenants);
   const telemetry = new Telemetry();
   parts.add("log", logTelemetry(telemetry, logger, clock));
   const sampler = startLoadSampler(clock);
@@ -87,6 +89,7 @@ async function start(options: BackboneOptions, logger: Logger, parts: StartedPar
     ids,
     telemetry,
     limits,
+    tenants,
     publishHook: publish?.rules,
     outlets: outside?.outlets,
     accessHook: access?.rules,
@@ -125,6 +128,7 @@ async function start(options: BackboneOptions, logger: Logger, parts: StartedPar
     bridgeAddress: joinAddress(bridge.address, bridge.port),
     metricsAddress,
     backup: (directory) => store.backup(directory),
+    limitTenants: (differences) => tenants.replace(differences),
     stop: ({ spreadMs = DEFAULT_DRAIN_SPREAD_MS, deadlineMs = DEFAULT_SHUTDOWN_DEADLINE_MS } = {}) => {
       stopping ??= leave({ spreadMs, deadlineMs });
       return stopping;

@@ -3,6 +3,7 @@
 import type { BridgeOptions } from "../../bridge/options.js";
 import type { Core } from "../core/core.js";
 import type { Limits } from "../core/limit/limits.js";
+import type { TenantDifferences } from "../core/limit/tenants.js";
 import type { Telemetry } from "../core/telemetry.js";
 import type { Logger } from "../ops/log.js";
 import type { AccessHook } from "../ports/access-hook.js";
@@ -85,6 +86,8 @@ export interface BackboneOptions {
   readonly metrics?: ListenAddress;
   /** Differences from the default limits. */
   readonly limits?: Partial<Limits>;
+  /** Differences from those for single tenants, by tenant id. */
+  readonly tenants?: ReadonlyMap<string, TenantDifferences>;
   /** Default: nothing is logged. */
   readonly logger?: Logger;
   readonly clock?: Clock;
@@ -107,6 +110,11 @@ export interface Backbone {
   readonly metricsAddress: string | undefined;
   /** Copies the live store to an empty directory. */
   backup(directory: string): Promise<void>;
+  /**
+   * From now on single tenants differ from the common limits in this, and in nothing that was said before. Their buckets begin full again;
+   * what is over a lower quota stays, and is not added to. Throws RangeError, and changes nothing, for a limit that cannot be.
+   */
+  limitTenants(differences: ReadonlyMap<string, TenantDifferences>): void;
   /**
    * Leaves in order: health says no, clients are told when to come back, what was accepted is finished, then everything is
    * closed. Resolves with whether all of it ended by itself. Idempotent; never rejects.

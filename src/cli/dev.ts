@@ -38,7 +38,7 @@ export const devCommand: Command = {
   ],
   positionals: [],
   flags: {},
-  groups: ["General", "Listening", "Store", "Hooks", "Outlets", "Operation", "Limits"],
+  groups: ["General", "Listening", "Store", "Hooks", "Outlets", "Operation", "Limits", "Rates"],
   also: ["authHost", "authPort"],
   without: [],
   defaults: { page: true, authPort: 0 },

@@ -23,7 +23,7 @@ export const serveCommand: Command = {
   ],
   positionals: [],
   flags: {},
-  groups: ["General", "Listening", "Store", "Verifying tokens", "Hooks", "Outlets", "Operation", "Limits"],
+  groups: ["General", "Listening", "Store", "Verifying tokens", "Hooks", "Outlets", "Operation", "Limits", "Rates"],
   also: [],
   without: [],
   defaults: {},

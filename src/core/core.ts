@@ -11,6 +11,7 @@ import type { TokenVerifier } from "../ports/token-verifier.js";
 import type { AccessHookRules } from "./hook/access-gate.js";
 import type { PublishHookRules } from "./hook/publish-gate.js";
 import type { Limits } from "./limit/limits.js";
+import type { TenantLimits } from "./limit/tenants.js";
 import type { OutletOptions } from "./outlet/outlets.js";
 import type { Caller, RoomCalls } from "./room/calls.js";
 import type { ServiceCalls } from "./service-calls.js";
@@ -35,11 +36,14 @@ export interface CoreDependencies {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly telemetry: Telemetry;
+  /** What holds whoever's it is. */
   readonly limits: Limits;
   /** The application's say in what is published. */
   readonly publishHook?: PublishHookRules | undefined;
   /** The application's say in who is in a room and may do what. */
   readonly accessHook?: AccessHookRules | undefined;
+  /** What may differ from tenant to tenant. */
+  readonly tenants: TenantLimits;
   /** How busy this process is, 0 to 1: the fan-out collects longer the busier it is. */
   readonly load: () => number;
   /** What leaves the server by itself. Default: nothing. */

@@ -1,5 +1,7 @@
 // Puts the core together.
 
+import { DeliveryService } from "../gen/trunkline/v1/delivery_pb.js";
+import { PresenceService } from "../gen/trunkline/v1/presence_pb.js";
 import type { Core, CoreDependencies } from "./core.js";
 import { Delivery } from "./delivery/delivery.js";
 import { Tails } from "./delivery/tails.js";
@@ -9,6 +11,8 @@ import { ToldAgain } from "./fanout/told-again.js";
 import { DeletedRoomMembers, DeletedRooms } from "./follow/deleted-rooms.js";
 import { Follower } from "./follow/follower.js";
 import { InboxEffects } from "./follow/inbox-effects.js";
+import { limitedCalls, limitedRooms } from "./limit/limited-calls.js";
+import { Limiter } from "./limit/limiter.js";
 import { createOutlets } from "./outlet/create-outlets.js";
 import { PresenceCore } from "./presence/presence.js";
 import { Receipts } from "./receipt/receipts.js";
@@ -18,13 +22,14 @@ import { Sessions } from "./session/sessions.js";
 import { Signals } from "./signal/signals.js";
 
 export function createCore(deps: CoreDependencies): Core {
+  const limiter = new Limiter(deps);
   const owner = new RoomOwner(deps);
   const hub = new Hub(deps, (ref) => owner.view(ref, [], ({ state }) => state.seq));
   const receipts = new Receipts(deps, owner);
   const presence = new PresenceCore(deps, owner);
   const rooms = new RoomService(deps, owner, receipts, presence);
   const signals = new Signals(deps, owner);
-  const sessions = new Sessions(deps, owner, rooms, hub, signals, receipts, presence);
+  const sessions = new Sessions(deps, owner, rooms, hub, signals, receipts, presence, limiter);
   const tops = new RoomTops(deps);
   const again = new ToldAgain(deps);
   const tails = new Tails(deps, owner);
@@ -42,9 +47,9 @@ export function createCore(deps: CoreDependencies): Core {
   });
   return {
     sessions,
-    rooms,
-    delivery,
-    presence: presence.calls,
+    rooms: limitedRooms(rooms, limiter),
+    delivery: limitedCalls(DeliveryService, delivery, limiter),
+    presence: limitedCalls(PresenceService, presence.calls, limiter),
     authenticate: async (token) => ({ identity: await deps.verifier.verify(token), deviceId: "" }),
     start: async () => {
       await owner.start();
@@ -63,6 +68,7 @@ export function createCore(deps: CoreDependencies): Core {
       tails.stop();
       sessions.stop();
       signals.stop();
+      limiter.stop();
       tops.stop();
       again.stop();
       const kept = presence.stop();

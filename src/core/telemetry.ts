@@ -1,6 +1,9 @@
 // The named events that the core emits. Logging and metrics listen; the core knows neither. This list is their documentation.
 
 import type { ErrorCode } from "../ports/error.js";
+import type { Limited } from "./limit/limiter.js";
+import type { Quota } from "./limit/quota.js";
+import type { Scope } from "./limit/rates.js";
 
 export interface TelemetryEvents {
   /** A session is live. */
@@ -29,6 +32,12 @@ export interface TelemetryEvents {
     readonly message: string;
     readonly cause?: unknown;
   };
+  /** A token bucket was empty. */
+  "limit.refused": { readonly scope: Scope; readonly operation: Limited };
+  /** A session has drawn more refusals than it may, and is closed. */
+  "session.abusive": { readonly sessionId: string; readonly tenantId: string; readonly userId: string };
+  /** Something would have been one too many. */
+  "quota.refused": { readonly quota: Quota; readonly tenantId: string };
   /** A batch of events is durable. `waitMs` from the first event's turn. */
   "log.appended": { readonly shard: number; readonly events: number; readonly bytes: number; readonly waitMs: number };
   /** An append failed or was displaced; the shard is opened anew. */

@@ -12,6 +12,7 @@ const LINES_PER_SECOND = 20;
 export function logTelemetry(telemetry: Telemetry, logger: Logger, clock: Clock): () => void {
   const refused = new Throttle(clock);
   const lagging = new Throttle(clock);
+  const abusive = new Throttle(clock);
   const faults = new Throttle(clock);
   const outlets = new Throttle(clock);
   const hooks = new Throttle(clock);
@@ -24,6 +25,12 @@ export function logTelemetry(telemetry: Telemetry, logger: Logger, clock: Clock)
     telemetry.on("session.lagging", (data) =>
       lagging.pass((more) => logger.info({ ...data, ...more }, "session lags")),
     ),
+    telemetry.on("session.abusive", (data) =>
+      abusive.pass((more) =>
+        logger.warn({ ...data, ...more }, "session closed: it went on asking in spite of refusals"),
+      ),
+    ),
+    telemetry.on("quota.refused", (data) => logger.debug(data, "quota reached")),
     telemetry.on("request.refused", ({ operation, code, message, cause }) => {
       const level = levelOf(code);
       const fields = { operation, code: ErrorCode[code], reason: message };

@@ -24,6 +24,7 @@ export function createMetrics(telemetry: Telemetry, load: () => number): Metrics
   const subscriptions = [
     ...sessionMetrics(registry, telemetry),
     ...requestMetrics(registry, telemetry),
+    ...limitMetrics(registry, telemetry),
     ...logMetrics(registry, telemetry),
     ...fanoutMetrics(registry, telemetry),
     ...hookMetrics(registry, telemetry),
@@ -99,6 +100,32 @@ function requestMetrics(registry: Registry, telemetry: Telemetry): Subscriptions
     registers: [registry],
   });
   return [telemetry.on("request.refused", ({ operation, code }) => refused.inc({ operation, code: ErrorCode[code] }))];
+}
+
+function limitMetrics(registry: Registry, telemetry: Telemetry): Subscriptions {
+  const registers = [registry];
+  const limited = new Counter({
+    name: "trunkline_rate_limited_total",
+    help: "Times a token bucket was empty, by whose it is and of which class of operations.",
+    labelNames: ["scope", "operation"],
+    registers,
+  });
+  const refused = new Counter({
+    name: "trunkline_quota_refused_total",
+    help: "Times something would have been one too many.",
+    labelNames: ["quota"],
+    registers,
+  });
+  const abusive = new Counter({
+    name: "trunkline_sessions_abusive_total",
+    help: "Sessions closed because they went on asking in spite of refusals.",
+    registers,
+  });
+  return [
+    telemetry.on("limit.refused", ({ scope, operation }) => limited.inc({ scope, operation })),
+    telemetry.on("quota.refused", ({ quota }) => refused.inc({ quota })),
+    telemetry.on("session.abusive", () => abusive.inc()),
+  ];
 }
 
 function logMetrics(registry: Registry, telemetry: Telemetry): Subscriptions {

@@ -9,7 +9,8 @@ import { createCore } from "../../src/core/create-core.js";
 import { encodeRoomEventsFrame } from "../../src/core/fanout/wire.js";
 import type { AccessHookRules } from "../../src/core/hook/access-gate.js";
 import type { PublishHookRules } from "../../src/core/hook/publish-gate.js";
-import { DEFAULT_LIMITS, type Limits } from "../../src/core/limit/limits.js";
+import { type Limits, limitsWith } from "../../src/core/limit/limits.js";
+import { type TenantDifferences, TenantLimits } from "../../src/core/limit/tenants.js";
 import type { Connection, ConnectionOrigin, FrameEncoding, SessionSink } from "../../src/core/session/port.js";
 import { Telemetry, type TelemetryEvents, type TelemetryName } from "../../src/core/telemetry.js";
 import type { CloseCode } from "../../src/gen/trunkline/v1/error_pb.js";
@@ -251,6 +252,7 @@ export function text(roomId: string, key: string, words = key): Extract<FrameIni
 
 export interface CoreOptions {
   readonly limits?: Partial<Limits>;
+  readonly tenants?: ReadonlyMap<string, TenantDifferences>;
   readonly engine?: MemoryEngine;
   readonly load?: () => number;
   readonly publishHook?: PublishHookRules;
@@ -266,11 +268,14 @@ export class TestCore {
   readonly telemetry = new Telemetry();
   readonly engine: MemoryEngine;
   readonly core: Core;
+  readonly tenants: TenantLimits;
   #ids = 0;
 
   constructor(options: CoreOptions) {
     this.clock = options.clock ?? new StoppedClock();
     this.engine = options.engine ?? new MemoryEngine();
+    const limits = limitsWith(options.limits ?? {});
+    this.tenants = new TenantLimits(limits, options.tenants);
     this.core = createCore({
       log: this.engine.log,
       archive: this.engine.archive,
@@ -283,7 +288,8 @@ export class TestCore {
         digest: (of) => createHash("sha256").update(of).digest("base64url").slice(0, 22),
       },
       telemetry: this.telemetry,
-      limits: { ...DEFAULT_LIMITS, ...options.limits },
+      limits,
+      tenants: this.tenants,
       load: options.load ?? (() => 0),
       publishHook: options.publishHook,
       ...(options.outlets && { outlets: options.outlets }),

@@ -20,6 +20,9 @@ test("the core's events become figures", async () => {
   telemetry.emit("session.opened", { ...session, transport: "websocket" });
   telemetry.emit("session.closed", { ...session, code: 4001, reason: "slow" });
   telemetry.emit("request.refused", { operation: "publish", code: ErrorCode.RATE_LIMITED, message: "" });
+  telemetry.emit("limit.refused", { scope: "user", operation: "publish" });
+  telemetry.emit("quota.refused", { quota: "members_per_room", tenantId: "t" });
+  telemetry.emit("session.abusive", session);
   telemetry.emit("log.appended", { shard: 1, events: 3, bytes: 600, waitMs: 2 });
   telemetry.emit("fanout.flushed", { events: 3, recipients: 100 });
   telemetry.emit("fanout.window", { windowMs: 10, load: 0.7 });
@@ -38,6 +41,9 @@ test("the core's events become figures", async () => {
     'trunkline_sessions_opened_total{transport="grpc"} 1',
     'trunkline_sessions_closed_total{code="4001"} 1',
     'trunkline_requests_refused_total{operation="publish",code="RATE_LIMITED"} 1',
+    'trunkline_rate_limited_total{scope="user",operation="publish"} 1',
+    'trunkline_quota_refused_total{quota="members_per_room"} 1',
+    "trunkline_sessions_abusive_total 1",
     "trunkline_events_stored_total 3",
     "trunkline_stored_bytes_total 600",
     "trunkline_append_seconds_count 1",

@@ -6,6 +6,8 @@ import type { Core, Ids } from "../../src/core/core.js";
 import { createCore } from "../../src/core/create-core.js";
 import { DEFAULT_LIMITS, type Limits } from "../../src/core/limit/limits.js";
 import { inboxRef } from "../../src/core/room/inbox.js";
+import { ratesWith } from "../../src/core/limit/rates.js";
+import { TenantLimits } from "../../src/core/limit/tenants.js";
 import { shardOf } from "../../src/core/room/position.js";
 import { Telemetry } from "../../src/core/telemetry.js";
 import { CloseCode } from "../../src/gen/trunkline/v1/error_pb.js";
@@ -23,6 +25,7 @@ import type { AppendBatch } from "../../src/ports/event-log.js";
 import { type RoomRef, roomRef } from "../../src/ports/room-ref.js";
 import type { Identity } from "../../src/ports/token-verifier.js";
 import { type AppendFault, MemoryEngine, type MemorySnapshot } from "../support/memory-engine.js";
+import { UNLIMITED_RATES } from "../support/rates.js";
 import { Chance } from "./chance.js";
 import { Checker } from "./checker.js";
 import { Coverage } from "./coverage.js";
@@ -77,7 +80,7 @@ const LIMITS: Limits = {
   ringBytes: 6 * 1024,
   replayReads: 3,
   shardPendingBytes: 48 * 1024,
-  sessionRate: { perSecond: 10, burst: 14 },
+  rates: ratesWith({ publish: { session: { perSecond: 10, burst: 14 } } }, UNLIMITED_RATES),
 };
 
 /** Timers of a core that is at rest: the sweep, the end of expired messages, the places of the three followers, the collecting window's sample, the timer wheel. */
@@ -268,6 +271,7 @@ export class World {
       ids: this.ids,
       telemetry,
       limits: LIMITS,
+      tenants: new TenantLimits(LIMITS),
       load: () => this.load,
     });
     const { openFails } = this.weather;

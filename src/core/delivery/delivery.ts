@@ -9,6 +9,7 @@ import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import type { Identity } from "../../ports/token-verifier.js";
 import type { CoreDependencies } from "../core.js";
+import type { Limits } from "../limit/limits.js";
 import type { Receipts } from "../receipt/receipts.js";
 import type { Caller } from "../room/calls.js";
 import type { Command, Outcome } from "../room/command.js";
@@ -45,7 +46,7 @@ export class Delivery implements ServiceCalls<typeof rpc.DeliveryService> {
     validate.validateId("key", key);
     validate.validateOptionalId("as_user_id", asUserId);
     const body = this.#body(request.body, caller.identity);
-    validate.validateMetadata("metadata", metadata, this.#deps.limits);
+    validate.validateMetadata("metadata", metadata, this.#limits(caller));
     validate.validateMentions("mentions", mentions);
     validate.validateOptionalId("reply_to", replyTo);
     validate.validateOptionalId("thread_root", threadRoot);
@@ -72,7 +73,7 @@ export class Delivery implements ServiceCalls<typeof rpc.DeliveryService> {
     if (userIds.length > MAX_USERS) throw TrunklineError.tooLarge("user_ids", MAX_USERS, "users");
     validate.validateId("key", key);
     const body = this.#body(request.body, caller.identity);
-    validate.validateMetadata("metadata", metadata, this.#deps.limits);
+    validate.validateMetadata("metadata", metadata, this.#limits(caller));
     const results = await Promise.all(
       userIds.map((userId) => this.#sendToUser(caller, { kind: "deliver", key, attempt, userId, body, metadata })),
     );
@@ -132,7 +133,7 @@ export class Delivery implements ServiceCalls<typeof rpc.DeliveryService> {
     validate.validateId("key", key);
     const body = this.#body(request.body, caller.identity);
     validate.validateMentions("mentions", mentions);
-    validate.validateMetadata("metadata", metadata, this.#deps.limits);
+    validate.validateMetadata("metadata", metadata, this.#limits(caller));
     const command: Command = { kind: "edit", key, attempt, messageId, body, mentions, metadata, baseVersion };
     const outcome = await this.#submit(ref, caller, command);
     const { version, duplicate } = outcome;
@@ -176,9 +177,13 @@ export class Delivery implements ServiceCalls<typeof rpc.DeliveryService> {
   }
 
   #body(body: Body | undefined, identity: Identity): Body {
-    validate.validateBody("body", body, identity, this.#deps.limits);
+    validate.validateBody("body", body, identity, this.#deps.tenants.of(identity.tenantId));
     if (body === undefined) throw TrunklineError.invalid("body", "is required");
     return body;
+  }
+
+  #limits({ identity }: Caller): Limits {
+    return this.#deps.tenants.of(identity.tenantId);
   }
 
   #inbox({ identity }: Caller, userId: string): RoomRef {

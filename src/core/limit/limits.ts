@@ -1,6 +1,9 @@
 // Every bound of the core in one place: meaning, unit, default, reason.
 
 import { PRESENCE_GRACE_MS } from "../../ports/session-directory.js";
+import { DEFAULT_RATES, isRate, OPERATION_CLASSES, type Rate, type Rates, SCOPES } from "./rates.js";
+
+export type { Rate } from "./rates.js";
 
 export interface Limits {
   /** Longest client frame, in bytes. 64 KiB: a 16 KiB text in JSON with escapes fits. Transports refuse longer ones. */
@@ -13,8 +16,14 @@ export interface Limits {
   readonly maxInFlight: number;
   /** Rooms one session may be subscribed to. */
   readonly maxRoomsPerSession: number;
-  /** Live sessions of one user; the oldest is closed. */
+  /** Live sessions of one user. */
   readonly maxSessionsPerUser: number;
+  /** What becomes of a session beyond that: it is refused, or the user's oldest is closed. */
+  readonly sessionPolicy: SessionPolicy;
+  /** Live sessions of one user by the kind of their devices. A kind that is not named: as many as the user may have. */
+  readonly deviceLimits: DeviceLimits;
+  /** Live sessions of all users of a tenant in this node; more are refused. 0: no limit. */
+  readonly maxSessionsPerTenant: number;
   /** Members of a room that AddMembers takes in one call. */
   readonly maxMembersPerCall: number;
   /** Members of a room, whoever adds them. What is said in it is fed to all who are there. */
@@ -45,14 +54,8 @@ export interface Limits {
   readonly replayReads: number;
   /** Bytes of events accepted by a shard and not durable yet, beyond which it answers UNAVAILABLE. */
   readonly shardPendingBytes: number;
-  /** Messages a second per session, and how many at once. 0: no limit. */
-  readonly sessionRate: Rate;
-  /** Messages a second per user over all sessions. */
-  readonly userRate: Rate;
-  /** Messages a second per room over all users. */
-  readonly roomRate: Rate;
-  /** Application-defined signals a second per session. */
-  readonly signalRate: Rate;
+  /** How often what may be asked, of each session, user, room and tenant. */
+  readonly rates: Rates;
   /** Frames a second per session, of any kind. */
   readonly frameRate: Rate;
   /** RATE_LIMITED answers a second that one session may draw before it is closed OVERLOADED: it does not heed them. */
@@ -63,11 +66,18 @@ export interface Limits {
   readonly maxHandshakes: number;
 }
 
-/** A token bucket: `perSecond` refills up to `burst`. `perSecond` 0: no limit. */
-export interface Rate {
-  readonly perSecond: number;
-  readonly burst: number;
+export const SESSION_POLICIES = ["close-oldest", "refuse-new"] as const;
+export type SessionPolicy = (typeof SESSION_POLICIES)[number];
+
+export interface DeviceLimit {
+  readonly max: number;
+  readonly policy: SessionPolicy;
 }
+
+/** The kinds of devices as operators call them. */
+export const DEVICE_KINDS = ["unspecified", "web", "mobile", "desktop", "service"] as const;
+export type DeviceKindName = (typeof DEVICE_KINDS)[number];
+export type DeviceLimits = { readonly [K in DeviceKindName]?: DeviceLimit };
 
 export const DEFAULT_LIMITS: Limits = {
   maxFrameBytes: 64 * 1024,
@@ -76,6 +86,9 @@ export const DEFAULT_LIMITS: Limits = {
   maxInFlight: 64,
   maxRoomsPerSession: 200,
   maxSessionsPerUser: 10,
+  sessionPolicy: "close-oldest",
+  deviceLimits: {},
+  maxSessionsPerTenant: 0,
   maxMembersPerCall: 100,
   maxMembersPerRoom: 1_000_000,
   openRooms: false,
@@ -91,10 +104,7 @@ export const DEFAULT_LIMITS: Limits = {
   ringBytes: 256 * 1024,
   replayReads: 32,
   shardPendingBytes: 16 * 1024 * 1024,
-  sessionRate: { perSecond: 50, burst: 100 },
-  userRate: { perSecond: 100, burst: 200 },
-  roomRate: { perSecond: 2_000, burst: 4_000 },
-  signalRate: { perSecond: 25, burst: 50 },
+  rates: DEFAULT_RATES,
   frameRate: { perSecond: 200, burst: 400 },
   refusalRate: { perSecond: 20, burst: 400 },
   connectRate: { perSecond: 1_000, burst: 2_000 },
@@ -111,15 +121,25 @@ const TOLD = [
   "pingIntervalMs",
 ] as const satisfies readonly (keyof Limits)[];
 
-/** The default limits with differences. Throws RangeError for one that no client could be told of. */
-export function limitsWith(differences: Partial<Limits>): Limits {
-  const limits = { ...DEFAULT_LIMITS, ...differences };
+/** Limits with differences. Throws RangeError for one that no client could be told of, or no bucket could keep. */
+export function limitsWith(differences: Partial<Limits>, from: Limits = DEFAULT_LIMITS): Limits {
+  const limits = { ...from, ...differences };
   for (const name of TOLD) {
     const value = limits[name];
     if (value >>> 0 !== value)
       throw new RangeError(`limits.${name}: a whole number from 0 to 4294967295, not ${value}`);
   }
+  for (const of of OPERATION_CLASSES) {
+    for (const scope of SCOPES) requireRate(`rates.${of}.${scope}`, limits.rates[of][scope]);
+  }
+  for (const name of ["frameRate", "refusalRate", "connectRate"] as const) requireRate(name, limits[name]);
   return limits;
+}
+
+function requireRate(name: string, rate: Rate): void {
+  if (isRate(rate)) return;
+  const { perSecond, burst } = rate;
+  throw new RangeError(`limits.${name}: whole numbers, with a burst of at least 1, not ${perSecond}/${burst}`);
 }
 
 /** A page ends after the entry that brings it here, whatever was asked for, in bytes: it waits in memory until it is read. */

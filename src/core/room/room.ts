@@ -15,8 +15,9 @@ import {
 import { EncodedEvent } from "../../ports/encoded-event.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import type { RoomRef } from "../../ports/room-ref.js";
-import type { Rate } from "../limit/limits.js";
-import { TokenBucket } from "../limit/token-bucket.js";
+import type { Buckets } from "../limit/buckets.js";
+import type { Limited } from "../limit/limiter.js";
+import { classOfCommand } from "../limit/operations.js";
 import { scrub } from "../message/scrub.js";
 import type { Caller } from "./calls.js";
 import {
@@ -56,8 +57,10 @@ export interface TurnResult {
 export interface TurnContext {
   readonly nowMs: number;
   readonly monotonicMs: number;
-  /** Members of a room, at most. */
-  readonly maxMembers: number;
+  /** The refusal of the room's bucket, or of slow mode. */
+  readonly limited: (of: Limited, waitMs: number) => TrunklineError;
+  /** The refusal of more members than the room may have; undefined: it may have so many. */
+  readonly crowded: (ref: RoomRef, members: number, more: number) => TrunklineError | undefined;
   readonly eventId: (ref: RoomRef, userId: string, key: string) => string;
 }
 
@@ -70,16 +73,17 @@ export class Room {
   durableTag: number;
   /** When it was last used, monotonic: idle actors are dropped. */
   usedAtMs = 0;
-  readonly #rate: TokenBucket;
+  /** How often things may be asked of it. */
+  readonly buckets: Buckets;
 
-  constructor(state: RoomState, rate: Rate, context: Pick<TurnContext, "monotonicMs">) {
+  constructor(state: RoomState, buckets: Buckets, context: Pick<TurnContext, "monotonicMs">) {
     this.ref = state.ref;
     this.state = state;
     this.recent = new RecentChanges(context.monotonicMs);
     this.durableSeq = state.seq;
     this.durableTag = state.tag;
     this.usedAtMs = context.monotonicMs;
-    this.#rate = new TokenBucket(rate, context.monotonicMs);
+    this.buckets = buckets;
   }
 
   /** Whether events wait for the log. What is answered now was judged on them and waits with them. */
@@ -96,8 +100,9 @@ export class Room {
     if (known !== undefined) return { outcome: this.#repeat(known, caller, command), events: [] };
 
     const kinds = decide(this.state, caller, command, context.nowMs);
-    if (isNewMessage(command)) this.#limit(caller, context);
+    if (isNewMessage(command)) this.#slowDown(caller, context);
     else this.#limitMembers(kinds, context);
+    if (kinds.length > 0) this.#limit(caller, command, context);
 
     // The id of the key itself is the last event's: the place that the answer names is the place that a repeat finds.
     const events = kinds.map((kind, index) =>
@@ -205,21 +210,23 @@ export class Room {
     return "messageId" in command ? (this.state.messages.get(command.messageId)?.version ?? 0) : 0;
   }
 
-  #limit(caller: Caller, context: TurnContext): void {
+  #slowDown(caller: Caller, context: TurnContext): void {
     const { userId } = caller.identity;
     const slowModeMs = this.state.room?.settings?.slowModeMs ?? 0;
     const { slowPublishedAt } = this.state.standing(userId);
-    if (slowModeMs > 0 && slowPublishedAt !== undefined && !this.#isExempt(caller)) {
-      // A wall clock that was set back makes nobody wait longer than the room says.
-      const waitMs = Math.min(timestampMs(slowPublishedAt) + slowModeMs - context.nowMs, slowModeMs);
-      if (waitMs > 0) {
-        throw new TrunklineError(ErrorCode.RATE_LIMITED, "the room is in slow mode", { retryAfterMs: waitMs });
-      }
-    }
-    const waitMs = this.#rate.take(context.monotonicMs);
-    if (waitMs > 0) {
-      throw new TrunklineError(ErrorCode.RATE_LIMITED, "too many messages in this room", { retryAfterMs: waitMs });
-    }
+    if (slowModeMs === 0 || slowPublishedAt === undefined || this.#isExempt(caller)) return;
+    // A wall clock that was set back makes nobody wait longer than the room says.
+    const waitMs = Math.min(timestampMs(slowPublishedAt) + slowModeMs - context.nowMs, slowModeMs);
+    if (waitMs > 0) throw context.limited("slow_mode", waitMs);
+  }
+
+  /** The last of the judgements: who may not do it takes nothing from those who may. */
+  #limit({ identity }: Caller, { kind }: Command, { monotonicMs, limited }: TurnContext): void {
+    const of = classOfCommand(kind);
+    // What the system does by itself waits for nobody.
+    if (of === undefined || identity.userId === "") return;
+    const waitMs = this.buckets.of(of, monotonicMs)?.take(monotonicMs) ?? 0;
+    if (waitMs > 0) throw limited(of, waitMs);
   }
 
   /** Undefined: the system. */
@@ -231,16 +238,14 @@ export class Room {
     return create(ActorSchema, { userId: onBehalfOf, displayName: name, serviceId: userId });
   }
 
-  #limitMembers(kinds: readonly EventKind[], { maxMembers }: TurnContext): void {
+  #limitMembers(kinds: readonly EventKind[], { crowded }: TurnContext): void {
     let count = 0;
     for (const kind of kinds) {
       if (kind.case === "memberJoined") count++;
       else if (kind.case === "roomCreated") count += kind.value.members.length;
     }
-    if (count === 0 || this.state.memberCount + count <= maxMembers) return;
-    throw new TrunklineError(ErrorCode.LIMIT_EXCEEDED, "the room would have too many members", {
-      details: { limit: String(maxMembers) },
-    });
+    const refusal = count === 0 ? undefined : crowded(this.ref, this.state.memberCount, count);
+    if (refusal !== undefined) throw refusal;
   }
 
   #mayRead(caller: Caller): boolean {

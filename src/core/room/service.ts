@@ -98,7 +98,7 @@ export class RoomService implements RoomCalls, Forwarding {
     validate.validateId("key", request.key);
     validate.validateRoomKind("kind", request.kind);
     validate.validateName("name", request.name);
-    validate.validateMetadata("metadata", request.metadata, this.#deps.limits);
+    validate.validateMetadata("metadata", request.metadata, this.#deps.tenants.of(caller.identity.tenantId));
     validate.validateSettings("settings", request.settings);
     if (request.parentId !== "") throw unsupported("parent_id");
     const kind = request.kind === RoomKind.UNSPECIFIED ? RoomKind.GROUP : request.kind;
@@ -167,7 +167,7 @@ export class RoomService implements RoomCalls, Forwarding {
 
   async #updateRoom(caller: Caller, request: rpc.UpdateRoomRequest): Promise<rpc.UpdateRoomResponse> {
     if (request.name !== undefined) validate.validateName("name", request.name);
-    validate.validateMetadata("metadata", request.metadata, this.#deps.limits);
+    validate.validateMetadata("metadata", request.metadata, this.#deps.tenants.of(caller.identity.tenantId));
     validate.validateSettings("settings", request.settings);
     if (JoinRule[request.joinRule] === undefined) throw TrunklineError.invalid("join_rule", "there is no such rule");
     if (![RoomStatus.UNSPECIFIED, RoomStatus.ACTIVE, RoomStatus.ARCHIVED].includes(request.status)) {

@@ -10,6 +10,7 @@ import { isPromise } from "../awaitable.js";
 import type { CoreDependencies } from "../core.js";
 import type { AccessGate } from "../hook/access-gate.js";
 import type { Proposal, PublishGate } from "../hook/publish-gate.js";
+import { Buckets } from "../limit/buckets.js";
 import { PAGE_BYTES } from "../limit/limits.js";
 import type { Missing } from "../message/room-messages.js";
 import { Batch, type Waiter } from "./batch.js";
@@ -21,6 +22,7 @@ import { permissionOf } from "./permission-of.js";
 import { permit } from "./permissions.js";
 import { Room, type TurnContext } from "./room.js";
 import { RoomState } from "./state.js";
+import { turnRules } from "./turn-rules.js";
 
 /** First wait before a shard whose log failed is opened again, in milliseconds; doubles up to the last. */
 const REOPEN_FIRST_MS = 100;
@@ -87,8 +89,8 @@ export class Shard {
     this.#open = new Batch(0);
     const eventId = (ref: RoomRef, userId: string, key: string): string =>
       deps.ids.digest(`${ref.key}/${userId}/${key}`);
-    const { maxMembersPerRoom: maxMembers } = deps.limits;
-    this.#context = () => ({ nowMs: deps.clock.now(), monotonicMs: deps.clock.monotonic(), maxMembers, eventId });
+    const rules = { ...turnRules(deps), eventId };
+    this.#context = () => ({ nowMs: deps.clock.now(), monotonicMs: deps.clock.monotonic(), ...rules });
   }
 
   /** Opens the log. Rejects when it cannot be opened; the shard then keeps trying by itself. */
@@ -244,7 +246,8 @@ export class Shard {
       ? stored.then((found) => withDirectUsers(archive, ref, found))
       : withDirectUsers(archive, ref, stored);
     const build = (found: Awaited<typeof document>): Room => {
-      const room = new Room(new RoomState(ref, found), this.#deps.limits.roomRate, this.#context());
+      const buckets = new Buckets(this.#deps.tenants, ref.tenantId, "room");
+      const room = new Room(new RoomState(ref, found), buckets, this.#context());
       this.#rooms.set(ref.key, room);
       return room;
     };

@@ -127,7 +127,8 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
     if (held.length < this.#services.deps.limits.maxInFlight) held.push(frame);
     else {
       const error = new TrunklineError(ErrorCode.LIMIT_EXCEEDED, "too many frames before the hello was answered");
-      this.#reject(frame.ref, error);
+      // What a client does wrong with its frames: nobody else's sessions are in its way.
+      this.#reject(frame.ref, error, CloseCode.PROTOCOL_ERROR);
     }
   }
 
@@ -148,15 +149,8 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
       attempt: hello.attempt,
       transport: this.#origin.transport,
     });
-    const registration = registry.add(session, deps.clock.monotonic());
-    if (!registration.ok) {
-      const { currentAttempt } = registration;
-      throw new TrunklineError(ErrorCode.CONFLICT, "the device has a session of a higher attempt", {
-        field: "hello.attempt",
-        details: { current_attempt: String(currentAttempt) },
-      });
-    }
-    session.user = registration.user;
+    const registration = registry.add(session);
+    session.registered();
     this.#state = { is: "live", session };
     this.#greeted(this);
     // Before what it replaces goes: nobody sees the user leave and come back.
@@ -167,10 +161,10 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
     const value = welcome(
       session.id,
       identity,
-      registration.user.channel?.inbox.roomId ?? "",
+      registration.user.channel.inbox.roomId,
       hello.rooms.length,
       deps.clock.now(),
-      deps.limits,
+      deps.tenants.of(identity.tenantId),
     );
     this.send({ case: "welcome", value }, ref);
     const { tenantId, userId } = identity;
@@ -182,10 +176,10 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
   }
 
   /** The handshake has failed. */
-  #reject(ref: number, error: TrunklineError): void {
+  #reject(ref: number, error: TrunklineError, code = closeCodeOf(error)): void {
     if (this.#state.is === "ended") return;
     this.refuse(ref, "hello", error);
-    this.close(closeCodeOf(error), error.message, error);
+    this.close(code, error.message, error);
   }
 
   // — what a live session asks of its connection —

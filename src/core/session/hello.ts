@@ -40,6 +40,10 @@ export function closeCodeOf({ code }: TrunklineError): CloseCode {
       return CloseCode.REPLACED;
     case ErrorCode.UNSUPPORTED:
       return CloseCode.UNSUPPORTED_PROTOCOL;
+    case ErrorCode.LIMIT_EXCEEDED:
+      return CloseCode.TOO_MANY_SESSIONS;
+    case ErrorCode.RATE_LIMITED:
+      return CloseCode.OVERLOADED;
     case ErrorCode.UNAVAILABLE:
     case ErrorCode.DEADLINE:
     case ErrorCode.INTERNAL:

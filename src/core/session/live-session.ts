@@ -10,6 +10,10 @@ import { roomRef } from "../../ports/room-ref.js";
 import type { EntryDevice, LocalSession } from "../../ports/session-directory.js";
 import type { Identity } from "../../ports/token-verifier.js";
 import type { SignalFrame } from "../fanout/shared-frame.js";
+import type { Payer } from "../limit/limiter.js";
+import type { Limits } from "../limit/limits.js";
+import { classOfCall } from "../limit/operations.js";
+import type { OperationClass } from "../limit/rates.js";
 import { TokenBucket } from "../limit/token-bucket.js";
 import type { SessionPresence, WatchingSession } from "../presence/session-presence.js";
 import type { Caller } from "../room/calls.js";
@@ -23,7 +27,6 @@ import { Heartbeat } from "./heartbeat.js";
 import { Lanes } from "./lanes.js";
 import type { LiveConnection } from "./live-connection.js";
 import type { ClientFrame } from "./port.js";
-import type { UserSessions } from "./registry.js";
 import { RoomSubscriptions } from "./room-subscriptions.js";
 import type { SessionServices } from "./services.js";
 
@@ -52,13 +55,13 @@ export class LiveSession implements LocalSession, WatchingSession {
   readonly #connection: LiveConnection;
   readonly #heartbeat: Heartbeat;
   #caller: Caller;
-  #user: UserSessions | undefined;
+  /** Whose buckets it takes from. There once registered. */
+  #payer: Payer | undefined;
   readonly #rooms: RoomSubscriptions;
   /** Made with the first of them: most sessions only listen. */
   #signals: SessionSignals | undefined;
   readonly #lanes = new Lanes();
   readonly #frameRate: TokenBucket;
-  readonly #publishRate: TokenBucket;
   /** Made with the first refusal: most sessions never meet one. */
   #refusalRate: TokenBucket | undefined;
   #inFlight = 0;
@@ -85,7 +88,6 @@ export class LiveSession implements LocalSession, WatchingSession {
     this.#rooms = new RoomSubscriptions(services, connection, this, this.#caller);
     this.#heartbeat = new Heartbeat(limits, nowMs);
     this.#frameRate = new TokenBucket(limits.frameRate, nowMs);
-    this.#publishRate = new TokenBucket(limits.sessionRate, nowMs);
   }
 
   get identity(): Identity {
@@ -113,9 +115,9 @@ export class LiveSession implements LocalSession, WatchingSession {
     return this.#inFlight === 0 && this.#resuming === 0;
   }
 
-  /** Set once registered. */
-  set user(user: UserSessions) {
-    this.#user = user;
+  /** There is a place for it. Called once. */
+  registered(): void {
+    this.#payer = this.#services.limiter.open(this.identity);
   }
 
   close(code: CloseCode, reason: string, reconnectAfterMs?: number): void {
@@ -125,6 +127,7 @@ export class LiveSession implements LocalSession, WatchingSession {
   /** Ends what the session holds. Called by its connection. */
   end(): void {
     this.#ended = true;
+    if (this.#payer !== undefined) this.#services.limiter.close(this.#payer);
     this.#rooms.end();
     this.#signals?.end();
     this.#presence?.end();
@@ -138,11 +141,7 @@ export class LiveSession implements LocalSession, WatchingSession {
     this.#heartbeat.heard();
     const waitMs = this.#frameRate.take(this.#services.deps.clock.monotonic());
     if (waitMs > 0) {
-      this.#refuse(
-        ref,
-        operation,
-        new TrunklineError(ErrorCode.RATE_LIMITED, "too many frames", { retryAfterMs: waitMs }),
-      );
+      this.#refuse(ref, operation, this.#services.limiter.refusal("session", "frame", waitMs));
       return;
     }
     try {
@@ -153,48 +152,55 @@ export class LiveSession implements LocalSession, WatchingSession {
   }
 
   #dispatch(ref: number, frame: ClientFrame["frame"]): void {
-    const { limits } = this.#services.deps;
+    const limits = this.#services.deps.tenants.of(this.tenantId);
     switch (frame.case) {
       case "publish":
-        this.#publish(ref, frame.value);
+        this.#publish(ref, frame.value, limits);
         return;
       case "editMessage":
-        this.#submit(ref, frame.case, frame.value.roomId, editCommand(frame.value, this.identity, limits), changedFrom);
+        this.#submit(
+          ref,
+          "edit",
+          frame.case,
+          frame.value.roomId,
+          editCommand(frame.value, this.identity, limits),
+          changedFrom,
+        );
         return;
       case "deleteMessage":
-        this.#submit(ref, frame.case, frame.value.roomId, deleteCommand(frame.value), changedFrom);
+        this.#submit(ref, "edit", frame.case, frame.value.roomId, deleteCommand(frame.value), changedFrom);
         return;
       case "react":
-        this.#submit(ref, frame.case, frame.value.roomId, reactCommand(frame.value), changedFrom);
+        this.#submit(ref, "edit", frame.case, frame.value.roomId, reactCommand(frame.value), changedFrom);
         return;
       case "subscribe":
-        this.#request(ref, frame.case, frame.value.roomId, () => this.#subscribe(ref, frame.value));
+        this.#request(ref, "read", frame.case, frame.value.roomId, () => this.#subscribe(ref, frame.value));
         return;
       case "unsubscribe":
-        this.#request(ref, frame.case, frame.value.roomId, () => this.#unsubscribe(ref, frame.value));
+        this.#request(ref, undefined, frame.case, frame.value.roomId, () => this.#unsubscribe(ref, frame.value));
         return;
       case "mark":
-        this.#request(ref, frame.case, frame.value.roomId, () => this.#mark(ref, frame.value));
+        this.#request(ref, "mark", frame.case, frame.value.roomId, () => this.#mark(ref, frame.value));
         return;
       case "call":
-        this.#request(ref, frame.case, laneOf(frame.value), () => this.#call(ref, frame.value));
+        this.#request(ref, classOf(frame.value), frame.case, laneOf(frame.value), () => this.#call(ref, frame.value));
         return;
       case "typing":
         this.#typing(ref, frame.value);
         return;
       case "sendSignal": {
         const { lane, send } = this.#saying().prepare(frame.value);
-        this.#request(ref, frame.case, lane, () => send().then(() => this.#reply(ref, done())));
+        this.#request(ref, "signal", frame.case, lane, () => send().then(() => this.#reply(ref, done())));
         return;
       }
       case "setPresence":
-        this.#request(ref, frame.case, OWN_LANE, () => this.#setPresence(ref, frame.value));
+        this.#request(ref, "presence", frame.case, OWN_LANE, () => this.#setPresence(ref, frame.value));
         return;
       case "watchPresence":
-        this.#request(ref, frame.case, OWN_LANE, () => this.#watchPresence(ref, frame.value));
+        this.#request(ref, "presence", frame.case, OWN_LANE, () => this.#watchPresence(ref, frame.value));
         return;
       case "refreshToken":
-        this.#request(ref, frame.case, OWN_LANE, () => this.#refreshToken(ref, frame.value.token));
+        this.#request(ref, "settings", frame.case, OWN_LANE, () => this.#refreshToken(ref, frame.value.token));
         return;
       case "ping":
         this.#connection.send({ case: "pong", value: create(wire.PongSchema, { id: frame.value.id }) }, ref);
@@ -209,18 +215,33 @@ export class LiveSession implements LocalSession, WatchingSession {
     }
   }
 
-  /** A request that may wait. In its lane it begins after those sent before it, and holds up those sent after it. */
-  #request(ref: number, operation: string, lane: string, handle: () => Promise<void>): void {
-    this.#enter();
+  /**
+   * A request that may wait. In its lane it begins after those sent before it, and holds up those sent after it. `of` undefined: it is
+   * limited as a frame alone.
+   */
+  #request(
+    ref: number,
+    of: OperationClass | undefined,
+    operation: string,
+    lane: string,
+    handle: () => Promise<void>,
+  ): void {
+    this.#enter(of);
     this.#lanes.run(lane, () => {
       if (this.#ended) {
         this.#leave();
         return undefined;
       }
       return handle()
-        .catch((error: unknown) => this.#refuse(ref, operation, TrunklineError.from(error)))
+        .catch((error: unknown) => this.#refusePaid(ref, of, operation, TrunklineError.from(error)))
         .finally(() => this.#leave());
     });
+  }
+
+  /** What was refused after it had been paid for. */
+  #refusePaid(ref: number, of: OperationClass | undefined, operation: string, refusal: TrunklineError): void {
+    if (of !== undefined && this.#payer !== undefined) this.#services.limiter.refused(this.#payer, of, refusal);
+    this.#refuse(ref, operation, refusal);
   }
 
   #refuse(ref: number, operation: string, refusal: TrunklineError): void {
@@ -233,10 +254,12 @@ export class LiveSession implements LocalSession, WatchingSession {
     if (waitMs === 0) return;
     const options = { retryAfterMs: refusal.retryAfterMs ?? waitMs };
     const abuse = new TrunklineError(ErrorCode.RATE_LIMITED, "too much was asked in spite of refusals", options);
+    const { sessionId, tenantId, userId } = this;
+    this.#services.deps.telemetry.emit("session.abusive", { sessionId, tenantId, userId });
     this.#connection.close(CloseCode.OVERLOADED, abuse.message, abuse);
   }
 
-  #enter(): void {
+  #enter(of: OperationClass | undefined): void {
     const { maxInFlight } = this.#services.deps.limits;
     if (this.#services.draining()) {
       throw new TrunklineError(ErrorCode.UNAVAILABLE, "the node is leaving", { retryAfterMs: 1_000 });
@@ -249,8 +272,13 @@ export class LiveSession implements LocalSession, WatchingSession {
     if (this.#connection.outbox.full) {
       throw new TrunklineError(ErrorCode.LIMIT_EXCEEDED, "too many bytes wait for you: read first");
     }
+    if (of !== undefined) this.#spend(of);
     this.#inFlight++;
     this.#services.requests.enter();
+  }
+
+  #spend(of: OperationClass): void {
+    if (this.#payer !== undefined) this.#services.limiter.spend(this.#payer, of);
   }
 
   #leave(): void {
@@ -269,30 +297,33 @@ export class LiveSession implements LocalSession, WatchingSession {
 
   // — messages —
 
-  #publish(ref: number, publish: wire.Publish): void {
-    const { body, ...command } = publishCommand(publish, this.identity, this.#services.deps.limits);
-    this.#limitPublish();
-    this.#signals?.publishing(publish.roomId);
+  #publish(ref: number, publish: wire.Publish, limits: Limits): void {
+    const { body, ...command } = publishCommand(publish, this.identity, limits);
     if (publish.forward !== undefined) {
       const { forward } = publish;
-      this.#request(ref, "publish", publish.roomId, async () => {
+      this.#signals?.publishing(publish.roomId);
+      this.#request(ref, "publish", "publish", publish.roomId, async () => {
         const origin = await this.#services.rooms.forwarded(this.#caller, forward);
         const room = roomRef(this.identity.tenantId, publish.roomId);
         const { outcome } = this.#services.owner.submit(room, this.#caller, { ...command, ...origin });
         this.#reply(ref, publishedFrom(await outcome));
       });
-    } else if (body !== undefined) this.#submit(ref, "publish", publish.roomId, { ...command, body }, publishedFrom);
+    } else if (body !== undefined) {
+      this.#submit(ref, "publish", "publish", publish.roomId, { ...command, body }, publishedFrom);
+    }
   }
 
   /** A change of a room. What comes after it in the room need not wait for its outcome. */
   #submit(
     ref: number,
+    of: OperationClass,
     operation: string,
     roomId: string,
     command: Command,
     reply: (outcome: Outcome) => wire.ServerFrame["frame"],
   ): void {
-    this.#enter();
+    this.#enter(of);
+    if (command.kind === "publish") this.#signals?.publishing(roomId);
     const room = roomRef(this.identity.tenantId, roomId);
     this.#lanes.run(roomId, () => {
       // Whoever has gone will ask again on the next connection: what waited behind must not come after that.
@@ -307,7 +338,7 @@ export class LiveSession implements LocalSession, WatchingSession {
           this.#leave();
         },
         (error: unknown) => {
-          this.#refuse(ref, operation, TrunklineError.from(error));
+          this.#refusePaid(ref, of, operation, TrunklineError.from(error));
           this.#leave();
         },
       );
@@ -315,24 +346,21 @@ export class LiveSession implements LocalSession, WatchingSession {
     });
   }
 
-  #limitPublish(): void {
-    const nowMs = this.#services.deps.clock.monotonic();
-    const waitMs = this.#publishRate.take(nowMs) || (this.#user?.rate.take(nowMs) ?? 0);
-    if (waitMs > 0) throw new TrunklineError(ErrorCode.RATE_LIMITED, "too many messages", { retryAfterMs: waitMs });
-  }
-
   // — signals —
 
   #saying(): SessionSignals {
-    const { deps, signals } = this.#services;
-    this.#signals ??= new SessionSignals(deps, signals, this.#caller);
+    this.#signals ??= new SessionSignals(this.#services.signals, this.#caller);
     return this.#signals;
   }
 
   #typing(ref: number, typing: wire.Typing): void {
+    this.#spend("typing");
     const begun = this.#saying().typing(typing);
     if (begun === undefined) this.#reply(ref, done());
-    else this.#request(ref, "typing", `typing ${typing.roomId}`, () => begun.then(() => this.#reply(ref, done())));
+    else
+      this.#request(ref, undefined, "typing", `typing ${typing.roomId}`, () =>
+        begun.then(() => this.#reply(ref, done())),
+      );
   }
 
   // — rooms —
@@ -497,6 +525,11 @@ export class LiveSession implements LocalSession, WatchingSession {
   onReady(): void {
     this.#rooms.onReady();
   }
+}
+
+/** A call that names no method is refused for that. */
+function classOf({ rpc }: wire.Call): OperationClass | undefined {
+  return rpc.case === undefined ? undefined : classOfCall(rpc.case);
 }
 
 /** Calls about one room keep their order with its other frames. */

@@ -1,16 +1,19 @@
 // The live sessions of this node: by user and by device.
 
 import type { CloseCode } from "../../gen/trunkline/v1/error_pb.js";
+import { ErrorCode, TrunklineError } from "../../ports/error.js";
+import type { EntryDevice } from "../../ports/session-directory.js";
 import type { Identity, Revocation } from "../../ports/token-verifier.js";
-import type { Limits } from "../limit/limits.js";
-import { TokenBucket } from "../limit/token-bucket.js";
+import type { CoreDependencies } from "../core.js";
+import { quotaRefusal } from "../limit/quota.js";
+import { admit } from "./admission.js";
 import type { ChannelReader, UserChannel } from "./user-channel.js";
-import type { Timed, TimerWheel } from "./wheel.js";
 
 /** A live session as the registry sees it. */
 export interface RegisteredSession extends ChannelReader {
   readonly identity: Identity;
   readonly deviceId: string;
+  readonly device: EntryDevice;
   readonly attempt: number;
   /** When the token was last verified, wall clock. */
   readonly verifiedAtMs: number;
@@ -18,53 +21,32 @@ export interface RegisteredSession extends ChannelReader {
 }
 
 /** What all sessions of one user share. */
-export class UserSessions implements Timed {
-  readonly sessions = new Set<RegisteredSession>();
-  readonly rate: TokenBucket;
-  /** There while there are sessions. */
-  channel: UserChannel | undefined;
-  slot = -1;
-  readonly #forget: () => void;
-
-  constructor(rate: TokenBucket, forget: () => void) {
-    this.rate = rate;
-    this.#forget = forget;
-  }
-
-  /** Without a session: forgotten once that gives the user no messages that the rate would not. */
-  tick(monotonicMs: number): number {
-    if (this.sessions.size > 0) return 0;
-    const fullInMs = this.rate.fullInMs(monotonicMs);
-    if (fullInMs === 0) this.#forget();
-    return fullInMs;
-  }
+export interface UserSessions {
+  /** Oldest first. */
+  readonly sessions: Set<RegisteredSession>;
+  readonly channel: UserChannel;
 }
 
-export type Registration =
-  /** `evicted` must be closed: what the newcomer replaces, and the oldest beyond the limit. */
-  | {
-      readonly ok: true;
-      readonly user: UserSessions;
-      readonly replaced: RegisteredSession | undefined;
-      readonly oldest: readonly RegisteredSession[];
-    }
-  /** The device has a session of a higher attempt. */
-  | { readonly ok: false; readonly currentAttempt: number };
+/** A session that is registered, and those that must be closed for it: what it replaces, and the oldest beyond the limits. */
+export interface Registration {
+  readonly user: UserSessions;
+  readonly replaced: RegisteredSession | undefined;
+  readonly oldest: readonly RegisteredSession[];
+}
 
 export class Registry {
-  readonly #limits: Limits;
-  readonly #wheel: TimerWheel;
+  readonly #deps: Pick<CoreDependencies, "tenants" | "telemetry">;
   readonly #openChannel: (identity: Identity, readers: Iterable<ChannelReader>) => UserChannel;
   readonly #users = new Map<string, UserSessions>();
+  /** Live sessions of each tenant. */
+  readonly #tenants = new Map<string, number>();
   #size = 0;
 
   constructor(
-    limits: Limits,
-    wheel: TimerWheel,
+    deps: Pick<CoreDependencies, "tenants" | "telemetry">,
     openChannel: (identity: Identity, readers: Iterable<ChannelReader>) => UserChannel,
   ) {
-    this.#limits = limits;
-    this.#wheel = wheel;
+    this.#deps = deps;
     this.#openChannel = openChannel;
   }
 
@@ -76,29 +58,48 @@ export class Registry {
     for (const { sessions } of this.#users.values()) yield* sessions;
   }
 
-  /** The higher attempt of a device wins; among equals the later connection. */
-  add(session: RegisteredSession, monotonicMs: number): Registration {
-    const key = userKey(session.identity.tenantId, session.identity.userId);
-    const rate = (): TokenBucket => new TokenBucket(this.#limits.userRate, monotonicMs);
-    const user = this.#users.get(key) ?? new UserSessions(rate(), () => this.#users.delete(key));
+  /**
+   * The higher attempt of a device wins; among equals the later connection. Throws CONFLICT where the device has a session of a higher one,
+   * LIMIT_EXCEEDED where there is no place.
+   */
+  add(session: RegisteredSession): Registration {
+    const { tenantId, userId } = session.identity;
+    const key = userKey(tenantId, userId);
+    const known = this.#users.get(key);
     let replaced: RegisteredSession | undefined;
-    for (const other of user.sessions) {
+    for (const other of known?.sessions ?? []) {
       if (other.deviceId !== session.deviceId) continue;
-      if (other.attempt > session.attempt) return { ok: false, currentAttempt: other.attempt };
+      if (other.attempt > session.attempt) throw outdated(other.attempt);
       replaced = other;
     }
-    const excess = user.sessions.size + 1 - Number(replaced !== undefined) - this.#limits.maxSessionsPerUser;
-    const oldest: RegisteredSession[] = [];
     // Sets iterate in order of insertion.
-    for (const other of user.sessions) {
-      if (oldest.length >= excess) break;
-      if (other !== replaced) oldest.push(other);
-    }
+    const others = [...(known?.sessions ?? [])].filter((other) => other !== replaced);
+    const ofTenant = this.#tenants.get(tenantId) ?? 0;
+    const oldest = this.#makePlace(session, others, ofTenant - (known?.sessions.size ?? 0));
+    const user = known ?? this.#newUser(session.identity);
     user.sessions.add(session);
-    user.channel ??= this.#openChannel(session.identity, user.sessions);
     this.#users.set(key, user);
+    this.#tenants.set(tenantId, ofTenant + 1);
     this.#size++;
-    return { ok: true, user, replaced, oldest };
+    return { user, replaced, oldest };
+  }
+
+  #newUser(identity: Identity): UserSessions {
+    const sessions = new Set<RegisteredSession>();
+    return { sessions, channel: this.#openChannel(identity, sessions) };
+  }
+
+  #makePlace(
+    session: RegisteredSession,
+    others: readonly RegisteredSession[],
+    elsewhere: number,
+  ): readonly RegisteredSession[] {
+    const { tenantId } = session.identity;
+    const verdict = admit(session, others, elsewhere, this.#deps.tenants.of(tenantId));
+    if (verdict.admitted) return verdict.oldest;
+    const { quota, limit, current } = verdict;
+    const message = "there would be too many sessions";
+    throw quotaRefusal(this.#deps.telemetry, tenantId, quota, { message, limit, current });
   }
 
   remove(session: RegisteredSession): void {
@@ -106,11 +107,13 @@ export class Registry {
     const user = this.#users.get(key);
     if (user?.sessions.delete(session) !== true) return;
     this.#size--;
-    // Not forgotten at once, or whoever comes back would begin with a full burst each time.
+    const { tenantId } = session.identity;
+    const ofTenant = (this.#tenants.get(tenantId) ?? 0) - 1;
+    if (ofTenant > 0) this.#tenants.set(tenantId, ofTenant);
+    else this.#tenants.delete(tenantId);
     if (user.sessions.size > 0) return;
-    this.#wheel.schedule(user, 0);
-    user.channel?.close();
-    user.channel = undefined;
+    this.#users.delete(key);
+    user.channel.close();
   }
 
   /** The live sessions that a revocation covers. */
@@ -127,6 +130,13 @@ export class Registry {
     }
     return covered;
   }
+}
+
+function outdated(currentAttempt: number): TrunklineError {
+  return new TrunklineError(ErrorCode.CONFLICT, "the device has a session of a higher attempt", {
+    field: "hello.attempt",
+    details: { current_attempt: String(currentAttempt) },
+  });
 }
 
 function userKey(tenantId: string, userId: string): string {

@@ -3,6 +3,7 @@
 import type { TrunklineError } from "../../ports/error.js";
 import type { CoreDependencies } from "../core.js";
 import type { Hub } from "../fanout/hub.js";
+import type { Limiter } from "../limit/limiter.js";
 import type { Places } from "../limit/places.js";
 import type { PresenceCore } from "../presence/presence.js";
 import type { Receipts } from "../receipt/receipts.js";
@@ -22,6 +23,7 @@ export interface SessionServices {
   readonly signals: Signals;
   readonly receipts: Receipts;
   readonly presence: PresenceCore;
+  readonly limiter: Limiter;
   /** Rooms of hellos that are opened at once: a node that everybody comes back to does not try all at the same time. */
   readonly places: Places;
   readonly flusher: Flusher;

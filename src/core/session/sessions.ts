@@ -5,6 +5,7 @@ import type { TrunklineError } from "../../ports/error.js";
 import type { Identity, Revocation } from "../../ports/token-verifier.js";
 import type { CoreDependencies } from "../core.js";
 import type { Hub } from "../fanout/hub.js";
+import type { Limiter } from "../limit/limiter.js";
 import { Places } from "../limit/places.js";
 import { TokenBucket } from "../limit/token-bucket.js";
 import type { PresenceCore } from "../presence/presence.js";
@@ -35,6 +36,7 @@ export class Sessions implements SessionPort, SessionServices {
   readonly signals: Signals;
   readonly receipts: Receipts;
   readonly presence: PresenceCore;
+  readonly limiter: Limiter;
   readonly places = new Places(OPENINGS);
   readonly flusher: Flusher;
   readonly wheel: TimerWheel;
@@ -54,6 +56,7 @@ export class Sessions implements SessionPort, SessionServices {
     signals: Signals,
     receipts: Receipts,
     presence: PresenceCore,
+    limiter: Limiter,
   ) {
     this.deps = deps;
     this.owner = owner;
@@ -62,9 +65,10 @@ export class Sessions implements SessionPort, SessionServices {
     this.signals = signals;
     this.receipts = receipts;
     this.presence = presence;
+    this.limiter = limiter;
     this.flusher = new Flusher(deps.clock);
     this.wheel = new TimerWheel(deps.clock);
-    this.registry = new Registry(deps.limits, this.wheel, (identity, readers) => this.#openChannel(identity, readers));
+    this.registry = new Registry(deps, (identity, readers) => this.#openChannel(identity, readers));
     this.#connectRate = new TokenBucket(deps.limits.connectRate, deps.clock.monotonic());
   }
 

@@ -5,8 +5,6 @@ import { type Actor, ActorSchema } from "../../gen/trunkline/v1/message_pb.js";
 import { type SendSignal, type Signal, SignalSchema, type Typing } from "../../gen/trunkline/v1/session_pb.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { roomRef } from "../../ports/room-ref.js";
-import type { CoreDependencies } from "../core.js";
-import { TokenBucket } from "../limit/token-bucket.js";
 import type { Caller } from "../room/calls.js";
 import { validateId, validateSignal } from "../validate.js";
 import type { Signals } from "./signals.js";
@@ -22,19 +20,15 @@ export interface PreparedSignal {
 }
 
 export class SessionSignals {
-  readonly #deps: CoreDependencies;
   readonly #signals: Signals;
-  readonly #rate: TokenBucket;
   #caller: Caller;
   #actor: Actor;
   readonly #typing = new Map<string, Typer>();
 
-  constructor(deps: CoreDependencies, signals: Signals, caller: Caller) {
-    this.#deps = deps;
+  constructor(signals: Signals, caller: Caller) {
     this.#signals = signals;
     this.#caller = caller;
     this.#actor = actorOf(caller);
-    this.#rate = new TokenBucket(deps.limits.signalRate, deps.clock.monotonic());
   }
 
   /** The user has shown another token. */
@@ -86,8 +80,6 @@ export class SessionSignals {
   prepare(frame: SendSignal): PreparedSignal {
     const { target, type, data } = frame;
     validateSignal("send_signal", frame);
-    const waitMs = this.#rate.take(this.#deps.clock.monotonic());
-    if (waitMs > 0) throw new TrunklineError(ErrorCode.RATE_LIMITED, "too many signals", { retryAfterMs: waitMs });
     // The data is a view of what the transport has read, and waits longer than that is kept.
     const custom = { type, data: data.slice() };
     const signal: Signal = create(SignalSchema, { sender: this.#actor, kind: { case: "custom", value: custom } });

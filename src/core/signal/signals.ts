@@ -12,6 +12,8 @@ import type { Caller } from "../room/calls.js";
 import { inboxRef } from "../room/inbox.js";
 import type { RoomOwner } from "../room/owner.js";
 import { isAdministrator, requireRoom } from "../room/permissions.js";
+import type { Room as RoomActor } from "../room/room.js";
+import { turnRules } from "../room/turn-rules.js";
 import { serverFrame } from "../session/frames.js";
 import { Acquaintances } from "./acquaintances.js";
 import { SignalTarget } from "./signal-target.js";
@@ -134,11 +136,12 @@ export class Signals {
   async #judge(
     ref: RoomRef,
     caller: Caller,
-    further: (room: Room, memberCount: number) => void = ignore,
+    further: (room: Room, actor: RoomActor) => void = ignore,
   ): Promise<{ readonly seq: number; readonly direct: boolean }> {
     const { tenantId, userId } = caller.identity;
-    const { seq, directUsers } = await this.#owner.read(ref, caller, Permission.SIGNAL, ({ state }) => {
-      further(requireRoom(state.room), state.memberCount);
+    const { seq, directUsers } = await this.#owner.read(ref, caller, Permission.SIGNAL, (actor) => {
+      const { state } = actor;
+      further(requireRoom(state.room), actor);
       return { seq: state.seq, directUsers: state.directUsers };
     });
     const [one, other] = directUsers;
@@ -182,7 +185,11 @@ export class Signals {
 
   /** To everybody who is subscribed to the room; rejects with the refusal. */
   async toRoom(ref: RoomRef, caller: Caller, signal: Signal): Promise<void> {
-    await this.#judge(ref, caller);
+    await this.#judge(ref, caller, (_, { buckets }) => {
+      const nowMs = this.#deps.clock.monotonic();
+      const waitMs = buckets.of("signal", nowMs)?.take(nowMs) ?? 0;
+      if (waitMs > 0) throw turnRules(this.#deps).limited("signal", waitMs);
+    });
     this.#add(ref, ref.roomId, signal);
   }
 
@@ -274,7 +281,7 @@ function hasEnded({ status }: Typer): boolean {
   return status === "ended";
 }
 
-function requireTyping({ settings }: Room, memberCount: number): void {
-  if (settings?.typing ?? memberCount <= TYPING_MEMBERS) return;
+function requireTyping({ settings }: Room, { state }: RoomActor): void {
+  if (settings?.typing ?? state.memberCount <= TYPING_MEMBERS) return;
   throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "typing is not shown in this room");
 }

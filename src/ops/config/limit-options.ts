@@ -1,7 +1,9 @@
 // The core's limits as options. Their defaults are the core's own.
 
-import { DEFAULT_LIMITS, type Limits } from "../../core/limit/limits.js";
-import { duration, integer, type Option, rate, size, toggle } from "./option.js";
+import { DEFAULT_LIMITS, type Limits, SESSION_POLICIES } from "../../core/limit/limits.js";
+import { deviceLimits } from "./device-limits.js";
+import { duration, integer, type Option, oneOf, rate, size, toggle } from "./option.js";
+import { ratesOf } from "./rate-options.js";
 
 const MANY = 10_000_000;
 const of = DEFAULT_LIMITS;
@@ -16,7 +18,23 @@ export const LIMIT_OPTIONS = {
   maxMetadataBytes: size(of.maxMetadataBytes, 0, "Longest metadata of a message or room, encoded."),
   maxInFlight: integer("N", of.maxInFlight, 1, MANY, "Requests of one session that have no answer yet."),
   maxRoomsPerSession: integer("N", of.maxRoomsPerSession, 1, MANY, "Rooms one session may be subscribed to."),
-  maxSessionsPerUser: integer("N", of.maxSessionsPerUser, 1, MANY, "Live sessions of one user; the oldest is closed."),
+  maxSessionsPerUser: integer("N", of.maxSessionsPerUser, 1, MANY, "Live sessions of one user."),
+  sessionPolicy: oneOf(
+    SESSION_POLICIES,
+    of.sessionPolicy,
+    "What becomes of a session more than a user may have: their oldest is closed for it, or it is refused.",
+  ),
+  deviceLimits: deviceLimits(
+    of.deviceLimits,
+    "Live sessions of one user by kind of device (web, mobile, desktop, service, unspecified), each with a policy where it differs from close-oldest: web=5,mobile=2:refuse-new.",
+  ),
+  maxSessionsPerTenant: integer(
+    "N",
+    of.maxSessionsPerTenant,
+    0,
+    MANY,
+    "Live sessions of a tenant in this process; more are refused. 0: no limit.",
+  ),
   maxMembersPerCall: integer("N", of.maxMembersPerCall, 1, MANY, "Members that AddMembers takes in one call."),
   maxMembersPerRoom: integer("N", of.maxMembersPerRoom, 2, MANY, "Members of a room."),
   openRooms: toggle(of.openRooms, "Joining a room that does not exist makes it: open, and owned by who came first."),
@@ -58,10 +76,6 @@ export const LIMIT_OPTIONS = {
     1024,
     "Events of a shard that wait to be stored, beyond which it refuses more.",
   ),
-  sessionRate: rate(of.sessionRate, "Messages a second per session, and how many at once."),
-  userRate: rate(of.userRate, "Messages a second per user over all sessions, and how many at once."),
-  roomRate: rate(of.roomRate, "Messages a second per room over all users, and how many at once."),
-  signalRate: rate(of.signalRate, "Application-defined signals a second per session, and how many at once."),
   frameRate: rate(of.frameRate, "Frames of any kind a second per session, and how many at once."),
   refusalRate: rate(
     of.refusalRate,
@@ -69,7 +83,7 @@ export const LIMIT_OPTIONS = {
   ),
   connectRate: rate(of.connectRate, "New connections a second, and how many at once."),
   maxHandshakes: integer("N", of.maxHandshakes, 1, MANY, "Connections that have not said Hello yet, at most."),
-} satisfies { readonly [K in keyof Limits as OptionName<K>]: Option<Limits[K]> };
+} satisfies { readonly [K in Exclude<keyof Limits, "rates"> as OptionName<K>]: Option<Limits[K]> };
 
 /** Durations are written with their unit, so an option's name does not carry it. */
 type OptionName<K> = K extends `${infer Name}Ms` ? Name : K;
@@ -83,6 +97,9 @@ export function limitsOf(values: LimitValues): Limits {
     maxInFlight: values.maxInFlight,
     maxRoomsPerSession: values.maxRoomsPerSession,
     maxSessionsPerUser: values.maxSessionsPerUser,
+    sessionPolicy: values.sessionPolicy,
+    deviceLimits: values.deviceLimits,
+    maxSessionsPerTenant: values.maxSessionsPerTenant,
     maxMembersPerCall: values.maxMembersPerCall,
     maxMembersPerRoom: values.maxMembersPerRoom,
     openRooms: values.openRooms,
@@ -98,10 +115,7 @@ export function limitsOf(values: LimitValues): Limits {
     ringBytes: values.ringBytes,
     replayReads: values.replayReads,
     shardPendingBytes: values.shardPendingBytes,
-    sessionRate: values.sessionRate,
-    userRate: values.userRate,
-    roomRate: values.roomRate,
-    signalRate: values.signalRate,
+    rates: ratesOf(values),
     frameRate: values.frameRate,
     refusalRate: values.refusalRate,
     connectRate: values.connectRate,
@@ -109,4 +123,6 @@ export function limitsOf(values: LimitValues): Limits {
   };
 }
 
-type LimitValues = { readonly [K in keyof Limits as OptionName<K>]: Limits[K] };
+type LimitValues = { readonly [K in Exclude<keyof Limits, "rates"> as OptionName<K>]: Limits[K] } & Parameters<
+  typeof ratesOf
+>[0];

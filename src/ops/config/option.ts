@@ -2,6 +2,7 @@
 // table all come from the declaration.
 
 import * as z from "zod";
+import { isRate } from "../../core/limit/rates.js";
 import { formatDuration, formatSize, parseDuration, parseSize } from "./units.js";
 
 /** One setting. Its name is its key in the declaration; the flag's and the variable's names follow from that. */
@@ -32,7 +33,7 @@ export interface RateValue {
   readonly burst: number;
 }
 
-function option<T>(
+export function option<T>(
   declared: Pick<Option<T>, "placeholder" | "schema" | "fallback" | "doc"> & Partial<Option<T>>,
 ): Option<T> {
   return { format: (value) => `${value ?? ""}`, secret: false, list: false, choices: [], ...declared };
@@ -135,21 +136,32 @@ export function size(fallback: number, min: number, doc: string): Option<number>
   return option({ placeholder: "SIZE", fallback, doc, schema, format: formatSize });
 }
 
+export const RATE_PROBLEM = "must be a rate such as 50 (a second), 50/100 (a second / at once) or 0 (no limit)";
+
 /** "50/100": 50 a second, 100 at once. "50": twice as many at once. "0": no limit. */
+export const rateSchema: z.ZodType<RateValue> = makeRateSchema();
+
+export function formatRate({ perSecond, burst }: RateValue): string {
+  return perSecond === 0 ? "0" : `${perSecond}/${burst}`;
+}
+
 export function rate(fallback: RateValue, doc: string): Option<RateValue> {
-  const problem = "must be a rate such as 50 (a second), 50/100 (a second / at once) or 0 (no limit)";
+  return option({ placeholder: "RATE", fallback, doc, schema: rateSchema, format: formatRate });
+}
+
+function makeRateSchema(): z.ZodType<RateValue> {
   const written = z.union([z.string(), z.number().transform(String)]).transform((text, context): RateValue => {
     const match = /^(\d{1,9})(?:\/(\d{1,9}))?$/.exec(text.trim());
     const perSecond = Number(match?.[1]);
     const burst = match?.[2] === undefined ? perSecond * 2 : Number(match[2]);
     if (match !== null && (perSecond === 0 || burst > 0)) return { perSecond, burst };
-    context.addIssue(problem);
+    context.addIssue(RATE_PROBLEM);
     return z.NEVER;
   });
   const whole = z.int().min(0);
-  const schema = z.union([written, z.strictObject({ perSecond: whole, burst: whole })], { error: problem });
-  const format = ({ perSecond, burst }: RateValue) => (perSecond === 0 ? "0" : `${perSecond}/${burst}`);
-  return option({ placeholder: "RATE", fallback, doc, schema, format });
+  // A bucket that never holds a token would refuse for ever.
+  const object = z.strictObject({ perSecond: whole, burst: whole }).refine(isRate, RATE_PROBLEM);
+  return z.union([written, object], { error: RATE_PROBLEM });
 }
 
 function wholeNumber(min: number, max: number): z.ZodType<number> {

@@ -16,6 +16,7 @@ import {
   toggle,
   type ValueOf,
 } from "./option.js";
+import { RATE_OPTIONS } from "./rate-options.js";
 
 const GENERAL = {
   config: optionalText(
@@ -140,6 +141,7 @@ export const OPTION_GROUPS = {
   Outlets: OUTLETS,
   Operation: OPERATION,
   Limits: LIMIT_OPTIONS,
+  Rates: RATE_OPTIONS,
 } satisfies Readonly<Record<string, Readonly<Record<string, Option<unknown>>>>>;
 
 /** Every option, by key. */
@@ -153,6 +155,7 @@ export const OPTIONS = {
   ...OUTLETS,
   ...OPERATION,
   ...LIMIT_OPTIONS,
+  ...RATE_OPTIONS,
 };
 
 export type OptionKey = keyof typeof OPTIONS;

@@ -2,6 +2,7 @@
 
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
+import { ratesWith } from "../../../src/core/limit/rates.js";
 import * as rpc from "../../../src/gen/trunkline/v1/delivery_pb.js";
 import { ErrorCode } from "../../../src/ports/error.js";
 import { expectRefusal, user } from "../room/use-rooms.js";
@@ -176,7 +177,7 @@ describe("SendToUsers", () => {
   });
 
   it("says for each user why it was refused, and serves the others", async () => {
-    const core = await useCore({ limits: { roomRate: { perSecond: 1, burst: 1 } } });
+    const core = await useCore({ limits: { rates: ratesWith({ publish: { room: { perSecond: 1, burst: 1 } } }) } });
     await toUsers(core, { userIds: ["bob"], key: "k0" });
     const { results } = await toUsers(core, { userIds: ["bob", "a b", "carol"] });
     expect(results.map(({ userId, errorReason }) => `${userId}: ${errorReason}`)).toEqual([

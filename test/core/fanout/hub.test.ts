@@ -5,6 +5,7 @@ import { EmbeddedSessionDirectory } from "../../../src/adapters/embedded/session
 import type { FeedReader, RoomFeed } from "../../../src/core/fanout/feed.js";
 import { Hub } from "../../../src/core/fanout/hub.js";
 import { DEFAULT_LIMITS } from "../../../src/core/limit/limits.js";
+import { TenantLimits } from "../../../src/core/limit/tenants.js";
 import { Telemetry } from "../../../src/core/telemetry.js";
 import { ErrorCode, TrunklineError } from "../../../src/ports/error.js";
 import { roomRef } from "../../../src/ports/room-ref.js";
@@ -39,6 +40,7 @@ class TestHub {
       ids: { random: () => "", digest: () => "" },
       telemetry: this.telemetry,
       limits: DEFAULT_LIMITS,
+      tenants: new TenantLimits(DEFAULT_LIMITS),
       load: () => this.load,
     };
     this.hub = new Hub(deps, async () => {

@@ -2,6 +2,7 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { ratesWith } from "../../../src/core/limit/rates.js";
 import type { Outcome } from "../../../src/core/room/command.js";
 import { nextTag } from "../../../src/core/room/position.js";
 import { JoinRule, Permission, type RoomEvent } from "../../../src/gen/trunkline/v1/message_pb.js";
@@ -158,7 +159,7 @@ describe("a publish", () => {
       fc.asyncProperty(scenario, async ({ answersLater, steps }) => {
         const rooms = new TestRooms({
           engine: new MemoryEngine({ shards: 1, answersLater }),
-          limits: { roomRate: NO_LIMIT },
+          limits: { rates: ratesWith({ publish: { room: NO_LIMIT } }) },
         });
         await rooms.owner.start();
         await rooms.room("lobby", { members: USERS.map((userId) => ({ userId })) });
@@ -238,7 +239,7 @@ describe("a publish", () => {
   });
 
   it("is found among more tentative ones than the owner remembers of durable ones", async () => {
-    const rooms = await useRooms({ limits: { roomRate: NO_LIMIT } });
+    const rooms = await useRooms({ limits: { rates: ratesWith({ publish: { room: NO_LIMIT } }) } });
     await rooms.room("lobby");
     const held = Promise.withResolvers<void>();
     rooms.engine.faultNextAppend({ kind: "hold", until: held.promise });

@@ -1,6 +1,7 @@
 // Answers that write nothing: pages of history, events, rooms and members.
 
 import { describe, expect, it } from "vitest";
+import { ratesWith } from "../../../src/core/limit/rates.js";
 import { JoinRule, Permission, RoomKind } from "../../../src/gen/trunkline/v1/message_pb.js";
 import type { GetEventsResponse, GetHistoryResponse } from "../../../src/gen/trunkline/v1/room_pb.js";
 import { ErrorCode } from "../../../src/ports/error.js";
@@ -16,7 +17,7 @@ const NO_LIMIT = { perSecond: 0, burst: 0 };
 
 /** A lobby with so many messages: message n is at seq n + 1. */
 async function lobbyOf(messages: number, words?: string, engine = new MemoryEngine()): Promise<TestRooms> {
-  const rooms = await useRooms({ engine, limits: { roomRate: NO_LIMIT } });
+  const rooms = await useRooms({ engine, limits: { rates: ratesWith({ publish: { room: NO_LIMIT } }) } });
   await rooms.room("lobby", { members: [{ userId: "bob" }] });
   await say(rooms, 1, messages, words);
   return rooms;

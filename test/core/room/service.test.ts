@@ -1,6 +1,7 @@
 // RoomService: what each change of a room does, and whom and what it refuses.
 
 import { describe, expect, it } from "vitest";
+import { ratesWith } from "../../../src/core/limit/rates.js";
 import { JoinRule, Permission, Role, RoomKind, RoomStatus } from "../../../src/gen/trunkline/v1/message_pb.js";
 import { ErrorCode } from "../../../src/ports/error.js";
 import { settle } from "../use-core.js";
@@ -830,7 +831,7 @@ describe("slow mode", () => {
   });
 
   it("limits what a room takes from all its members together", async () => {
-    const rooms = await useRooms({ limits: { roomRate: { perSecond: 1, burst: 2 } } });
+    const rooms = await useRooms({ limits: { rates: ratesWith({ publish: { room: { perSecond: 1, burst: 2 } } }) } });
     await lobby(rooms);
     await rooms.publish(BOB, "lobby", "m1");
     await rooms.publish(ADA, "lobby", "m2");

@@ -4,6 +4,7 @@ import { expect, it, onTestFinished } from "vitest";
 import { EmbeddedSessionDirectory } from "../../../src/adapters/embedded/session-directory.js";
 import { createCore } from "../../../src/core/create-core.js";
 import { DEFAULT_LIMITS } from "../../../src/core/limit/limits.js";
+import { TenantLimits } from "../../../src/core/limit/tenants.js";
 import { Telemetry } from "../../../src/core/telemetry.js";
 import { ErrorCode, TrunklineError } from "../../../src/ports/error.js";
 import { MemoryEngine } from "../../support/memory-engine.js";
@@ -43,6 +44,7 @@ it("a store that goes away between two members refuses the command and leaves no
     ids: { random: () => "id", digest: (of) => `digest of ${of}` },
     telemetry: new Telemetry(),
     limits: DEFAULT_LIMITS,
+    tenants: new TenantLimits(DEFAULT_LIMITS),
     load: () => 0,
   });
   await core.start();

@@ -6,6 +6,7 @@ import { expect, onTestFinished } from "vitest";
 import { EmbeddedSessionDirectory } from "../../../src/adapters/embedded/session-directory.js";
 import { Hub } from "../../../src/core/fanout/hub.js";
 import { DEFAULT_LIMITS, type Limits } from "../../../src/core/limit/limits.js";
+import { TenantLimits } from "../../../src/core/limit/tenants.js";
 import { PresenceCore } from "../../../src/core/presence/presence.js";
 import { Receipts } from "../../../src/core/receipt/receipts.js";
 import type { Caller, RoomRequest, RoomResponse } from "../../../src/core/room/calls.js";
@@ -78,6 +79,7 @@ export class TestRooms {
       },
       telemetry: this.telemetry,
       limits: this.#limits,
+      tenants: new TenantLimits(this.#limits),
       load: () => 0,
     };
   }

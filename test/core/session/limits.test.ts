@@ -1,6 +1,7 @@
 // What a session may ask, how often, and how much at once.
 
 import { describe, expect, it } from "vitest";
+import { ratesWith } from "../../../src/core/limit/rates.js";
 import { CloseCode } from "../../../src/gen/trunkline/v1/error_pb.js";
 import { ErrorCode } from "../../../src/ports/error.js";
 import { gate, hello, settle, type TestClient, text, useCore } from "../use-core.js";
@@ -68,7 +69,7 @@ describe("a session that does not heed refusals", () => {
 
 describe("the rate of messages", () => {
   it("is held per session", async () => {
-    const core = await useCore({ limits: { sessionRate: { perSecond: 2, burst: 3 } } });
+    const core = await useCore({ limits: { rates: ratesWith({ publish: { session: { perSecond: 2, burst: 3 } } }) } });
     const anna = await core.connect("anna");
     await core.room(anna, "r1");
     const refs = times(5, (key) => anna.send(text("r1", `k${key}`)));
@@ -86,7 +87,7 @@ describe("the rate of messages", () => {
   });
 
   it("is held per user over all of the user's sessions, and no other user's", async () => {
-    const core = await useCore({ limits: { userRate: { perSecond: 1, burst: 4 } } });
+    const core = await useCore({ limits: { rates: ratesWith({ publish: { user: { perSecond: 1, burst: 4 } } }) } });
     const phone = await core.connect("anna", { device: { deviceId: "phone" } });
     const laptop = await core.connect("anna", { device: { deviceId: "laptop" } });
     const bert = await core.connect("bert");
@@ -101,7 +102,7 @@ describe("the rate of messages", () => {
   });
 
   it("of a user is not forgotten when the user comes back at once", async () => {
-    const core = await useCore({ limits: { userRate: { perSecond: 1, burst: 4 } } });
+    const core = await useCore({ limits: { rates: ratesWith({ publish: { user: { perSecond: 1, burst: 4 } } }) } });
     const before = await core.connect("anna");
     await core.room(before, "r1");
     for (let key = 0; key < 4; key++) before.post(text("r1", `k${key}`));
@@ -114,7 +115,7 @@ describe("the rate of messages", () => {
   });
 
   it("is held per room over all users", async () => {
-    const core = await useCore({ limits: { roomRate: { perSecond: 1, burst: 4 } } });
+    const core = await useCore({ limits: { rates: ratesWith({ publish: { room: { perSecond: 1, burst: 4 } } }) } });
     const anna = await core.connect("anna");
     const bert = await core.connect("bert");
     await core.room(anna, "r1", "bert");
@@ -131,7 +132,7 @@ describe("the rate of messages", () => {
   });
 
   it("is not spent on messages that are not valid", async () => {
-    const core = await useCore({ limits: { sessionRate: { perSecond: 1, burst: 1 } } });
+    const core = await useCore({ limits: { rates: ratesWith({ publish: { session: { perSecond: 1, burst: 1 } } }) } });
     const anna = await core.connect("anna");
     await core.room(anna, "r1");
     for (let count = 0; count < 5; count++) anna.send(text("r1", ""));

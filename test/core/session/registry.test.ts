@@ -1,12 +1,13 @@
 // What a node remembers of users who have left: no more than their rate needs, no longer than it needs it.
 
 import { describe, expect, it } from "vitest";
+import { ratesWith } from "../../../src/core/limit/rates.js";
 import { ErrorCode } from "../../../src/ports/error.js";
 import { settle, text, useCore } from "../use-core.js";
 
 describe("a user who has left", () => {
   it("has all messages again that the time away has given", async () => {
-    const core = await useCore({ limits: { userRate: { perSecond: 1, burst: 40 } } });
+    const core = await useCore({ limits: { rates: ratesWith({ publish: { user: { perSecond: 1, burst: 40 } } }) } });
     const before = await core.connect("anna");
     await core.room(before, "r1");
     for (let key = 0; key < 40; key++) before.post(text("r1", `k${key}`));
@@ -23,7 +24,7 @@ describe("a user who has left", () => {
   });
 
   it("is not forgotten while a new session is there", async () => {
-    const core = await useCore({ limits: { userRate: { perSecond: 1, burst: 3 } } });
+    const core = await useCore({ limits: { rates: ratesWith({ publish: { user: { perSecond: 1, burst: 3 } } }) } });
     const before = await core.connect("anna");
     await core.room(before, "r1");
     before.connection.gone(true);

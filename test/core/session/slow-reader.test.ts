@@ -1,8 +1,10 @@
 // A client that reads slowly, or not at all, costs a bounded amount of memory and keeps nobody else waiting.
 
 import { describe, expect, it } from "vitest";
+import { NO_LIMIT } from "../../../src/core/limit/rates.js";
 import { CloseCode } from "../../../src/gen/trunkline/v1/error_pb.js";
 import { ErrorCode } from "../../../src/ports/error.js";
+import { UNLIMITED_RATES } from "../../support/rates.js";
 import { settle, type TestClient, type TestCore, text, useCore } from "../use-core.js";
 
 const WORDS = "w".repeat(4_000);
@@ -22,9 +24,12 @@ async function withRooms(...rooms: readonly string[]): Promise<{
   readonly writer: TestClient;
   readonly reader: TestClient;
 }> {
-  const none = { perSecond: 0, burst: 0 };
   const core = await useCore({
-    limits: { sessionRate: none, userRate: none, roomRate: none, frameRate: none, maxInFlight: 10_000 },
+    limits: {
+      rates: UNLIMITED_RATES,
+      frameRate: NO_LIMIT,
+      maxInFlight: 10_000,
+    },
   });
   const writer = await core.connect("bert");
   for (const roomId of rooms) await core.room(writer, roomId, "anna");

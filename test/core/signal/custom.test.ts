@@ -1,8 +1,10 @@
 // The application's own signals: to a room's live subscribers, and to a user's sessions.
 
 import { describe, expect, it } from "vitest";
+import { NO_LIMIT, ratesWith } from "../../../src/core/limit/rates.js";
 import { RoomKind, RoomStatus } from "../../../src/gen/trunkline/v1/message_pb.js";
 import { ErrorCode } from "../../../src/ports/error.js";
+import { UNLIMITED_RATES } from "../../support/rates.js";
 import { settle, type TestClient, text, useCore } from "../use-core.js";
 import { call, heard, outcome, tick, typing } from "./use-signals.js";
 
@@ -90,7 +92,9 @@ describe("a signal to a room", () => {
   });
 
   it("is one of so many a second of its session, and the refusal says when the next is taken", async () => {
-    const { core, ada, bob } = await useRoom({ limits: { signalRate: { perSecond: 10, burst: 2 } } });
+    const { core, ada, bob } = await useRoom({
+      limits: { rates: ratesWith({ signal: { session: { perSecond: 10, burst: 2 } } }) },
+    });
     const outcomes = [];
     for (const type of ["a", "b", "c"]) outcomes.push(await answer(bob, toRoom("r", type)));
     expect(outcomes).toEqual(["done", "done", ErrorCode.RATE_LIMITED]);
@@ -101,7 +105,9 @@ describe("a signal to a room", () => {
   });
 
   it("that is more than a frame holds follows with the next, and beyond what may wait the oldest are dropped", async () => {
-    const { core, bob, eve } = await useRoom({ limits: { signalRate: { perSecond: 0, burst: 0 } } });
+    const { core, bob, eve } = await useRoom({
+      limits: { rates: ratesWith({ signal: { session: { perSecond: 0, burst: 0 } } }) },
+    });
     for (let n = 0; n < 80; n++) await bob.ask(toRoom("r", `t${n}`, "x".repeat(4_000)));
     for (let n = 0; n < 10; n++) await tick(core);
     const types = heard(eve).flatMap((frame) => frame.map((signal) => signal.split(/[ =]/)[1]));
@@ -164,7 +170,7 @@ describe("a signal to a user", () => {
   });
 
   it("is taken where the common room is one of many", async () => {
-    const core = await useCore({ limits: { frameRate: { perSecond: 0, burst: 0 } } });
+    const core = await useCore({ limits: { rates: UNLIMITED_RATES, frameRate: NO_LIMIT } });
     const [ada, bob] = [await core.connect("ada"), await core.connect("bob")];
     for (let n = 0; n < 600; n++) await core.room(ada, `a${n}`);
     await core.room(bob, "b", "ada");

@@ -2,6 +2,7 @@
 
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
+import { ratesWith } from "../../../src/core/limit/rates.js";
 import { type Opened, openSubscription } from "../../../src/core/subscription/open.js";
 import type { Subscription } from "../../../src/core/subscription/subscription.js";
 import { JoinRule, Permission, type Position, PositionSchema } from "../../../src/gen/trunkline/v1/message_pb.js";
@@ -19,7 +20,10 @@ const NO_LIMIT = { perSecond: 0, burst: 0 };
 
 /** A lobby whose top is at this seq. */
 async function lobbyAt(top: number, recoveryLimit = 1_000, engine = new MemoryEngine()): Promise<TestRooms> {
-  const rooms = await useRooms({ engine, limits: { recoveryLimit, roomRate: NO_LIMIT } });
+  const rooms = await useRooms({
+    engine,
+    limits: { recoveryLimit, rates: ratesWith({ publish: { room: NO_LIMIT } }) },
+  });
   await rooms.room("lobby", { members: [{ userId: "bob" }], joinRule: JoinRule.OPEN });
   await say(rooms, 2, top);
   return rooms;

@@ -48,10 +48,10 @@ describe("values", () => {
     ["a size from a file", { file: { maxFrameBytes: 4096 } }, 4096],
     ["a duration with a unit", { flags: { retention: "30d" } }, 30 * 86_400_000],
     ["a fraction of a unit", { flags: { retention: "1.5s" } }, 1_500],
-    ["a rate with a burst", { flags: { sessionRate: "50/80" } }, { perSecond: 50, burst: 80 }],
-    ["a rate without one", { flags: { sessionRate: "50" } }, { perSecond: 50, burst: 100 }],
-    ["no limit", { flags: { sessionRate: "0" } }, { perSecond: 0, burst: 0 }],
-    ["a rate from a file", { file: { sessionRate: { perSecond: 1, burst: 2 } } }, { perSecond: 1, burst: 2 }],
+    ["a rate with a burst", { flags: { frameRate: "50/80" } }, { perSecond: 50, burst: 80 }],
+    ["a rate without one", { flags: { frameRate: "50" } }, { perSecond: 50, burst: 100 }],
+    ["no limit", { flags: { frameRate: "0" } }, { perSecond: 0, burst: 0 }],
+    ["a rate from a file", { file: { frameRate: { perSecond: 1, burst: 2 } } }, { perSecond: 1, burst: 2 }],
     [
       "a list of a variable",
       { environment: { TRUNKLINE_ALLOWED_ORIGINS: "https://a, https://b" } },
@@ -69,11 +69,11 @@ describe("values", () => {
 
   test("the limits are the core's unless stated otherwise", () => {
     expect(limitsOf(resolve({}).config)).toEqual(DEFAULT_LIMITS);
-    const { config } = resolve({ flags: { pingInterval: "5s", roomRate: "0" } });
+    const { config } = resolve({ flags: { pingInterval: "5s", frameRate: "0" } });
     expect(limitsOf(config)).toEqual({
       ...DEFAULT_LIMITS,
       pingIntervalMs: 5_000,
-      roomRate: { perSecond: 0, burst: 0 },
+      frameRate: { perSecond: 0, burst: 0 },
     });
   });
 });
@@ -130,8 +130,8 @@ describe("problems", () => {
     ],
     [
       "a rate without its burst",
-      { flags: { userRate: "5/0" } },
-      '--user-rate: must be a rate such as 50 (a second), 50/100 (a second / at once) or 0 (no limit) ("5/0")',
+      { flags: { frameRate: "5/0" } },
+      '--frame-rate: must be a rate such as 50 (a second), 50/100 (a second / at once) or 0 (no limit) ("5/0")',
     ],
     ["an empty text", { flags: { host: " " } }, '--host: must not be empty (" ")'],
     [

@@ -57,7 +57,7 @@ export type Error = Message<"trunkline.v1.Error"> & {
   field: string;
 
   /**
-   * Further facts by name: "limit", "current_version", "current_attempt".
+   * Further facts by name: "limit", "current", "quota", "bucket", "current_version", "current_attempt".
    *
    * @generated from field: map<string, string> details = 6;
    */
@@ -157,14 +157,16 @@ export enum ErrorCode {
   CONFLICT = 10,
 
   /**
-   * Too many in a short time. Retry after `retry_after_ms`. gRPC: RESOURCE_EXHAUSTED.
+   * Too many in a short time. Retry after `retry_after_ms`, which is exact for whoever asks alone; `details.bucket` names what was
+   * empty, as whose and of what: "user.publish". gRPC: RESOURCE_EXHAUSTED.
    *
    * @generated from enum value: ERROR_CODE_RATE_LIMITED = 11;
    */
   RATE_LIMITED = 11,
 
   /**
-   * A bound on how many may exist at once (rooms per session, requests in flight). gRPC: RESOURCE_EXHAUSTED.
+   * A bound on how many may exist at once (rooms per session, requests in flight). `details.limit` says the bound; of a quota
+   * `details.quota` names it and `details.current` says how many there are. gRPC: RESOURCE_EXHAUSTED.
    *
    * @generated from enum value: ERROR_CODE_LIMIT_EXCEEDED = 12;
    */
@@ -243,7 +245,7 @@ export enum CloseCode {
   SLOW_CONSUMER = 4101,
 
   /**
-   * The node takes no more connections now.
+   * The node takes no more connections now, or the client went on asking in spite of refusals.
    *
    * @generated from enum value: CLOSE_CODE_OVERLOADED = 4102;
    */
@@ -299,7 +301,7 @@ export enum CloseCode {
   PROTOCOL_ERROR = 4504,
 
   /**
-   * The user has more sessions than allowed; the oldest is closed.
+   * The user, the kind of device or the tenant has more sessions than allowed: this one was the oldest, or there was no place for it.
    *
    * @generated from enum value: CLOSE_CODE_TOO_MANY_SESSIONS = 4505;
    */
