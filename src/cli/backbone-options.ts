@@ -9,6 +9,7 @@ import type { ClientTls } from "../rpc/tls.js";
 import { CommandError } from "./exit-code.js";
 import { readOutlets } from "./outlets-file.js";
 import { readPair, readPem } from "./pem.js";
+import { readTenantsFile } from "./tenants-file.js";
 
 /** Everything but who verifies tokens, which differs between commands. */
 export function backboneOptions(config: Config, logger: Logger): Omit<BackboneOptions, "auth"> {
@@ -39,6 +40,7 @@ export function backboneOptions(config: Config, logger: Logger): Omit<BackboneOp
     ...hookOptions(config),
     ...(config.outlets !== undefined && { outlets: readOutlets(config.outlets) }),
     limits: limitsOf(config),
+    ...(config.tenantsFile !== undefined && { tenants: readTenantsFile(config.tenantsFile) }),
     logger,
   };
 }

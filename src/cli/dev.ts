@@ -19,6 +19,7 @@ import { CommandError } from "./exit-code.js";
 import { runUntilStopped, type Service } from "./lifetime.js";
 import { openLog } from "./open-log.js";
 import { startError } from "./start-error.js";
+import { followTenantsFile } from "./tenants-file.js";
 import type { Terminal } from "./terminal.js";
 import { devKeyFile } from "./token.js";
 
@@ -93,13 +94,14 @@ async function start(
     throw error;
   });
   announce({ backbone, config, authAddress: auth.address, development: true }, log.logger, terminal);
-  return {
+  const service: Service = {
     stop: async (stopOptions: StopOptions) => {
       const outcome = await backbone.stop(stopOptions);
       await auth.close();
       return outcome;
     },
   };
+  return followTenantsFile(service, backbone, config, log.logger);
 }
 
 /** The page asks its own server for tokens. */

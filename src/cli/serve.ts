@@ -10,6 +10,7 @@ import type { Command } from "./command.js";
 import { runUntilStopped } from "./lifetime.js";
 import { openLog } from "./open-log.js";
 import { startError } from "./start-error.js";
+import { followTenantsFile } from "./tenants-file.js";
 
 export const serveCommand: Command = {
   name: "serve",
@@ -38,7 +39,7 @@ export const serveCommand: Command = {
         });
         warnOfPlainText(config, log.logger);
         announce({ backbone, config, authAddress: auth.address, development: false }, log.logger, terminal);
-        return backbone;
+        return followTenantsFile(backbone, backbone, config, log.logger);
       },
       log,
       { spreadMs: config.drainSpread, deadlineMs: config.shutdownDeadline },

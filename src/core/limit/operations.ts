@@ -37,7 +37,7 @@ export function classOfCall(method: RoomRequest["case"]): OperationClass {
   return OF_CALL[method];
 }
 
-/** Undefined: it is the user's own inbox, which has nobody else to be kept from. */
+/** Undefined: of the user's own inbox, which there is nobody to be kept from; or what the application has decided about a member. */
 const OF_COMMAND: Readonly<Record<Command["kind"], OperationClass | undefined>> = {
   publish: "publish",
   deliver: "publish",
@@ -53,6 +53,8 @@ const OF_COMMAND: Readonly<Record<Command["kind"], OperationClass | undefined>> 
   add: "administer",
   remove: "administer",
   set: "administer",
+  admit: undefined,
+  expel: undefined,
   tell: undefined,
   openInbox: undefined,
   setSettings: undefined,

@@ -130,6 +130,13 @@ const OUTLETS = {
   ),
 };
 
+const TENANTS = {
+  tenantsFile: optionalText(
+    "FILE",
+    "A JSON file of limits and rates of single tenants, by tenant id. Read again on SIGHUP.",
+  ),
+};
+
 /** The groups, by title. */
 export const OPTION_GROUPS = {
   General: GENERAL,
@@ -140,7 +147,7 @@ export const OPTION_GROUPS = {
   Hooks: HOOK_OPTIONS,
   Outlets: OUTLETS,
   Operation: OPERATION,
-  Limits: LIMIT_OPTIONS,
+  Limits: { ...LIMIT_OPTIONS, ...TENANTS },
   Rates: RATE_OPTIONS,
 } satisfies Readonly<Record<string, Readonly<Record<string, Option<unknown>>>>>;
 
@@ -155,6 +162,7 @@ export const OPTIONS = {
   ...OUTLETS,
   ...OPERATION,
   ...LIMIT_OPTIONS,
+  ...TENANTS,
   ...RATE_OPTIONS,
 };
 

@@ -318,3 +318,31 @@ describe("a session that has ended", () => {
     expect([bert.seqs("r1"), anna.sink.late]).toEqual([[], 0]);
   });
 });
+
+describe("a tenant of which something else was said", () => {
+  it("has its own lengths of texts and metadata and members of a room, in its sessions and its welcome", async () => {
+    const core = await useCore({
+      tenants: new Map([["acme", { maxTextBytes: 4, maxMetadataBytes: 10, maxMembersPerRoom: 2 }]]),
+    });
+    const anna = await core.connect("anna");
+    const other = await core.connect("anna", { token: "t" }, { tenantId: "other" });
+    expect(anna.last("welcome").limits?.maxTextBytes).toBe(4);
+    expect(other.last("welcome").limits?.maxTextBytes).toBe(16 * 1024);
+    for (const client of [anna, other]) await core.room(client, "r1", "bert");
+    const tooLarge = { value: { code: ErrorCode.TOO_LARGE, details: { limit: "4" } } };
+    expect(await anna.ask(text("r1", "k", "12345"))).toMatchObject(tooLarge);
+    expect((await anna.ask(text("r1", "k", "1234"))).case).toBe("published");
+    expect((await other.ask(text("r1", "k", "12345"))).case).toBe("published");
+    const add = (key: string): Parameters<TestClient["ask"]>[0] => ({
+      case: "call",
+      value: { rpc: { case: "addMembers", value: { roomId: "r1", key, members: [{ userId: "carl" }] } } },
+    });
+    expect(await anna.ask(add("one"))).toMatchObject({
+      value: { code: ErrorCode.LIMIT_EXCEEDED, details: { quota: "members_per_room", limit: "2", current: "2" } },
+    });
+    expect((await other.ask(add("one"))).case).toBe("callResult");
+    // Without a restart.
+    core.tenants.replace(new Map());
+    expect((await anna.ask(add("two"))).case).toBe("callResult");
+  });
+});
