@@ -5,9 +5,9 @@ import { EmbeddedSessionDirectory } from "../../src/adapters/embedded/session-di
 import type { Core, Ids } from "../../src/core/core.js";
 import { createCore } from "../../src/core/create-core.js";
 import { DEFAULT_LIMITS, type Limits } from "../../src/core/limit/limits.js";
-import { inboxRef } from "../../src/core/room/inbox.js";
 import { ratesWith } from "../../src/core/limit/rates.js";
 import { TenantLimits } from "../../src/core/limit/tenants.js";
+import { inboxRef } from "../../src/core/room/inbox.js";
 import { shardOf } from "../../src/core/room/position.js";
 import { Telemetry } from "../../src/core/telemetry.js";
 import { CloseCode } from "../../src/gen/trunkline/v1/error_pb.js";
