@@ -1,5 +1,10 @@
 // The memory engine's ports as a core gets them here: what they answer is delayed, refused, lost and repeated as the weather has it.
 
+import type {
+  BurstDocument,
+  DeadLetterDocument,
+  ParkedDocument,
+} from "../../src/gen/trunkline/store/v1/documents_pb.js";
 import type { Archive, ArchiveChanges, EventRange, MarkerChange, MessageRange, Page } from "../../src/ports/archive.js";
 import type { EncodedEvent } from "../../src/ports/encoded-event.js";
 import type { EncodedFrame } from "../../src/ports/encoded-frame.js";
@@ -12,6 +17,7 @@ import type {
   GapListener,
   SignalListener,
 } from "../../src/ports/fanout.js";
+import type { OutletStore } from "../../src/ports/outlet-store.js";
 import type { Awaitable, RoomRef } from "../../src/ports/room-ref.js";
 import type { Identity, Revocation, TokenVerifier } from "../../src/ports/token-verifier.js";
 import type { DeviceChange, LastSeenChange } from "../../src/ports/user-archive.js";
@@ -30,6 +36,7 @@ export interface Weather {
   announcementDelayed: number;
   subscribeFails: number;
   verifyFails: number;
+  targetFails: number;
 }
 
 export const FAIR: Readonly<Weather> = {
@@ -41,6 +48,7 @@ export const FAIR: Readonly<Weather> = {
   announcementDelayed: 0,
   subscribeFails: 0,
   verifyFails: 0,
+  targetFails: 0,
 };
 
 export interface Conditions {
@@ -50,7 +58,7 @@ export interface Conditions {
   readonly coverage: Coverage;
 }
 
-function away(what: string): TrunklineError {
+export function away(what: string): TrunklineError {
   return new TrunklineError(ErrorCode.UNAVAILABLE, `${what} is away`, { retryAfterMs: 200 });
 }
 
@@ -232,6 +240,73 @@ export class WeatheredArchive implements Archive {
       this.#conditions.coverage.count("archive reads refused");
       throw error;
     }
+  }
+}
+
+export class WeatheredOutletStore implements OutletStore {
+  readonly #inner: OutletStore;
+  readonly #conditions: Conditions;
+
+  constructor(inner: OutletStore, conditions: Conditions) {
+    this.#inner = inner;
+    this.#conditions = conditions;
+  }
+
+  parked(outlet: string) {
+    return this.#answer(() => this.#inner.parked(outlet));
+  }
+
+  park(outlet: string, document: ParkedDocument) {
+    return this.#inner.park(outlet, document);
+  }
+
+  unpark(outlet: string, document: ParkedDocument) {
+    return this.#inner.unpark(outlet, document);
+  }
+
+  bury(outlet: string, letter: DeadLetterDocument) {
+    return this.#inner.bury(outlet, letter);
+  }
+
+  deadLetters(outlet: string, page: Page) {
+    return this.#answer(() => this.#inner.deadLetters(outlet, page));
+  }
+
+  deadLetter(outlet: string, letterId: string) {
+    return this.#answer(() => this.#inner.deadLetter(outlet, letterId));
+  }
+
+  forget(outlet: string, letterId: string) {
+    return this.#inner.forget(outlet, letterId);
+  }
+
+  retry(outlet: string, letterId: string) {
+    return this.#inner.retry(outlet, letterId);
+  }
+
+  retries(outlet: string, limit: number) {
+    return this.#answer(() => this.#inner.retries(outlet, limit));
+  }
+
+  retried(outlet: string, letterId: string) {
+    return this.#inner.retried(outlet, letterId);
+  }
+
+  burst(room: RoomRef, userId: string) {
+    return this.#answer(() => this.#inner.burst(room, userId));
+  }
+
+  putBurst(room: RoomRef, userId: string, document: BurstDocument) {
+    return this.#inner.putBurst(room, userId, document);
+  }
+
+  forgetBursts(room: RoomRef) {
+    return this.#inner.forgetBursts(room);
+  }
+
+  #answer<T>(read: () => Awaitable<T>): Awaitable<T> {
+    const { chance, weather, gates } = this.#conditions;
+    return chance.of(weather.readHeld) ? gates.hold().then(read) : read();
   }
 }
 

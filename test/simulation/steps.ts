@@ -447,6 +447,7 @@ const STEPS: readonly Step[] = [
       if (chance.of(0.2)) weather.announcementDelayed = 0.3;
       if (chance.of(0.2)) weather.subscribeFails = 0.2;
       if (chance.of(0.2)) weather.verifyFails = 0.3;
+      if (chance.of(0.3)) weather.targetFails = 0.3;
       world.load = chance.pick([0, 0.3, 0.9]);
       return `weather ${JSON.stringify(weather)}`;
     },

@@ -43,10 +43,12 @@ import {
   WeatheredArchive,
   WeatheredFanout,
   WeatheredLog,
+  WeatheredOutletStore,
 } from "./ports.js";
 import { Sender } from "./sender.js";
 import { TailReader } from "./tail-reader.js";
 import { TailRecords } from "./tail-records.js";
+import { SimulatedTarget } from "./target.js";
 import { type SimulatedClock, SimulatedTime } from "./time.js";
 import { Trace } from "./trace.js";
 import { textOf } from "./user-record.js";
@@ -83,10 +85,13 @@ const LIMITS: Limits = {
   rates: ratesWith({ publish: { session: { perSecond: 10, burst: 14 } } }, UNLIMITED_RATES),
 };
 
-/** Timers of a core that is at rest: the sweep, the end of expired messages, the places of the three followers, the collecting window's sample, the timer wheel. */
-const RESTING_TIMERS = 7;
+/** Timers of a core that is at rest: the sweep, the end of expired messages, the places of the three followers and of an outlet, its dead letters, the collecting window's sample, the timer wheel. */
+const RESTING_TIMERS = 9;
 /** Longest time in which everything heals, in simulated milliseconds: the longest backoffs of the client and of a shard, and their work. */
 const HEALING_MS = 120_000;
+/** The longest backoff of an outlet, and what it hands over then. */
+const OUTLET_HEALING_MS = 400_000;
+const OUTLET = "all";
 
 const macrotask = () => new Promise<void>((resolve) => setImmediate(resolve));
 
@@ -123,6 +128,9 @@ export class World {
   readonly #tokens = new Map<string, Token>();
   /** Rooms whose subscribers may have missed the last event for good. */
   readonly #untold = new Map<string, RoomRef>();
+  readonly #target: SimulatedTarget;
+  /** Where in each shard's log begins what the target must have had. */
+  #targetSince: number[] = Array.from({ length: SHARDS }, () => 0);
   readonly #absorbed: number[] = Array.from({ length: SHARDS }, () => 0);
   #foreign: { readonly room: RoomRef; readonly events: readonly EncodedEvent[] }[] = [];
   #held: { readonly shard: number; readonly events: number }[] = [];
@@ -137,6 +145,7 @@ export class World {
     this.chance = new Chance(options.seed);
     this.#gates = new Gates(this.chance);
     this.#conditions = { weather: this.weather, chance: this.chance, gates: this.#gates, coverage: this.coverage };
+    this.#target = new SimulatedTarget(this.#conditions);
     this.#clientClock = this.time.clock();
     this.engine.faultOf = (shard, _at, batch) => this.#faultOf(shard, batch);
     for (const tenantId of TENANTS) this.#addServices(tenantId);
@@ -259,6 +268,10 @@ export class World {
       // Whoever does not read seldom learns why.
       if (code === CloseCode.SLOW_CONSUMER) this.coverage.count("slow consumers closed");
     });
+    telemetry.on("outlet.failed", ({ cause }) => this.#failed("the outlet", cause));
+    telemetry.on("outlet.parked", ({ parked }) => {
+      if (parked > 0) this.coverage.count("rooms set aside");
+    });
     telemetry.on("session.lagging", () => this.coverage.count("sessions lagging"));
     const archive = new WeatheredArchive(this.engine.archive, this.#conditions);
     const core = createCore({
@@ -273,6 +286,10 @@ export class World {
       limits: LIMITS,
       tenants: new TenantLimits(LIMITS),
       load: () => this.load,
+      outlets: {
+        store: new WeatheredOutletStore(this.engine.outlets, this.#conditions),
+        events: [{ name: OUTLET, sink: this.#target }],
+      },
     });
     const { openFails } = this.weather;
     this.weather.openFails = 0;
@@ -332,6 +349,8 @@ export class World {
 
   #restore(backup: MemorySnapshot): void {
     this.engine.restore(backup);
+    this.#target.restored();
+    this.#targetSince = this.engine.state.shards.map(({ entries }) => entries.length);
     const events: [string, RoomEvent][] = [];
     for (const [shard, { entries }] of this.engine.state.shards.entries()) {
       this.#absorbed[shard] = entries.length;
@@ -578,12 +597,16 @@ export class World {
     await this.#tellUntold();
     await this.#heal(() => this.devices.every((device) => !device.wanted || device.quiet), "quiet");
     await this.#heal(() => this.#followed, "followed");
+    await this.#heal(() => this.#handedOver, "handed over", OUTLET_HEALING_MS);
     await this.#heal(() => this.devices.every((device) => !device.wanted || device.quiet), "quiet");
     await this.#heal(() => this.#tailed, "tailed");
     // A follower that has failed lately waits for its next try.
     await this.#heal(() => this.#node?.clock.pending === RESTING_TIMERS, "at rest");
     this.#requireHealed();
     this.checker.toldOfRooms();
+    for (const [shard, { entries }] of this.engine.state.shards.entries()) {
+      this.#target.requireAll(entries.slice(this.#targetSince[shard]));
+    }
     await this.#requireKept();
   }
 
@@ -597,6 +620,17 @@ export class World {
     return this.engine.state.shards.every(({ entries }, shard) => {
       const last = entries.findLast(({ event, purged }) => event !== undefined && purged !== true);
       return last === undefined || (this.engine.state.followed.get(`${shard}/inbox`) ?? 0) > last.offset;
+    });
+  }
+
+  /** Whether the outlet has come to the end of the log, and has nothing set aside. */
+  get #handedOver(): boolean {
+    const { shards, followed, outlets } = this.engine.state;
+    const name = `events.${OUTLET}`;
+    if ((outlets.parked.get(name)?.size ?? 0) > 0) return false;
+    return shards.every(({ entries }, shard) => {
+      const last = entries.findLast(({ event, purged }) => event !== undefined && purged !== true);
+      return last === undefined || (followed.get(`${shard}/${name}`) ?? 0) > last.offset;
     });
   }
 
@@ -638,8 +672,8 @@ export class World {
     }
   }
 
-  async #heal(healed: () => boolean, what: string): Promise<void> {
-    const untilMs = this.time.nowMs + HEALING_MS;
+  async #heal(healed: () => boolean, what: string, withinMs = HEALING_MS): Promise<void> {
+    const untilMs = this.time.nowMs + withinMs;
     // What was collected for a moment has left by then.
     await this.pass(1_000);
     await this.settle();
