@@ -2,8 +2,8 @@
 
 import type { EventBatch, EventSink } from "../../src/ports/event-sink.js";
 import type { LogEntry } from "../support/memory-engine-state.js";
-import { Violation } from "./checker.js";
 import { away, type Conditions } from "./ports.js";
+import { Violation } from "./violation.js";
 
 /** What of a room came. */
 interface Had {

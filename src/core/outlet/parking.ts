@@ -48,6 +48,9 @@ export class Parking {
   #trying = 0;
   #timer: Timer | undefined;
   #timerDueMs = 0;
+  /** Those that the store still keeps, because it was away. */
+  #released: ParkedDocument[] = [];
+  #unparkTimer: Timer | undefined;
   #stopped = false;
 
   constructor(deps: CoreDependencies, store: OutletStore, options: ParkingOptions) {
@@ -72,6 +75,7 @@ export class Parking {
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();
+    this.#unparkTimer?.cancel();
   }
 
   has(tenantId: string, roomId: string, userId = ""): boolean {
@@ -94,8 +98,21 @@ export class Parking {
   release(document: ParkedDocument): void {
     if (!this.#items.delete(keyOf(document))) return;
     this.#tell();
+    this.#unpark(document);
+  }
+
+  #unpark(document: ParkedDocument): void {
     this.#store.unpark(this.#options.outlet, document).catch((cause: unknown) => {
-      if (!this.#stopped) this.#fault(cause);
+      if (this.#stopped) return;
+      this.#fault(cause);
+      this.#released.push(document);
+      this.#unparkTimer ??= this.#deps.clock.after(STORE_RETRY_MS, () => {
+        this.#unparkTimer = undefined;
+        // What was parked again meanwhile stands in its place.
+        const due = this.#released.filter((each) => !this.#items.has(keyOf(each)));
+        this.#released = [];
+        for (const each of due) this.#unpark(each);
+      });
     });
   }
 

@@ -156,6 +156,24 @@ it("goes on with a room that was set aside after a restart", async () => {
   expect(again.target.texts).toEqual(["one", "two", "three"]);
 });
 
+it("forgets in the end that a room was set aside, though the store was away when it no longer was", async () => {
+  const { core, target, engine } = await useOutlet(MESSAGES);
+  const ada = await core.connect("ada");
+  await core.room(ada, "r");
+  target.refuses = () => true;
+  await ada.ask(text("r", "one"));
+  target.refuses = () => {
+    engine.archiveDown = true;
+    return false;
+  };
+  await core.elapse(3_000);
+  expect(target.texts).toEqual(["one"]);
+  engine.archiveDown = false;
+  await core.elapse(3_000);
+  expect(await engine.outlets.parked("events.orders")).toEqual([]);
+  expect(target.texts).toEqual(["one"]);
+});
+
 it("gives up only the event that is not taken, after a day, and goes on behind it", async () => {
   const { core, target, engine } = await useOutlet({ ...MESSAGES, giveUpAfterMs: 10 * MINUTE });
   const buried = core.record("outlet.buried");
