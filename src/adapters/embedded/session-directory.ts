@@ -16,7 +16,7 @@ import {
   type UserPresence,
 } from "../../ports/session-directory.js";
 import type { UserArchive } from "../../ports/user-archive.js";
-import { LastSeenWriter } from "./last-seen-writer.js";
+import { LastSeenWriter } from "../last-seen-writer.js";
 
 /** Timers reach 24 days; nothing needs to be that far ahead. */
 const LONGEST_WAIT_MS = 24 * 3_600_000;

@@ -1,10 +1,10 @@
 // Keeps when users were last online: collected, then written together, so that a leaving crowd costs a few commits.
 
-import type { LastSeenDocument } from "../../gen/trunkline/store/v1/documents_pb.js";
-import { LastSeenVisibility } from "../../gen/trunkline/v1/session_pb.js";
-import type { Clock, Timer } from "../../ports/clock.js";
-import type { Awaitable } from "../../ports/room-ref.js";
-import type { LastSeenChange, UserArchive } from "../../ports/user-archive.js";
+import type { LastSeenDocument } from "../gen/trunkline/store/v1/documents_pb.js";
+import { LastSeenVisibility } from "../gen/trunkline/v1/session_pb.js";
+import type { Clock, Timer } from "../ports/clock.js";
+import type { Awaitable } from "../ports/room-ref.js";
+import type { LastSeenChange, UserArchive } from "../ports/user-archive.js";
 
 const COLLECT_MS = 1_000;
 /** More in one commit would hold up the publishes that share it. */

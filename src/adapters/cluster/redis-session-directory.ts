@@ -1,0 +1,496 @@
+// The session directory of a cluster, in Redis. Every node keeps its own sessions too: a Redis that was emptied is filled again by them.
+
+import type { Redis } from "ioredis";
+import { CloseCode } from "../../gen/trunkline/v1/error_pb.js";
+import { type LastSeenVisibility, PresenceStatus } from "../../gen/trunkline/v1/session_pb.js";
+import type { Clock, Timer } from "../../ports/clock.js";
+import { ErrorCode, TrunklineError } from "../../ports/error.js";
+import type { Placement } from "../../ports/placement.js";
+import {
+  type DirectoryWatch,
+  type LocalSession,
+  PRESENCE_GRACE_MS,
+  type PresenceChoice,
+  type SessionDirectory,
+  type SessionEntry,
+  type SessionSelector,
+  type UserPresence,
+} from "../../ports/session-directory.js";
+import type { UserArchive } from "../../ports/user-archive.js";
+import { LastSeenWriter } from "../last-seen-writer.js";
+import { type Entry, entryOf, readEntry, sessionOf, shownBy } from "./directory-entry.js";
+import { DirectoryScripts, type UserPlace } from "./directory-scripts.js";
+
+/** Timers reach 24 days; nothing needs to be that far ahead. */
+const LONGEST_WAIT_MS = 24 * 3_600_000;
+const REPLACED = "the device has connected anew";
+/** How often the node looks whether Redis still has what it was told, and for nodes that are gone, in milliseconds. */
+const ROUND_MS = 1_000;
+/** Users asked for in one command. */
+const COUNTED_AT_ONCE = 1_000;
+
+export interface RedisSessionDirectoryOptions {
+  readonly redis: Redis;
+  /** For nothing but subscriptions, with `autoResubscribe: false`; may be shared. */
+  readonly subscriber: Redis;
+  readonly archive: UserArchive;
+  readonly clock: Clock;
+  readonly placement: Pick<Placement, "nodeId" | "nodes">;
+  readonly prefix: string;
+  /** How long a lost session still counts, in milliseconds. Default PRESENCE_GRACE_MS. */
+  readonly graceMs?: number;
+  /** Told when something fails that nobody waits for. */
+  readonly onFault?: (cause: unknown) => void;
+}
+
+/** A session of this node, and what was last set on it here. */
+interface Own {
+  readonly session: LocalSession;
+  choice: PresenceChoice | undefined;
+  timer: Timer | undefined;
+}
+
+export class RedisSessionDirectory implements SessionDirectory {
+  readonly #options: RedisSessionDirectoryOptions;
+  readonly #scripts: DirectoryScripts;
+  readonly #lastSeen: LastSeenWriter;
+  readonly #nodeId: string;
+  readonly #graceMs: number;
+  readonly #nodesKey: string;
+  readonly #own = new Map<string, Own>();
+  readonly #timers = new Set<Timer>();
+  readonly #watches = new Map<
+    string,
+    { readonly listeners: Set<{ readonly listener: () => void }>; ready: Promise<unknown> }
+  >();
+  /** Parts of tenants that this node has entries in, as Redis was told. */
+  readonly #tags = new Set<string>();
+  readonly #underWay = new Set<Promise<unknown>>();
+  #round = 0;
+  #timer: Timer | undefined;
+  #stopped: Promise<void> | undefined;
+
+  constructor(options: RedisSessionDirectoryOptions) {
+    this.#options = options;
+    const { archive, clock, onFault = () => {} } = options;
+    this.#scripts = new DirectoryScripts(options.redis, options.prefix);
+    this.#lastSeen = new LastSeenWriter(archive, clock, onFault);
+    this.#nodeId = options.placement.nodeId;
+    this.#graceMs = options.graceMs ?? PRESENCE_GRACE_MS;
+    this.#nodesKey = `${options.prefix}:directory:nodes`;
+  }
+
+  /** Rejects with UNAVAILABLE. */
+  async start(): Promise<void> {
+    const { redis, subscriber } = this.#options;
+    await asking(async () => {
+      await this.#scripts.load();
+      await redis.hset(this.#nodesKey, this.#nodeId, this.#round);
+      await subscriber.ssubscribe(this.#nodeChannel(this.#nodeId));
+    });
+    subscriber.on("smessageBuffer", this.#receive);
+    subscriber.on("ready", this.#reconnected);
+    this.#schedule();
+  }
+
+  connect(session: LocalSession): void {
+    this.#own.set(session.sessionId, { session, choice: undefined, timer: undefined });
+    this.#register(session, undefined);
+  }
+
+  disconnect(session: LocalSession, abrupt: boolean): void {
+    const own = this.#own.get(session.sessionId);
+    if (own === undefined) return;
+    this.#own.delete(session.sessionId);
+    this.#cancel(own.timer);
+    const { sessionId, device } = session;
+    const place = this.#placeOf(session);
+    const nowMs = this.#options.clock.now();
+    const dueMs = abrupt ? nowMs + this.#graceMs : 0;
+    this.#does(async () => {
+      const left = await this.#run("disconnect", place, sessionId, dueMs);
+      if (left === 1) this.#lastSeen.saw(place.tenantId, place.userId, nowMs);
+      await this.#options.redis.del(this.#sessionKey(place.tenantId, sessionId));
+    });
+    if (abrupt) this.#after(this.#graceMs, () => this.#endGrace(place, device.deviceId, sessionId));
+  }
+
+  choose(session: LocalSession, choice: PresenceChoice): void {
+    const own = this.#own.get(session.sessionId);
+    if (own === undefined) return;
+    own.choice = choice;
+    this.#cancel(own.timer);
+    const place = this.#placeOf(session);
+    own.timer = this.#tellAt(place, choice.untilMs);
+    this.#does(async () => {
+      await this.#choose(place, session.sessionId, choice);
+    });
+  }
+
+  chooseAll(tenantId: string, userId: string, choice: PresenceChoice): Promise<number> {
+    return asking(async () => {
+      const place = this.#scripts.place(tenantId, userId);
+      const chosen = await this.#choose(place, "", choice);
+      if (chosen > 0) this.#tellAt(place, choice.untilMs);
+      return chosen;
+    });
+  }
+
+  setLastSeenVisibility(tenantId: string, userId: string, visibility: LastSeenVisibility): Promise<void> {
+    return asking(async () => {
+      await this.#options.archive.putLastSeen([{ tenantId, userId, visibility }]);
+      await this.#run("tell", this.#scripts.place(tenantId, userId));
+    });
+  }
+
+  presences(tenantId: string, userIds: readonly string[]): Promise<readonly UserPresence[]> {
+    return asking(async () => {
+      const all = await this.#entries(tenantId, userIds);
+      const nowMs = this.#options.clock.now();
+      const shown = all.map((entries) => shownBy(entries, nowMs));
+      const offline = userIds.filter((_, index) => shown[index]?.status === PresenceStatus.OFFLINE);
+      const seen = offline.length === 0 ? new Map<string, number>() : await this.#lastSeen.read(tenantId, offline);
+      return userIds.map((userId, index) => ({
+        ...(shown[index] ?? shownBy([], nowMs)),
+        userId,
+        lastSeenMs: seen.get(userId),
+      }));
+    });
+  }
+
+  countOnline(tenantId: string, userIds: Iterable<string>): Promise<number> {
+    return asking(async () => {
+      const byTag = new Map<string, string[]>();
+      for (const userId of userIds) {
+        const { tag } = this.#scripts.place(tenantId, userId);
+        const users = byTag.get(tag) ?? [];
+        byTag.set(tag, users);
+        users.push(userId);
+      }
+      let count = 0;
+      for (const [tag, users] of byTag) {
+        for (let from = 0; from < users.length; from += COUNTED_AT_ONCE) {
+          const some = users.slice(from, from + COUNTED_AT_ONCE);
+          const scores = await this.#options.redis.zmscore(this.#scripts.onlineKey(tag), ...some);
+          count += scores.filter((score) => score !== null).length;
+        }
+      }
+      return count;
+    });
+  }
+
+  online(tenantId: string, after: string, limit: number): Promise<readonly UserPresence[]> {
+    return asking(async () => {
+      if (limit <= 0) return [];
+      const from = after === "" ? "-" : `(${after}`;
+      const found: UserPresence[] = [];
+      let start = from;
+      // Who has come back or gone meanwhile may be listed or not; a page that is not full says that it is the last.
+      for (;;) {
+        const pages = await Promise.all(
+          this.#scripts
+            .tags(tenantId)
+            .map((tag) => this.#options.redis.zrangebylex(this.#scripts.onlineKey(tag), start, "+", "LIMIT", 0, limit)),
+        );
+        const users = pages.flat().sort().slice(0, limit);
+        const presences = await this.presences(tenantId, users);
+        for (const presence of presences) {
+          if (presence.status !== PresenceStatus.OFFLINE) found.push({ ...presence, lastSeenMs: undefined });
+        }
+        const last = users.at(-1);
+        if (found.length >= limit || users.length < limit || last === undefined) return found.slice(0, limit);
+        start = `(${last}`;
+      }
+    });
+  }
+
+  watch(tenantId: string, userId: string, listener: () => void): Promise<DirectoryWatch> {
+    return asking(async () => {
+      const channel = this.#scripts.channel(this.#scripts.place(tenantId, userId));
+      const { subscriber } = this.#options;
+      let watched = this.#watches.get(channel);
+      if (watched === undefined) {
+        watched = { listeners: new Set(), ready: subscriber.ssubscribe(channel) };
+        this.#watches.set(channel, watched);
+      }
+      const { listeners, ready } = watched;
+      // An object of its own for each, so that one listener can watch twice.
+      const watch = { listener };
+      listeners.add(watch);
+      const close = (): void => {
+        listeners.delete(watch);
+        if (listeners.size > 0 || this.#watches.get(channel)?.listeners !== listeners) return;
+        this.#watches.delete(channel);
+        subscriber.sunsubscribe(channel).catch(ignore);
+      };
+      try {
+        await ready;
+      } catch (error) {
+        close();
+        throw error;
+      }
+      return { close };
+    });
+  }
+
+  sessions(tenantId: string, userId: string): Promise<readonly SessionEntry[]> {
+    return asking(async () => {
+      const [entries = []] = await this.#entries(tenantId, [userId]);
+      return live(entries).map((entry) => sessionOf(tenantId, userId, entry));
+    });
+  }
+
+  close(tenantId: string, which: SessionSelector, code: CloseCode, reason: string): Promise<number> {
+    return asking(async () => {
+      const selected = await this.#selected(tenantId, which);
+      await Promise.all(selected.map(({ n, s }) => this.#tellToClose(n, s, code, reason)));
+      return selected.length;
+    });
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
+    this.#timer?.cancel();
+    const { clock, redis, subscriber } = this.#options;
+    subscriber.off("smessageBuffer", this.#receive);
+    subscriber.off("ready", this.#reconnected);
+    for (const timer of this.#timers) timer.cancel();
+    await Promise.allSettled([...this.#underWay]);
+    // What is left goes as that of a node that is gone; who was lost was last seen then.
+    await this.#forget(this.#nodeId, [...this.#tags], clock.now()).catch(ignore);
+    await redis.hdel(this.#nodesKey, this.#nodeId).catch(ignore);
+    await this.#lastSeen.stop();
+  }
+
+  // — a user's entries —
+
+  async #entries(tenantId: string, userIds: readonly string[]): Promise<readonly (readonly Entry[])[]> {
+    if (userIds.length === 0) return [];
+    const nodes = new Set(this.#options.placement.nodes().map(({ nodeId }) => nodeId));
+    nodes.add(this.#nodeId);
+    const pipeline = this.#options.redis.pipeline();
+    for (const userId of userIds) pipeline.hgetall(this.#scripts.userKey(this.#scripts.place(tenantId, userId)));
+    const answers = (await pipeline.exec()) ?? [];
+    return answers.map(([error, stored]) => {
+      if (error !== null) throw error;
+      const fields = Object.entries(stored as Record<string, string>);
+      // What a node had that is gone is gone with it, swept or not.
+      return fields.flatMap(([field, text]) => readEntry(field, text)).filter(({ n }) => nodes.has(n));
+    });
+  }
+
+  async #selected(tenantId: string, which: SessionSelector): Promise<readonly Entry[]> {
+    if ("userId" in which) {
+      const [entries = []] = await this.#entries(tenantId, [which.userId]);
+      return live(entries).filter(
+        ({ d }) => (which.deviceId === undefined || d === which.deviceId) && d !== which.exceptDeviceId,
+      );
+    }
+    const userId = await this.#options.redis.get(this.#sessionKey(tenantId, which.sessionId));
+    if (userId === null) return [];
+    const [entries = []] = await this.#entries(tenantId, [userId]);
+    return live(entries).filter(({ s }) => s === which.sessionId);
+  }
+
+  // — what this node says —
+
+  #register(session: LocalSession, choice: PresenceChoice | undefined): void {
+    const place = this.#placeOf(session);
+    this.#does(async () => {
+      const { redis } = this.#options;
+      if (!this.#tags.has(place.tag)) {
+        this.#tags.add(place.tag);
+        redis.sadd(this.#tagsKey(this.#nodeId), place.tag).catch(this.#fault);
+      }
+      redis.set(this.#sessionKey(place.tenantId, session.sessionId), place.userId).catch(this.#fault);
+      const entry = entryOf(this.#nodeId, session, choice);
+      const rivals = (await this.#run("connect", place, JSON.stringify(entry))) as string[];
+      for (let at = 0; at + 1 < rivals.length; at += 2) {
+        this.#does(() => this.#tellToClose(rivals[at] ?? "", rivals[at + 1] ?? "", CloseCode.REPLACED, REPLACED));
+      }
+    });
+  }
+
+  async #choose(place: UserPlace, sessionId: string, { status, text, untilMs }: PresenceChoice): Promise<number> {
+    const nowMs = this.#options.clock.now();
+    const answer = await this.#run("choose", place, sessionId, status, text, Math.floor(untilMs ?? 0));
+    const [chosen = 0, offline] = answer as number[];
+    if (offline === 1) this.#lastSeen.saw(place.tenantId, place.userId, nowMs);
+    return chosen;
+  }
+
+  #endGrace(place: UserPlace, deviceId: string, sessionId: string): void {
+    this.#does(async () => {
+      const lostAtMs = Number(await this.#run("endGrace", place, deviceId, sessionId));
+      if (lostAtMs > 0) this.#lastSeen.saw(place.tenantId, place.userId, lostAtMs);
+    });
+  }
+
+  /** What is over shows by the clock already; watchers are to look again. */
+  #tellAt(place: UserPlace, untilMs: number | undefined): Timer | undefined {
+    if (untilMs === undefined) return undefined;
+    const { clock } = this.#options;
+    const waitMs = Math.min(Math.max(untilMs - clock.now(), 0), LONGEST_WAIT_MS);
+    return this.#after(waitMs, () => {
+      if (untilMs > clock.now()) this.#tellAt(place, untilMs);
+      else this.#does(() => this.#run("tell", place));
+    });
+  }
+
+  async #tellToClose(nodeId: string, sessionId: string, code: CloseCode, reason: string): Promise<void> {
+    const message = JSON.stringify({ sessionId, code, reason });
+    await this.#options.redis.spublish(this.#nodeChannel(nodeId), message);
+  }
+
+  #run(
+    script: Parameters<DirectoryScripts["run"]>[0],
+    place: UserPlace,
+    ...own: (string | number)[]
+  ): Promise<unknown> {
+    return this.#scripts.run(script, place, this.#nodeId, this.#options.clock.now(), ...own);
+  }
+
+  /** Something that nobody waits for, begun at once: commands are done in the order of the calls. */
+  #does(work: () => Promise<unknown>): void {
+    const done = work().catch(this.#fault);
+    this.#underWay.add(done);
+    void done.finally(() => this.#underWay.delete(done));
+  }
+
+  readonly #fault = (cause: unknown): void => this.#options.onFault?.(cause);
+
+  // — what this node hears —
+
+  readonly #receive = (name: Buffer, message: Buffer): void => {
+    const channel = name.toString("latin1");
+    if (channel === this.#nodeChannel(this.#nodeId)) this.#closeOwn(message);
+    else for (const { listener } of [...(this.#watches.get(channel)?.listeners ?? [])]) listener();
+  };
+
+  #closeOwn(message: Buffer): void {
+    const { sessionId, code, reason } = JSON.parse(message.toString()) as Record<string, unknown>;
+    const own = this.#own.get(String(sessionId));
+    own?.session.close(Number(code), String(reason));
+  }
+
+  /** What was said meanwhile is lost: whoever watches looks again. */
+  readonly #reconnected = (): void => {
+    const { subscriber } = this.#options;
+    subscriber.ssubscribe(this.#nodeChannel(this.#nodeId)).catch(this.#fault);
+    for (const [channel, watched] of this.#watches) {
+      watched.ready = subscriber.ssubscribe(channel).then(() => {
+        for (const { listener } of [...watched.listeners]) listener();
+      });
+      watched.ready.catch(this.#fault);
+    }
+  };
+
+  // — rounds: what Redis has lost, and who is gone —
+
+  #schedule(): void {
+    this.#timer = this.#options.clock.after(ROUND_MS, () => {
+      this.#does(async () => {
+        await this.#look().catch(this.#fault);
+        if (this.#stopped === undefined) this.#schedule();
+      });
+    });
+  }
+
+  async #look(): Promise<void> {
+    const { redis, placement } = this.#options;
+    const known = await redis.hget(this.#nodesKey, this.#nodeId);
+    await redis.hset(this.#nodesKey, this.#nodeId, this.#round + 1);
+    // Emptied, or taken back to what it was before.
+    if (known !== String(this.#round)) this.#registerAgain();
+    this.#round++;
+    const live = placement.nodes().map(({ nodeId }) => nodeId);
+    // One of them is enough.
+    if (live[0] !== this.#nodeId) return;
+    for (const nodeId of await redis.hkeys(this.#nodesKey)) {
+      if (live.includes(nodeId)) continue;
+      await this.#forget(nodeId, await redis.smembers(this.#tagsKey(nodeId)), this.#options.clock.now());
+      await redis.hdel(this.#nodesKey, nodeId);
+    }
+  }
+
+  #registerAgain(): void {
+    this.#tags.clear();
+    for (const { session, choice } of this.#own.values()) {
+      this.#register(session, choice);
+    }
+  }
+
+  /** Removes what a node that is gone had. May be done by several, and again. */
+  async #forget(nodeId: string, tags: readonly string[], atMs: number): Promise<void> {
+    const { redis } = this.#options;
+    for (const tag of tags) {
+      const tenantId = tag.slice(0, tag.lastIndexOf("/"));
+      for (const userId of await redis.smembers(this.#scripts.nodeKey(tag, nodeId))) {
+        const place = { tenantId, userId, tag };
+        const answer = await this.#scripts.run("forgetNode", place, nodeId, this.#options.clock.now(), nodeId);
+        const [offline, sessions] = answer as [number, string[]];
+        if (offline === 1) this.#lastSeen.saw(tenantId, userId, atMs);
+        for (const sessionId of sessions) await redis.del(this.#sessionKey(tenantId, sessionId));
+      }
+    }
+    await redis.del(this.#tagsKey(nodeId));
+  }
+
+  // — small things —
+
+  #placeOf({ tenantId, userId }: LocalSession): UserPlace {
+    return this.#scripts.place(tenantId, userId);
+  }
+
+  #sessionKey(tenantId: string, sessionId: string): string {
+    return `${this.#options.prefix}:session:${tenantId}/${sessionId}`;
+  }
+
+  #tagsKey(nodeId: string): string {
+    return `${this.#options.prefix}:directory:parts:${nodeId}`;
+  }
+
+  #nodeChannel(nodeId: string): string {
+    return `${this.#options.prefix}:directory:node:${nodeId}`;
+  }
+
+  #after(waitMs: number, action: () => void): Timer {
+    const timer = this.#options.clock.after(waitMs, () => {
+      this.#timers.delete(timer);
+      action();
+    });
+    this.#timers.add(timer);
+    return timer;
+  }
+
+  #cancel(timer: Timer | undefined): void {
+    if (timer === undefined) return;
+    timer.cancel();
+    this.#timers.delete(timer);
+  }
+}
+
+/** The one that connected first first. */
+function live(entries: readonly Entry[]): readonly Entry[] {
+  return entries
+    .filter(({ due }) => due === undefined)
+    .sort((one, other) => one.c - other.c || (one.s < other.s ? -1 : 1));
+}
+
+async function asking<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    if (cause instanceof TrunklineError) throw cause;
+    throw new TrunklineError(ErrorCode.UNAVAILABLE, "the session directory is not reachable", {
+      retryAfterMs: 500,
+      cause,
+    });
+  }
+}
+
+function ignore(): void {}
