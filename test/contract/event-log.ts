@@ -11,6 +11,8 @@ export interface EventLogSubject {
   readonly log: EventLog;
   /** The archive that belongs to the log. */
   readonly archive: Archive;
+  /** The log as another node has it, at the same time; undefined: one process has it all. Closed with the subject. */
+  rival?(): Promise<EventLog>;
   /** Ends the subject and comes back on the same data, as a new process would. The old ports are not used again. */
   reopen(): Promise<EventLogSubject>;
   close(): Promise<void>;
@@ -152,6 +154,60 @@ export function describeEventLog(name: string, factory: () => Promise<EventLogSu
       expect((await subject.log.read(0, at, 10)).map(bytesOf)).toEqual(original);
     });
 
+    it("lets at most one append of two nodes that both believe they own a shard", async () => {
+      const { log } = subject;
+      const rival = await subject.rival?.();
+      if (rival === undefined) return;
+      const room = newRoom();
+      const { end: first } = await log.open(1);
+      const { end: second } = await rival.open(1);
+      const outcomes = [
+        await log.append(1, first, sampleBatch(room, 1, 2)),
+        await rival.append(1, second, sampleBatch(room, 1, 2)),
+      ];
+      const durable = outcomes.filter(({ status }) => status === "durable");
+      expect(durable.length).toBeLessThanOrEqual(1);
+      expect(await rival.read(1, first, 10)).toHaveLength(2 * durable.length);
+      expect((await log.open(1)).end).toBeGreaterThan(second);
+    });
+
+    it("has one history of two nodes that take a shard from each other", async () => {
+      const rival = await subject.rival?.();
+      if (rival === undefined) return;
+      const room = newRoom();
+      const { end: start } = await subject.log.open(1);
+      const appended: number[] = [];
+      let formerEnd: number | undefined;
+      for (let turn = 0; turn < 12; turn++) {
+        const [owner, former] = turn % 2 === 0 ? [subject.log, rival] : [rival, subject.log];
+        const { end } = await owner.open(1);
+        const seqs = [10 * turn + 1, 10 * turn + 2];
+        // Who was the owner a turn ago still believes to be.
+        const late =
+          formerEnd === undefined ? undefined : former.append(1, formerEnd, sampleBatch(room, 10 * turn + 3));
+        const outcome = await owner.append(1, end, sampleBatch(room, 10 * turn + 1, 10 * turn + 2));
+        formerEnd = outcome.status === "durable" ? outcome.end : undefined;
+        const lateWon = (await late)?.status === "durable";
+        expect(lateWon && outcome.status === "durable").toBe(false);
+        if (lateWon) appended.push(10 * turn + 3);
+        else if (outcome.status === "durable") appended.push(...seqs);
+      }
+      expect(appended.length).toBeGreaterThan(0);
+      for (const log of [subject.log, rival]) {
+        await log.open(1);
+        expect((await pagesOf(log, 1, start, 2)).map(({ event }) => event.seq)).toEqual(appended);
+      }
+    });
+
+    it("shows another node what was appended", async () => {
+      const rival = await subject.rival?.();
+      if (rival === undefined) return;
+      const room = newRoom();
+      const { at, end } = await append(2, sampleBatch(room, 1, 5));
+      expect((await rival.read(2, at, 10)).map(({ event }) => event.seq)).toEqual([1, 2, 3, 4, 5]);
+      expect((await rival.open(2)).end).toBeGreaterThanOrEqual(end);
+    });
+
     it("has every durable event after coming back", async () => {
       const room = newRoom();
       const { at, end } = await append(2, sampleBatch(room, 1, 4));
@@ -231,6 +287,18 @@ function batchOfBytes(room: RoomRef, bytes: number): AppendBatch {
 
 function bytesOf({ event }: { readonly event: { readonly bytes: Uint8Array } }): string {
   return Buffer.from(event.bytes).toString("hex");
+}
+
+/** All records from an offset on, read a few at a time. */
+async function pagesOf(log: EventLog, shard: number, from: number, limit: number): Promise<readonly LogRecord[]> {
+  const records: LogRecord[] = [];
+  for (let at = from; ; ) {
+    const page = await log.read(shard, at, limit);
+    records.push(...page);
+    const last = page.at(-1);
+    if (last === undefined || page.length < limit) return records;
+    at = last.offset + 1;
+  }
 }
 
 function seqsOf(records: readonly LogRecord[], room: RoomRef): readonly number[] {

@@ -3,6 +3,7 @@
 import { PRESENCE_GRACE_MS } from "../../src/ports/session-directory.js";
 import { MemoryEngine, type MemoryEngineOptions } from "../support/memory-engine.js";
 import { MEMORY_LEASE_MS, MemoryDirectory } from "../support/memory-engine-directory.js";
+import { MemoryLog } from "../support/memory-engine-log.js";
 import { StoppedClock } from "../support/stopped-clock.js";
 import { describeArchive } from "./archive.js";
 import { describeEventLog, type EventLogSubject } from "./event-log.js";
@@ -18,6 +19,7 @@ function logSubject(engine: MemoryEngine): EventLogSubject {
   return {
     log: engine.log,
     archive: engine.archive,
+    rival: async () => new MemoryLog(engine, engine.incarnation),
     async reopen() {
       engine.crash();
       return logSubject(engine);

@@ -10,15 +10,24 @@ import { kafkaOptions } from "./use-kafka.js";
 
 async function subjectOn(options: ClusterEventLogOptions, archive: Archive): Promise<EventLogSubject> {
   const log = await openEventLog(options);
+  const open = [log];
+  const close = (): void => {
+    for (const one of open) one.close();
+  };
   return {
     log,
     archive,
+    async rival() {
+      const rival = await openEventLog({ ...options, node: "rival" });
+      open.push(rival);
+      return rival;
+    },
     async reopen() {
-      log.close();
+      close();
       return await subjectOn(options, archive);
     },
     async close() {
-      log.close();
+      close();
     },
   };
 }

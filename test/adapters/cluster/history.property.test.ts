@@ -10,6 +10,7 @@ import type { PartitionLog } from "../../../src/adapters/cluster/partition-log.j
 import { createSystemClock } from "../../../src/ops/clock.js";
 import type { Clock } from "../../../src/ports/clock.js";
 import { describeWith } from "../../support/services/describe-with.js";
+import { HastyClock } from "./hasty-clock.js";
 import { countedIn, expectOneHistory, historyOf, Writer } from "./histories.js";
 import { type Fate, FatefulPartitions, MemoryPartitions } from "./memory-partitions.js";
 
@@ -26,41 +27,6 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 /** What each of the writers does, one thing after the other. */
 const programs = fc.array(fc.array(step, { minLength: 1, maxLength: 8 }), { minLength: 2, maxLength: 3 });
-
-/** Waits are over at once, and take their time all the same. */
-class HastyClock implements Clock {
-  #nowMs = 0;
-
-  now(): number {
-    return this.#nowMs;
-  }
-
-  monotonic(): number {
-    return this.#nowMs;
-  }
-
-  after(delayMs: number, action: () => void) {
-    let over = false;
-    setImmediate(() => {
-      if (over) return;
-      this.#nowMs += delayMs;
-      action();
-    });
-    return {
-      cancel: () => {
-        over = true;
-      },
-    };
-  }
-
-  pass(milliseconds: number): void {
-    this.#nowMs += milliseconds;
-  }
-
-  soon(action: () => void): void {
-    setImmediate(action);
-  }
-}
 
 function logOn(partitions: PartitionLog, clock: Clock, node: string): KafkaEventLog {
   const archived = () => 0;
