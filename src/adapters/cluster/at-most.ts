@@ -3,6 +3,7 @@
 import type { Clock } from "../../ports/clock.js";
 
 export interface AtMostOptions {
+  /** How many. */
   readonly places: number;
   /** Longest wait for a place, in milliseconds. */
   readonly deadlineMs: number;

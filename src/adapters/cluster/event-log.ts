@@ -47,8 +47,10 @@ const DEFAULT_RECENT_BYTES = 512 * 1024;
 const BARRIER_DEADLINE_MS = 5_000;
 /** How long a read goes on without coming further, in milliseconds. */
 const READ_DEADLINE_MS = 3_000;
-/** Reads at once: each holds about a MiB. */
+/** Reads at once, and tails at once: each holds about a MiB beside what it gives. */
 const READS = 4;
+/** How long an open waits for its turn to read, in milliseconds: a node that takes over many shards reads their tails in turn. */
+const TAIL_TURN_DEADLINE_MS = 30_000;
 const RETRY_AFTER_MS = 500;
 
 /** What the node knows of a shard. */
@@ -73,6 +75,7 @@ export class KafkaEventLog implements EventLog {
   readonly #clock: Clock;
   readonly #places: readonly Place[];
   readonly #reads: AtMost;
+  readonly #tails: AtMost;
   readonly #retry: Retry;
 
   constructor(options: KafkaEventLogOptions) {
@@ -84,6 +87,7 @@ export class KafkaEventLog implements EventLog {
     this.#partitions = partitions;
     this.#clock = clock;
     this.#reads = new AtMost({ places: READS, deadlineMs: READ_DEADLINE_MS, clock });
+    this.#tails = new AtMost({ places: READS, deadlineMs: TAIL_TURN_DEADLINE_MS, clock });
     this.#retry = new Retry(clock);
     this.#places = Array.from({ length: shards }, () => {
       const recent = new RecentRecords(recentBytes);
@@ -95,17 +99,13 @@ export class KafkaEventLog implements EventLog {
   async continues(era: string, offsets: readonly number[]): Promise<boolean> {
     if (era !== this.era || offsets.length !== this.shards) return false;
     const beyond = [...offsets.entries()].filter(([shard, offset]) => offset > this.#place(shard).durable);
-    try {
-      const held = await Promise.all(
-        beyond.map(async ([shard, offset]) => {
-          const end = await this.#retry.run(READ_DEADLINE_MS, () => this.#partitions.end(shard));
-          return offset <= end;
-        }),
-      );
-      return held.every((is) => is);
-    } catch (cause) {
-      throw unavailable(cause);
-    }
+    const held = await Promise.all(
+      beyond.map(async ([shard, offset]) => {
+        const end = this.#retry.run(READ_DEADLINE_MS, () => this.#partitions.end(shard));
+        return offset <= (await uncertain(end));
+      }),
+    );
+    return held.every((is) => is);
   }
 
   async open(shard: number): Promise<OpenedShard> {
@@ -138,7 +138,7 @@ export class KafkaEventLog implements EventLog {
     place.end = undefined;
     place.appending = true;
     try {
-      const offset = await this.#partitions.append(shard, eventRecords(records, at));
+      const offset = await uncertain(this.#partitions.append(shard, eventRecords(records, at)));
       if (offset !== at) return { status: "displaced" };
       const end = at + records.length;
       place.durable = Math.max(place.durable, end);
@@ -147,8 +147,6 @@ export class KafkaEventLog implements EventLog {
         place.recent.add(at, records, sinceMs);
       }
       return { status: "durable", end };
-    } catch (cause) {
-      throw unavailable(cause);
     } finally {
       place.appending = false;
     }
@@ -160,7 +158,7 @@ export class KafkaEventLog implements EventLog {
     const kept = recent.read(from, limit, this.#clock.monotonic());
     if (kept !== undefined) return kept;
     const records: LogRecord[] = [];
-    await this.#scan(shard, from, (record) => records.push(record) < limit);
+    await uncertain(this.#reads.run(() => this.#scan(shard, from, (record) => records.push(record) < limit)));
     return records;
   }
 
@@ -172,12 +170,8 @@ export class KafkaEventLog implements EventLog {
 
   async #barrier(shard: number): Promise<number> {
     const barrier = [barrierRecord(this.#options.node)];
-    try {
-      // One that was stored without an answer is only one more void record.
-      return await this.#retry.run(BARRIER_DEADLINE_MS, () => this.#partitions.append(shard, barrier));
-    } catch (cause) {
-      throw unavailable(cause);
-    }
+    // One that was stored without an answer is only one more void record.
+    return await uncertain(this.#retry.run(BARRIER_DEADLINE_MS, () => this.#partitions.append(shard, barrier)));
   }
 
   /** What stands between the archive's watermark and `end`. */
@@ -190,12 +184,13 @@ export class KafkaEventLog implements EventLog {
     const { maxTailBytes = DEFAULT_TAIL_BYTES } = this.#options;
     const tail: LogRecord[] = [];
     let bytes = 0;
-    const first = await this.#scan(shard, archived, (record) => {
+    const take = (record: LogRecord): boolean => {
       if (record.offset >= end) return false;
       tail.push(record);
       bytes += recordBytes(record);
       return bytes <= maxTailBytes;
-    });
+    };
+    const first = await uncertain(this.#tails.run(() => this.#scan(shard, archived, take)));
     if (first > archived) {
       const gone = `shard ${shard}: the archive has it up to ${archived}, the log keeps it from ${first} on`;
       throw unavailable(new Error(gone));
@@ -209,14 +204,6 @@ export class KafkaEventLog implements EventLog {
    * at `from`, or behind it where the log no longer goes back so far.
    */
   async #scan(shard: number, from: number, take: (record: LogRecord) => boolean): Promise<number> {
-    try {
-      return await this.#reads.run(() => this.#scanPages(shard, from, take));
-    } catch (cause) {
-      throw unavailable(cause);
-    }
-  }
-
-  async #scanPages(shard: number, from: number, take: (record: LogRecord) => boolean): Promise<number> {
     let began = from;
     for (let at = from; ; ) {
       const page = await this.#page(shard, at);
@@ -247,6 +234,15 @@ export class KafkaEventLog implements EventLog {
     const place = this.#places[shard];
     if (place === undefined) throw new RangeError(`no shard ${shard}`);
     return place;
+  }
+}
+
+/** Whatever it rejects with becomes UNAVAILABLE. */
+async function uncertain<T>(outcome: Promise<T>): Promise<T> {
+  try {
+    return await outcome;
+  } catch (cause) {
+    throw unavailable(cause);
   }
 }
 

@@ -25,12 +25,15 @@ export class Brokers {
   #known: TopicMetadata | undefined;
   #topicId: string | undefined;
   #asking: Promise<TopicMetadata> | undefined;
+  /** Who may be asked: those that were named, and those that were learned of. */
+  #addresses: readonly BrokerAddress[];
   /** Rises, so that another broker is asked after one that did not answer. */
   #turn = 0;
   #closed = false;
 
   constructor(options: BrokersOptions) {
     this.#options = options;
+    this.#addresses = options.seeds;
   }
 
   /** Tells this topic from all others: it does not change, or nothing is answered any more. */
@@ -79,8 +82,8 @@ export class Brokers {
 
   /** One broker is asked at a time: whoever waits has a deadline and asks again. */
   async #metadata(): Promise<TopicMetadata> {
-    const { topic, seeds, deadlineMs } = this.#options;
-    const address = seeds[this.#turn % seeds.length];
+    const { topic, deadlineMs } = this.#options;
+    const address = this.#addresses[this.#turn % this.#addresses.length];
     if (address === undefined) throw new Error("no broker is named");
     try {
       const answer = await this.connection(address, "metadata").request(metadataRequest(topic), deadlineMs);
@@ -88,7 +91,7 @@ export class Brokers {
       // What a node knows of offsets is about the topic it began with.
       if (answer.topicId !== this.#topicId) throw new Error(`topic ${topic} was removed, and another one made`);
       this.#known = answer;
-      this.#dropUnknown(answer);
+      this.#learn(answer);
       return answer;
     } catch (error) {
       this.#turn += 1;
@@ -97,8 +100,9 @@ export class Brokers {
   }
 
   /** A broker that has moved or left keeps no connection. */
-  #dropUnknown({ brokers }: TopicMetadata): void {
-    const named = new Set([...brokers.values(), ...this.#options.seeds].map(nameOf));
+  #learn({ brokers }: TopicMetadata): void {
+    const named = new Map([...this.#options.seeds, ...brokers.values()].map((address) => [nameOf(address), address]));
+    this.#addresses = [...named.values()];
     for (const [key, connection] of this.#connections) {
       if (named.has(key.slice(key.indexOf(" ") + 1))) continue;
       this.#connections.delete(key);

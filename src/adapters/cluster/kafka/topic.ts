@@ -1,6 +1,6 @@
 // The topic of the log: made where it is missing, looked at where it is there. What does not fit is an error at the start, not a loss later.
 
-import { ConfigResourceTypes, Kafka, logLevel } from "kafkajs";
+import { ConfigResourceTypes, Kafka, KafkaJSAggregateError, logLevel } from "kafkajs";
 import { restIdleConnections } from "./idle-timer.js";
 import { CONNECT_DEADLINE_MS, DEFAULT_CLIENT_ID, type KafkaConnectionOptions, kafkaSasl, kafkaTls } from "./options.js";
 import { BATCH_HEADER_BYTES } from "./record-batch.js";
@@ -108,18 +108,22 @@ async function create(admin: Admin, topic: string, wanted: TopicSettings): Promi
     "retention.ms": `${retentionMs}`,
     "unclean.leader.election.enable": "false",
   };
-  // False: somebody else has made it meanwhile; it is looked at all the same.
-  await admin.createTopics({
-    waitForLeaders: true,
-    topics: [
-      {
-        topic,
-        numPartitions: wanted.partitions,
-        replicationFactor: replication,
-        configEntries: Object.entries(settings).map(([key, value]) => ({ name: key, value })),
-      },
-    ],
-  });
+  const topics = [
+    {
+      topic,
+      numPartitions: wanted.partitions,
+      replicationFactor: replication,
+      configEntries: Object.entries(settings).map(([name, value]) => ({ name, value })),
+    },
+  ];
+  try {
+    // False: somebody else has made it meanwhile; it is looked at all the same.
+    await admin.createTopics({ waitForLeaders: true, topics });
+  } catch (error) {
+    if (!(error instanceof KafkaJSAggregateError)) throw error;
+    const reasons = error.errors.map((reason) => (reason instanceof Error ? reason.message : reason));
+    throw new TopicError(`topic ${topic} cannot be made: ${reasons.join("; ")}`, { cause: error });
+  }
 }
 
 async function look(admin: Admin, topic: string): Promise<FoundTopic> {
