@@ -9,6 +9,7 @@ import { Hub } from "./fanout/hub.js";
 import { RoomTops } from "./fanout/room-tops.js";
 import { ToldAgain } from "./fanout/told-again.js";
 import { DeletedRoomMembers, DeletedRooms } from "./follow/deleted-rooms.js";
+import { DeletedRoots } from "./follow/deleted-roots.js";
 import { Follower } from "./follow/follower.js";
 import { InboxEffects } from "./follow/inbox-effects.js";
 import { limitedCalls, limitedRooms } from "./limit/limited-calls.js";
@@ -35,7 +36,8 @@ export function createCore(deps: CoreDependencies): Core {
   const tails = new Tails(deps, owner);
   const delivery = new Delivery(deps, owner, tails, signals, receipts);
   const outlets = createOutlets(deps, { owner, receipts, presence });
-  const ahead = [new InboxEffects(deps, owner), new DeletedRoomMembers(deps)].map((each) => new Follower(deps, each));
+  const following = [new InboxEffects(deps, owner), new DeletedRoomMembers(deps), new DeletedRoots(deps, owner)];
+  const ahead = following.map((each) => new Follower(deps, each));
   // What removes events goes behind all who read them.
   const readers = [...ahead, tails, ...outlets.map(({ reader }) => reader)];
   const followers = [...ahead, new Follower(deps, new DeletedRooms(deps), readers)];

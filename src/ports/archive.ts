@@ -114,6 +114,9 @@ export interface Archive extends UserArchive {
   /** The room's present members, by user id. */
   members(room: RoomRef, page: Page): Awaitable<readonly MemberDocument[]>;
 
+  /** Ids of the rooms under this one that were not deleted, in order. */
+  subRooms(root: RoomRef, page: Page): Awaitable<readonly string[]>;
+
   /** Ids of the rooms the user is a member of now, in order. */
   roomsOf(tenantId: string, userId: string, page: Page): Awaitable<readonly string[]>;
 

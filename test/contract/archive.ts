@@ -3,8 +3,9 @@
 import { create } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { MarkerDocumentSchema } from "../../src/gen/trunkline/store/v1/documents_pb.js";
+import { RoomStatus } from "../../src/gen/trunkline/v1/message_pb.js";
 import type { Archive, ArchiveChanges, MessageRange } from "../../src/ports/archive.js";
-import type { RoomRef } from "../../src/ports/room-ref.js";
+import { type RoomRef, roomRef } from "../../src/ports/room-ref.js";
 import {
   ALL,
   changesOf,
@@ -120,6 +121,29 @@ export function describeArchive(name: string, factory: () => Promise<ArchiveSubj
       expect((await archive.room(room))?.room?.name).toBe("as of 2");
       expect((await archive.room(foreign))?.room?.name).toBe("foreign");
       expect(await archive.room(longer)).toBeUndefined();
+    });
+
+    it("lists the rooms under one that were not deleted, in order and page by page", async () => {
+      const root = newRoom();
+      const under = (name: string) => roomRef(root.tenantId, `${root.roomId}~${name}`);
+      const write = async (name: string, appliedSeq: number, status = RoomStatus.ACTIVE) => {
+        const room = under(name);
+        const document = roomDocument(room, appliedSeq);
+        Object.assign(document.room ?? {}, { parentId: root.roomId, status });
+        await apply({ rooms: [{ room, document }] });
+      };
+      expect(await archive.subRooms(root, { after: "", limit: 10 })).toEqual([]);
+      for (const name of ["c", "a", "b"]) await write(name, 1);
+      const ids = ["a", "b", "c"].map((name) => under(name).roomId);
+      expect(await archive.subRooms(root, { after: "", limit: 10 })).toEqual(ids);
+      expect(await archive.subRooms(root, { after: "", limit: 2 })).toEqual(ids.slice(0, 2));
+      expect(await archive.subRooms(root, { after: under("a").roomId, limit: 10 })).toEqual(ids.slice(1));
+      await write("b", 2, RoomStatus.DELETED);
+      expect(await archive.subRooms(root, { after: "", limit: 10 })).toEqual([ids[0], ids[2]]);
+      // What is older than the deletion brings nothing back.
+      await write("b", 1);
+      expect(await archive.subRooms(root, { after: "", limit: 10 })).toEqual([ids[0], ids[2]]);
+      expect(await archive.subRooms(roomRef("another", root.roomId), { after: "", limit: 10 })).toEqual([]);
     });
 
     it("replaces a document only by one that knows more events", async () => {

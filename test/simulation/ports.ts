@@ -133,6 +133,10 @@ export class WeatheredArchive implements Archive {
     return this.#answer(() => this.#inner.members(room, page));
   }
 
+  subRooms(root: RoomRef, page: Page) {
+    return this.#answer(() => this.#inner.subRooms(root, page));
+  }
+
   roomsOf(tenantId: string, userId: string, page: Page) {
     return this.#answer(() => this.#inner.roomsOf(tenantId, userId, page));
   }

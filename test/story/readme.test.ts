@@ -74,19 +74,6 @@ describe("what the README says is refused is refused, and nothing else", () => {
     }
     expect(refused.sort()).toEqual([...refusedAt("frames")].sort());
   });
-
-  test("of the fields it names", async () => {
-    const room = { roomId: "readme", key: "create" };
-    expect(await reasonOf("RoomService", "CreateRoom", room)).toBe("");
-    const given: { readonly [field: string]: unknown } = {
-      "create_room.parent_id": await reasonOf("RoomService", "CreateRoom", {
-        roomId: "child",
-        key: "a",
-        parentId: "readme",
-      }),
-    };
-    expect(given).toEqual(Object.fromEntries(refusedAt("fields").map((field) => [field, "UNSUPPORTED"])));
-  });
 });
 
 test("the shell lines of the tour are those of the example that is tested", () => {

@@ -10,6 +10,7 @@ import {
   type RoomDocument,
   RoomDocumentSchema,
 } from "../../src/gen/trunkline/store/v1/documents_pb.js";
+import { RoomStatus } from "../../src/gen/trunkline/v1/message_pb.js";
 import type {
   Archive,
   ArchiveChanges,
@@ -68,6 +69,18 @@ export class MemoryArchive implements Archive {
         const stored = kept?.members.get(id);
         return stored === undefined ? [] : [fromBinary(MemberDocumentSchema, stored.bytes)];
       });
+    });
+  }
+
+  subRooms(root: RoomRef, page: Page): Awaitable<readonly string[]> {
+    return this.#answer(() => {
+      const ids: string[] = [];
+      for (const [key, { document }] of this.#engine.state.rooms) {
+        const room = document && fromBinary(RoomDocumentSchema, document.bytes).room;
+        if (room === undefined || room.status === RoomStatus.DELETED) continue;
+        if (room.parentId === root.roomId && key === `${root.tenantId}/${room.roomId}`) ids.push(room.roomId);
+      }
+      return pageOf(ids, page);
     });
   }
 

@@ -75,6 +75,20 @@ export class MongoArchive implements Archive {
     });
   }
 
+  subRooms(root: RoomRef, { after, limit }: Page): Promise<readonly string[]> {
+    return asking(async () => {
+      if (limit <= 0) return [];
+      const under = { ...within(root.key), ...(after === "" ? {} : { $gt: named(root.key, after) }) };
+      const rows = await this.#collections.rooms
+        .find({ under })
+        .project<{ readonly under: string }>({ under: 1 })
+        .sort({ under: 1 })
+        .limit(limit)
+        .toArray();
+      return rows.map((row) => row.under.slice(named(root.key, "").length));
+    });
+  }
+
   roomsOf(tenantId: string, userId: string, { after, limit }: Page): Promise<readonly string[]> {
     return asking(async () => {
       if (limit <= 0) return [];

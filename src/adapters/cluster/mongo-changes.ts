@@ -10,8 +10,10 @@ import {
   type MemberDocument,
   MemberDocumentSchema,
   MessageDocumentSchema,
+  type RoomDocument,
   RoomDocumentSchema,
 } from "../../gen/trunkline/store/v1/documents_pb.js";
+import { RoomStatus } from "../../gen/trunkline/v1/message_pb.js";
 import type { ArchiveChanges, EventChange } from "../../ports/archive.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import {
@@ -23,6 +25,7 @@ import {
   named,
   numbered,
   type RemovedRow,
+  type RoomRow,
   userKey,
   within,
   writeNewer,
@@ -99,14 +102,24 @@ function withoutRemoved(changes: ArchiveChanges, removed: Removed): ArchiveChang
 }
 
 async function writeRooms({ rooms }: Collections, changes: ArchiveChanges): Promise<void> {
-  const operations = changes.rooms.map(({ room, document }) => ({
-    updateOne: {
-      filter: { _id: room.key, seq: { $lt: document.appliedSeq } },
-      update: { $set: { seq: document.appliedSeq, doc: binary(toBinary(RoomDocumentSchema, document)) } },
-      upsert: true,
-    },
-  }));
-  await writeNewer(rooms, operations);
+  await writeNewer(
+    rooms,
+    changes.rooms.map(({ room, document }) => roomWrite(room, document)),
+  );
+}
+
+function roomWrite(room: RoomRef, document: RoomDocument): AnyBulkWriteOperation<RoomRow> {
+  const row = { seq: document.appliedSeq, doc: binary(toBinary(RoomDocumentSchema, document)) };
+  const filter = { _id: room.key, seq: { $lt: document.appliedSeq } };
+  const { parentId = "", status } = document.room ?? {};
+  const under = parentId === "" ? undefined : named(roomRef(room.tenantId, parentId).key, room.roomId);
+  const update =
+    under === undefined
+      ? { $set: row }
+      : status === RoomStatus.DELETED
+        ? { $set: row, $unset: { under: 1 } as const }
+        : { $set: { ...row, under } };
+  return { updateOne: { filter, update, upsert: true } };
 }
 
 async function writeEvents(collections: Collections, changes: readonly EventChange[]): Promise<void> {

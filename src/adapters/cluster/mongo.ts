@@ -17,6 +17,11 @@ export interface FoldedRow {
   readonly doc: Binary;
 }
 
+export interface RoomRow extends FoldedRow {
+  /** Of a room under another that was not deleted: that one, and the room id. */
+  readonly under?: string;
+}
+
 export interface EventRow {
   /** Room and seq: events of a room are a range. */
   readonly _id: string;
@@ -99,7 +104,7 @@ export interface LastSeenRow {
 export interface Collections {
   readonly events: Collection<EventRow>;
   readonly messages: Collection<MessageRow>;
-  readonly rooms: Collection<FoldedRow>;
+  readonly rooms: Collection<RoomRow>;
   readonly members: Collection<MemberRow>;
   readonly markers: Collection<MarkerRow>;
   readonly hidden: Collection<HiddenRow>;
@@ -158,6 +163,7 @@ export async function connectMongo({ url, database }: MongoOptions): Promise<Mon
       collections.events.createIndex({ id: 1 }, { unique: true }),
       collections.messages.createIndex({ by: 1, _id: 1 }),
       collections.messages.createIndex({ expires: 1 }, { sparse: true }),
+      collections.rooms.createIndex({ under: 1 }, { sparse: true }),
       collections.members.createIndex({ present: 1 }, { sparse: true }),
       collections.members.createIndex({ user: 1, room: 1 }, { sparse: true }),
       collections.hidden.createIndex({ message: 1 }),

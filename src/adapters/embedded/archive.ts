@@ -91,6 +91,13 @@ export class EmbeddedArchive implements Archive {
     });
   }
 
+  subRooms(root: RoomRef, page: Page): readonly string[] {
+    return reading(() => {
+      const prefix = roomKey(root);
+      return Array.from(this.#tables.subRooms.getKeys(pageRange(prefix, page)), (key) => lastPart(key, prefix));
+    });
+  }
+
   roomsOf(tenantId: string, userId: string, page: Page): readonly string[] {
     return reading(() => {
       const prefix = userKey(tenantId, userId);

@@ -7,6 +7,7 @@ import {
   MessageDocumentSchema,
   RoomDocumentSchema,
 } from "../../gen/trunkline/store/v1/documents_pb.js";
+import { type Room, RoomStatus } from "../../gen/trunkline/v1/message_pb.js";
 import type { ArchiveChanges, EventChange, EventScrub, HiddenMessage, MessageChange } from "../../ports/archive.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import type { Write } from "./group-commit.js";
@@ -71,6 +72,7 @@ export function pushDocuments(writes: Write[], tables: Tables, changes: ArchiveC
   for (const { room, document } of changes.rooms) {
     const value = writeDocument(document.appliedSeq, toBinary(RoomDocumentSchema, document));
     writes.push({ table: tables.rooms, key: roomKey(room), value });
+    if (document.room !== undefined && document.room.parentId !== "") pushSubRoom(writes, tables, room, document.room);
   }
   for (const { room, document } of changes.members) pushMember(writes, tables, room, document);
   for (const change of changes.messages) {
@@ -85,6 +87,11 @@ export function pushDocuments(writes: Write[], tables: Tables, changes: ArchiveC
     });
     writes.push({ table: tables.messages, key: numberedKey(roomKey(room), messageIndex), value });
   }
+}
+
+function pushSubRoom(writes: Write[], tables: Tables, room: RoomRef, { parentId, status }: Room): void {
+  const key = namedKey(roomKey(roomRef(room.tenantId, parentId)), room.roomId);
+  writes.push({ table: tables.subRooms, key, value: status === RoomStatus.DELETED ? undefined : PRESENT });
 }
 
 function pushMember(writes: Write[], tables: Tables, room: RoomRef, document: MemberDocument): void {

@@ -28,6 +28,8 @@ export interface Tables {
   readonly formerMembers: Table;
   /** [tenant/user, room id] → nothing, of present members. */
   readonly memberships: Table;
+  /** [root, room id] → nothing, of rooms under another that were not deleted. */
+  readonly subRooms: Table;
   /** [when, room, event id] → nothing, of messages that expire. */
   readonly expirations: Table;
   /** [inbox, room id, message index] → nothing, of messages that the inbox's user has hidden. */
@@ -111,6 +113,7 @@ export async function openTables(directory: string, shards: number): Promise<Tab
       members: openTable(root, "members"),
       formerMembers: openTable(root, "former-members"),
       memberships: openTable(root, "memberships"),
+      subRooms: openTable(root, "sub-rooms"),
       expirations: openTable(root, "expirations"),
       hidden: openTable(root, "hidden"),
       hiders: openTable(root, "hiders"),

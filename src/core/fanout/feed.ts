@@ -10,10 +10,11 @@ import { PAGE_BYTES } from "../limit/limits.js";
 import { hasPermission } from "../room/permissions.js";
 import { Ring } from "./ring.js";
 import { RoomEventsFrame } from "./room-events-frame.js";
+import type { RootReader, RootWatch } from "./root-watch.js";
 import { SignalFrame } from "./shared-frame.js";
 
-/** Why a user may no longer read a room. */
-export type AccessLoss = "access-lost" | "room-deleted";
+/** Why a user may no longer read a room. `unknown`: nobody can tell whether they may. */
+export type AccessLoss = "access-lost" | "room-deleted" | "unknown";
 
 /** A session's subscription as the feed sees it. */
 export interface FeedReader {
@@ -24,9 +25,9 @@ export interface FeedReader {
   signal(frame: SignalFrame): void;
   /** The feed's top has moved without a frame: there are events that were never announced here. */
   behind(): void;
-  /** From event `seq` on the user is this member. */
+  /** From event `seq`, of the room whose members it has, on the user is this member. */
   become(seq: number, member: Member): void;
-  /** From event `seq` on the user may not read the room. */
+  /** From event `seq`, of the room whose members it has, on the user may not read the room. */
   lose(seq: number, loss: AccessLoss): void;
 }
 
@@ -46,8 +47,10 @@ export interface FeedDependencies {
   readonly flushed: (events: number, recipients: number) => void;
 }
 
-export class RoomFeed {
+export class RoomFeed implements RootReader {
   readonly ref: RoomRef;
+  /** Of the room that this one is under. */
+  readonly root: RootWatch | undefined;
   readonly #deps: FeedDependencies;
   readonly #ring: Ring;
   readonly #readers = new Set<FeedReader>();
@@ -69,8 +72,9 @@ export class RoomFeed {
   subscription: FanoutSubscription | undefined;
   listening: Promise<void> | undefined;
 
-  constructor(ref: RoomRef, deps: FeedDependencies) {
+  constructor(ref: RoomRef, deps: FeedDependencies, root?: RootWatch) {
     this.ref = ref;
+    this.root = root;
     this.#deps = deps;
     this.#ring = new Ring(ref.roomId, deps.ringBytes);
   }
@@ -128,8 +132,14 @@ export class RoomFeed {
   /** Hands what was collected to every reader. Returns how many events that were. */
   flush(): number {
     const events = this.#pending;
-    if (events.length === 0) return 0;
+    const first = events[0];
+    const last = events.at(-1);
+    if (first === undefined || last === undefined) return 0;
     this.#pending = [];
+    if (!this.#mayTell(last)) {
+      this.#pass(first.seq, last.seq);
+      return 0;
+    }
     const frame = new RoomEventsFrame(this.ref.roomId, events);
     this.#flushed = frame.lastSeq;
     this.#ring.add(frame);
@@ -151,12 +161,51 @@ export class RoomFeed {
     const shared = this.#pages.get(seq);
     if (shared !== undefined) return shared;
     const page = this.#deps.read(this.ref, seq + 1, this.#flushed, this.#deps.recoveryPage, PAGE_BYTES);
-    if (!isPromise(page)) return this.#frame(page);
+    if (!isPromise(page) && this.#mayTell(page.at(-1))) return this.#frame(page);
     const reading = Promise.resolve(page)
-      .then((events) => this.#frame(events))
+      .then(async (events) => {
+        await this.root?.reach(events.at(-1)?.event.rootSeq ?? 0);
+        return this.#frame(events);
+      })
       .finally(() => this.#pages.delete(seq));
     this.#pages.set(seq, reading);
     return reading;
+  }
+
+  applyRoot({ seq, event: { kind } }: EncodedEvent): void {
+    switch (kind.case) {
+      case "memberLeft":
+        this.#tellLoss(seq, "access-lost", kind.value.userId);
+        return;
+      case "memberChanged":
+        if (kind.value.member !== undefined && !this.#become(seq, kind.value.member)) {
+          this.#tellLoss(seq, "access-lost", kind.value.member.userId);
+        }
+        return;
+      case "roomDeleted":
+        this.#tellLoss(seq, "room-deleted", undefined);
+        return;
+      default:
+        return;
+    }
+  }
+
+  loseRoot(seq: number): void {
+    this.#tellLoss(seq, "unknown", undefined);
+  }
+
+  /** Whether what the root took away before this event has been applied. */
+  #mayTell(event: EncodedEvent | undefined): boolean {
+    return this.root === undefined || event === undefined || this.root.has(event.event.rootSeq);
+  }
+
+  /** What cannot be told yet is caught up with. */
+  #pass(from: number, to: number): void {
+    this.#unseen = { from: this.#unseen?.from ?? from, to };
+    this.#flushed = to;
+    if (this.#forget) this.#ring.clear();
+    this.#forget = false;
+    for (const reader of [...this.#readers]) reader.behind();
   }
 
   /** Events up to `to` have passed without an announcement. */
@@ -187,7 +236,8 @@ export class RoomFeed {
         this.#forget = true;
         return;
       case "roomDeleted":
-        this.#lose(event.seq, "room-deleted", undefined);
+        // Whoever was let in by an event of the root, was let in before this.
+        this.#lose(this.root === undefined ? event.seq : Number.POSITIVE_INFINITY, "room-deleted", undefined);
         return;
       default:
         return;
@@ -195,12 +245,22 @@ export class RoomFeed {
   }
 
   #changeMember(seq: number, member: Member): void {
-    if (!mayRead(member)) this.#lose(seq, "access-lost", member.userId);
-    else for (const reader of this.#readers) if (reader.userId === member.userId) reader.become(seq, member);
+    if (!this.#become(seq, member)) this.#lose(seq, "access-lost", member.userId);
+  }
+
+  /** Returns whether the member may read the room. */
+  #become(seq: number, member: Member): boolean {
+    if (!mayRead(member)) return false;
+    for (const reader of this.#readers) if (reader.userId === member.userId) reader.become(seq, member);
+    return true;
   }
 
   #lose(seq: number, loss: AccessLoss, userId: string | undefined): void {
     this.flush();
+    this.#tellLoss(seq, loss, userId);
+  }
+
+  #tellLoss(seq: number, loss: AccessLoss, userId: string | undefined): void {
     for (const reader of [...this.#readers]) {
       if (userId === undefined || reader.userId === userId) reader.lose(seq, loss);
     }

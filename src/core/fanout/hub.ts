@@ -6,7 +6,9 @@ import type { RoomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
 import { Places } from "../limit/places.js";
 import { isInbox } from "../room/inbox.js";
+import { rootOf } from "../room/sub-room.js";
 import { type FeedDependencies, RoomFeed } from "./feed.js";
+import { RootWatch } from "./root-watch.js";
 import { CollectingWindow } from "./window.js";
 
 /** Events per archive read while a session catches up. */
@@ -23,6 +25,8 @@ export class Hub {
   readonly #deps: CoreDependencies;
   readonly #feedDeps: FeedDependencies;
   readonly #feeds = new Map<string, RoomFeed>();
+  /** Rooms that others, which are read, are under. */
+  readonly #roots = new Map<string, RootWatch>();
   readonly #window: CollectingWindow;
   /** Feeds that collect, in the order their windows end. */
   #collecting = new Set<RoomFeed>();
@@ -64,13 +68,16 @@ export class Hub {
     this.#unanswered.clear();
     for (const feed of this.#feeds.values()) feed.subscription?.close();
     this.#feeds.clear();
+    for (const root of this.#roots.values()) root.close();
+    this.#roots.clear();
   }
 
   /** The room's feed, made on first use. The caller joins it before it waits for anything. */
   feed(ref: RoomRef): RoomFeed {
     let feed = this.#feeds.get(ref.key);
     if (feed === undefined) {
-      feed = new RoomFeed(ref, this.#feedDeps);
+      feed = new RoomFeed(ref, this.#feedDeps, this.#root(rootOf(ref)));
+      feed.root?.join(feed);
       this.#feeds.set(ref.key, feed);
     }
     return feed;
@@ -79,7 +86,8 @@ export class Hub {
   /** Resolves once announcements reach the feed. */
   async listen(feed: RoomFeed): Promise<void> {
     feed.listening ??= this.#subscribe(feed);
-    await feed.listening;
+    if (feed.root === undefined) await feed.listening;
+    else await Promise.all([feed.listening, feed.root.listen()]);
   }
 
   async #subscribe(feed: RoomFeed): Promise<void> {
@@ -134,6 +142,25 @@ export class Hub {
     this.#feeds.delete(feed.ref.key);
     this.#unanswered.delete(feed);
     feed.subscription?.close();
+    const { root } = feed;
+    if (root === undefined) return;
+    root.leave(feed);
+    if (!root.unread || this.#roots.get(root.ref.key) !== root) return;
+    this.#roots.delete(root.ref.key);
+    root.close();
+  }
+
+  /** The watch of the room that others are under, made on first use. */
+  #root(ref: RoomRef | undefined): RootWatch | undefined {
+    if (ref === undefined) return undefined;
+    let root = this.#roots.get(ref.key);
+    if (root === undefined) {
+      const { fanout, archive } = this.#deps;
+      const stored = async (of: RoomRef): Promise<number> => (await archive.room(of))?.appliedSeq ?? 0;
+      root = new RootWatch(ref, { ...this.#feedDeps, fanout, stored });
+      this.#roots.set(ref.key, root);
+    }
+    return root;
   }
 
   /** Writes what was collected, windows notwithstanding: for drain. */

@@ -10,6 +10,7 @@ import type { RoomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
 import { inboxRef, isInbox } from "../room/inbox.js";
 import { mayRead } from "../room/permissions.js";
+import { rootOf } from "../room/sub-room.js";
 import { serverFrame } from "../session/frames.js";
 
 const INTERVAL_MS = 1_000;
@@ -22,6 +23,8 @@ const MAX_READS = 64;
 
 interface Watched {
   readonly ref: RoomRef;
+  /** Of the room whose members it has, if that is another. */
+  readonly rootRef: RoomRef | undefined;
   position: Position | undefined;
   /** 0: not known. */
   lastMessageIndex: number;
@@ -67,18 +70,25 @@ export class RoomTops {
       case "memberLeft":
       case "memberChanged":
       case "roomDeleted":
+        if (kind.case === "roomDeleted" && room.rootRef !== undefined) {
+          this.#rooms.delete(room.ref.key);
+          this.#moved.delete(room);
+          return;
+        }
         room.readers = undefined;
         room.changes++;
         break;
     }
     room.position = position;
-    if (room.readers === undefined || room.readers.length > 0) this.#moved.add(room);
+    const { readers } = this.#rooms.get(room.rootRef?.key ?? "") ?? room;
+    if (readers === undefined || readers.length > 0) this.#moved.add(room);
   }
 
   /** Undefined: an inbox, whose user's sessions hear of it anyway. */
   #watch(ref: RoomRef): Watched | undefined {
     if (isInbox(ref)) return undefined;
-    const room: Watched = { ref, position: undefined, lastMessageIndex: 0, changes: 0, readers: undefined };
+    const rootRef = rootOf(ref);
+    const room: Watched = { ref, rootRef, position: undefined, lastMessageIndex: 0, changes: 0, readers: undefined };
     this.#rooms.set(ref.key, room);
     if (this.#rooms.size > MAX_ROOMS) {
       const oldest = this.#rooms.values().next();
@@ -109,7 +119,7 @@ export class RoomTops {
     this.#moved = new Set();
     let reads = 0;
     for (const room of moved) {
-      if (room.readers === undefined && ++reads > MAX_READS) {
+      if (this.#membersOf(room).readers === undefined && ++reads > MAX_READS) {
         this.#moved.add(room);
         continue;
       }
@@ -125,13 +135,25 @@ export class RoomTops {
   }
 
   async #tell(room: Watched): Promise<void> {
-    const readers = room.readers ?? (await this.#read(room));
+    const members = this.#membersOf(room);
+    const readers = members.readers ?? (await this.#read(members));
+    if (room.lastMessageIndex === 0) room.lastMessageIndex = await this.#lastIndexOf(room.ref);
     const [first] = readers;
     if (first === undefined || this.#stopped) return;
     const { ref, position, lastMessageIndex } = room;
     const top = create(RoomTopSchema, { roomId: ref.roomId, top: position, lastMessageIndex });
     const frame = EncodedFrame.of(serverFrame({ case: "signals", value: create(SignalsSchema, { top }) }));
     for (const inbox of readers) this.#deps.fanout.signal(inbox, frame);
+  }
+
+  /** Where it is known who reads the room. */
+  #membersOf(room: Watched): Watched {
+    if (room.rootRef === undefined) return room;
+    return this.#rooms.get(room.rootRef.key) ?? this.#watch(room.rootRef) ?? room;
+  }
+
+  async #lastIndexOf(ref: RoomRef): Promise<number> {
+    return (await this.#deps.archive.room(ref))?.room?.lastMessageIndex ?? 0;
   }
 
   async #read(room: Watched): Promise<readonly RoomRef[]> {

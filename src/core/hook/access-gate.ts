@@ -13,6 +13,7 @@ import type { Command } from "../room/command.js";
 import { systemOf } from "../room/inbox.js";
 import { isAdministrator, isService } from "../room/permissions.js";
 import type { RoomState } from "../room/state.js";
+import { membersRoomOf } from "../room/sub-room.js";
 import { Answers, answerKey, type KnownAnswer } from "./answers.js";
 
 /** Questions without an answer at once. */
@@ -68,7 +69,9 @@ export class AccessGate {
    * Undefined: the room decides by itself, at once. Else resolves when the hook has allowed it and the user is a member; the room then
    * decides whether their role suffices. Rejects with the refusal.
    */
-  require(state: RoomState, caller: Caller, permission: Permission): Promise<void> | undefined {
+  require(room: RoomState, caller: Caller, permission: Permission): Promise<void> | undefined {
+    // Who is in a room under another is said of that one.
+    const state = room.root ?? room;
     if (!this.covers(state.room, caller)) return undefined;
     const { userId } = caller.identity;
     const { member, banned } = state.standing(userId);
@@ -82,7 +85,7 @@ export class AccessGate {
 
   /** Until when the user is known to be allowed to read, monotonic, and how long that held when it was said. */
   reading(ref: RoomRef, userId: string): Pick<KnownAnswer, "untilMs" | "ttlMs"> | undefined {
-    const known = this.#known(ref, userId, Permission.READ);
+    const known = this.#known(membersRoomOf(ref), userId, Permission.READ);
     return known?.allowed === true ? known : undefined;
   }
 
@@ -90,7 +93,8 @@ export class AccessGate {
    * Asks anew whether a member may read, though an answer is known; a denial takes them out of the room. Rejects where there is no
    * answer, or where the room could not be changed.
    */
-  async renew(ref: RoomRef, caller: Caller): Promise<void> {
+  async renew(room: RoomRef, caller: Caller): Promise<void> {
+    const ref = membersRoomOf(room);
     const { userId } = caller.identity;
     const answer = await this.#ask(ref, userId, Permission.READ, "again");
     if (answer.allowed) await this.#giveRole(ref, userId, answer.role);

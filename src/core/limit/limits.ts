@@ -28,6 +28,8 @@ export interface Limits {
   readonly maxMembersPerCall: number;
   /** Members of a room, whoever adds them. What is said in it is fed to all who are there. */
   readonly maxMembersPerRoom: number;
+  /** Rooms under one. Each of its members is listed all of them. */
+  readonly maxSubRooms: number;
   /** Whether joining a room that does not exist makes it: an open group, owned by who came first. */
   readonly openRooms: boolean;
   /** From accepting a connection to a verified Hello, in milliseconds. */
@@ -91,6 +93,7 @@ export const DEFAULT_LIMITS: Limits = {
   maxSessionsPerTenant: 0,
   maxMembersPerCall: 100,
   maxMembersPerRoom: 1_000_000,
+  maxSubRooms: 100,
   openRooms: false,
   handshakeDeadlineMs: 10_000,
   pingIntervalMs: 25_000,

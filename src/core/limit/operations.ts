@@ -56,6 +56,7 @@ const OF_COMMAND: Readonly<Record<Command["kind"], OperationClass | undefined>> 
   admit: undefined,
   expel: undefined,
   tell: undefined,
+  deleteWithRoot: undefined,
   openInbox: undefined,
   setSettings: undefined,
   block: undefined,

@@ -2,6 +2,7 @@
 
 import type { Archive } from "../../ports/archive.js";
 import type { RoomRef } from "../../ports/room-ref.js";
+import { membersRoomOf } from "../room/sub-room.js";
 
 /** Rooms kept, at most; the least recently used are forgotten. */
 const MOST = 1_000;
@@ -32,7 +33,7 @@ export class RoomMembers {
   }
 
   async #read(room: RoomRef, asOf: number, limit: number): Promise<Known> {
-    const documents = await this.#archive.members(room, { after: "", limit });
+    const documents = await this.#archive.members(membersRoomOf(room), { after: "", limit });
     return { asOf, userIds: documents.flatMap(({ member }) => (member === undefined ? [] : [member.userId])) };
   }
 }

@@ -8,6 +8,7 @@ import type { FanoutSubscription } from "../../ports/fanout.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
 import { hasPermission, mayRead } from "../room/permissions.js";
+import { membersRoomOf } from "../room/sub-room.js";
 import type { PresenceHub, PresenceReader } from "./hub.js";
 import { RoomAudience, type RoomPresenceReader } from "./room-audience.js";
 import { isOnline, offline, wirePresence } from "./wire.js";
@@ -26,6 +27,8 @@ export interface RoomSnapshot {
 export class RoomWatch implements PresenceReader {
   readonly heedsBlocks = true;
   readonly ref: RoomRef;
+  /** The room whose members it has. */
+  readonly #membersRef: RoomRef;
   /** Rises with every event that may take a right away. */
   losses = 0;
   readonly #deps: CoreDependencies;
@@ -40,6 +43,7 @@ export class RoomWatch implements PresenceReader {
   #early: EncodedEvent[] | undefined = [];
   #seq = 0;
   #subscription: FanoutSubscription | undefined;
+  #ownSubscription: FanoutSubscription | undefined;
   #loaded: Promise<void> | undefined;
   #changes: Presence[] = [];
   #count = -1;
@@ -47,6 +51,7 @@ export class RoomWatch implements PresenceReader {
 
   constructor(ref: RoomRef, deps: CoreDependencies, hub: PresenceHub) {
     this.ref = ref;
+    this.#membersRef = membersRoomOf(ref);
     this.#deps = deps;
     this.#hub = hub;
     this.#readers = new RoomAudience(ref, hub);
@@ -91,6 +96,7 @@ export class RoomWatch implements PresenceReader {
   close(): void {
     this.#closed = true;
     this.#subscription?.close();
+    this.#ownSubscription?.close();
     for (const userId of this.#followed) this.#hub.unwatch(this.ref.tenantId, userId, this);
     this.#followed.clear();
   }
@@ -171,7 +177,7 @@ export class RoomWatch implements PresenceReader {
     this.#early ??= [];
     if (this.#subscription === undefined) {
       const subscription = await fanout.subscribe(
-        this.ref,
+        this.#membersRef,
         (events) => this.#receive(events),
         undefined,
         (top) => this.#missed(top),
@@ -179,10 +185,11 @@ export class RoomWatch implements PresenceReader {
       if (this.#closed) subscription.close();
       else this.#subscription = subscription;
     }
+    await this.#hearOwn();
     this.#members.clear();
     let after = "";
     for (;;) {
-      const page = await archive.members(this.ref, { after, limit: PAGE });
+      const page = await archive.members(this.#membersRef, { after, limit: PAGE });
       for (const { member } of page) if (member !== undefined) this.#members.add(member.userId);
       after = page.at(-1)?.member?.userId ?? "";
       if (page.length < PAGE) break;
@@ -191,6 +198,16 @@ export class RoomWatch implements PresenceReader {
     this.#early = undefined;
     for (const event of early) this.#apply(event);
     await this.#follow();
+  }
+
+  /** Of a room under another, whose members come and go with the events of that one. */
+  async #hearOwn(): Promise<void> {
+    if (this.#membersRef === this.ref || this.#ownSubscription !== undefined) return;
+    const subscription = await this.#deps.fanout.subscribe(this.ref, (events) => {
+      for (const event of events) if (event.event.kind.case === "roomDeleted") this.#watchRights(event);
+    });
+    if (this.#closed) subscription.close();
+    else this.#ownSubscription = subscription;
   }
 
   #receive(events: readonly EncodedEvent[]): void {

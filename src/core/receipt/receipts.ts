@@ -20,6 +20,7 @@ import type { Caller } from "../room/calls.js";
 import { inboxRef } from "../room/inbox.js";
 import type { RoomOwner } from "../room/owner.js";
 import { hasPermission, isAdministrator, permit } from "../room/permissions.js";
+import { membersRoomOf } from "../room/sub-room.js";
 import { pageSize, validateId, validateOptionalId } from "../validate.js";
 import { MarkerKeeper } from "./keeper.js";
 import { Marker, type Passed } from "./marker.js";
@@ -157,7 +158,7 @@ export class Receipts {
   async #membersOf(ref: RoomRef, asOf: number): Promise<readonly string[]> {
     const { members } = this.#tracker.room(ref);
     if (members?.asOf === asOf) return members.userIds;
-    const documents = await this.#deps.archive.members(ref, { after: "", limit: SMALL_ROOM });
+    const documents = await this.#deps.archive.members(membersRoomOf(ref), { after: "", limit: SMALL_ROOM });
     const userIds = documents.flatMap(({ member }) => (member === undefined ? [] : [member.userId]));
     this.#tracker.room(ref).members = { asOf, userIds };
     return userIds;
@@ -239,7 +240,7 @@ export class Receipts {
   ) {
     validateOptionalId("page_token", request.pageToken);
     const limit = pageSize("page_size", request.pageSize, PAGE);
-    const documents = await this.#deps.archive.members(ref, { after: request.pageToken, limit });
+    const documents = await this.#deps.archive.members(membersRoomOf(ref), { after: request.pageToken, limit });
     const callerHides = await this.#privacy.hidden(tenantId, userId);
     const blocked = await isBlocked(this.#owner, tenantId, pair);
     const page: { readonly marker: Marker; readonly hidden: boolean }[] = [];

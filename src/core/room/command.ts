@@ -99,6 +99,8 @@ export type Command = Keyed &
         readonly status: RoomStatus;
       }
     | { readonly kind: "delete" }
+    /** By the system: the room that it is under was deleted. */
+    | { readonly kind: "deleteWithRoot" }
     | { readonly kind: "join" }
     /**
      * The application says that the user is in the room; UNSPECIFIED: in the usual role, or the one they have. `entering`: whoever is no
@@ -139,6 +141,7 @@ const MADE: Readonly<Record<Exclude<Command["kind"], "tell">, EventKind["case"]>
   create: "roomCreated",
   update: "roomUpdated",
   delete: "roomDeleted",
+  deleteWithRoot: "roomDeleted",
   join: "memberJoined",
   admit: "memberJoined",
   expel: "memberLeft",

@@ -8,6 +8,7 @@ import {
   MemberSchema,
   Permission,
   Role,
+  type Room,
   RoomKind,
   RoomSchema,
   RoomStatus,
@@ -65,6 +66,8 @@ export function decide(state: RoomState, caller: Caller, command: Command, nowMs
     case "delete":
       permit(state, caller, Permission.DELETE_ROOM, nowMs);
       return [event.roomDeleted()];
+    case "deleteWithRoot":
+      return decideDeleteWithRoot(state);
     case "leave":
       return decideLeave(state, caller);
     case "add":
@@ -87,7 +90,9 @@ function actingRank(state: RoomState, caller: Caller): number {
 }
 
 function decideCreate(state: RoomState, caller: Caller, command: Of<"create">, nowMs: number): readonly EventKind[] {
-  const { room } = state;
+  const { root } = state;
+  if (root !== undefined) permit(root, caller, Permission.CREATE_SUB_ROOMS, nowMs);
+  const room = state.own;
   if (room !== undefined) {
     // Both users of a direct room may be the first to speak; the second finds it there, which is what it wanted.
     if (room.kind === RoomKind.DIRECT && room.status !== RoomStatus.DELETED) return [];
@@ -103,11 +108,13 @@ function decideCreate(state: RoomState, caller: Caller, command: Of<"create">, n
   for (const other of command.members) {
     if (other.userId !== userId && !others.has(other.userId)) others.set(other.userId, other);
   }
+  const owner = member({ userId, role: direct ? Role.MEMBER : Role.OWNER }, displayName);
   return [
     event.roomCreated(
       create(RoomSchema, {
         roomId: state.ref.roomId,
-        kind: command.roomKind,
+        parentId: root?.ref.roomId,
+        kind: root?.own?.kind ?? command.roomKind,
         status: RoomStatus.ACTIVE,
         name: command.name,
         metadata: command.metadata,
@@ -117,10 +124,9 @@ function decideCreate(state: RoomState, caller: Caller, command: Of<"create">, n
         joinRule: command.joinRule,
         settings: command.settings,
       }),
-      [
-        member({ userId, role: direct ? Role.MEMBER : Role.OWNER }, displayName),
-        ...[...others.values()].map((other) => member(withDefaultRole(other, command.roomKind), "")),
-      ],
+      root !== undefined
+        ? []
+        : [owner, ...[...others.values()].map((other) => member(withDefaultRole(other, command.roomKind), ""))],
     ),
   ];
 }
@@ -157,6 +163,7 @@ function decideJoin(state: RoomState, caller: Caller, nowMs: number): readonly E
   if (standing.member !== undefined) return [];
   if (room.kind === RoomKind.DIRECT)
     throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "a direct room has its two users and nobody else");
+  if (room.parentId !== "") throw membersOfRoot(room);
   if (standing.banned) throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "you are banned from the room");
   if (room.status === RoomStatus.ARCHIVED)
     throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "the room is archived");
@@ -177,8 +184,15 @@ function decideLeave(state: RoomState, caller: Caller): readonly EventKind[] {
   if (room.kind === RoomKind.DIRECT)
     throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "a direct room cannot be left");
   if (room.kind === RoomKind.INBOX) throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "an inbox cannot be left");
+  if (room.parentId !== "") throw membersOfRoot(room);
   if (member.role === Role.OWNER) requireAnotherOwner(state);
   return [event.memberLeft(member.userId, false)];
+}
+
+function membersOfRoot({ parentId }: Room): TrunklineError {
+  return new TrunklineError(ErrorCode.PERMISSION_DENIED, "the room has the members of the one it is under", {
+    details: { parent_id: parentId },
+  });
 }
 
 function requireAnotherOwner(state: RoomState): void {
@@ -201,7 +215,11 @@ function decideUpdate(state: RoomState, caller: Caller, command: Of<"update">, n
   if (room.kind === RoomKind.DIRECT && command.joinRule === JoinRule.OPEN) {
     throw TrunklineError.invalid("join_rule", "a direct room cannot be open");
   }
-  const next = clone(RoomSchema, room);
+  if (room.parentId !== "" && command.joinRule !== JoinRule.UNSPECIFIED) {
+    throw TrunklineError.invalid("join_rule", "the room has the members of the one it is under");
+  }
+  // Not as its root makes it look.
+  const next = clone(RoomSchema, state.own ?? room);
   if (command.name !== undefined) next.name = command.name;
   if (command.metadata !== undefined) next.metadata = command.metadata;
   if (command.settings !== undefined) next.settings = command.settings;
@@ -209,6 +227,12 @@ function decideUpdate(state: RoomState, caller: Caller, command: Of<"update">, n
   if (command.status !== RoomStatus.UNSPECIFIED) next.status = command.status;
   next.version = room.version + 1;
   return [event.roomUpdated(next)];
+}
+
+/** What the root's end has done already is said in the room itself, so that what it holds is cleared away. */
+function decideDeleteWithRoot({ root, own }: RoomState): readonly EventKind[] {
+  const over = own === undefined || own.status === RoomStatus.DELETED || root?.own?.status !== RoomStatus.DELETED;
+  return over ? [] : [event.roomDeleted()];
 }
 
 function decideAdd(state: RoomState, caller: Caller, command: Of<"add">, nowMs: number): readonly EventKind[] {

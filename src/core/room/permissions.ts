@@ -27,6 +27,7 @@ const ADMIN: readonly Permission[] = [
   Permission.REMOVE,
   Permission.SET_ROLES,
   Permission.UPDATE_ROOM,
+  Permission.CREATE_SUB_ROOMS,
 ];
 const OWNER: readonly Permission[] = [...ADMIN, Permission.DELETE_ROOM];
 
@@ -38,11 +39,14 @@ export const ROLE_PERMISSIONS: ReadonlyMap<Role, ReadonlySet<Permission>> = new 
   [Role.READER, new Set(READER)],
 ]);
 
-/** Permissions that change who is in a room: a direct room has its two users and nobody else. */
+/** Permissions that change who is in a room: a direct room has its two users and nobody else, a room under another that one's members. */
 const MEMBERSHIP: ReadonlySet<Permission> = new Set([Permission.INVITE, Permission.REMOVE, Permission.SET_ROLES]);
 
 /** Permissions that change what a room is, or end it. */
 const MAKING: ReadonlySet<Permission> = new Set([Permission.UPDATE_ROOM, Permission.DELETE_ROOM]);
+
+/** What rooms can be under: rooms under those would be rooms of nobody in particular. */
+const ROOTS: ReadonlySet<RoomKind> = new Set([RoomKind.GROUP, RoomKind.CHANNEL]);
 
 /** Permissions that change a room, or speak in it: not in an archived one, save for updating it back to active or deleting it. */
 const WRITES: ReadonlySet<Permission> = new Set([
@@ -57,6 +61,7 @@ const WRITES: ReadonlySet<Permission> = new Set([
   Permission.REMOVE,
   Permission.SET_ROLES,
   Permission.SIGNAL,
+  Permission.CREATE_SUB_ROOMS,
 ]);
 
 /** A tenant's administrators act as owners of every room of it, members or not. */
@@ -74,6 +79,7 @@ const SERVICE: ReadonlySet<Permission> = new Set([
   Permission.SIGNAL,
   Permission.SEE_MEMBERS,
   Permission.SEE_PRESENCE,
+  Permission.CREATE_SUB_ROOMS,
 ]);
 
 export function isService(identity: Identity): boolean {
@@ -145,6 +151,14 @@ export function authorize(
   }
   if (room.kind === RoomKind.INBOX && (MEMBERSHIP.has(permission) || MAKING.has(permission))) {
     throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "an inbox is its user's alone, and stays");
+  }
+  if (room.parentId !== "" && MEMBERSHIP.has(permission)) {
+    throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "the room has the members of the one it is under", {
+      details: { parent_id: room.parentId },
+    });
+  }
+  if (permission === Permission.CREATE_SUB_ROOMS && (room.parentId !== "" || !ROOTS.has(room.kind))) {
+    throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "rooms are made under groups and channels only");
   }
   if (room.status === RoomStatus.ARCHIVED && WRITES.has(permission)) {
     throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "the room is archived");

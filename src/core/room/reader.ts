@@ -20,11 +20,12 @@ import type { CoreDependencies } from "../core.js";
 import { PAGE_BYTES } from "../limit/limits.js";
 import { hasExpired, materialise } from "../message/materialise.js";
 import type { Receipts } from "../receipt/receipts.js";
-import { pageSize, validateId, validateOptionalId } from "../validate.js";
+import { pageSize, SYSTEM_ID_PREFIX, validateId, validateOptionalId } from "../validate.js";
 import type { Caller } from "./calls.js";
 import { inboxRef } from "./inbox.js";
 import type { RoomOwner } from "./owner.js";
 import { mayRead } from "./permissions.js";
+import { membersRoomOf, rootOf } from "./sub-room.js";
 
 const MEMBERS_PAGE = { usual: 100, most: 500 };
 const ROOMS_PAGE = { usual: 100, most: 500 };
@@ -51,7 +52,7 @@ export class RoomReader {
     validateOptionalId("page_token", request.pageToken);
     const { ref } = await this.#readable(caller, request.roomId, Permission.SEE_MEMBERS);
     const limit = pageSize("page_size", request.pageSize, MEMBERS_PAGE);
-    const documents = await this.#deps.archive.members(ref, { after: request.pageToken, limit });
+    const documents = await this.#deps.archive.members(membersRoomOf(ref), { after: request.pageToken, limit });
     const members = documents.flatMap(({ member }) => (member === undefined ? [] : [member]));
     return create(rpc.ListMembersResponseSchema, {
       members,
@@ -63,12 +64,37 @@ export class RoomReader {
     validateOptionalId("page_token", request.pageToken);
     const limit = pageSize("page_size", request.pageSize, ROOMS_PAGE);
     const { tenantId, userId } = caller.identity;
-    const roomIds = await this.#deps.archive.roomsOf(tenantId, userId, { after: request.pageToken, limit });
+    const roomIds = await this.#roomIds(tenantId, userId, request.pageToken, limit);
     const rooms = await Promise.all(roomIds.map((roomId) => this.#summary(roomRef(tenantId, roomId), caller)));
     return create(rpc.ListRoomsResponseSchema, {
       rooms: rooms.filter((room) => room !== undefined),
       nextPageToken: roomIds.length < limit ? "" : (roomIds.at(-1) ?? ""),
     });
+  }
+
+  /** The rooms of a user in the order of the list: each is followed by those under it. */
+  async #roomIds(tenantId: string, userId: string, after: string, limit: number): Promise<readonly string[]> {
+    const { archive } = this.#deps;
+    const ids: string[] = [];
+    const addUnder = async (rootId: string, afterId: string): Promise<void> => {
+      if (ids.length >= limit || rootId.startsWith(SYSTEM_ID_PREFIX)) return;
+      const page = { after: afterId, limit: limit - ids.length };
+      ids.push(...(await archive.subRooms(roomRef(tenantId, rootId), page)));
+    };
+    let last = rootOf(roomRef(tenantId, after))?.roomId ?? after;
+    if (after !== "") await addUnder(last, last === after ? "" : after);
+    while (ids.length < limit) {
+      const page = { after: last, limit: limit - ids.length };
+      const found = await archive.roomsOf(tenantId, userId, page);
+      for (const roomId of found) {
+        if (ids.length >= limit) return ids;
+        ids.push(roomId);
+        last = roomId;
+        await addUnder(roomId, "");
+      }
+      if (found.length < page.limit) break;
+    }
+    return ids;
   }
 
   /** Undefined where the caller is no member, or may not read the room. */

@@ -61,12 +61,16 @@ export interface TurnContext {
   readonly limited: (of: Limited, waitMs: number) => TrunklineError;
   /** The refusal of more members than the room may have; undefined: it may have so many. */
   readonly crowded: (ref: RoomRef, members: number, more: number) => TrunklineError | undefined;
+  /** Rooms under one, at most. */
+  readonly maxSubRooms: number;
   readonly eventId: (ref: RoomRef, userId: string, key: string) => string;
 }
 
 export class Room {
   readonly ref: RoomRef;
   readonly state: RoomState;
+  /** The actor of the room that this one is under. */
+  readonly root: Room | undefined;
   readonly recent: RecentChanges;
   /** The place up to which everything is on stable storage: what readers may see. */
   durableSeq: number;
@@ -76,9 +80,10 @@ export class Room {
   /** How often things may be asked of it. */
   readonly buckets: Buckets;
 
-  constructor(state: RoomState, buckets: Buckets, context: Pick<TurnContext, "monotonicMs">) {
+  constructor(state: RoomState, buckets: Buckets, context: Pick<TurnContext, "monotonicMs">, root?: Room) {
     this.ref = state.ref;
     this.state = state;
+    this.root = root;
     this.recent = new RecentChanges(context.monotonicMs);
     this.durableSeq = state.seq;
     this.durableTag = state.tag;
@@ -86,14 +91,25 @@ export class Room {
     this.buckets = buckets;
   }
 
-  /** Whether events wait for the log. What is answered now was judged on them and waits with them. */
+  /** Whether events wait for the log. */
   get tentative(): boolean {
     return this.state.seq !== this.durableSeq;
   }
 
+  /** Whether events wait for the log that an answer of now is judged on, and waits with. */
+  get judgedOnTentative(): boolean {
+    return this.tentative || this.root?.tentative === true;
+  }
+
+  /** It is used: it stays, and its root with it. */
+  use(monotonicMs: number): void {
+    this.usedAtMs = monotonicMs;
+    if (this.root !== undefined) this.root.usedAtMs = monotonicMs;
+  }
+
   /** One command. Throws the refusal. */
   turn(caller: Caller, command: Command, context: TurnContext): TurnResult {
-    this.usedAtMs = context.monotonicMs;
+    this.use(context.monotonicMs);
     const eventId = context.eventId(this.ref, caller.identity.userId, command.key);
 
     const known = this.recent.find(eventId);
@@ -101,7 +117,10 @@ export class Room {
 
     const kinds = decide(this.state, caller, command, context.nowMs);
     if (isNewMessage(command)) this.#slowDown(caller, context);
-    else this.#limitMembers(kinds, context);
+    else {
+      this.#limitMembers(kinds, context);
+      this.#limitSubRooms(kinds, context);
+    }
     if (kinds.length > 0) this.#limit(caller, command, context);
 
     // The id of the key itself is the last event's: the place that the answer names is the place that a repeat finds.
@@ -158,6 +177,7 @@ export class Room {
       createdAt: timestampFromMs(context.nowMs),
       actor: this.#actorOf(caller),
       kind,
+      rootSeq: this.state.root?.seq ?? 0,
     });
     // Before the fold: afterwards nothing says where its words were.
     const scrubs =
@@ -246,6 +266,14 @@ export class Room {
     }
     const refusal = count === 0 ? undefined : crowded(this.ref, this.state.memberCount, count);
     if (refusal !== undefined) throw refusal;
+  }
+
+  #limitSubRooms(kinds: readonly EventKind[], { maxSubRooms }: TurnContext): void {
+    const { root } = this.state;
+    if (root === undefined || kinds[0]?.case !== "roomCreated" || root.subRooms.size < maxSubRooms) return;
+    throw new TrunklineError(ErrorCode.LIMIT_EXCEEDED, "too many rooms under this one", {
+      details: { limit: String(maxSubRooms) },
+    });
   }
 
   #mayRead(caller: Caller): boolean {

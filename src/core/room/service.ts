@@ -16,6 +16,7 @@ import type { Command, NewMember, Outcome } from "./command.js";
 import { makeDirect } from "./direct.js";
 import type { RoomOwner } from "./owner.js";
 import { RoomReader } from "./reader.js";
+import { isSubRoom, SUB_ROOM_MARK } from "./sub-room.js";
 import { UserService } from "./user-service.js";
 
 export class RoomService implements RoomCalls, Forwarding {
@@ -100,7 +101,7 @@ export class RoomService implements RoomCalls, Forwarding {
     validate.validateName("name", request.name);
     validate.validateMetadata("metadata", request.metadata, this.#deps.tenants.of(caller.identity.tenantId));
     validate.validateSettings("settings", request.settings);
-    if (request.parentId !== "") throw unsupported("parent_id");
+    // That of its parent, where it has one.
     const kind = request.kind === RoomKind.UNSPECIFIED ? RoomKind.GROUP : request.kind;
     const members = this.#newMembers(request.members);
     const command: Command = {
@@ -115,9 +116,9 @@ export class RoomService implements RoomCalls, Forwarding {
       settings: request.settings,
     };
     const outcome =
-      kind === RoomKind.DIRECT
+      kind === RoomKind.DIRECT && request.parentId === ""
         ? await this.#makeDirect(caller, members, command)
-        : await this.#submit(this.#newRoomRef(caller, request), caller, command);
+        : await this.#submit(this.#newRef(caller, request), caller, command);
     return create(rpc.CreateRoomResponseSchema, {
       room: outcome.room,
       member: memberOf(outcome, caller.identity.userId),
@@ -144,7 +145,32 @@ export class RoomService implements RoomCalls, Forwarding {
     if (request.roomId.startsWith(SYSTEM_ID_PREFIX)) {
       throw TrunklineError.invalid("room_id", `ids beginning with "${SYSTEM_ID_PREFIX}" are the system's`);
     }
+    if (isSubRoom(request.roomId)) {
+      throw TrunklineError.invalid("room_id", `"${SUB_ROOM_MARK}" is for rooms under another: name that as parent_id`);
+    }
     return roomRef(tenantId, request.roomId);
+  }
+
+  #newRef(caller: Caller, request: rpc.CreateRoomRequest): RoomRef {
+    return request.parentId === "" ? this.#newRoomRef(caller, request) : this.#newSubRoomRef(caller, request);
+  }
+
+  /** A room under another says so in its id. */
+  #newSubRoomRef({ identity }: Caller, request: rpc.CreateRoomRequest): RoomRef {
+    const { roomId, parentId, key } = request;
+    validate.validateId("parent_id", parentId);
+    if (isSubRoom(parentId)) throw TrunklineError.invalid("parent_id", "is itself under a room");
+    if (request.kind !== RoomKind.UNSPECIFIED) throw TrunklineError.invalid("kind", "is that of the parent");
+    if (request.members.length > 0) throw TrunklineError.invalid("members", "are those of the room it is under");
+    if (request.joinRule !== JoinRule.UNSPECIFIED) throw TrunklineError.invalid("join_rule", "the parent is joined");
+    const { tenantId, userId } = identity;
+    const prefix = `${parentId}${SUB_ROOM_MARK}`;
+    const id = roomId === "" ? `${prefix}r.${this.#deps.ids.digest(`${tenantId}/${userId}/${key}`)}` : roomId;
+    validate.validateId("room_id", id);
+    if (!id.startsWith(prefix) || id.length === prefix.length || id.includes(SUB_ROOM_MARK, prefix.length)) {
+      throw TrunklineError.invalid("room_id", `is not "${prefix}" and a name without "${SUB_ROOM_MARK}"`);
+    }
+    return roomRef(tenantId, id);
   }
 
   #newMembers(members: readonly rpc.NewMember[]): readonly NewMember[] {
@@ -210,7 +236,7 @@ export class RoomService implements RoomCalls, Forwarding {
     refusal: TrunklineError,
   ): Promise<void> {
     const open = this.#deps.limits.openRooms && refusal.code === ErrorCode.NOT_FOUND;
-    if (!open || roomId.startsWith(SYSTEM_ID_PREFIX)) throw refusal;
+    if (!open || roomId.startsWith(SYSTEM_ID_PREFIX) || isSubRoom(roomId)) throw refusal;
     try {
       await this.#submit(refOf(caller, roomId), caller, {
         kind: "create",
@@ -318,8 +344,4 @@ function joinRuleOf(asked: JoinRule, kind: RoomKind): JoinRule {
   if (JoinRule[asked] === undefined) throw TrunklineError.invalid("join_rule", "there is no such rule");
   if (asked !== JoinRule.UNSPECIFIED) return asked;
   return kind === RoomKind.CHANNEL ? JoinRule.OPEN : JoinRule.INVITE;
-}
-
-function unsupported(field: string): TrunklineError {
-  return new TrunklineError(ErrorCode.UNSUPPORTED, `${field}: not supported yet`, { field });
 }

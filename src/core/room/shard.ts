@@ -1,5 +1,6 @@
 // A shard at its owner: the actors of its rooms, one append to the log under way at a time.
 
+import type { RoomDocument } from "../../gen/trunkline/store/v1/documents_pb.js";
 import type { Permission } from "../../gen/trunkline/v1/message_pb.js";
 import type { Timer } from "../../ports/clock.js";
 import type { EncodedEvent } from "../../ports/encoded-event.js";
@@ -22,6 +23,7 @@ import { permissionOf } from "./permission-of.js";
 import { permit } from "./permissions.js";
 import { Room, type TurnContext } from "./room.js";
 import { RoomState } from "./state.js";
+import { rootOf } from "./sub-room.js";
 import { turnRules } from "./turn-rules.js";
 
 /** First wait before a shard whose log failed is opened again, in milliseconds; doubles up to the last. */
@@ -89,7 +91,7 @@ export class Shard {
     this.#open = new Batch(0);
     const eventId = (ref: RoomRef, userId: string, key: string): string =>
       deps.ids.digest(`${ref.key}/${userId}/${key}`);
-    const rules = { ...turnRules(deps), eventId };
+    const rules = { ...turnRules(deps), maxSubRooms: deps.limits.maxSubRooms, eventId };
     this.#context = () => ({ nowMs: deps.clock.now(), monotonicMs: deps.clock.monotonic(), ...rules });
   }
 
@@ -164,11 +166,13 @@ export class Shard {
     const monotonicMs = this.#deps.clock.monotonic();
     for (const [key, room] of this.#rooms) {
       if (room.tentative) continue;
-      const idleMs = room.state.room === undefined ? 0 : IDLE_MS;
+      const idleMs = room.state.own === undefined ? 0 : IDLE_MS;
       if (monotonicMs - room.usedAtMs > idleMs) this.#rooms.delete(key);
       else room.recent.expire(monotonicMs);
       if (room.state.loaded > MAX_STANDINGS) room.state.unload();
     }
+    // The root of an actor that stays stays with it: only there is it known what its events would change.
+    for (const { root } of this.#rooms.values()) if (root !== undefined) this.#rooms.set(root.ref.key, root);
   }
 
   // — the steps before a turn: whatever must wait —
@@ -231,33 +235,35 @@ export class Shard {
     }
   }
 
+  #find(ref: RoomRef): Awaitable<Room> {
+    return this.#rooms.get(ref.key) ?? this.#loading.get(ref.key) ?? this.#loadRoom(ref);
+  }
+
   /** The actor, with the standings of `users` loaded. */
   #load(ref: RoomRef, users: readonly string[]): Awaitable<Room> {
     this.#requireOpen();
-    const room = this.#rooms.get(ref.key) ?? this.#loading.get(ref.key) ?? this.#loadRoom(ref);
+    const room = this.#find(ref);
     if (isPromise(room)) return Promise.resolve(room).then((loaded) => this.#loadStandings(loaded, users));
     return this.#loadStandings(room, users);
   }
 
   #loadRoom(ref: RoomRef): Awaitable<Room> {
+    const rootRef = rootOf(ref);
+    const root = rootRef && this.#find(rootRef);
+    // The look-up may throw at once; the root's refusal is then nobody's.
+    if (isPromise(root)) Promise.resolve(root).catch(ignore);
     const { archive } = this.#deps;
     const stored = archive.room(ref);
     const document = isPromise(stored)
       ? stored.then((found) => withDirectUsers(archive, ref, found))
       : withDirectUsers(archive, ref, stored);
-    const build = (found: Awaited<typeof document>): Room => {
-      const buckets = new Buckets(this.#deps.tenants, ref.tenantId, "room");
-      const room = new Room(new RoomState(ref, found), buckets, this.#context());
-      this.#rooms.set(ref.key, room);
-      return room;
-    };
-    if (!isPromise(document)) return build(document);
+    if (!isPromise(document) && !isPromise(root)) return this.#build(ref, document, root);
     const rooms = this.#rooms;
-    const loading = Promise.resolve(document)
-      .then((found) => {
+    const loading = Promise.all([document, root])
+      .then(([found, loadedRoot]) => {
         // The shard was opened anew meanwhile: what was read may be older than what the new owner's view holds.
         if (rooms !== this.#rooms) throw unavailable("the room's owner has changed");
-        return build(found);
+        return this.#build(ref, found, loadedRoot);
       })
       .finally(() => {
         if (this.#loading.get(ref.key) === loading) this.#loading.delete(ref.key);
@@ -266,27 +272,49 @@ export class Shard {
     return loading;
   }
 
+  #build(ref: RoomRef, document: RoomDocument | undefined, root: Room | undefined): Room {
+    // It may have been dropped while the other was read: two actors of one room would disagree.
+    if (root !== undefined && this.#rooms.get(root.ref.key) !== root) throw unavailable("the room's root was dropped");
+    const state = new RoomState(ref, document, root?.state);
+    const buckets = new Buckets(this.#deps.tenants, ref.tenantId, "room");
+    const room = new Room(state, buckets, this.#context(), root);
+    this.#rooms.set(ref.key, room);
+    return room;
+  }
+
   #loadStandings(room: Room, users: readonly string[]): Awaitable<Room> {
     let waiting: Promise<void>[] | undefined;
-    for (const userId of users) {
-      if (room.state.knows(userId)) continue;
-      const document = this.#deps.archive.member(room.ref, userId);
-      if (!isPromise(document)) room.state.load(userId, document);
-      else {
-        const loaded = Promise.resolve(document).then((found) => room.state.load(userId, found));
-        // The next look-up may throw at once; this one's refusal is then nobody's.
-        loaded.catch(ignore);
-        waiting ??= [];
-        waiting.push(loaded);
+    for (const { state, ref } of room.root === undefined ? [room] : [room, room.root]) {
+      for (const userId of users) {
+        if (state.knows(userId)) continue;
+        const document = this.#deps.archive.member(ref, userId);
+        if (!isPromise(document)) state.load(userId, document);
+        else {
+          const loaded = Promise.resolve(document).then((found) => state.load(userId, found));
+          // The next look-up may throw at once; this one's refusal is then nobody's.
+          loaded.catch(ignore);
+          waiting ??= [];
+          waiting.push(loaded);
+        }
       }
     }
     return waiting === undefined ? room : Promise.all(waiting).then(() => room);
   }
 
   #prepareLoaded(room: Room, caller: Caller, command: Command): Awaitable<Prepared> {
-    const loading = this.#loadMessages(room, command);
+    const loading = command.kind === "create" ? this.#loadSubRooms(room) : this.#loadMessages(room, command);
     if (loading === undefined) return this.#prepareBlocks(room, caller, command);
     return loading.then(() => this.#prepareBlocks(room, caller, command));
+  }
+
+  /** Loads which rooms are under the root that another is to be made under. Undefined: it is known. */
+  #loadSubRooms({ root }: Room): PromiseLike<void> | undefined {
+    if (root === undefined || root.state.subRooms.loaded) return undefined;
+    const { subRooms } = root.state;
+    const stored = this.#deps.archive.subRooms(root.ref, { after: "", limit: this.#deps.limits.maxSubRooms });
+    if (isPromise(stored)) return stored.then((found) => subRooms.load(found));
+    subRooms.load(stored);
+    return undefined;
   }
 
   /** Asks whether the users of a direct room have blocked one another. */
@@ -391,13 +419,14 @@ export class Shard {
       result = { refusal };
     }
     const settled = result;
-    if (!room.tentative) return "value" in settled ? Promise.resolve(settled.value) : Promise.reject(settled.refusal);
+    if (!room.judgedOnTentative)
+      return "value" in settled ? Promise.resolve(settled.value) : Promise.reject(settled.refusal);
     return new Promise((resolve, reject) => {
       const waiter: Waiter = {
         done: () => ("value" in settled ? resolve(settled.value) : reject(settled.refusal)),
         failed: reject,
       };
-      // The newest tentative event of the room is in no later batch than the newest that holds any.
+      // The newest tentative event of the room, or of its root, is in no later batch than the newest that holds any.
       (this.#open.size > 0 ? this.#open : (this.#full.at(-1) ?? this.#underWay ?? this.#open)).wait(waiter);
     });
   }
@@ -516,10 +545,12 @@ export class Shard {
   /** What was prepared still holds: waiting may have taken longer than the actor lived. */
   #requireCurrent(room: Room, users: readonly string[]): void {
     this.#requireOpen();
-    if (this.#rooms.get(room.ref.key) !== room || !users.every((userId) => room.state.knows(userId))) {
-      throw unavailable("the room's owner has changed");
+    for (const actor of room.root === undefined ? [room] : [room, room.root]) {
+      if (this.#rooms.get(actor.ref.key) !== actor || !users.every((userId) => actor.state.knows(userId))) {
+        throw unavailable("the room's owner has changed");
+      }
     }
-    room.usedAtMs = this.#deps.clock.monotonic();
+    room.use(this.#deps.clock.monotonic());
   }
 
   /** A first try that waited for long may have been overtaken by a repeat that nobody remembers any more. */

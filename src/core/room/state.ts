@@ -18,6 +18,7 @@ import {
 import type { MessageChange } from "../../ports/archive.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import { RoomMessages } from "../message/room-messages.js";
+import { SubRooms } from "./sub-rooms.js";
 import { UserState } from "./user-state.js";
 
 /** A user's standing in a room. `member` is undefined for who is not, or no longer, a member. */
@@ -47,14 +48,19 @@ const STRANGER: Standing = { member: undefined, banned: false, slowPublishedAt: 
  */
 export class RoomState {
   readonly ref: RoomRef;
-  /** Undefined: never created. `top`, `lastMessageIndex` and `memberCount` are kept beside it. */
-  room: Room | undefined;
+  /** The room that this one is under, whose members it has. Of the same shard, so that both are always of one moment. */
+  readonly root: RoomState | undefined;
+  /** As a root: the rooms under it. */
+  readonly subRooms = new SubRooms();
+  /** As its own events say. Undefined: never created. `top`, `lastMessageIndex` and `memberCount` are kept beside it. */
+  #room: Room | undefined;
+  /** What it is under a root that is not active, made once. */
+  #covered: { readonly by: Room | undefined; readonly own: Room; readonly room: Room } | undefined;
   seq = 0;
   tag = 0;
   lastMessageIndex = 0;
-  /** The last event that may have changed who is a member. */
-  membersSeq = 0;
-  memberCount = 0;
+  #membersSeq = 0;
+  #memberCount = 0;
   ownerCount = 0;
   /** message_ids, oldest pin first. */
   pinned: readonly string[] = [];
@@ -68,20 +74,52 @@ export class RoomState {
   /** The users whose standing has been needed; whoever is absent has not been loaded. */
   readonly #standings = new Map<string, Standing>();
 
-  constructor(ref: RoomRef, document: RoomDocument | undefined) {
+  constructor(ref: RoomRef, document: RoomDocument | undefined, root?: RoomState) {
     this.ref = ref;
+    this.root = root;
     this.messages = new RoomMessages(ref.roomId);
     this.user = new UserState(document?.user);
     if (document?.room === undefined) return;
-    this.room = document.room;
+    this.#room = document.room;
     this.seq = document.room.top?.seq ?? 0;
     this.tag = document.room.top?.tag ?? 0;
-    this.membersSeq = this.seq;
+    this.#membersSeq = this.seq;
     this.lastMessageIndex = document.room.lastMessageIndex;
-    this.memberCount = document.room.memberCount;
+    this.#memberCount = document.room.memberCount;
     this.ownerCount = document.ownerCount;
     this.directUsers = document.directUsers;
     this.pinned = document.room.pinnedMessageIds;
+  }
+
+  /** The room as it stands, with what its root makes of it. */
+  get room(): Room | undefined {
+    const own = this.#room;
+    if (this.root === undefined || own === undefined) return own;
+    const by = this.root.room;
+    if (by?.status === RoomStatus.ACTIVE) return own;
+    if (this.#covered === undefined || this.#covered.by !== by || this.#covered.own !== own) {
+      this.#covered = { by, own, room: coveredBy(by, own) };
+    }
+    return this.#covered.room;
+  }
+
+  /** The room as its own events say, whatever its root is. */
+  get own(): Room | undefined {
+    return this.#room;
+  }
+
+  get memberCount(): number {
+    return this.root?.memberCount ?? this.#memberCount;
+  }
+
+  /** The last event, of the room whose members it has, that may have changed who is a member. */
+  get membersSeq(): number {
+    return this.root?.membersSeq ?? this.#membersSeq;
+  }
+
+  /** The last event of the room whose members it has: what somebody's rights are as of. */
+  get accessSeq(): number {
+    return this.root?.seq ?? this.seq;
   }
 
   /** How many standings are kept in memory. */
@@ -89,8 +127,11 @@ export class RoomState {
     return this.#standings.size;
   }
 
+  /** Whether what concerns the user is known here, that of the root aside. */
   knows(userId: string): boolean {
-    return this.room === undefined || this.#standings.has(userId);
+    if (this.#room === undefined || this.#standings.has(userId)) return true;
+    // Nothing is kept of them here but when they last spoke.
+    return this.root !== undefined && (this.#room.settings?.slowModeMs ?? 0) === 0;
   }
 
   /** Takes in what the archive says of a user, unless an event has said something newer. */
@@ -115,17 +156,26 @@ export class RoomState {
   }
 
   standing(userId: string): Standing {
-    return this.#standings.get(userId) ?? STRANGER;
+    if (this.root === undefined) return this.#standing(userId);
+    return { ...this.root.standing(userId), slowPublishedAt: this.#standing(userId).slowPublishedAt };
   }
 
   member(userId: string): Member | undefined {
-    return this.standing(userId).member;
+    return this.root === undefined ? this.#standing(userId).member : this.root.member(userId);
+  }
+
+  #standing(userId: string): Standing {
+    return this.#standings.get(userId) ?? STRANGER;
   }
 
   /** The room as of now, for an answer. */
   view(): Room | undefined {
-    if (this.room === undefined) return undefined;
-    const room = clone(RoomSchema, this.room);
+    return this.#asOfNow(this.room);
+  }
+
+  #asOfNow(of: Room | undefined): Room | undefined {
+    if (of === undefined) return undefined;
+    const room = clone(RoomSchema, of);
     room.top = create(PositionSchema, { seq: this.seq, tag: this.tag });
     room.lastMessageIndex = this.lastMessageIndex;
     room.memberCount = this.memberCount;
@@ -137,16 +187,16 @@ export class RoomState {
   document(): RoomDocument {
     return create(RoomDocumentSchema, {
       tenantId: this.ref.tenantId,
-      room: this.view(),
+      room: this.#asOfNow(this.#room),
       appliedSeq: this.seq,
       ownerCount: this.ownerCount,
       directUsers: [...this.directUsers],
-      ...(this.room?.kind === RoomKind.INBOX && { user: this.user.document() }),
+      ...(this.#room?.kind === RoomKind.INBOX && { user: this.user.document() }),
     });
   }
 
   memberDocument(userId: string): MemberDocument {
-    const { member, banned, slowPublishedAt } = this.standing(userId);
+    const { member, banned, slowPublishedAt } = this.#standing(userId);
     return create(MemberDocumentSchema, {
       member: member ?? create(MemberSchema, { userId }),
       appliedSeq: this.seq,
@@ -166,7 +216,7 @@ export class RoomState {
   /** Folds one event in and returns what else than the room it changed. Unknown kinds only advance the position. */
   apply(event: RoomEvent): Changed {
     const users = this.#applyToRoom(event);
-    if (users.length > 0) this.membersSeq = this.seq;
+    if (users.length > 0) this.#membersSeq = this.seq;
     const messages = this.messages.apply(event);
     return users.length === 0 && messages.length === 0 ? NOTHING : { users, messages };
   }
@@ -191,16 +241,17 @@ export class RoomState {
         this.user.apply(event);
         return NOBODY;
       case "roomCreated":
-        this.room = kind.value.room;
-        if (this.room?.kind === RoomKind.DIRECT) this.directUsers = kind.value.members.map(({ userId }) => userId);
+        this.#room = kind.value.room;
+        this.root?.subRooms.note(this.ref.roomId, true);
+        if (this.#room?.kind === RoomKind.DIRECT) this.directUsers = kind.value.members.map(({ userId }) => userId);
         for (const member of kind.value.members) this.#set(member.userId, member, false);
         return kind.value.members.map((member) => member.userId);
       case "roomUpdated":
-        this.room = kind.value.room;
+        this.#room = kind.value.room;
         return NOBODY;
       case "roomDeleted":
-        // Only the fact stays: what the room was is nobody's any more.
-        this.room = create(RoomSchema, { roomId: this.ref.roomId, kind: this.room?.kind, status: RoomStatus.DELETED });
+        this.#room = deleted(this.#room, this.ref.roomId);
+        this.root?.subRooms.note(this.ref.roomId, false);
         this.pinned = [];
         return NOBODY;
       case "memberJoined":
@@ -226,19 +277,29 @@ export class RoomState {
 
   /** Part of the state, not of an actor's memory: an actor may be dropped sooner than slow mode lets the user speak again. */
   #noteForSlowMode({ actor, createdAt }: RoomEvent): readonly string[] {
-    if ((this.room?.settings?.slowModeMs ?? 0) === 0 || actor === undefined) return NOBODY;
+    if ((this.#room?.settings?.slowModeMs ?? 0) === 0 || actor === undefined) return NOBODY;
     // A service's doing, which slow mode is not for.
     if (actor.serviceId !== "") return NOBODY;
-    const standing = this.standing(actor.userId);
-    if (standing.member === undefined) return NOBODY;
-    this.#standings.set(actor.userId, { ...standing, slowPublishedAt: createdAt });
+    if (this.member(actor.userId) === undefined) return NOBODY;
+    this.#standings.set(actor.userId, { ...this.#standing(actor.userId), slowPublishedAt: createdAt });
     return [actor.userId];
   }
 
   #set(userId: string, member: Member | undefined, banned: boolean): void {
-    const { member: before, slowPublishedAt } = this.standing(userId);
-    this.memberCount += Number(member !== undefined) - Number(before !== undefined);
+    const { member: before, slowPublishedAt } = this.#standing(userId);
+    this.#memberCount += Number(member !== undefined) - Number(before !== undefined);
     this.ownerCount += Number(member?.role === Role.OWNER) - Number(before?.role === Role.OWNER);
     this.#standings.set(userId, { member, banned, slowPublishedAt });
   }
+}
+
+/** What a room is whose root is not active. */
+function coveredBy(root: Room | undefined, own: Room): Room {
+  if (root?.status !== RoomStatus.ARCHIVED) return deleted(own, own.roomId);
+  return own.status === RoomStatus.ACTIVE ? { ...own, status: RoomStatus.ARCHIVED } : own;
+}
+
+/** Only the fact stays: what the room was is nobody's any more. */
+function deleted(room: Room | undefined, roomId: string): Room {
+  return create(RoomSchema, { roomId, kind: room?.kind, status: RoomStatus.DELETED, parentId: room?.parentId });
 }

@@ -232,7 +232,7 @@ export class RoomSubscriptions implements Subscriber {
     if (!this.#waiting.includes(subscription)) this.#waiting.push(subscription);
   }
 
-  lost(subscription: Subscription, loss: AccessLoss): void {
+  lost(subscription: Subscription, loss: Exclude<AccessLoss, "unknown">): void {
     const { roomId } = subscription.feed.ref;
     this.#forget(subscription);
     const reason = loss === "room-deleted" ? wire.UnsubscribeReason.ROOM_DELETED : wire.UnsubscribeReason.ACCESS_LOST;

@@ -23,7 +23,7 @@ export class SignalTarget {
   readonly roomId: string;
   /** Settles when the room's events are heard; undefined: nobody types. */
   listening: Promise<void> | undefined;
-  #subscription: FanoutSubscription | undefined;
+  readonly #subscriptions: FanoutSubscription[] = [];
   #closed = false;
   /** Opening or live, by user. */
   readonly #typers = new Map<string, Set<Typer>>();
@@ -50,15 +50,15 @@ export class SignalTarget {
     return this.#typers.size === 0 && !this.waits;
   }
 
-  /** Keeps the subscription by which `hear` is called. */
+  /** Keeps a subscription by which `hear` or `hearRoot` is called. */
   heardBy(subscription: FanoutSubscription): void {
     if (this.#closed) subscription.close();
-    else this.#subscription = subscription;
+    else this.#subscriptions.push(subscription);
   }
 
   close(): void {
     this.#closed = true;
-    this.#subscription?.close();
+    for (const subscription of this.#subscriptions) subscription.close();
   }
 
   join(typer: Typer): void {
@@ -125,6 +125,16 @@ export class SignalTarget {
     }
   }
 
+  /** Durable events of the room that this one is under. */
+  hearRoot(events: readonly EncodedEvent[], nowMs: number, end: (typer: Typer) => void): void {
+    for (const { seq, event } of events) {
+      for (const typer of endsUnder(event.kind) ? this.#endedBy(event.kind, undefined, nowMs) : NOBODY) {
+        if (typer.status === "opening") typer.lostAccessSeq = seq;
+        else if (seq > typer.accessSeq) end(typer);
+      }
+    }
+  }
+
   #endedBy(kind: EncodedEvent["event"]["kind"], actor: string | undefined, nowMs: number): readonly Typer[] {
     switch (kind.case) {
       case "messageCreated":
@@ -175,6 +185,12 @@ export class SignalTarget {
 }
 
 const NOBODY: readonly Typer[] = [];
+
+/** Whether what an event ends in its room, it ends in the rooms under that one too. */
+function endsUnder(kind: EncodedEvent["event"]["kind"]): boolean {
+  if (kind.case === "roomUpdated") return kind.value.room?.status === RoomStatus.ARCHIVED;
+  return kind.case !== "messageCreated";
+}
 
 function bytesOf({ kind }: Signal): number {
   return SIGNAL_BYTES + (kind.case === "custom" ? kind.value.data.length : 0);

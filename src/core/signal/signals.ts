@@ -13,6 +13,7 @@ import { inboxRef } from "../room/inbox.js";
 import type { RoomOwner } from "../room/owner.js";
 import { isAdministrator, requireRoom } from "../room/permissions.js";
 import type { Room as RoomActor } from "../room/room.js";
+import { rootOf } from "../room/sub-room.js";
 import { turnRules } from "../room/turn-rules.js";
 import { serverFrame } from "../session/frames.js";
 import { Acquaintances } from "./acquaintances.js";
@@ -82,7 +83,7 @@ export class Signals {
       throw error;
     }
     if (hasEnded(typer)) return;
-    if (this.#stopped || typer.lostSeq > typer.authorizedSeq) {
+    if (this.#stopped || typer.lostSeq > typer.authorizedSeq || typer.lostAccessSeq > typer.accessSeq) {
       this.end(typer);
       return;
     }
@@ -127,8 +128,9 @@ export class Signals {
 
   async #authorize(typer: Typer, caller: Caller): Promise<void> {
     typer.authorizedAtMs = this.#deps.clock.monotonic();
-    const { seq, direct } = await this.#judge(typer.target.ref, caller, requireTyping);
+    const { seq, accessSeq, direct } = await this.#judge(typer.target.ref, caller, requireTyping);
     typer.authorizedSeq = seq;
+    typer.accessSeq = accessSeq;
     typer.direct = direct;
   }
 
@@ -137,17 +139,17 @@ export class Signals {
     ref: RoomRef,
     caller: Caller,
     further: (room: Room, actor: RoomActor) => void = ignore,
-  ): Promise<{ readonly seq: number; readonly direct: boolean }> {
+  ): Promise<{ readonly seq: number; readonly accessSeq: number; readonly direct: boolean }> {
     const { tenantId, userId } = caller.identity;
-    const { seq, directUsers } = await this.#owner.read(ref, caller, Permission.SIGNAL, (actor) => {
+    const { seq, accessSeq, directUsers } = await this.#owner.read(ref, caller, Permission.SIGNAL, (actor) => {
       const { state } = actor;
       further(requireRoom(state.room), actor);
-      return { seq: state.seq, directUsers: state.directUsers };
+      return { seq: state.seq, accessSeq: state.accessSeq, directUsers: state.directUsers };
     });
     const [one, other] = directUsers;
-    if (one === undefined || other === undefined) return { seq, direct: false };
+    if (one === undefined || other === undefined) return { seq, accessSeq, direct: false };
     if (directUsers.includes(userId)) await this.#requireUnblocked(tenantId, one, other);
-    return { seq, direct: true };
+    return { seq, accessSeq, direct: true };
   }
 
   async #requireUnblocked(tenantId: string, one: string, other: string): Promise<void> {
@@ -156,17 +158,23 @@ export class Signals {
   }
 
   async #listen(target: SignalTarget): Promise<void> {
-    const hear: Parameters<CoreDependencies["fanout"]["subscribe"]>[1] = (events) =>
-      target.hear(events, this.#deps.clock.now(), (typer) => this.end(typer));
-    target.listening ??= this.#deps.fanout
-      .subscribe(target.ref, hear)
-      .then((subscription) => target.heardBy(subscription));
+    target.listening ??= this.#hear(target);
     try {
       await target.listening;
     } catch (error) {
       target.listening = undefined;
       throw error;
     }
+  }
+
+  async #hear(target: SignalTarget): Promise<void> {
+    const { fanout, clock } = this.#deps;
+    const end = (typer: Typer): void => this.end(typer);
+    const rootRef = rootOf(target.ref);
+    if (rootRef !== undefined) {
+      target.heardBy(await fanout.subscribe(rootRef, (events) => target.hearRoot(events, clock.now(), end)));
+    }
+    target.heardBy(await fanout.subscribe(target.ref, (events) => target.hear(events, clock.now(), end)));
   }
 
   #prolong(typer: Typer, nowMs: number): void {

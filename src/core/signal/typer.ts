@@ -14,6 +14,9 @@ export class Typer {
   /** The room's last event that the right to type was judged on, and when that was, monotonic. */
   authorizedSeq = 0;
   authorizedAtMs = 0;
+  /** The same two of the room whose members it has, where that is another. */
+  accessSeq = 0;
+  lostAccessSeq = 0;
   /** Whether the room is a direct one. */
   direct = false;
   /** The room's last event that ends it, unless it was authorized after. */

@@ -68,16 +68,18 @@ export async function openSubscription(
     const { marker, markers, ...sight } = await services.receipts.opening(ref, caller, seen);
     // The session ended, or moved the subscription, while this waited.
     if (subscription.status === "ended") return;
-    const loss = subscription.lostSince(seen.top.seq);
+    const loss = subscription.lostSince(seen.accessSeq);
     if (loss === "room-deleted") throw new TrunklineError(ErrorCode.NOT_FOUND, "there is no such room");
+    if (loss === "unknown")
+      throw new TrunklineError(ErrorCode.UNAVAILABLE, "who may read is not known", { retryAfterMs: 0 });
     if (loss !== undefined) throw new TrunklineError(ErrorCode.NOT_A_MEMBER, "you are no longer a member of the room");
     feed.reach(seen.top.seq);
-    subscription.seeMembers(seen.top.seq, sight.seesMembers);
+    subscription.seeMembers(seen.accessSeq, sight.seesMembers);
     subscription.hidesReading ??= sight.hidesReading;
     steps.opened({ ...seen, outcome, marker, markers });
     // A client that must reload subscribes again from what it has loaded: what came before that would only be in its way.
     if (outcome.case === "reset") steps.ended();
-    else subscription.begin(sent, seen.top.seq);
+    else subscription.begin(sent, seen.accessSeq);
   } catch (error) {
     if (subscription.status !== "ended") steps.ended();
     throw error;
@@ -86,6 +88,8 @@ export async function openSubscription(
 
 /** A room as its owner shows it. */
 interface Seen extends Pick<Opened, "top" | "room" | "member"> {
+  /** The last event of the room whose members it has: what the user's rights are as of. */
+  readonly accessSeq: number;
   /** The last event that may have changed who is a member. */
   readonly membersSeq: number;
   /** The two users of a direct room. */
@@ -101,7 +105,8 @@ export function authorizeReading(
   return owner.read(ref, caller, Permission.READ, ({ state }) => {
     const member = state.member(caller.identity.userId);
     const top = create(PositionSchema, { seq: state.seq, tag: state.tag });
-    return { top, room: state.view(), member, membersSeq: state.membersSeq, pair: state.directUsers };
+    const { accessSeq, membersSeq, directUsers: pair } = state;
+    return { top, room: state.view(), member, accessSeq, membersSeq, pair };
   });
 }
 

@@ -29,7 +29,7 @@ export interface Subscriber {
   /** Asks for `resume` when the outbox is ready again. */
   wait(subscription: Subscription): void;
   /** The user has lost the room; the subscription has ended. */
-  lost(subscription: Subscription, loss: AccessLoss): void;
+  lost(subscription: Subscription, loss: Exclude<AccessLoss, "unknown">): void;
   /** What comes next is no longer kept: the client must reload. The subscription has ended: nobody knows what the user lost meanwhile. */
   reset(subscription: Subscription): void;
   lagging(subscription: Subscription, behind: number): void;
@@ -43,6 +43,7 @@ export class Subscription implements FeedReader {
   readonly #session: Subscriber;
   #status: Status = "opening";
   #cursor = new Cursor(0);
+  /** Of the room whose members the room has. */
   #authorizedSeq = 0;
   #loss: { readonly seq: number; readonly loss: AccessLoss } | undefined;
   /** Whether the user's reading is hidden: others' is then not told. Undefined: not known yet. */
@@ -69,7 +70,7 @@ export class Subscription implements FeedReader {
     return this.#loss !== undefined && this.#loss.seq > authorizedSeq ? this.#loss.loss : undefined;
   }
 
-  /** Begins after `sent`. Events that follow are pushed from this call on. */
+  /** Begins after `sent`, as what the user was found to be at `authorizedSeq`. Events that follow are pushed from this call on. */
   begin(sent: number, authorizedSeq: number): void {
     this.#cursor = new Cursor(sent);
     this.#authorizedSeq = authorizedSeq;
@@ -128,7 +129,8 @@ export class Subscription implements FeedReader {
     }
     if (this.#status === "ended" || seq <= this.#authorizedSeq) return;
     this.end();
-    this.#session.lost(this, loss);
+    if (loss === "unknown") this.#session.reset(this);
+    else this.#session.lost(this, loss);
   }
 
   /** Feeds the session until it is up to date, its outbox is full, or the archive must be waited for. */

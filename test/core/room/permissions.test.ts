@@ -20,27 +20,28 @@ import { identity } from "../use-core.js";
 const NOW_MS = 1_790_000_000_000;
 const OF_A_NEWER_CONTRACT: number = 99;
 
-// The roles that have it: owner, admin, member, reader. Then whether it can be used at all in a direct room, in an archived one and
-// in an inbox, and whether services have it everywhere.
+// The roles that have it: owner, admin, member, reader. Then whether it can be used at all in a direct room, in an archived one, in an
+// inbox and in a room under another, and whether services have it everywhere.
 const TABLE = `
-  permission     | roles           | direct | archived | inbox | service
-  READ           | own adm mem rea | yes    | yes      | yes   | yes
-  PUBLISH        | own adm mem     | yes    | no       | yes   | yes
-  EDIT_OWN       | own adm mem     | yes    | no       | yes   | no
-  EDIT_ANY       | own adm         | yes    | no       | yes   | yes
-  DELETE_OWN     | own adm mem     | yes    | no       | yes   | no
-  DELETE_ANY     | own adm         | yes    | no       | yes   | yes
-  REACT          | own adm mem     | yes    | no       | yes   | no
-  PIN            | own adm         | yes    | no       | yes   | yes
-  INVITE         | own adm         | no     | no       | no    | no
-  REMOVE         | own adm         | no     | no       | no    | no
-  SET_ROLES      | own adm         | no     | no       | no    | no
-  UPDATE_ROOM    | own adm         | yes    | yes      | no    | no
-  DELETE_ROOM    | own             | yes    | yes      | no    | no
-  SEE_MEMBERS    | own adm mem     | yes    | yes      | yes   | yes
-  SEE_PRESENCE   | own adm mem     | yes    | yes      | yes   | yes
-  SIGNAL         | own adm mem     | yes    | no       | yes   | yes
-  START_CALL     | own adm mem     | yes    | yes      | yes   | no
+  permission       | roles           | direct | archived | inbox | under | service
+  READ             | own adm mem rea | yes    | yes      | yes   | yes   | yes
+  PUBLISH          | own adm mem     | yes    | no       | yes   | yes   | yes
+  EDIT_OWN         | own adm mem     | yes    | no       | yes   | yes   | no
+  EDIT_ANY         | own adm         | yes    | no       | yes   | yes   | yes
+  DELETE_OWN       | own adm mem     | yes    | no       | yes   | yes   | no
+  DELETE_ANY       | own adm         | yes    | no       | yes   | yes   | yes
+  REACT            | own adm mem     | yes    | no       | yes   | yes   | no
+  PIN              | own adm         | yes    | no       | yes   | yes   | yes
+  INVITE           | own adm         | no     | no       | no    | no    | no
+  REMOVE           | own adm         | no     | no       | no    | no    | no
+  SET_ROLES        | own adm         | no     | no       | no    | no    | no
+  UPDATE_ROOM      | own adm         | yes    | yes      | no    | yes   | no
+  DELETE_ROOM      | own             | yes    | yes      | no    | yes   | no
+  SEE_MEMBERS      | own adm mem     | yes    | yes      | yes   | yes   | yes
+  SEE_PRESENCE     | own adm mem     | yes    | yes      | yes   | yes   | yes
+  SIGNAL           | own adm mem     | yes    | no       | yes   | yes   | yes
+  START_CALL       | own adm mem     | yes    | yes      | yes   | yes   | no
+  CREATE_SUB_ROOMS | own adm         | no     | no       | no    | no    | yes
 `;
 
 interface Row {
@@ -49,6 +50,7 @@ interface Row {
   readonly direct: boolean;
   readonly archived: boolean;
   readonly inbox: boolean;
+  readonly under: boolean;
   readonly service: boolean;
 }
 
@@ -58,7 +60,9 @@ const ROLES: readonly [string, Role][] = [
   ["mem", Role.MEMBER],
   ["rea", Role.READER],
 ];
-const KINDS = [RoomKind.GROUP, RoomKind.CHANNEL, RoomKind.INBOX, RoomKind.DIRECT];
+/** Every kind of room, and a group under another. */
+const KINDS = ["GROUP", "CHANNEL", "INBOX", "DIRECT", "UNDER"] as const;
+type Kind = (typeof KINDS)[number];
 const STATUSES = [RoomStatus.ACTIVE, RoomStatus.ARCHIVED];
 
 const ROWS: readonly Row[] = TABLE.trim()
@@ -68,12 +72,15 @@ const ROWS: readonly Row[] = TABLE.trim()
     const [name = "", roles = "", ...cells] = line.split("|").map((cell) => cell.trim());
     const permission = Object.entries(Permission).find(([key]) => key === name)?.[1];
     if (typeof permission !== "number") throw new Error(`there is no permission ${name}`);
-    const [direct = false, archived = false, inbox = false, service = false] = cells.map((cell) => cell === "yes");
-    return { permission, roles: roles.split(" "), direct, archived, inbox, service };
+    const [direct = false, archived = false, inbox = false, under = false, service = false] = cells.map(
+      (cell) => cell === "yes",
+    );
+    return { permission, roles: roles.split(" "), direct, archived, inbox, under, service };
   });
 
-function room(kind = RoomKind.GROUP, status = RoomStatus.ACTIVE): Room {
-  return create(RoomSchema, { roomId: "lobby", kind, status });
+function room(kind: Kind = "GROUP", status = RoomStatus.ACTIVE): Room {
+  if (kind !== "UNDER") return create(RoomSchema, { roomId: "lobby", kind: RoomKind[kind], status });
+  return create(RoomSchema, { roomId: "lobby~corner", parentId: "lobby", kind: RoomKind.GROUP, status });
 }
 
 function member(role: Role, differing: Partial<Pick<Member, "granted" | "denied" | "mutedUntil">> = {}): Member {
@@ -94,7 +101,7 @@ function judge(...[where, who, as, permission]: [Room, Member | undefined, typeo
 }
 
 /** Everything that is not as the table says, in words. */
-function differences(expected: (row: Row, kind: RoomKind, status: RoomStatus, role: string) => string, as = BOB) {
+function differences(expected: (row: Row, kind: Kind, status: RoomStatus, role: string) => string, as = BOB) {
   return (who: (role: Role, permission: Permission) => Member | undefined): string[] =>
     ROWS.flatMap((row) =>
       KINDS.flatMap((kind) =>
@@ -102,7 +109,7 @@ function differences(expected: (row: Row, kind: RoomKind, status: RoomStatus, ro
           ROLES.flatMap(([name, role]) => {
             const found = judge(room(kind, status), who(role, row.permission), as, row.permission);
             const wanted = expected(row, kind, status, name);
-            const where = `${RoomKind[kind]}, ${RoomStatus[status]}, ${name}, ${Permission[row.permission]}`;
+            const where = `${kind}, ${RoomStatus[status]}, ${name}, ${Permission[row.permission]}`;
             return found === wanted ? [] : [`${where}: ${found} instead of ${wanted}`];
           }),
         ),
@@ -111,9 +118,10 @@ function differences(expected: (row: Row, kind: RoomKind, status: RoomStatus, ro
 }
 
 /** Whether the room takes it from anybody. */
-function taken(row: Row, kind: RoomKind, status: RoomStatus): boolean {
-  if (!row.direct && kind === RoomKind.DIRECT) return false;
-  if (!row.inbox && kind === RoomKind.INBOX) return false;
+function taken(row: Row, kind: Kind, status: RoomStatus): boolean {
+  if (!row.direct && kind === "DIRECT") return false;
+  if (!row.inbox && kind === "INBOX") return false;
+  if (!row.under && kind === "UNDER") return false;
   return row.archived || status !== RoomStatus.ARCHIVED;
 }
 
@@ -176,7 +184,7 @@ describe("authorize", () => {
 
   it("lets a tenant's service do what the table says, member or not, denied or not, muted or not", () => {
     const service = identity("bot", { grants: new Set(["service"]) });
-    const expected = (row: Row, kind: RoomKind, status: RoomStatus) => taken(row, kind, status) && row.service;
+    const expected = (row: Row, kind: Kind, status: RoomStatus) => taken(row, kind, status) && row.service;
     const strangers = differences((row, kind, status) => {
       if (!taken(row, kind, status)) return "PERMISSION_DENIED";
       return expected(row, kind, status) ? "may" : "NOT_A_MEMBER";
@@ -207,9 +215,9 @@ describe("authorize", () => {
 
 describe("requireRoom", () => {
   it("takes a deleted room for one that never was", () => {
-    for (const absent of [undefined, room(RoomKind.GROUP, RoomStatus.DELETED)]) {
+    for (const absent of [undefined, room("GROUP", RoomStatus.DELETED)]) {
       expect(() => requireRoom(absent)).toThrow(expect.objectContaining({ code: ErrorCode.NOT_FOUND }));
     }
-    expect(requireRoom(room(RoomKind.GROUP, RoomStatus.ARCHIVED)).roomId).toBe("lobby");
+    expect(requireRoom(room("GROUP", RoomStatus.ARCHIVED)).roomId).toBe("lobby");
   });
 });

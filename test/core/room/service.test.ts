@@ -139,7 +139,6 @@ describe("createRoom", () => {
     ["a long name", { name: "x".repeat(257) }, ErrorCode.TOO_LARGE, "name"],
     ["much metadata", { metadata: { a: "x".repeat(5_000) } }, ErrorCode.TOO_LARGE, "metadata"],
     ["a short retention", { settings: { retentionMs: 1 } }, ErrorCode.INVALID_ARGUMENT, "settings.retention_ms"],
-    ["a parent", { parentId: "hall" }, ErrorCode.UNSUPPORTED, "parent_id"],
     ["many members", { members: many }, ErrorCode.TOO_LARGE, "members"],
     ["a bad member", { members: [{ userId: "b b" }] }, ErrorCode.INVALID_ARGUMENT, "members[0].user_id"],
     ["an unknown role", { members: [{ userId: "b", role: newer }] }, ErrorCode.INVALID_ARGUMENT, "members[0].role"],

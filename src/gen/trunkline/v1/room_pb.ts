@@ -25,7 +25,7 @@ export const file_trunkline_v1_room: GenFile = /*@__PURE__*/
  */
 export type CreateRoomRequest = Message<"trunkline.v1.CreateRoomRequest"> & {
   /**
-   * Its id. Empty: the server chooses one. Ids beginning with "~" are the system's. Ignored for DIRECT.
+   * Its id, without "~". Empty: the server chooses one. Ignored for DIRECT. With parent_id: that one's id, "~", and a name.
    *
    * @generated from field: string room_id = 1;
    */
@@ -39,7 +39,7 @@ export type CreateRoomRequest = Message<"trunkline.v1.CreateRoomRequest"> & {
   key: string;
 
   /**
-   * What it is for. UNSPECIFIED: GROUP. INBOX is refused.
+   * What it is for. UNSPECIFIED: GROUP. INBOX is refused. With parent_id it is that one's kind, and none may be set.
    *
    * @generated from field: trunkline.v1.RoomKind kind = 3;
    */
@@ -53,14 +53,14 @@ export type CreateRoomRequest = Message<"trunkline.v1.CreateRoomRequest"> & {
   name: string;
 
   /**
-   * First members beside the caller, ≤ 100. For DIRECT exactly one: the other user.
+   * First members beside the caller, ≤ 100. For DIRECT exactly one: the other user. With parent_id none: its members are that one's.
    *
    * @generated from field: repeated trunkline.v1.NewMember members = 5;
    */
   members: NewMember[];
 
   /**
-   * Who may join. UNSPECIFIED: OPEN for a channel, INVITE otherwise. DIRECT is always INVITE.
+   * Who may join. UNSPECIFIED: OPEN for a channel, INVITE otherwise. DIRECT is always INVITE. Refused with parent_id: that one is joined.
    *
    * @generated from field: trunkline.v1.JoinRule join_rule = 6;
    */
@@ -81,7 +81,8 @@ export type CreateRoomRequest = Message<"trunkline.v1.CreateRoomRequest"> & {
   settings?: RoomSettings | undefined;
 
   /**
-   * The room it belongs under; empty: none.
+   * The room it belongs under, a group or channel that is under none itself; empty: none. Takes CREATE_SUB_ROOMS there. At most 100 under
+   * one (LIMIT_EXCEEDED, `details.limit`).
    *
    * @generated from field: string parent_id = 9;
    */
@@ -858,7 +859,7 @@ export const ListRoomsRequestSchema: GenMessage<ListRoomsRequest> = /*@__PURE__*
  */
 export type ListRoomsResponse = Message<"trunkline.v1.ListRoomsResponse"> & {
   /**
-   * The rooms, by room id.
+   * The rooms, by room id, each followed by those under it.
    *
    * @generated from field: repeated trunkline.v1.RoomSummary rooms = 1;
    */
@@ -1879,8 +1880,8 @@ export const SetSettingsResponseSchema: GenMessage<SetSettingsResponse> = /*@__P
  */
 export const RoomService: GenService<{
   /**
-   * Creates a room; the caller becomes its owner. ALREADY_EXISTS when the id is taken (not for a repeat of the same key).
-   * For DIRECT it makes the room of the two users or finds it; LIMIT_EXCEEDED where it was deleted a hundred times.
+   * Creates a room; the caller becomes its owner, unless it is under another: its members are that one's. ALREADY_EXISTS when the id is taken
+   * (not for a repeat of the same key). For DIRECT it makes the room of the two users or finds it; LIMIT_EXCEEDED where it was deleted a hundred times.
    *
    * @generated from rpc trunkline.v1.RoomService.CreateRoom
    */
@@ -1910,7 +1911,7 @@ export const RoomService: GenService<{
     output: typeof UpdateRoomResponseSchema;
   },
   /**
-   * Deletes the room. Nothing of it can be read afterwards.
+   * Deletes the room, and those under it. Nothing of them can be read afterwards.
    *
    * @generated from rpc trunkline.v1.RoomService.DeleteRoom
    */
@@ -1980,7 +1981,7 @@ export const RoomService: GenService<{
     output: typeof ListMembersResponseSchema;
   },
   /**
-   * The caller's rooms, by room id, paged.
+   * The caller's rooms, by room id, each followed by those under it; paged.
    *
    * @generated from rpc trunkline.v1.RoomService.ListRooms
    */
