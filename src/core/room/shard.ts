@@ -190,16 +190,20 @@ export class Shard {
   }
 
   #askPrepared(prepared: Prepared, caller: Caller): Awaitable<Prepared> {
-    const { room, found, command } = prepared;
+    const { room, command } = prepared;
     const id = this.#context().eventId(room.ref, caller.identity.userId, command.key);
     // A repeat is answered with what came of the first, whatever the application would say now.
-    if (found !== undefined || room.recent.find(id) !== undefined) return prepared;
+    if (isRepeat(prepared, id)) return prepared;
     const permission = permissionOf(room.state, caller, command);
     const allowed = permission === undefined ? undefined : this.#gates.access?.require(room.state, caller, permission);
     if (allowed === undefined) return this.#askToPublish(prepared, caller, id);
-    return allowed
-      .then(() => this.#prepare(room.ref, caller, command))
-      .then((again) => this.#askToPublish(again, caller, id));
+    return allowed.then(
+      async () => {
+        const again = await this.#prepare(room.ref, caller, command);
+        return isRepeat(again, id) ? again : this.#askToPublish(again, caller, id);
+      },
+      (refusal: unknown) => this.#refused(prepared, caller, id, refusal),
+    );
   }
 
   #askToPublish(prepared: Prepared, caller: Caller, id: string): Awaitable<Prepared> {
@@ -216,12 +220,15 @@ export class Shard {
     // Anything may have happened in the room until the answer comes.
     return publish.approve(id, caller, proposal).then(
       (approved) => this.#prepare(room.ref, caller, approved),
-      async (refusal: unknown) => {
-        const again = await this.#prepare(room.ref, caller, command);
-        if (again.found === undefined && again.room.recent.find(id) === undefined) throw refusal;
-        return again;
-      },
+      (refusal: unknown) => this.#refused(prepared, caller, id, refusal),
     );
+  }
+
+  /** Rejects with what the application says, unless the change was made meanwhile. */
+  async #refused({ room, command }: Prepared, caller: Caller, id: string, refusal: unknown): Promise<Prepared> {
+    const again = await this.#prepare(room.ref, caller, command);
+    if (isRepeat(again, id)) return again;
+    throw refusal;
   }
 
   #prepare(ref: RoomRef, caller: Caller, command: Command): Awaitable<Prepared> {
@@ -602,6 +609,11 @@ interface Prepared {
   readonly found: EncodedEvent | undefined;
   /** What the room says to it. */
   readonly refusal?: TrunklineError;
+}
+
+/** Whether the change of this id has been made. */
+function isRepeat({ room, found }: Prepared, id: string): boolean {
+  return found !== undefined || room.recent.find(id) !== undefined;
 }
 
 function unavailable(message: string, cause?: unknown): TrunklineError {

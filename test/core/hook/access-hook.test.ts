@@ -7,6 +7,7 @@ import { UnsubscribeReason } from "../../../src/gen/trunkline/v1/session_pb.js";
 import { ErrorCode, TrunklineError } from "../../../src/ports/error.js";
 import { identity, settle, type TestClient, type TestCore, text, useCore } from "../use-core.js";
 import { ScriptedAccessHook } from "./scripted-access-hook.js";
+import { ALLOW, ScriptedPublishHook } from "./scripted-publish-hook.js";
 
 const AWAY = new TrunklineError(ErrorCode.UNAVAILABLE, "the access hook did not answer", { retryAfterMs: 700 });
 const DENIED = { case: "error", value: { code: ErrorCode.PERMISSION_DENIED, details: { refused_by: "access_hook" } } };
@@ -230,6 +231,28 @@ describe("a right that the hook takes away", () => {
 });
 
 describe("a repeat", () => {
+  test("of what was done while it was asked about is answered though the hook denies it", async () => {
+    const access = new ScriptedAccessHook().put("ann", "room");
+    access.ttlMs = 0;
+    const publish = new ScriptedPublishHook();
+    const test = await useCore({ accessHook: access.rules(), publishHook: publish.rules() });
+    const ann = await test.connect("ann");
+    await test.room(ann, "room");
+    const first = ann.send(text("room", "m1"));
+    await settle();
+    access.remove("ann", "room");
+    access.holding = true;
+    const laptop = await test.connect("ann", { device: { deviceId: "laptop" } });
+    const again = laptop.send({ case: "publish", value: { ...text("room", "m1").value, attempt: 2 } });
+    await settle();
+    publish.answer(0, ALLOW);
+    await settle();
+    access.release();
+    await settle();
+    expect(ann.reply(first)).toMatchObject({ case: "published", value: { duplicate: false } });
+    expect(laptop.reply(again)).toMatchObject({ case: "published", value: { duplicate: true } });
+  });
+
   test("of what was done is answered though the hook would deny it now", async () => {
     const { test, hook } = await useHook();
     hook.put("ann", "room");
@@ -240,6 +263,34 @@ describe("a repeat", () => {
     const again = await ann.ask({ case: "publish", value: { ...text("room", "m1").value, attempt: 2 } });
     expect(again).toMatchObject({ case: "published", value: { duplicate: true } });
   });
+});
+
+test("a repeat of what was stored while it was asked about is answered as one, and the publish hook is not asked", async () => {
+  const access = new ScriptedAccessHook().put("ann", "room");
+  access.ttlMs = 0;
+  const publish = new ScriptedPublishHook();
+  const test = await useCore({ accessHook: access.rules(), publishHook: publish.rules() });
+  const ann = await test.connect("ann");
+  await test.room(ann, "room");
+  ann.send(text("room", "m1"));
+  await settle();
+  publish.answer(0, ALLOW);
+  await settle();
+  const body = { kind: { case: "text" as const, value: "better" } };
+  const { messageId } = ann.last("published");
+  const edit = { roomId: "room", messageId, key: "e1", body, baseVersion: 1 };
+  ann.send({ case: "editMessage", value: edit });
+  await settle();
+  access.holding = true;
+  const laptop = await test.connect("ann", { device: { deviceId: "laptop" } });
+  const again = laptop.send({ case: "editMessage", value: { ...edit, attempt: 2 } });
+  await settle();
+  publish.answer(1, ALLOW);
+  await settle();
+  access.release();
+  await settle();
+  expect(laptop.reply(again)).toMatchObject({ case: "changed", value: { version: 2, duplicate: true } });
+  expect(publish.asked).toHaveLength(2);
 });
 
 describe("somebody who reads live", () => {
