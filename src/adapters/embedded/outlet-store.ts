@@ -23,8 +23,11 @@ const REMOVED_AT_ONCE = 500;
 export class EmbeddedOutletStore implements OutletStore {
   readonly #tables: Tables;
   readonly #commit: GroupCommit;
-  /** One burial after the other: each looks at what is there. */
-  #burying: Promise<void> = Promise.resolve();
+  /** One commit of burials after the other: each looks at what is there. */
+  #buried: Promise<void> = Promise.resolve();
+  /** By outlet, what the next one buries, and its outcome. */
+  #waiting = new Map<string, DeadLetterDocument[]>();
+  #next: Promise<void> | undefined;
   /** How many dead letters there are, of outlets where that was counted since the last one was forgotten. */
   readonly #counts = new Map<string, number>();
 
@@ -46,9 +49,20 @@ export class EmbeddedOutletStore implements OutletStore {
   }
 
   bury(outlet: string, letter: DeadLetterDocument): Promise<void> {
-    const buried = this.#burying.then(() => this.#commit.commit(this.#burial(outlet, letter)));
-    this.#burying = buried.catch(() => {});
-    return buried;
+    const waiting = this.#waiting.get(outlet) ?? [];
+    this.#waiting.set(outlet, waiting);
+    waiting.push(letter);
+    if (this.#next !== undefined) return this.#next;
+    const next = this.#buried.then(() => {
+      const all = this.#waiting;
+      this.#waiting = new Map();
+      this.#next = undefined;
+      return this.#commit.commit([...all].flatMap(([of, letters]) => this.#burials(of, letters)));
+    });
+    this.#next = next;
+    // What was counted was not written.
+    this.#buried = next.catch(() => this.#counts.clear());
+    return next;
   }
 
   deadLetters(outlet: string, { after: last, limit }: Page): readonly DeadLetterDocument[] {
@@ -107,21 +121,25 @@ export class EmbeddedOutletStore implements OutletStore {
     return { table: this.#tables.parked, key: parkedKey(outlet, roomKey(roomRef(tenantId, roomId)), userId), value };
   }
 
-  #burial(outlet: string, letter: DeadLetterDocument): readonly Write[] {
+  #burials(outlet: string, letters: readonly DeadLetterDocument[]): readonly Write[] {
     const table = this.#tables.deadLetters;
     const prefix = outletKey(outlet);
-    const own = namedKey(prefix, letter.letterId);
-    const writes: Write[] = reading(() => {
+    const buried = new Map(letters.map((letter) => [namedKey(prefix, letter.letterId), letter]));
+    const removed = reading(() => {
       const before = this.#counts.get(outlet) ?? [...table.getKeys(all(prefix))].length;
-      const excess = before + Number(!table.doesExist(own)) - DEAD_LETTERS;
-      this.#counts.set(outlet, Math.min(before + Number(!table.doesExist(own)), DEAD_LETTERS));
-      if (excess <= 0) return [];
-      return [...table.getKeys({ ...all(prefix), limit: excess })].flatMap((key) => [
-        { table, key, value: undefined },
-        { table: this.#tables.retries, key, value: undefined },
-      ]);
+      const added = [...buried.keys()].filter((key) => !table.doesExist(key));
+      const excess = Math.max(0, before + added.length - DEAD_LETTERS);
+      this.#counts.set(outlet, before + added.length - excess);
+      if (excess === 0) return [];
+      const least = [...table.getKeys({ ...all(prefix), limit: excess }), ...added].sort();
+      return least.slice(0, excess);
     });
-    writes.push({ table, key: own, value: toBinary(DeadLetterDocumentSchema, letter) });
+    const writes: Write[] = Array.from(buried, ([key, letter]) => {
+      return { table, key, value: toBinary(DeadLetterDocumentSchema, letter) };
+    });
+    for (const key of removed) {
+      writes.push({ table, key, value: undefined }, { table: this.#tables.retries, key, value: undefined });
+    }
     return writes;
   }
 
