@@ -36,6 +36,8 @@ export type { Caller, RoomCalls, RoomRequest, RoomResponse } from "./core/room/c
 // To bound it, to watch it, to stop its time.
 
 export { DEFAULT_LIMITS, type Limits, type Rate } from "./core/limit/limits.js";
+export { DEFAULT_RATES, type RateDifferences, type Rates, ratesWith } from "./core/limit/rates.js";
+export type { TenantDifferences } from "./core/limit/tenants.js";
 export type { Telemetry, TelemetryEvents, TelemetryName } from "./core/telemetry.js";
 export { createSystemClock } from "./ops/clock.js";
 export { createLog, type Log, type Logger, type LogOptions } from "./ops/log.js";

@@ -61,7 +61,7 @@ interface Asked {
 }
 
 export class PublishGate {
-  readonly #deps: Pick<CoreDependencies, "clock" | "limits" | "telemetry">;
+  readonly #deps: Pick<CoreDependencies, "clock" | "tenants" | "telemetry">;
   readonly #rules: PublishHookRules;
   /** By event id. */
   readonly #asked = new Map<string, Asked>();
@@ -69,7 +69,7 @@ export class PublishGate {
   #open = 0;
   readonly #deliveries = new Places(DELIVERIES_ASKED);
 
-  constructor(deps: Pick<CoreDependencies, "clock" | "limits" | "telemetry">, rules: PublishHookRules) {
+  constructor(deps: Pick<CoreDependencies, "clock" | "tenants" | "telemetry">, rules: PublishHookRules) {
     this.#deps = deps;
     this.#rules = rules;
   }
@@ -178,7 +178,8 @@ export class PublishGate {
     command: Saying,
     { body = command.body, mentions, metadata }: Extract<PublishVerdict, { decision: "change" }>,
   ): Saying {
-    const { limits, telemetry } = this.#deps;
+    const { tenants, telemetry } = this.#deps;
+    const limits = tenants.of(identity.tenantId);
     try {
       validateBody("body", body, identity, limits);
       validateSize(body, limits.maxFrameBytes);

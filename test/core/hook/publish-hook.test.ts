@@ -193,6 +193,13 @@ describe("a publish hook", () => {
       expect(failed[0]).toMatchObject({ hook: "publish", fault: "bad-answer", letThrough: false });
     }
   });
+
+  test("that answers with what is longer than the tenant may send is at fault too", async () => {
+    const { ann, test } = await useHook(new ScriptedPublishHook(() => replace("12345")));
+    expect((await ann.ask(text("room", "k", "1"))).case).toBe("published");
+    test.tenants.replace(new Map([["acme", { maxTextBytes: 4 }]]));
+    expect(await ann.ask(text("room", "l", "1"))).toMatchObject({ value: { code: ErrorCode.INTERNAL } });
+  });
 });
 
 describe("a publish hook that gives no answer", () => {
