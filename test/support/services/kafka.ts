@@ -6,28 +6,50 @@ import { jars } from "./jars.js";
 import { find, freePort, removeDirectory, run, ServiceProcess, temporaryDirectory } from "./process.js";
 import type { RunningService } from "./service.js";
 
+/** A second listener, over TLS, for whoever proves who they are: by SASL PLAIN, or by SCRAM. */
+export interface SecuredListener {
+  /** PEM text. */
+  readonly certificate: string;
+  /** PEM text, PKCS #8. */
+  readonly key: string;
+  readonly username: string;
+  readonly password: string;
+}
+
+export interface RunningKafka extends RunningService {
+  /** The address of the secured listener; empty: there is none. */
+  readonly securedUrl: string;
+  /** The broker stands still, and goes on. */
+  pause(): void;
+  resume(): void;
+}
+
 /** Starts a broker. Undefined: Java or Maven is not installed. */
-export async function startKafka(): Promise<RunningService | undefined> {
+export async function startKafka(secured?: SecuredListener): Promise<RunningKafka | undefined> {
   const command = await find("java");
   if (command === undefined || (await find("mvn")) === undefined) return undefined;
   const library = join(await jars("kafka"), "*");
   const directory = await temporaryDirectory("kafka");
-  const [port, controllerPort] = [await freePort(), await freePort()];
+  const ports = { plain: await freePort(), controller: await freePort(), secured: await freePort() };
   const properties = join(directory, "server.properties");
-  await writeFile(properties, settings(directory, port, controllerPort));
+  await writeFile(properties, settings(directory, ports, secured));
   await writeFile(join(directory, "log4j2.properties"), QUIET);
   const logging = [`-Dlog4j2.configurationFile=${join(directory, "log4j2.properties")}`];
   const tool = ["-cp", library, ...logging, "kafka.tools.StorageTool"];
   const { stdout } = await run(command, [...tool, "random-uuid"], { cwd: directory });
-  await run(command, [...tool, "format", "-t", stdout.trim(), "-c", properties], { cwd: directory });
+  const format = [...tool, "format", "-t", stdout.trim(), "-c", properties];
+  await run(command, [...format, ...credentials(secured)], { cwd: directory });
   const service = await ServiceProcess.start({
     command,
     arguments: ["-Xmx512m", "-cp", library, ...logging, "kafka.Kafka", properties],
     directory,
-    port,
+    port: ports.plain,
   });
   return {
-    url: `127.0.0.1:${port}`,
+    url: `127.0.0.1:${ports.plain}`,
+    securedUrl: secured === undefined ? "" : `127.0.0.1:${ports.secured}`,
+    pause: () => service.pause(),
+    resume: () => service.resume(),
     stop: async () => {
       // What it would write down before it ends nobody reads.
       await service.stop("SIGKILL");
@@ -38,15 +60,25 @@ export async function startKafka(): Promise<RunningService | undefined> {
 
 const QUIET = "rootLogger.level = OFF\n";
 
-function settings(directory: string, port: number, controllerPort: number): string {
+interface Ports {
+  readonly plain: number;
+  readonly controller: number;
+  readonly secured: number;
+}
+
+function settings(directory: string, ports: Ports, secured: SecuredListener | undefined): string {
+  const address = (name: string, port: number): string => `${name}://127.0.0.1:${port}`;
+  const clients = [address("PLAINTEXT", ports.plain)];
+  if (secured !== undefined) clients.push(address("SECURED", ports.secured));
   return [
     "process.roles=broker,controller",
     "node.id=1",
-    `controller.quorum.voters=1@127.0.0.1:${controllerPort}`,
-    `listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    `advertised.listeners=PLAINTEXT://127.0.0.1:${port}`,
+    `controller.quorum.voters=1@127.0.0.1:${ports.controller}`,
+    `listeners=${[...clients, address("CONTROLLER", ports.controller)].join(",")}`,
+    `advertised.listeners=${clients.join(",")}`,
     "controller.listener.names=CONTROLLER",
-    "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+    "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SECURED:SASL_SSL",
+    ...(secured === undefined ? [] : security(secured)),
     `log.dirs=${join(directory, "log")}`,
     "auto.create.topics.enable=false",
     "offsets.topic.replication.factor=1",
@@ -56,4 +88,28 @@ function settings(directory: string, port: number, controllerPort: number): stri
     "group.initial.rebalance.delay.ms=0",
     "",
   ].join("\n");
+}
+
+const SCRAM = ["SCRAM-SHA-256", "SCRAM-SHA-512"];
+
+function credentials(secured: SecuredListener | undefined): readonly string[] {
+  if (secured === undefined) return [];
+  const { username, password } = secured;
+  return SCRAM.flatMap((mechanism) => ["--add-scram", `${mechanism}=[name=${username},password=${password}]`]);
+}
+
+function security({ certificate, key, username, password }: SecuredListener): readonly string[] {
+  const line = (pem: string): string => pem.trim().replaceAll("\n", "\\n");
+  const module = "org.apache.kafka.common.security";
+  return [
+    `sasl.enabled.mechanisms=${["PLAIN", ...SCRAM].join(",")}`,
+    `listener.name.secured.plain.sasl.jaas.config=${module}.plain.PlainLoginModule required user_${username}="${password}";`,
+    ...SCRAM.map((mechanism) => {
+      const login = `${module}.scram.ScramLoginModule required;`;
+      return `listener.name.secured.${mechanism.toLowerCase()}.sasl.jaas.config=${login}`;
+    }),
+    "ssl.keystore.type=PEM",
+    `ssl.keystore.certificate.chain=${line(certificate)}`,
+    `ssl.keystore.key=${line(key)}`,
+  ];
 }
