@@ -21,6 +21,8 @@ export interface ConnectionSettings {
 const SASL_VERSIONS = { 17: { minVersion: 0, maxVersion: 1 }, 36: { minVersion: 0, maxVersion: 1 } };
 /** From the last byte to the first probe whether the peer is still there, in milliseconds. */
 const KEEP_ALIVE_MS = 30_000;
+/** One that was not used for so long is made anew, in milliseconds: brokers hang up after ten minutes, maybe under the next request. */
+const IDLE_MS = 5 * 60_000;
 const BY_US = new Error("the connection was given up");
 
 export class BrokerConnection {
@@ -30,11 +32,13 @@ export class BrokerConnection {
   #socket: Socket | undefined;
   #ready: Promise<void> | undefined;
   #connected = false;
+  #usedAtMs: number;
   #ended = false;
 
   constructor(address: BrokerAddress, settings: ConnectionSettings) {
     this.#address = address;
     this.#settings = settings;
+    this.#usedAtMs = settings.clock.monotonic();
     this.#inner = new KafkajsConnection({
       host: address.host,
       port: address.port,
@@ -54,12 +58,14 @@ export class BrokerConnection {
 
   /** Whether it may be used, or used again. */
   get usable(): boolean {
-    return !this.#ended && (!this.#connected || this.#inner.isConnected());
+    if (this.#ended || this.#settings.clock.monotonic() - this.#usedAtMs > IDLE_MS) return false;
+    return !this.#connected || this.#inner.isConnected();
   }
 
   /** Sends a request, on a connection made first where there is none. After a rejection the connection is not usable. */
   async request<T>(request: KafkaRequest<T>, deadlineMs: number): Promise<T> {
     if (this.#ended) throw BY_US;
+    this.#usedAtMs = this.#settings.clock.monotonic();
     const late = Promise.withResolvers<never>();
     const { host, port } = this.#address;
     const timer = this.#settings.clock.after(deadlineMs, () => {

@@ -28,6 +28,18 @@ describe("an append", () => {
     expect(first.connections).toBe(2);
   });
 
+  it("goes over a new connection after a long pause, before the broker hangs up", async () => {
+    const { clock, partitions, first } = await useCluster(1);
+    await partitions.append(0, RECORDS);
+    const before = first.connections;
+    clock.advance(5 * 60_000);
+    await partitions.append(0, RECORDS);
+    expect(first.connections).toBe(before);
+    clock.advance(5 * 60_000 + 1);
+    await partitions.append(0, RECORDS);
+    expect(first.connections).toBe(before + 1);
+  });
+
   it("is given up at its deadline, and the connection with it", async () => {
     const { clock, partitions, first } = await useCluster(1);
     await partitions.append(0, RECORDS);
