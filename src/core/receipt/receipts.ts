@@ -44,15 +44,6 @@ export interface OpeningMarkers {
   readonly hidesReading: boolean;
 }
 
-/** How far a user is in a room. Does not change. */
-export interface Reached {
-  readonly readSeq: number;
-  /** message_index at or before `readSeq`. */
-  readonly readIndex: number;
-  /** Undefined: they have marked nothing. */
-  readonly marker: WireMarker | undefined;
-}
-
 /** What ListRooms tells of a room. */
 export interface Unread {
   readonly marker: WireMarker | undefined;
@@ -164,23 +155,16 @@ export class Receipts {
     return userIds;
   }
 
-  /** How far the user is in the room, as of one moment. */
-  async reached(ref: RoomRef, userId: string): Promise<Reached> {
+  /** What the user has not read of a room whose last message has this index. */
+  async unread(ref: RoomRef, userId: string, lastIndex: number): Promise<Unread> {
     const marker = await this.#marker(ref, userId);
-    const { readSeq, readIndex, revision } = marker;
-    return { readSeq, readIndex, marker: revision === 0 ? undefined : marker.wire(false) };
-  }
-
-  /**
-   * What the user has not read of a room whose last message has this index. Where they are must have been asked before the room was looked
-   * at: or they could have read what the room does not have yet.
-   */
-  async unread(ref: RoomRef, userId: string, reached: Reached, lastIndex: number): Promise<Unread> {
-    const { readSeq, marker } = reached;
-    const readIndex = Math.min(reached.readIndex, lastIndex);
+    // As of one moment: it may move while the store is read.
+    const { readSeq, revision } = marker;
+    const told = revision === 0 ? undefined : marker.wire(false);
+    const readIndex = Math.min(marker.readIndex, lastIndex);
     const through = Math.min(lastIndex, readIndex + MAX_COUNTED);
     const own = through === readIndex ? 0 : await this.#deps.archive.sentBy(ref, userId, readIndex, through);
-    return { marker, readSeq, unreadCount: Math.max(lastIndex - readIndex - own, 0) };
+    return { marker: told, readSeq, unreadCount: Math.max(lastIndex - readIndex - own, 0) };
   }
 
   /** How far the user has received the room. */

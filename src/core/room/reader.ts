@@ -100,7 +100,6 @@ export class RoomReader {
   /** Undefined where the caller is no member, or may not read the room. */
   async #summary(ref: RoomRef, caller: Caller): Promise<rpc.RoomSummary | undefined> {
     const { userId } = caller.identity;
-    const reached = await this.#receipts.reached(ref, userId);
     const seen = await this.#owner
       .read(ref, caller, Permission.READ, ({ state }) => ({ room: state.view(), member: state.member(userId) }))
       .catch((error: unknown) => {
@@ -113,7 +112,7 @@ export class RoomReader {
     const last = await this.#lastShown(ref, userId);
     const message = last && materialise(ref.roomId, last);
     const lastMessage = message && hasExpired(message, this.#deps.clock.now()) ? undefined : message;
-    const unread = await this.#receipts.unread(ref, userId, reached, seen.room.lastMessageIndex);
+    const unread = await this.#receipts.unread(ref, userId, seen.room.lastMessageIndex);
     return create(rpc.RoomSummarySchema, { ...seen, lastMessage, ...unread });
   }
 
