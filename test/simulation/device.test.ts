@@ -11,6 +11,7 @@ import { Checker, type Place } from "./checker.js";
 import { Coverage } from "./coverage.js";
 import { Device } from "./device.js";
 import { Link } from "./link.js";
+import { MarkerRecords } from "./marker-records.js";
 import { SimulatedTime } from "./time.js";
 import { Trace } from "./trace.js";
 
@@ -44,6 +45,7 @@ function useDevice() {
     deviceId: "d",
     chance: new Chance(1),
     checker,
+    markers: new MarkerRecords(checker),
     coverage: new Coverage(),
     trace: new Trace(),
     clock: time.clock(),
@@ -60,6 +62,7 @@ function useDevice() {
         absorb: ignore,
         arrived: ignore,
         refused: ignore,
+        marked: ignore,
         violated,
       });
       const receive = (frame: ClientFrame): number => sent.push(frame);

@@ -18,6 +18,7 @@ import type { Chance } from "./chance.js";
 import type { Checker } from "./checker.js";
 import type { Coverage, State } from "./coverage.js";
 import { type Arrival, type Link, outcomeOf, placeOf } from "./link.js";
+import type { MarkerRecords } from "./marker-records.js";
 import type { SimulatedClock } from "./time.js";
 import type { Trace } from "./trace.js";
 import { Violation } from "./violation.js";
@@ -56,6 +57,7 @@ export interface DeviceOptions {
   readonly deviceId: string;
   readonly chance: Chance;
   readonly checker: Checker;
+  readonly markers: MarkerRecords;
   readonly coverage: Coverage;
   readonly trace: Trace;
   readonly clock: SimulatedClock;
@@ -275,6 +277,9 @@ export class Device {
         if (frame.value.duplicate) coverage.count("duplicates answered");
         this.#done(request, placeOf(frame.value.position), "");
         return;
+      case "done":
+        this.#marked(request);
+        return;
       case "callResult":
         this.#result(frame.value, request);
         return;
@@ -406,6 +411,29 @@ export class Device {
     if (event.kind.case === "messageDeleted" && event.kind.value.expired)
       this.#options.coverage.count("messages expired");
     room.position = event.position;
+  }
+
+  // — markers —
+
+  /** Says how far the user has come in a room: up to where the application is, or to a place before. */
+  mark(roomId: string, back: number, read: boolean): void {
+    const { checker, markers } = this.#options;
+    const room = this.rooms.get(roomId);
+    if (!this.#live || room?.state !== "live" || room.position === undefined) return;
+    const seq = Math.max(room.position.seq - back, 0);
+    const tag = back === 0 ? room.position.tag : checker.room(this.#key(roomId)).tagAt(seq);
+    if (seq === 0 || tag === undefined) return;
+    const value = { roomId, ...(read ? { read: { seq, tag } } : { delivered: { seq, tag } }) };
+    markers.asked(this.#key(roomId), this.userId, { delivered: seq, read: read ? seq : 0 });
+    this.#send({ case: "mark", value });
+  }
+
+  #marked(request: ClientFrame | undefined): void {
+    if (request?.frame.case !== "mark") return;
+    const { roomId, delivered, read } = request.frame.value;
+    const marked = { delivered: delivered?.seq ?? 0, read: read?.seq ?? 0 };
+    this.#options.markers.counted(this.#key(roomId), this.userId, marked);
+    this.#options.coverage.count("marks counted");
   }
 
   // — changes —

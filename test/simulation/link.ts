@@ -4,7 +4,7 @@ import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { encodeRoomEventsFrame } from "../../src/core/fanout/wire.js";
 import type { Connection, FrameEncoding, SessionSink } from "../../src/core/session/port.js";
 import type { CloseCode } from "../../src/gen/trunkline/v1/error_pb.js";
-import type { Position } from "../../src/gen/trunkline/v1/message_pb.js";
+import type { Marker, Position } from "../../src/gen/trunkline/v1/message_pb.js";
 import {
   type ClientFrame,
   ResetReason,
@@ -49,6 +49,8 @@ export interface LinkOptions {
   readonly window: number;
   readonly arrived: () => void;
   readonly refused: () => void;
+  /** Markers of a room are told. */
+  readonly marked: (roomKey: string, markers: readonly Marker[]) => void;
   /** A promise did not hold. Reported, not thrown: a sink may not throw, and the core would take it for its own error. */
   readonly violated: (cause: unknown) => void;
 }
@@ -183,6 +185,9 @@ export class Link implements SessionSink {
       case "roomEvents":
         checker.sent(this.name, keyOf(frame.value.roomId), frame.value.events);
         return;
+      case "markers":
+        this.#options.marked(keyOf(frame.value.roomId), frame.value.markers);
+        return;
       case "unsubscribed": {
         const lost = frame.value.reason !== UnsubscribeReason.REQUESTED;
         checker.unsubscribed(this.name, keyOf(frame.value.roomId), lost);
@@ -211,6 +216,8 @@ export class Link implements SessionSink {
     const { checker, tenantId, userId } = this.#options;
     const { roomId, top } = subscribed;
     const roomKey = `${tenantId}/${roomId}`;
+    const { marker, markers } = subscribed;
+    this.#options.marked(roomKey, marker === undefined ? markers : [marker, ...markers]);
     const outcome = outcomeOf(subscribed);
     const asked = request?.frame.case === "subscribe" ? request.frame.value : undefined;
     if (asked === undefined && !this.#stated.has(roomId)) {

@@ -332,6 +332,20 @@ const STEPS: readonly Step[] = [
     },
   },
 
+  {
+    weight: 8,
+    run: (world) => {
+      const device = aLiveDevice(world);
+      if (device === undefined) return undefined;
+      const { chance } = world;
+      const roomId = aRoomOf(world, device);
+      const back = chance.of(0.3) ? chance.below(10) : 0;
+      const read = chance.of(0.5);
+      device.mark(roomId, back, read);
+      return `marks ${device.name} ${roomId} ${read ? "read" : "delivered"} -${back}`;
+    },
+  },
+
   // — backend services —
   {
     weight: 5,

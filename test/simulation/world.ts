@@ -16,6 +16,7 @@ import {
   CreateRoomRequestSchema,
   GetHistoryRequestSchema,
   GetSettingsRequestSchema,
+  ListRoomsRequestSchema,
   SetSettingsRequestSchema,
   UpdateRoomRequestSchema,
 } from "../../src/gen/trunkline/v1/room_pb.js";
@@ -33,6 +34,7 @@ import { Device } from "./device.js";
 import { ANOTHER_OWNER, foreignBatch } from "./foreign.js";
 import { Gates } from "./gates.js";
 import { Link, placeOf } from "./link.js";
+import { MarkerRecords } from "./marker-records.js";
 import {
   type Conditions,
   FAIR,
@@ -68,6 +70,8 @@ export const TENANTS = ["acme", "globex"] as const;
 const SHARDS = 4;
 const ADMINISTRATOR = "administrator";
 const SERVICE = "service";
+/** Users who are asked in a calm what they have not read. */
+const USERS_ASKED = 6;
 /** Readers of tails, of each tenant. */
 const TAILS = 2;
 
@@ -114,6 +118,7 @@ export class World {
   readonly weather: Weather = { ...FAIR };
   readonly devices: Device[] = [];
   readonly tailRecords = new TailRecords(this.checker);
+  readonly markers = new MarkerRecords(this.checker);
   readonly senders: Sender[] = [];
   readonly tails: TailReader[] = [];
   /** What `load` tells the core. */
@@ -207,6 +212,7 @@ export class World {
         deviceId,
         chance: this.chance,
         checker: this.checker,
+        markers: this.markers,
         coverage: this.coverage,
         trace: this.trace,
         clock: this.#clientClock,
@@ -249,6 +255,10 @@ export class World {
       window: this.chance.of(0.5) ? 1_024 : 64 * 1024,
       arrived: () => this.#arrived.set(link, device),
       refused: () => this.coverage.count("sinks that refused"),
+      marked: (roomKey, markers) => {
+        this.markers.shown(roomKey, markers);
+        if (markers.length > 0) this.coverage.count("marks told");
+      },
       violated: (cause) => this.violated(cause),
     });
     link.connection = node.core.sessions.accept(link, { transport: "in-process", address: "simulated" });
@@ -330,6 +340,7 @@ export class World {
     this.#arrived.clear();
     for (const sender of this.senders) sender.lost();
     for (const tail of this.tails) tail.cut();
+    this.markers.lost();
     this.engine.archiveDown = false;
     if (restored === undefined) this.engine.crash();
     else this.#restore(restored);
@@ -365,6 +376,7 @@ export class World {
     }
     this.checker.restored(events, purged);
     for (const tail of this.tails) tail.restored();
+    this.markers.restored();
   }
 
   async drain(): Promise<void> {
@@ -608,6 +620,25 @@ export class World {
       this.#target.requireAll(entries.slice(this.#targetSince[shard]));
     }
     await this.#requireKept();
+    await this.#requireMarked();
+  }
+
+  /** Some users are told how far they are and what they have not read. */
+  async #requireMarked(): Promise<void> {
+    this.markers.settled();
+    for (let asked = 0; asked < USERS_ASKED; asked++) {
+      const { tenantId, userId } = this.chance.pick(this.devices);
+      const caller = { identity: identityOf(tenantId, userId), deviceId: "" };
+      const value = create(ListRoomsRequestSchema, { pageSize: 50 });
+      const asking = this.#node?.core.rooms.call(caller, { case: "listRooms", value });
+      await this.settle();
+      const answer = await asking;
+      if (answer?.case !== "listRooms") throw new Violation("not answered", `the rooms of ${tenantId}/${userId}`);
+      for (const { room, marker, unreadCount } of answer.value.rooms) {
+        this.markers.stands(`${tenantId}/${room?.roomId}`, userId, { marker, unreadCount });
+        this.coverage.count("unread counts compared");
+      }
+    }
   }
 
   /** Whether every reader of a tail has all that it is to see. */
