@@ -74,6 +74,8 @@ export const STATES = [
   "devices replaced",
   "too many sessions",
   "goodbyes of a leaving node",
+  "presence set",
+  "presence compared",
   "marks counted",
   "marks told",
   "unread counts compared",

@@ -25,6 +25,10 @@ const SUBSCRIBED: Answer = {
   value: { roomId: "r", top: TOP, outcome: { case: "caughtUp", value: {} } },
 };
 
+function updated(version: number): Kind {
+  return { case: "roomUpdated", value: { room: { version } } };
+}
+
 function refusal(code: ErrorCode, retryable: boolean): Answer {
   return { case: "error", value: { code, message: "refused", retryable, retryAfterMs: retryable ? 100 : 0 } };
 }
@@ -70,12 +74,13 @@ function useDevice() {
       return link;
     },
   });
-  /** The server's answer to the last frame. */
-  const answer = (frame: Answer): void => {
+  const push = (frame: Answer, replyTo = 0): void => {
     const { link } = device;
-    link?.write([toBinary(ServerFrameSchema, create(ServerFrameSchema, { replyTo: sent.at(-1)?.ref ?? 0, frame }))]);
+    link?.write([toBinary(ServerFrameSchema, create(ServerFrameSchema, { replyTo, frame }))]);
     for (const arrival of link?.take(1) ?? []) device.arrive(arrival);
   };
+  /** The server's answer to the last frame. */
+  const answer = (frame: Answer): void => push(frame, sent.at(-1)?.ref);
   device.connect();
   answer({ case: "welcome", value: { inboxRoomId: "~i.u" } });
   device.subscribe("r", false);
@@ -83,6 +88,7 @@ function useDevice() {
   return {
     device,
     answer,
+    push,
     log,
     /** The frames sent from now on, by kind. */
     sentFromNow: () => {
@@ -121,6 +127,25 @@ it("goes on with the subscription it has, where that could not be moved", () => 
   device.subscribe("r", false);
   answer(refusal(ErrorCode.NOT_A_MEMBER, false));
   expect(device.rooms.get("r")?.state).toBe("live");
+});
+
+it("takes nothing of a subscription that it had given up, until another has begun", () => {
+  const { device, answer, push, log } = useDevice();
+  let tag = TOP.tag;
+  const happens = (seq: number): Answer => {
+    tag = nextTag(tag, `e${seq}`);
+    log(`e${seq}`, { seq, tag }, updated(seq));
+    return {
+      case: "roomEvents",
+      value: { roomId: "r", events: [{ eventId: `e${seq}`, position: { seq, tag }, kind: updated(seq) }] },
+    };
+  };
+  device.unsubscribe("r");
+  answer(refusal(ErrorCode.LIMIT_EXCEEDED, true));
+  push(happens(2));
+  device.subscribe("r", false);
+  push(happens(3));
+  expect(device.rooms.get("r")?.position?.seq).toBe(1);
 });
 
 it("ends a subscription whose gap it may not read", () => {

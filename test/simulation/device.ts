@@ -8,6 +8,7 @@ import {
   type CallSchema,
   type ClientFrame,
   ClientFrameSchema,
+  PresenceStatus,
   type ServerFrame,
   type Subscribed,
   type Unsubscribed,
@@ -45,6 +46,8 @@ export interface HeldRoom {
   state: "out" | "wanted" | "asked" | "paging" | "loading" | "live";
   /** Whether this connection has a subscription: also while another is asked for in its place. */
   subscribed: boolean;
+  /** Whether what that subscription brings was let fall: until another begins, it has holes. */
+  holed: boolean;
   /** The end of the gap that is paged. */
   gapTo: number;
   /** Live events that wait behind the gap. */
@@ -89,6 +92,10 @@ export class Device {
   link: Link | undefined;
   /** Known from the first welcome on. */
   inboxId = "";
+  /** What the user has chosen on this device. */
+  presence = PresenceStatus.ONLINE;
+  /** Undefined: nothing was ever chosen. */
+  #presenceSaid: boolean | undefined;
   readonly #options: DeviceOptions;
   #live = false;
   #attempt = 0;
@@ -111,6 +118,7 @@ export class Device {
   /** Nothing is waited for. */
   get quiet(): boolean {
     if (this.changes.size > 0 || !this.#live || this.link === undefined) return false;
+    if (this.#presenceSaid === false) return false;
     if (this.link.unanswered > 0 || this.link.waiting > 0) return false;
     return [...this.rooms.values()].every(({ state }) => state === "live" || state === "out");
   }
@@ -199,6 +207,7 @@ export class Device {
       if (room.state === "loading") room.position = undefined;
       if (room.state !== "out") room.state = "wanted";
       room.subscribed = false;
+      room.holed = false;
     }
   }
 
@@ -279,6 +288,10 @@ export class Device {
         return;
       case "done":
         this.#marked(request);
+        if (request?.frame.case === "setPresence" && request.frame.value.status === this.presence) {
+          this.#presenceSaid = true;
+          coverage.count("presence set");
+        }
         return;
       case "callResult":
         this.#result(frame.value, request);
@@ -292,6 +305,8 @@ export class Device {
   #welcomed(): void {
     this.#live = true;
     this.#failures = 0;
+    // No server remembers it for longer than a moment.
+    if (this.#presenceSaid !== undefined) this.choosePresence(this.presence);
     for (const change of this.changes.values()) this.#resend(change);
     for (const room of this.rooms.values()) if (room.state === "wanted") this.#ask(room);
   }
@@ -302,8 +317,8 @@ export class Device {
   subscribe(roomId: string, fromFirst: boolean): void {
     let room = this.rooms.get(roomId);
     if (room === undefined || room.state === "out") {
-      const { position: known, subscribed = false } = room ?? {};
-      room = { roomId, position: known, state: "wanted", subscribed, gapTo: 0, held: [] };
+      const { position: known, subscribed = false, holed = false } = room ?? {};
+      room = { roomId, position: known, state: "wanted", subscribed, holed, gapTo: 0, held: [] };
       this.rooms.set(roomId, room);
       if (fromFirst && room.position === undefined) {
         room.position = position(0, 0);
@@ -321,6 +336,7 @@ export class Device {
   /** Wants the room no longer. */
   #drop(room: HeldRoom): void {
     room.state = "out";
+    room.holed = room.subscribed;
     if (room.subscribed) this.#send({ case: "unsubscribe", value: { roomId: room.roomId } });
   }
 
@@ -337,7 +353,10 @@ export class Device {
   #unsubscribed({ roomId, reason }: Unsubscribed): void {
     const { coverage } = this.#options;
     const room = this.rooms.get(roomId);
-    if (room !== undefined) room.subscribed = false;
+    if (room !== undefined) {
+      room.subscribed = false;
+      room.holed = false;
+    }
     if (reason === UnsubscribeReason.REQUESTED) {
       coverage.count("unsubscribed");
       return;
@@ -351,7 +370,10 @@ export class Device {
     const { checker, coverage, trace } = this.#options;
     const room = this.rooms.get(subscribed.roomId);
     const outcome = outcomeOf(subscribed);
-    if (room !== undefined) room.subscribed = outcome.is !== "reset";
+    if (room !== undefined) {
+      room.subscribed = outcome.is !== "reset";
+      room.holed = room.state === "out";
+    }
     if (room === undefined || room.state === "out") return;
     trace.note(`${this.name}   ${subscribed.roomId} ${outcome.is} top ${subscribed.top?.seq}`);
     switch (outcome.is) {
@@ -399,7 +421,7 @@ export class Device {
 
   #events(roomId: string, events: readonly RoomEvent[]): void {
     const room = this.rooms.get(roomId);
-    if (room === undefined || room.state === "out") return;
+    if (room === undefined || room.state === "out" || room.holed) return;
     if (room.state === "paging") room.held.push(...events);
     else for (const event of events) this.#accept(room, event);
   }
@@ -411,6 +433,14 @@ export class Device {
     if (event.kind.case === "messageDeleted" && event.kind.value.expired)
       this.#options.coverage.count("messages expired");
     room.position = event.position;
+  }
+
+  // — presence —
+
+  choosePresence(status: PresenceStatus): void {
+    this.presence = status;
+    this.#presenceSaid = false;
+    if (this.#live) this.#send({ case: "setPresence", value: { status } });
   }
 
   // — markers —
@@ -576,6 +606,12 @@ export class Device {
     if (request?.frame.case === "hello" || request?.frame.case === "refreshToken") return;
     if (request === undefined) coverage.count("rooms refused in a hello");
     const rpc = request?.frame.case === "call" ? request.frame.value.rpc : undefined;
+    if (request?.frame.case === "setPresence") {
+      this.#later(error.retryAfterMs, () => {
+        if (this.#presenceSaid === false) this.choosePresence(this.presence);
+      });
+      return;
+    }
     if (request?.frame.case === "unsubscribe") {
       this.#notUnsubscribed(error, request.frame.value.roomId);
       return;
@@ -595,7 +631,7 @@ export class Device {
       });
     } else if (rpc?.case === "getEvents" && error.field === "from_seq") this.#reload(room);
     // A subscription that cannot be moved goes on where it is.
-    else if (asked !== undefined && room.subscribed) room.state = "live";
+    else if (asked !== undefined && room.subscribed && !room.holed) room.state = "live";
     else this.#drop(room);
   }
 

@@ -2,7 +2,7 @@
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { JoinRule, Permission, Role, RoomStatus } from "../../src/gen/trunkline/v1/message_pb.js";
-import type { CallSchema } from "../../src/gen/trunkline/v1/session_pb.js";
+import { type CallSchema, PresenceStatus } from "../../src/gen/trunkline/v1/session_pb.js";
 import type { State } from "./coverage.js";
 import type { Device, FrameInit } from "./device.js";
 import { timeOf } from "./message-record.js";
@@ -343,6 +343,18 @@ const STEPS: readonly Step[] = [
       const read = chance.of(0.5);
       device.mark(roomId, back, read);
       return `marks ${device.name} ${roomId} ${read ? "read" : "delivered"} -${back}`;
+    },
+  },
+
+  {
+    weight: 3,
+    run: (world) => {
+      const device = aLiveDevice(world);
+      if (device === undefined) return undefined;
+      const { ONLINE, AWAY, DO_NOT_DISTURB, INVISIBLE } = PresenceStatus;
+      const status = world.chance.pick([ONLINE, ONLINE, AWAY, AWAY, DO_NOT_DISTURB, INVISIBLE]);
+      device.choosePresence(status);
+      return `${device.name} is ${PresenceStatus[status]}`;
     },
   },
 

@@ -7,11 +7,13 @@ import { createCore } from "../../src/core/create-core.js";
 import { DEFAULT_LIMITS, type Limits } from "../../src/core/limit/limits.js";
 import { ratesWith } from "../../src/core/limit/rates.js";
 import { TenantLimits } from "../../src/core/limit/tenants.js";
+import type { Caller } from "../../src/core/room/calls.js";
 import { inboxRef } from "../../src/core/room/inbox.js";
 import { shardOf } from "../../src/core/room/position.js";
 import { Telemetry } from "../../src/core/telemetry.js";
 import { CloseCode } from "../../src/gen/trunkline/v1/error_pb.js";
 import { JoinRule, type RoomEvent, RoomEventSchema, RoomKind } from "../../src/gen/trunkline/v1/message_pb.js";
+import { GetPresenceRequestSchema } from "../../src/gen/trunkline/v1/presence_pb.js";
 import {
   CreateRoomRequestSchema,
   GetHistoryRequestSchema,
@@ -47,6 +49,7 @@ import {
   WeatheredLog,
   WeatheredOutletStore,
 } from "./ports.js";
+import { requirePresence } from "./presence-record.js";
 import { Sender } from "./sender.js";
 import { TailReader } from "./tail-reader.js";
 import { TailRecords } from "./tail-records.js";
@@ -178,9 +181,8 @@ export class World {
     digest(`${tenantId}/${roomId}/${userId}/${key}`);
 
   #addServices(tenantId: string): void {
-    const caller = { identity: { ...identityOf(tenantId, SERVICE), grants: new Set(["service"]) }, deviceId: "" };
     const common = {
-      caller,
+      caller: serviceOf(tenantId),
       coverage: this.coverage,
       trace: this.trace,
       clock: this.#clientClock,
@@ -621,6 +623,27 @@ export class World {
     }
     await this.#requireKept();
     await this.#requireMarked();
+    await this.#requirePresent();
+  }
+
+  /** A service sees every user as the strongest of what their devices have chosen. */
+  async #requirePresent(): Promise<void> {
+    for (const tenantId of TENANTS) {
+      const devices = Map.groupBy(
+        this.devices.filter((device) => device.tenantId === tenantId),
+        ({ userId }) => userId,
+      );
+      const userIds = [...devices.keys()];
+      const asking = this.#node?.core.presence.getPresence(
+        serviceOf(tenantId),
+        create(GetPresenceRequestSchema, { userIds }),
+      );
+      await this.settle();
+      for (const { userId, status } of (await asking)?.presences ?? []) {
+        requirePresence(`${tenantId}/${userId}`, devices.get(userId) ?? [], status);
+        this.coverage.count("presence compared");
+      }
+    }
   }
 
   /** Some users are told how far they are and what they have not read. */
@@ -783,6 +806,10 @@ export class World {
 
 export function identityOf(tenantId: string, userId: string): Identity {
   return { tenantId, userId, displayName: userId, grants: new Set(), expiresAtMs: undefined, tokenId: "" };
+}
+
+function serviceOf(tenantId: string): Caller {
+  return { identity: { ...identityOf(tenantId, SERVICE), grants: new Set(["service"]) }, deviceId: "" };
 }
 
 export function refOf(device: Device, roomId: string): RoomRef {
