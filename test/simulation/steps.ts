@@ -429,6 +429,23 @@ const STEPS: readonly Step[] = [
     },
   },
   {
+    weight: 2,
+    run: (world) => {
+      const device = aLiveDevice(world);
+      if (device === undefined) return undefined;
+      const roomId = `r${world.chance.below(world.options.hotRooms)}`;
+      const known = device.rooms.get(roomId);
+      if (known !== undefined && known.position !== undefined) return undefined;
+      // What is asked first fills what waits for the device: the room's old events must wait, and may be gone by then.
+      device.stalled = true;
+      for (let asked = 0; asked < 8; asked++) {
+        device.ask({ case: "call", value: { rpc: { case: "getHistory", value: { roomId, limit: 50 } } } });
+      }
+      device.subscribe(roomId, true);
+      return `${device.name} stalls, and subscribes to ${roomId} from the first`;
+    },
+  },
+  {
     weight: 10,
     run: ({ devices }) => {
       for (const device of devices) if (device.stalled) device.ask({ case: "ping", value: { id: 2 } });
