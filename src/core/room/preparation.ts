@@ -1,0 +1,134 @@
+// Whatever must wait before a command's turn: its room, who it concerns, the messages it names, whether it was done before.
+
+import type { EncodedEvent } from "../../ports/encoded-event.js";
+import type { TrunklineError } from "../../ports/error.js";
+import type { Awaitable, RoomRef } from "../../ports/room-ref.js";
+import { isPromise } from "../awaitable.js";
+import type { CoreDependencies } from "../core.js";
+import type { Missing } from "../message/room-messages.js";
+import type { Actors } from "./actors.js";
+import type { Blocks } from "./blocks.js";
+import type { Caller } from "./calls.js";
+import { type Command, messagesOf, pairOf, usersOf } from "./command.js";
+import type { Room, TurnContext } from "./room.js";
+
+/** A command whose turn may come. */
+export interface Prepared {
+  readonly room: Room;
+  readonly command: Command;
+  /** The event that this key made before. */
+  readonly found: EncodedEvent | undefined;
+  /** What the room says to it. */
+  readonly refusal?: TrunklineError;
+}
+
+/** Whether the change of this id has been made. */
+export function isRepeat({ room, found }: Prepared, id: string): boolean {
+  return found !== undefined || room.recent.find(id) !== undefined;
+}
+
+/** What of the messages that a command names must be read first. */
+export function missingOf(room: Room, command: Command): Missing | undefined {
+  const messageIds = messagesOf(command);
+  if (messageIds.length === 0) return undefined;
+  const missing = room.state.messages.missing(messageIds, command.kind === "deleteMessage");
+  return missing.messages.length + missing.bodies.length === 0 ? undefined : missing;
+}
+
+export class Preparation {
+  readonly #deps: Pick<CoreDependencies, "archive" | "clock" | "limits">;
+  readonly #actors: Actors;
+  readonly #blocks: Blocks;
+  readonly #eventId: TurnContext["eventId"];
+
+  constructor(
+    deps: Pick<CoreDependencies, "archive" | "clock" | "limits">,
+    actors: Actors,
+    blocks: Blocks,
+    eventId: TurnContext["eventId"],
+  ) {
+    this.#deps = deps;
+    this.#actors = actors;
+    this.#blocks = blocks;
+    this.#eventId = eventId;
+  }
+
+  prepare(ref: RoomRef, caller: Caller, command: Command): Awaitable<Prepared> {
+    try {
+      const room = this.#actors.load(ref, usersOf(caller, command));
+      return isPromise(room)
+        ? room.then((loaded) => this.#prepareLoaded(loaded, caller, command))
+        : this.#prepareLoaded(room, caller, command);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #prepareLoaded(room: Room, caller: Caller, command: Command): Awaitable<Prepared> {
+    const loading = command.kind === "create" ? this.#loadSubRooms(room) : this.#loadMessages(room, command);
+    if (loading === undefined) return this.#prepareBlocks(room, caller, command);
+    return loading.then(() => this.#prepareBlocks(room, caller, command));
+  }
+
+  /** Loads which rooms are under the root that another is to be made under. Undefined: it is known. */
+  #loadSubRooms({ root }: Room): PromiseLike<void> | undefined {
+    if (root === undefined || root.state.subRooms.loaded) return undefined;
+    const { subRooms } = root.state;
+    const stored = this.#deps.archive.subRooms(root.ref, { after: "", limit: this.#deps.limits.maxSubRooms });
+    if (isPromise(stored)) return stored.then((found) => subRooms.load(found));
+    subRooms.load(stored);
+    return undefined;
+  }
+
+  /** Asks whether the users of a direct room have blocked one another. */
+  #prepareBlocks(room: Room, caller: Caller, command: Command): Awaitable<Prepared> {
+    const [one, other] = pairOf(caller, command, room.state.directUsers);
+    if (one === undefined || other === undefined) return this.#lookUp(room, caller, command);
+    const blocked = this.#blocks.between(room.ref.tenantId, one, other);
+    const known = (is: boolean): Awaitable<Prepared> => {
+      room.state.blocked = is;
+      return this.#lookUp(room, caller, command);
+    };
+    return isPromise(blocked) ? blocked.then(known) : known(blocked);
+  }
+
+  /** Loads the messages that a command names, and what they draw in. Undefined: they are there. */
+  #loadMessages(room: Room, command: Command): PromiseLike<void> | undefined {
+    const { archive } = this.#deps;
+    const { messages } = room.state;
+    for (;;) {
+      const missing = missingOf(room, command);
+      if (missing === undefined) return undefined;
+      const waiting: PromiseLike<void>[] = [];
+      for (const messageId of missing.messages) {
+        const stored = archive.message(room.ref, messageId);
+        if (isPromise(stored)) waiting.push(stored.then((found) => messages.load(messageId, found)));
+        else messages.load(messageId, stored);
+      }
+      for (const seq of missing.bodies) {
+        const events = archive.events(room.ref, { from: seq, to: seq, limit: 1, maxBytes: 1 });
+        if (isPromise(events)) waiting.push(events.then(([found]) => messages.loadBody(seq, found?.event)));
+        else messages.loadBody(seq, events[0]?.event);
+      }
+      if (waiting.length > 0) return Promise.all(waiting).then(() => this.#loadMessages(room, command));
+    }
+  }
+
+  /** Asks the archive for a repeat where memory cannot tell. */
+  #lookUp(room: Room, caller: Caller, command: Command): Awaitable<Prepared> {
+    const monotonicMs = this.#deps.clock.monotonic();
+    if (command.attempt <= 1 && room.recent.isConclusive(monotonicMs)) return { room, command, found: undefined };
+    const id = this.#eventId(room.ref, caller.identity.userId, command.key);
+    if (room.recent.find(id) !== undefined) return { room, command, found: undefined };
+    const seq = this.#deps.archive.seqOf(room.ref, id);
+    if (isPromise(seq)) return seq.then((found) => this.#fetch(room, command, found));
+    return this.#fetch(room, command, seq);
+  }
+
+  #fetch(room: Room, command: Command, seq: number | undefined): Awaitable<Prepared> {
+    if (seq === undefined) return { room, command, found: undefined };
+    const events = this.#deps.archive.events(room.ref, { from: seq, to: seq, limit: 1, maxBytes: 1 });
+    if (isPromise(events)) return events.then(([found]) => ({ room, command, found }));
+    return { room, command, found: events[0] };
+  }
+}
