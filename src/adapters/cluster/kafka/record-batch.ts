@@ -33,7 +33,7 @@ const ATTRIBUTES_AT = 21;
 const LAST_OFFSET_DELTA_AT = 23;
 const COUNT_AT = 57;
 const MAGIC = 2;
-/** Compression, and "this is about transactions". */
+/** Attributes: how a batch is compressed, and that it is Kafka's own mark of a transaction. */
 const COMPRESSION_MASK = 0x07;
 const CONTROL = 0x20;
 
@@ -99,13 +99,16 @@ function writeText(batch: Buffer, text: string | undefined, start: number): numb
 }
 
 export interface DecodedRecords {
-  /** In order. Batches that only Kafka or somebody else can have written, compressed or of another format, are left out. */
+  /** In order. Batches that only Kafka or somebody else can have written, its marks and those of older formats, are left out. */
   readonly records: readonly StoredRecord[];
   /** The offset after the last whole batch, those left out included; undefined: there is no whole batch. */
   readonly next: number | undefined;
 }
 
-/** The batches of a fetch's answer: the first may begin before what was asked for, the last may be cut off. Throws where one is damaged. */
+/**
+ * The batches of a fetch's answer: the first may begin before what was asked for, the last may be cut off. Throws where one is damaged, and
+ * where one is compressed: the broker may have done that to one of ours, so it is not left out.
+ */
 export function decodeRecordBatches(bytes: Buffer): DecodedRecords {
   const records: StoredRecord[] = [];
   let next: number | undefined;
@@ -124,7 +127,13 @@ export function decodeRecordBatches(bytes: Buffer): DecodedRecords {
       throw new Error(`the record batch at offset ${base} is damaged`);
     }
     next = base + batch.readInt32BE(LAST_OFFSET_DELTA_AT) + 1;
-    if ((batch.readInt16BE(ATTRIBUTES_AT) & (COMPRESSION_MASK | CONTROL)) !== 0) continue;
+    const attributes = batch.readInt16BE(ATTRIBUTES_AT);
+    if ((attributes & CONTROL) !== 0) continue;
+    if ((attributes & COMPRESSION_MASK) !== 0) {
+      throw new Error(
+        `the record batch at offset ${base} is compressed: compression.type of the topic must be producer`,
+      );
+    }
     const reader = new ByteReader(batch, BATCH_HEADER_BYTES);
     const count = batch.readInt32BE(COUNT_AT);
     for (let index = 0; index < count; index++) records.push(readRecord(reader, base));

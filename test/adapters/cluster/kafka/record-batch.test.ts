@@ -34,6 +34,15 @@ function stored(records: readonly KafkaRecord[], offset: number): Buffer {
   return bytes;
 }
 
+/** A batch of two offsets from 18 on, of a kind that is not ours. */
+function withAttributes(attributes: number): Buffer {
+  const batch = stored([{ key: "k", value: undefined, headers: [] }], 18);
+  batch.writeInt32BE(1, 23);
+  batch.writeInt16BE(attributes, 21);
+  batch.writeUInt32BE(crc32c(batch, 21), 17);
+  return batch;
+}
+
 describe("a record batch", () => {
   it("reads as it was written, at the offset it was stored at", () => {
     const base = fc.maxSafeNat().map((offset) => Math.floor(offset / 2));
@@ -70,18 +79,21 @@ describe("a record batch", () => {
     );
   });
 
-  it("is passed over where it is compressed, a mark of a transaction, or of an older format", () => {
-    const ours = stored([{ key: "k", value: undefined, headers: [] }], 20);
-    for (const attributes of [1, 4, 0x20]) {
-      const foreign = stored([{ key: "k", value: undefined, headers: [] }], 18);
-      foreign.writeInt32BE(1, 23);
-      foreign.writeInt16BE(attributes, 21);
-      foreign.writeUInt32BE(crc32c(foreign, 21), 17);
-      const { records, next } = decodeRecordBatches(Buffer.concat([foreign, ours]));
-      expect(records.map(({ offset }) => offset)).toEqual([20]);
-      expect(next).toBe(21);
-      expect(decodeRecordBatches(foreign)).toEqual({ records: [], next: 20 });
+  it("is refused where it is compressed: it may be one of ours that the broker has compressed", () => {
+    for (const attributes of [1, 2, 3, 4]) {
+      expect(() => decodeRecordBatches(withAttributes(attributes))).toThrow(
+        /offset 18 is compressed.*compression.type/,
+      );
     }
+  });
+
+  it("is passed over where it is Kafka's mark of a transaction, or of an older format", () => {
+    const ours = stored([{ key: "k", value: undefined, headers: [] }], 20);
+    const mark = withAttributes(0x20);
+    const { records, next } = decodeRecordBatches(Buffer.concat([mark, ours]));
+    expect(records.map(({ offset }) => offset)).toEqual([20]);
+    expect(next).toBe(21);
+    expect(decodeRecordBatches(mark)).toEqual({ records: [], next: 20 });
     const old = Buffer.alloc(40);
     old.writeBigInt64BE(7n, 0);
     old.writeInt32BE(28, 8);
