@@ -47,6 +47,10 @@ const DEFAULT_RECENT_BYTES = 512 * 1024;
 const BARRIER_DEADLINE_MS = 5_000;
 /** How long a read goes on without coming further, in milliseconds. */
 const READ_DEADLINE_MS = 3_000;
+/** What is asked of Kafka at once, in bytes: as much as so many records are likely to take, within bounds. */
+const LEAST_PAGE_BYTES = 64 * 1024;
+const MOST_PAGE_BYTES = 1024 * 1024;
+const LIKELY_RECORD_BYTES = 512;
 /** Reads at once, and tails at once: each holds about a MiB beside what it gives. */
 const READS = 4;
 /** How long an open waits for its turn to read, in milliseconds: a node that takes over many shards reads their tails in turn. */
@@ -158,7 +162,9 @@ export class KafkaEventLog implements EventLog {
     const kept = recent.read(from, limit, this.#clock.monotonic());
     if (kept !== undefined) return kept;
     const records: LogRecord[] = [];
-    await uncertain(this.#reads.run(() => this.#scan(shard, from, (record) => records.push(record) < limit)));
+    const pageBytes = Math.min(Math.max(limit * LIKELY_RECORD_BYTES, LEAST_PAGE_BYTES), MOST_PAGE_BYTES);
+    const take = (record: LogRecord): boolean => records.push(record) < limit;
+    await uncertain(this.#reads.run(() => this.#scan(shard, from, pageBytes, take)));
     return records;
   }
 
@@ -190,7 +196,7 @@ export class KafkaEventLog implements EventLog {
       bytes += recordBytes(record);
       return bytes <= maxTailBytes;
     };
-    const first = await uncertain(this.#tails.run(() => this.#scan(shard, archived, take)));
+    const first = await uncertain(this.#tails.run(() => this.#scan(shard, archived, MOST_PAGE_BYTES, take)));
     if (first > archived) {
       const gone = `shard ${shard}: the archive has it up to ${archived}, the log keeps it from ${first} on`;
       throw unavailable(new Error(gone));
@@ -203,10 +209,10 @@ export class KafkaEventLog implements EventLog {
    * Hands over the records that count, from offset `from` on, until `take` has enough or there are no more. Resolves with where it began:
    * at `from`, or behind it where the log no longer goes back so far.
    */
-  async #scan(shard: number, from: number, take: (record: LogRecord) => boolean): Promise<number> {
+  async #scan(shard: number, from: number, pageBytes: number, take: (record: LogRecord) => boolean): Promise<number> {
     let began = from;
     for (let at = from; ; ) {
-      const page = await this.#page(shard, at);
+      const page = await this.#page(shard, at, pageBytes);
       if (page.status === "out-of-range") {
         if (page.first <= at) return began;
         at = page.first;
@@ -220,10 +226,10 @@ export class KafkaEventLog implements EventLog {
   }
 
   /** What stands at an offset. One that this node knows to be durable is waited for: a new leader does not show it at once. */
-  #page(shard: number, at: number): Promise<PartitionPage> {
+  #page(shard: number, at: number, bytes: number): Promise<PartitionPage> {
     const { durable } = this.#place(shard);
     return this.#retry.run(READ_DEADLINE_MS, async () => {
-      const page = await this.#partitions.read(shard, at);
+      const page = await this.#partitions.read(shard, at, bytes);
       const shown = page.status === "page" ? page.next : page.first;
       if (shown > at || at >= durable) return page;
       throw new Error(`the leader of shard ${shard} shows nothing at ${at}, which was durable up to ${durable}`);

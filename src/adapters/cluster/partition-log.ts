@@ -22,8 +22,8 @@ export interface PartitionLog {
    */
   append(partition: number, records: readonly KafkaRecord[]): Promise<number>;
 
-  /** What stands at an offset and behind it, as much as comes in one answer. */
-  read(partition: number, from: number): Promise<PartitionPage>;
+  /** What stands at an offset and behind it, about so many bytes of it: at least one batch, however long it is. */
+  read(partition: number, from: number, bytes: number): Promise<PartitionPage>;
 
   /** The offset after the last record that is on all in-sync replicas. */
   end(partition: number): Promise<number>;

@@ -206,9 +206,9 @@ describe("a read", () => {
     await log.append(0, end, sampleBatch(newRoom(), 1, 2));
     const { read } = partitions;
     let hidden = 3;
-    partitions.read = (partition, from) => {
+    partitions.read = (partition, from, bytes) => {
       if (hidden-- > 0) return Promise.resolve({ status: "page", records: [], next: from, end: from });
-      return read.call(partitions, partition, from);
+      return read.call(partitions, partition, from, bytes);
     };
     expect(await log.read(0, end, 10)).toHaveLength(2);
     hidden = Number.POSITIVE_INFINITY;

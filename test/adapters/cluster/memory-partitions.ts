@@ -91,8 +91,8 @@ export class FatefulPartitions implements PartitionLog {
     return base;
   }
 
-  read(partition: number, from: number): Promise<PartitionPage> {
-    return this.#inner.read(partition, from);
+  read(partition: number, from: number, bytes: number): Promise<PartitionPage> {
+    return this.#inner.read(partition, from, bytes);
   }
 
   end(partition: number): Promise<number> {

@@ -15,8 +15,6 @@ import { type BrokerAddress, fetchRequest, offsetRequest, type PartitionBatch, p
 export const REQUEST_DEADLINE_MS = 2_000;
 /** How long the leader waits for the other replicas: it says what went wrong before it is given up. */
 const REPLICAS_DEADLINE_MS = 1_500;
-/** What one read asks for, in bytes: at least one batch comes, however long it is. */
-const READ_BYTES = 1024 * 1024;
 
 export interface KafkaPartitionsOptions extends KafkaConnectionOptions {
   readonly topic: string;
@@ -56,8 +54,8 @@ export class KafkaPartitions implements PartitionLog {
     });
   }
 
-  async read(partition: number, from: number): Promise<PartitionPage> {
-    return await this.#tried(() => this.#read(partition, from));
+  async read(partition: number, from: number, bytes: number): Promise<PartitionPage> {
+    return await this.#tried(() => this.#read(partition, from, bytes));
   }
 
   end(partition: number): Promise<number> {
@@ -72,10 +70,10 @@ export class KafkaPartitions implements PartitionLog {
     this.#lanes.clear();
   }
 
-  async #read(partition: number, from: number): Promise<PartitionPage> {
+  async #read(partition: number, from: number, bytes: number): Promise<PartitionPage> {
     const leader = await this.#brokers.leader(partition);
     const connection = this.#brokers.connection(leader, "read");
-    const request = fetchRequest(this.#topic, partition, from, READ_BYTES);
+    const request = fetchRequest(this.#topic, partition, from, bytes);
     const fetched = await connection.request(request, REQUEST_DEADLINE_MS);
     if (fetched === undefined) throw new Error(`the answer has no partition ${partition}`);
     if (fetched.code === KafkaCode.OFFSET_OUT_OF_RANGE) {
@@ -86,9 +84,8 @@ export class KafkaPartitions implements PartitionLog {
       return { status: "out-of-range", first, end };
     }
     if (fetched.code !== KafkaCode.NONE) throw new KafkaError(fetched.code, `read of partition ${partition}`);
-    const { records, next = from } = decodeRecordBatches(fetched.batches);
-    const wanted = records.filter(({ offset }) => offset >= from);
-    return { status: "page", records: wanted, next: Math.max(next, from), end: fetched.highWatermark };
+    const { records, next = from } = decodeRecordBatches(fetched.batches, from);
+    return { status: "page", records, next: Math.max(next, from), end: fetched.highWatermark };
   }
 
   /** After any failure the leaders are asked for anew: most failures are about them, and it costs one request. */

@@ -99,7 +99,7 @@ function writeText(batch: Buffer, text: string | undefined, start: number): numb
 }
 
 export interface DecodedRecords {
-  /** In order. Batches that only Kafka or somebody else can have written, its marks and those of older formats, are left out. */
+  /** In order, from the offset that was asked for. Batches that only Kafka or somebody else can have written, its marks and those of older formats, are left out. */
   readonly records: readonly StoredRecord[];
   /** The offset after the last whole batch, those left out included; undefined: there is no whole batch. */
   readonly next: number | undefined;
@@ -109,7 +109,7 @@ export interface DecodedRecords {
  * The batches of a fetch's answer: the first may begin before what was asked for, the last may be cut off. Throws where one is damaged, and
  * where one is compressed: the broker may have done that to one of ours, so it is not left out.
  */
-export function decodeRecordBatches(bytes: Buffer): DecodedRecords {
+export function decodeRecordBatches(bytes: Buffer, from = 0): DecodedRecords {
   const records: StoredRecord[] = [];
   let next: number | undefined;
   let at = 0;
@@ -136,17 +136,25 @@ export function decodeRecordBatches(bytes: Buffer): DecodedRecords {
     }
     const reader = new ByteReader(batch, BATCH_HEADER_BYTES);
     const count = batch.readInt32BE(COUNT_AT);
-    for (let index = 0; index < count; index++) records.push(readRecord(reader, base));
+    for (let index = 0; index < count; index++) {
+      const record = readRecord(reader, base, from);
+      if (record !== undefined) records.push(record);
+    }
   }
   return { records, next };
 }
 
-function readRecord(reader: ByteReader, base: number): StoredRecord {
+/** Undefined: it stands before `from`, and what it holds was not looked at. */
+function readRecord(reader: ByteReader, base: number, from: number): StoredRecord | undefined {
   const length = reader.varint();
   const end = reader.at + length;
   reader.int8();
   reader.varint();
   const offset = base + reader.varint();
+  if (offset < from) {
+    reader.take(end - reader.at);
+    return undefined;
+  }
   const key = readBytes(reader)?.toString("latin1");
   const value = readBytes(reader);
   const headers: RecordHeader[] = [];

@@ -55,6 +55,18 @@ describe("a record batch", () => {
     );
   });
 
+  it("is read from the offset that is asked for", () => {
+    fc.assert(
+      fc.property(batch, fc.nat({ max: 200 }), (records, from) => {
+        const read = decodeRecordBatches(stored(records, 50), from);
+        expect(read.records).toEqual(
+          decodeRecordBatches(stored(records, 50)).records.filter((one) => one.offset >= from),
+        );
+        expect(read.next).toBe(50 + records.length);
+      }),
+    );
+  });
+
   it("is read up to where an answer is cut off", () => {
     fc.assert(
       fc.property(batch, batch, fc.nat(), (first, second, cut) => {
