@@ -71,6 +71,8 @@ export interface WorldOptions {
 
 export const TENANTS = ["acme", "globex"] as const;
 const SHARDS = 4;
+/** What an append takes: little, so that batches close while others are under way, and more than one command makes. */
+const MAX_BATCH_BYTES = 32 * 1024;
 const ADMINISTRATOR = "administrator";
 const SERVICE = "service";
 /** Users who are asked in a calm what they have not read. */
@@ -117,7 +119,7 @@ export class World {
   readonly trace = new Trace();
   readonly coverage = new Coverage();
   readonly checker = new Checker(new Set([ANOTHER_OWNER, ADMINISTRATOR, SERVICE]));
-  readonly engine = new MemoryEngine({ shards: SHARDS });
+  readonly engine = new MemoryEngine({ shards: SHARDS, maxBatchBytes: MAX_BATCH_BYTES });
   readonly weather: Weather = { ...FAIR };
   readonly devices: Device[] = [];
   readonly tailRecords = new TailRecords(this.checker);
