@@ -160,6 +160,9 @@ export interface Archive extends UserArchive {
   /** How far a user has received and read the room, also after they left. Undefined: they have not marked it. */
   marker(room: RoomRef, userId: string): Awaitable<MarkerDocument | undefined>;
 
+  /** Ids of the users who have marked the room, in order; also of those who left. */
+  markedBy(room: RoomRef, page: Page): Awaitable<readonly string[]>;
+
   /**
    * Stores markers, each whole; resolves once all are durable; when it rejects, some may be. A marker is replaced only by one of a higher `revision`; one of a room
    * that was dismissed is left out. Idempotent.

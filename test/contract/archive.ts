@@ -361,6 +361,24 @@ export function describeArchive(name: string, factory: () => Promise<ArchiveSubj
       expect(await archive.marker(newRoom(), "ada")).toBeUndefined();
     });
 
+    it("names those who have marked a room, page by page, once each and members or not", async () => {
+      const room = newRoom();
+      const marker = (userId: string, revision = 1) => ({
+        room,
+        document: create(MarkerDocumentSchema, { userId, revision, readSeq: 1 }),
+      });
+      expect(await archive.markedBy(room, { after: "", limit: 10 })).toEqual([]);
+      await archive.putMarkers([marker("eve"), marker("ada"), marker("bob")]);
+      await archive.putMarkers([marker("ada", 2)]);
+      await archive.putMarkers([{ ...marker("zoe"), room: newRoom() }]);
+      expect(await archive.markedBy(room, { after: "", limit: 10 })).toEqual(["ada", "bob", "eve"]);
+      expect(await archive.markedBy(room, { after: "", limit: 2 })).toEqual(["ada", "bob"]);
+      expect(await archive.markedBy(room, { after: "bo", limit: 2 })).toEqual(["bob", "eve"]);
+      expect(await archive.markedBy(room, { after: "bob", limit: 2 })).toEqual(["eve"]);
+      expect(await archive.markedBy(room, { after: "eve", limit: 2 })).toEqual([]);
+      expect(await archive.markedBy(room, { after: "", limit: 0 })).toEqual([]);
+    });
+
     it("counts what a user has sent between two places", async () => {
       const room = await roomWith(5);
       const other = newRoom();

@@ -201,6 +201,10 @@ export class WeatheredArchive implements Archive {
     return this.#answer(() => this.#inner.marker(room, userId));
   }
 
+  markedBy(room: RoomRef, page: Page) {
+    return this.#answer(() => this.#inner.markedBy(room, page));
+  }
+
   putMarkers(markers: readonly MarkerChange[]) {
     return this.#inner.putMarkers(markers);
   }

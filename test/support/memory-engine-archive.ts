@@ -192,6 +192,10 @@ export class MemoryArchive implements Archive {
     });
   }
 
+  markedBy(room: RoomRef, page: Page): Awaitable<readonly string[]> {
+    return this.#answer(() => pageOf([...(this.#room(room)?.markers.keys() ?? [])], page));
+  }
+
   async putMarkers(markers: readonly MarkerChange[]): Promise<void> {
     await Promise.resolve();
     if (this.#dead) return never();

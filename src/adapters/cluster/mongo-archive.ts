@@ -213,6 +213,19 @@ export class MongoArchive implements Archive {
     });
   }
 
+  markedBy(room: RoomRef, { after, limit }: Page): Promise<readonly string[]> {
+    return asking(async () => {
+      if (limit <= 0) return [];
+      const rows = await this.#collections.markers
+        .find({ _id: { ...within(room.key), ...(after === "" ? {} : { $gt: named(room.key, after) }) } })
+        .project<{ readonly _id: string }>({ _id: 1 })
+        .sort({ _id: 1 })
+        .limit(limit)
+        .toArray();
+      return rows.map(({ _id }) => _id.slice(named(room.key, "").length));
+    });
+  }
+
   putMarkers(markers: readonly MarkerChange[]): Promise<void> {
     return asking(async () => {
       const rooms = new Map(markers.map(({ room }) => [room.key, room]));

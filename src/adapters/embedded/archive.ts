@@ -197,6 +197,13 @@ export class EmbeddedArchive implements Archive {
     });
   }
 
+  markedBy(room: RoomRef, page: Page): readonly string[] {
+    return reading(() => {
+      const prefix = roomKey(room);
+      return Array.from(this.#tables.markers.getKeys(pageRange(prefix, page)), (key) => lastPart(key, prefix));
+    });
+  }
+
   async putMarkers(markers: readonly MarkerChange[]): Promise<void> {
     await this.#markers.put(markers);
   }
