@@ -8,6 +8,7 @@ import { EncodedFrame } from "../../ports/encoded-frame.js";
 import type { NewRecord } from "../../ports/event-log.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
+import { isAnnouncements } from "../room/announcements.js";
 import { inboxRef, isInbox } from "../room/inbox.js";
 import { mayRead } from "../room/permissions.js";
 import { rootOf } from "../room/sub-room.js";
@@ -84,9 +85,9 @@ export class RoomTops {
     if (readers === undefined || readers.length > 0) this.#moved.add(room);
   }
 
-  /** Undefined: an inbox, whose user's sessions hear of it anyway. */
+  /** Undefined: an inbox, whose user's sessions hear of it anyway, or the announcements, whose readers are too many. */
   #watch(ref: RoomRef): Watched | undefined {
-    if (isInbox(ref)) return undefined;
+    if (isInbox(ref) || isAnnouncements(ref.roomId)) return undefined;
     const rootRef = rootOf(ref);
     const room: Watched = { ref, rootRef, position: undefined, lastMessageIndex: 0, changes: 0, readers: undefined };
     this.#rooms.set(ref.key, room);

@@ -8,6 +8,7 @@ import type { AccessAnswer, AccessHook } from "../../ports/access-hook.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
+import { isAnnouncements } from "../room/announcements.js";
 import type { Caller } from "../room/calls.js";
 import type { Command } from "../room/command.js";
 import { systemOf } from "../room/inbox.js";
@@ -60,9 +61,10 @@ export class AccessGate {
     return this.#rules.tenants?.has(identity.tenantId) !== false;
   }
 
-  /** Whether it has a say in what the caller does in this room. */
+  /** Whether it has a say in what the caller does in this room: in the tenant's announcements everybody may read. */
   covers(room: Room | undefined, caller: Caller): boolean {
-    return room !== undefined && this.#rules.roomKinds.has(room.kind) && this.asksAbout(caller);
+    if (room === undefined || isAnnouncements(room.roomId)) return false;
+    return this.#rules.roomKinds.has(room.kind) && this.asksAbout(caller);
   }
 
   /**

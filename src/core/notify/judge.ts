@@ -95,8 +95,9 @@ export class Judge {
     const awayMs = this.#deps.clock.now() - Math.max(seenMs, this.#sinceMs);
     if (awayMs < this.#options.graceMs) return { is: "later", waitMs: this.#options.graceMs - awayMs };
 
-    const { state, member, memberCount } = await this.#owner.view(room, [userId], (at) => {
-      return { state: at.state.room, member: at.state.member(userId), memberCount: at.state.memberCount };
+    const { state, member, wide } = await this.#owner.view(room, [userId], (at) => {
+      const wide = at.state.isWiderThan(this.#options.wideRoom);
+      return { state: at.state.room, member: at.state.member(userId), wide };
     });
     if (state === undefined || state.status === RoomStatus.DELETED || member === undefined || !mayRead(member))
       return OVER;
@@ -104,7 +105,7 @@ export class Judge {
       levelOf(inbox.state.user.settings, roomId),
     );
     if (level === "none") return OVER;
-    const named = level === "mentions" || memberCount > this.#options.wideRoom;
+    const named = level === "mentions" || wide;
     const afterSeq = Math.max(seq - 1, deliveredSeq, told);
     const messages = await this.#unreceived(room, { member, afterSeq, named }, messageIndex);
     return messages.length === 0

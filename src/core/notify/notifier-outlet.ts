@@ -144,10 +144,10 @@ export class NotifierOutlet implements Outlet, PageReader {
   async #takeRoom(room: RoomRef, messages: readonly EncodedEvent[]): Promise<void> {
     const asOf = await this.#owner.view(room, [], ({ state }) => {
       const gone = state.room === undefined || state.room.status === RoomStatus.DELETED;
-      return { gone, membersSeq: state.membersSeq, memberCount: state.memberCount };
+      return { gone, membersSeq: state.membersSeq, wide: state.isWiderThan(this.#wideRoom) };
     });
     if (asOf.gone) return;
-    const wide = asOf.memberCount > this.#wideRoom;
+    const { wide } = asOf;
     const users = wide ? namedIn(messages) : await this.#members.of(room, asOf.membersSeq, this.#wideRoom);
     const looks: Look[] = [];
     for (const userId of users) {

@@ -6,8 +6,9 @@ import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import type { Identity } from "../../ports/token-verifier.js";
 import type { CoreDependencies } from "../core.js";
+import { isAnnouncements } from "../room/announcements.js";
 import type { RoomOwner } from "../room/owner.js";
-import { isAdministrator, isService, requireRoom } from "../room/permissions.js";
+import { isAdministrator, isService, permit, requireRoom } from "../room/permissions.js";
 import type { PresenceHub } from "./hub.js";
 import { maySee, NAMED_MEMBERS, type RoomReader, RoomWatch } from "./room-watch.js";
 
@@ -67,7 +68,10 @@ export class RoomWatches {
   /** Rejects unless they may see the room's presence now. Resolves with whether they may see only how many are there, as who reads a large room. */
   async authorize(ref: RoomRef, identity: Identity): Promise<boolean> {
     if (isService(identity)) {
-      await this.#owner.view(ref, [], ({ state }) => requireRoom(state.room));
+      const caller = { identity, deviceId: "" };
+      await this.#owner.view(ref, [], ({ state }) =>
+        permit(state, caller, Permission.SEE_PRESENCE, this.#deps.clock.now()),
+      );
       return false;
     }
     const caller = { identity, deviceId: "" };
@@ -87,7 +91,8 @@ export class RoomWatches {
       if (isAdministrator(identity)) return "sees who is there";
       const member = state.member(identity.userId);
       if (member === undefined) return "stranger";
-      return state.memberCount > NAMED_MEMBERS && !maySee(member) ? "reads a large room" : "sees who is there";
+      const countOnly = state.memberCount > NAMED_MEMBERS && !maySee(member) && !isAnnouncements(ref.roomId);
+      return countOnly ? "reads a large room" : "sees who is there";
     });
   }
 

@@ -3,6 +3,7 @@
 import type { Identity } from "../../ports/token-verifier.js";
 import type { CoreDependencies } from "../core.js";
 import { Places } from "../limit/places.js";
+import { isAnnouncements } from "../room/announcements.js";
 import { isService } from "../room/permissions.js";
 
 /** How long the rooms of a user are taken as read, in milliseconds: so late a new companion is seen, and a former one no longer. */
@@ -63,7 +64,8 @@ export class Visibility {
     let after = "";
     while (rooms.size < MOST_ROOMS) {
       const page = await this.#deps.archive.roomsOf(tenantId, userId, { after, limit: PAGE });
-      for (const roomId of page) rooms.add(roomId);
+      // Whoever announces to a tenant is not thereby with its other announcers.
+      for (const roomId of page) if (!isAnnouncements(roomId)) rooms.add(roomId);
       if (page.length < PAGE) break;
       after = page.at(-1) ?? "";
     }

@@ -12,10 +12,12 @@ import {
 } from "../../gen/trunkline/v1/message_pb.js";
 import * as rpc from "../../gen/trunkline/v1/room_pb.js";
 import { type Mark, ServerFrameSchema } from "../../gen/trunkline/v1/session_pb.js";
+import type { Page } from "../../ports/archive.js";
 import { EncodedFrame } from "../../ports/encoded-frame.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
+import { isAnnouncements } from "../room/announcements.js";
 import type { Caller } from "../room/calls.js";
 import { inboxRef } from "../room/inbox.js";
 import type { RoomOwner } from "../room/owner.js";
@@ -85,8 +87,8 @@ export class Receipts {
     const { top, small, pair } = await this.#owner.read(ref, caller, Permission.READ, ({ state }) => {
       if (state.member(userId) === undefined)
         throw new TrunklineError(ErrorCode.NOT_A_MEMBER, "you are not a member of the room");
-      const { seq, tag, lastMessageIndex, memberCount, directUsers } = state;
-      return { top: { seq, tag, lastIndex: lastMessageIndex }, small: memberCount <= SMALL_ROOM, pair: directUsers };
+      const { seq, tag, lastMessageIndex, directUsers: pair } = state;
+      return { top: { seq, tag, lastIndex: lastMessageIndex }, small: !state.isWiderThan(SMALL_ROOM), pair };
     });
     const loaded = await this.#tracker.load(ref, userId);
     const to = await this.#progress(ref, top, loaded.marker, delivered, read);
@@ -134,7 +136,8 @@ export class Receipts {
       isAdministrator(identity) || (member !== undefined && hasPermission(member, Permission.SEE_MEMBERS));
     const own = await this.#marker(ref, userId);
     const markers: WireMarker[] = [];
-    if (seesMembers && (room?.memberCount ?? 0) <= SMALL_ROOM && !(await isBlocked(this.#owner, tenantId, pair))) {
+    const small = (room?.memberCount ?? 0) <= SMALL_ROOM && !isAnnouncements(ref.roomId);
+    if (seesMembers && small && !(await isBlocked(this.#owner, tenantId, pair))) {
       for (const other of await this.#membersOf(ref, membersSeq)) {
         if (other === userId) continue;
         const { marker } = await this.#tracker.load(ref, other);
@@ -224,18 +227,30 @@ export class Receipts {
   ) {
     validateOptionalId("page_token", request.pageToken);
     const limit = pageSize("page_size", request.pageSize, PAGE);
-    const documents = await this.#deps.archive.members(membersRoomOf(ref), { after: request.pageToken, limit });
+    const userIds = await this.#marking(ref, { after: request.pageToken, limit });
     const callerHides = await this.#privacy.hidden(tenantId, userId);
     const blocked = await isBlocked(this.#owner, tenantId, pair);
     const page: { readonly marker: Marker; readonly hidden: boolean }[] = [];
-    for (const { member } of documents) {
-      if (member === undefined) continue;
-      const own = member.userId === userId;
-      const hidden = !own && (callerHides || (await this.#privacy.hidden(tenantId, member.userId)));
-      const marker = own || !blocked ? await this.#marker(ref, member.userId) : new Marker(member.userId);
+    for (const other of userIds) {
+      const own = other === userId;
+      const hidden = !own && (callerHides || (await this.#privacy.hidden(tenantId, other)));
+      const marker = own || !blocked ? await this.#marker(ref, other) : new Marker(other);
       page.push({ marker, hidden });
     }
-    return { page, nextPageToken: documents.length < limit ? "" : (documents.at(-1)?.member?.userId ?? "") };
+    return { page, nextPageToken: userIds.length < limit ? "" : (userIds.at(-1) ?? "") };
+  }
+
+  /** Whose markers a room has: its members'; of the announcements, which everybody reads, those of who has marked them. */
+  async #marking(ref: RoomRef, page: Page): Promise<readonly string[]> {
+    const { archive } = this.#deps;
+    if (!isAnnouncements(ref.roomId)) {
+      const documents = await archive.members(membersRoomOf(ref), page);
+      return documents.flatMap(({ member }) => (member === undefined ? [] : [member.userId]));
+    }
+    // Before the store is read: what is stored meanwhile is in one of the two.
+    const unstored = this.#tracker.unstored(ref).filter((userId) => userId > page.after);
+    const stored = await archive.markedBy(ref, page);
+    return [...new Set([...unstored, ...stored])].sort().slice(0, page.limit);
   }
 
   /** The marker as it is now, for an answer. */

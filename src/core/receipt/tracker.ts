@@ -69,6 +69,14 @@ export class Tracker {
     return this.#rooms.get(ref.key)?.users.get(userId);
   }
 
+  /** Users of a room who have marked it, and of whom nothing is stored yet. */
+  unstored(ref: RoomRef): readonly string[] {
+    const users = this.#rooms.get(ref.key)?.users.values() ?? [];
+    return Array.from(users).flatMap(({ marker, stored }) =>
+      stored === 0 && marker.revision > 0 ? [marker.userId] : [],
+    );
+  }
+
   /** The marker, loaded. */
   load(ref: RoomRef, userId: string): Awaitable<Tracked> {
     const known = this.find(ref, userId);

@@ -14,6 +14,7 @@ import {
   RoomStatus,
 } from "../../gen/trunkline/v1/message_pb.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
+import { isAnnouncements, validateOpen } from "./announcements.js";
 import type { Caller } from "./calls.js";
 import type { Command, EventKind, NewMember } from "./command.js";
 import { decideAdmit, decideExpel, defaultRole } from "./decide-admission.js";
@@ -27,7 +28,15 @@ import {
 } from "./decide-message.js";
 import { decideBlock, decideHide, decideSettings } from "./decide-user.js";
 import * as event from "./event-kinds.js";
-import { hasPermission, isAdministrator, permit, rank, requireRoom, requireUnblocked } from "./permissions.js";
+import {
+  hasPermission,
+  isAdministrator,
+  permit,
+  rank,
+  requireAnnouncer,
+  requireRoom,
+  requireUnblocked,
+} from "./permissions.js";
 import type { RoomState } from "./state.js";
 
 type Of<K extends Command["kind"]> = Extract<Command, { kind: K }>;
@@ -92,6 +101,7 @@ function actingRank(state: RoomState, caller: Caller): number {
 function decideCreate(state: RoomState, caller: Caller, command: Of<"create">, nowMs: number): readonly EventKind[] {
   const { root } = state;
   if (root !== undefined) permit(root, caller, Permission.CREATE_SUB_ROOMS, nowMs);
+  if (isAnnouncements(state.ref.roomId)) requireAnnouncer(caller.identity);
   const room = state.own;
   if (room !== undefined) {
     // Both users of a direct room may be the first to speak; the second finds it there, which is what it wanted.
@@ -185,6 +195,9 @@ function decideLeave(state: RoomState, caller: Caller): readonly EventKind[] {
     throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "a direct room cannot be left");
   if (room.kind === RoomKind.INBOX) throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "an inbox cannot be left");
   if (room.parentId !== "") throw membersOfRoot(room);
+  if (isAnnouncements(room.roomId)) {
+    throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "the tenant's announcements cannot be left");
+  }
   if (member.role === Role.OWNER) requireAnotherOwner(state);
   return [event.memberLeft(member.userId, false)];
 }
@@ -218,6 +231,7 @@ function decideUpdate(state: RoomState, caller: Caller, command: Of<"update">, n
   if (room.parentId !== "" && command.joinRule !== JoinRule.UNSPECIFIED) {
     throw TrunklineError.invalid("join_rule", "the room has the members of the one it is under");
   }
+  if (isAnnouncements(room.roomId)) validateOpen(command.joinRule);
   // Not as its root makes it look.
   const next = clone(RoomSchema, state.own ?? room);
   if (command.name !== undefined) next.name = command.name;
@@ -242,7 +256,7 @@ function decideAdd(state: RoomState, caller: Caller, command: Of<"add">, nowMs: 
   const events: EventKind[] = [];
   for (const [index, asked] of command.members.entries()) {
     const { userId, role } = withDefaultRole(asked, room.kind);
-    if (state.member(userId) !== undefined || added.has(userId)) continue;
+    if (state.recorded(userId) !== undefined || added.has(userId)) continue;
     if (rank(role) > acting) {
       throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "you cannot give a role above your own", {
         field: `members[${index}].role`,
@@ -271,7 +285,10 @@ function requireBelow(state: RoomState, caller: Caller, userId: string): Member 
 }
 
 function decideRemove(state: RoomState, caller: Caller, command: Of<"remove">, nowMs: number): readonly EventKind[] {
-  permit(state, caller, Permission.REMOVE, nowMs);
+  const room = permit(state, caller, Permission.REMOVE, nowMs);
+  if (isAnnouncements(room.roomId) && !command.ban) {
+    throw TrunklineError.invalid("ban", "only a ban keeps anybody from the tenant's announcements");
+  }
   const member = requireBelow(state, caller, command.userId);
   if (member.role === Role.OWNER) requireAnotherOwner(state);
   return [event.memberLeft(command.userId, command.ban)];

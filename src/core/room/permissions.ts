@@ -3,6 +3,7 @@
 import { type Member, Permission, Role, type Room, RoomKind, RoomStatus } from "../../gen/trunkline/v1/message_pb.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import type { Identity } from "../../ports/token-verifier.js";
+import { isAnnouncements } from "./announcements.js";
 import type { Caller } from "./calls.js";
 import type { RoomState } from "./state.js";
 
@@ -44,6 +45,13 @@ const MEMBERSHIP: ReadonlySet<Permission> = new Set([Permission.INVITE, Permissi
 
 /** Permissions that change what a room is, or end it. */
 const MAKING: ReadonlySet<Permission> = new Set([Permission.UPDATE_ROOM, Permission.DELETE_ROOM]);
+
+/** Permissions that nobody has in the tenant's announcements, and why. */
+const NOT_IN_ANNOUNCEMENTS: ReadonlyMap<Permission, string> = new Map([
+  [Permission.DELETE_ROOM, "the tenant's announcements stay: archive them"],
+  [Permission.CREATE_SUB_ROOMS, "no rooms are made under the tenant's announcements"],
+  [Permission.SEE_PRESENCE, "the tenant's announcements show nobody's presence"],
+]);
 
 /** What rooms can be under: rooms under those would be rooms of nobody in particular. */
 const ROOTS: ReadonlySet<RoomKind> = new Set([RoomKind.GROUP, RoomKind.CHANNEL]);
@@ -116,6 +124,15 @@ export function mayRead(member: Member | undefined): boolean {
   return member !== undefined && hasPermission(member, Permission.READ);
 }
 
+/** Throws unless the tenant's announcements may be made by this one. */
+export function requireAnnouncer(identity: Identity): void {
+  if (isAdministrator(identity) || isService(identity)) return;
+  throw new TrunklineError(
+    ErrorCode.PERMISSION_DENIED,
+    "only services and administrators make the tenant's announcements",
+  );
+}
+
 /** The room, if it exists and was not deleted. */
 export function requireRoom(room: Room | undefined): Room {
   if (room === undefined || room.status === RoomStatus.DELETED) {
@@ -157,6 +174,8 @@ export function authorize(
       details: { parent_id: room.parentId },
     });
   }
+  const never = isAnnouncements(room.roomId) ? NOT_IN_ANNOUNCEMENTS.get(permission) : undefined;
+  if (never !== undefined) throw new TrunklineError(ErrorCode.PERMISSION_DENIED, never);
   if (permission === Permission.CREATE_SUB_ROOMS && (room.parentId !== "" || !ROOTS.has(room.kind))) {
     throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "rooms are made under groups and channels only");
   }

@@ -13,7 +13,7 @@ import {
 } from "../../gen/trunkline/v1/message_pb.js";
 import * as rpc from "../../gen/trunkline/v1/room_pb.js";
 import type { MessageRef } from "../../gen/trunkline/v1/session_pb.js";
-import type { MessageRange, StoredMessage } from "../../ports/archive.js";
+import type { MessageRange, Page, StoredMessage } from "../../ports/archive.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
@@ -21,6 +21,7 @@ import { PAGE_BYTES } from "../limit/limits.js";
 import { hasExpired, materialise } from "../message/materialise.js";
 import type { Receipts } from "../receipt/receipts.js";
 import { pageSize, SYSTEM_ID_PREFIX, validateId, validateOptionalId } from "../validate.js";
+import { ANNOUNCEMENTS_ID, withAnnouncements } from "./announcements.js";
 import type { Caller } from "./calls.js";
 import { inboxRef } from "./inbox.js";
 import type { RoomOwner } from "./owner.js";
@@ -85,7 +86,7 @@ export class RoomReader {
     if (after !== "") await addUnder(last, last === after ? "" : after);
     while (ids.length < limit) {
       const page = { after: last, limit: limit - ids.length };
-      const found = await archive.roomsOf(tenantId, userId, page);
+      const found = await this.#ownRooms(tenantId, userId, page);
       for (const roomId of found) {
         if (ids.length >= limit) return ids;
         ids.push(roomId);
@@ -95,6 +96,19 @@ export class RoomReader {
       if (found.length < page.limit) break;
     }
     return ids;
+  }
+
+  /** The rooms that a user is a member of, and the tenant's announcements, where there are any. */
+  async #ownRooms(tenantId: string, userId: string, page: Page): Promise<readonly string[]> {
+    const found = await this.#deps.archive.roomsOf(tenantId, userId, page);
+    const all = withAnnouncements(found, page);
+    if (found.includes(ANNOUNCEMENTS_ID) || !all.includes(ANNOUNCEMENTS_ID)) return found;
+    const made = await this.#owner.view(
+      roomRef(tenantId, ANNOUNCEMENTS_ID),
+      [],
+      ({ state }) => state.room !== undefined,
+    );
+    return made ? all : found;
   }
 
   /** Undefined where the caller is no member, or may not read the room. */

@@ -263,9 +263,15 @@ export class Room {
     for (const kind of kinds) {
       if (kind.case === "memberJoined") count++;
       else if (kind.case === "roomCreated") count += kind.value.members.length;
+      // Of the announcements, a reader of whom nothing was kept.
+      else if (kind.case === "memberChanged") count += Number(!this.#isRecorded(kind.value.member));
     }
     const refusal = count === 0 ? undefined : crowded(this.ref, this.state.memberCount, count);
     if (refusal !== undefined) throw refusal;
+  }
+
+  #isRecorded(member: Member | undefined): boolean {
+    return member !== undefined && this.state.recorded(member.userId) !== undefined;
   }
 
   #limitSubRooms(kinds: readonly EventKind[], { maxSubRooms }: TurnContext): void {

@@ -11,6 +11,7 @@ import type { PresenceCore } from "../presence/presence.js";
 import type { Receipts } from "../receipt/receipts.js";
 import * as validate from "../validate.js";
 import { SYSTEM_ID_PREFIX } from "../validate.js";
+import { isAnnouncements, validateAnnouncements } from "./announcements.js";
 import type { Caller, Forwarding, RoomCalls, RoomRequest, RoomResponse } from "./calls.js";
 import type { Command, NewMember, Outcome } from "./command.js";
 import { makeDirect } from "./direct.js";
@@ -102,7 +103,7 @@ export class RoomService implements RoomCalls, Forwarding {
     validate.validateMetadata("metadata", request.metadata, this.#deps.tenants.of(caller.identity.tenantId));
     validate.validateSettings("settings", request.settings);
     // That of its parent, where it has one.
-    const kind = request.kind === RoomKind.UNSPECIFIED ? RoomKind.GROUP : request.kind;
+    const kind = request.kind === RoomKind.UNSPECIFIED ? usualKind(request) : request.kind;
     const members = this.#newMembers(request.members);
     const command: Command = {
       kind: "create",
@@ -142,6 +143,10 @@ export class RoomService implements RoomCalls, Forwarding {
     if (request.roomId === "")
       return roomRef(tenantId, `r.${this.#deps.ids.digest(`${tenantId}/${userId}/${request.key}`)}`);
     validate.validateId("room_id", request.roomId);
+    if (isAnnouncements(request.roomId)) {
+      validateAnnouncements(request);
+      return roomRef(tenantId, request.roomId);
+    }
     if (request.roomId.startsWith(SYSTEM_ID_PREFIX)) {
       throw TrunklineError.invalid("room_id", `ids beginning with "${SYSTEM_ID_PREFIX}" are the system's`);
     }
@@ -337,6 +342,10 @@ function positionOf({ seq, tag }: Outcome) {
 
 function memberOf(outcome: Outcome, userId: string) {
   return outcome.members.find((member) => member.userId === userId);
+}
+
+function usualKind({ roomId }: rpc.CreateRoomRequest): RoomKind {
+  return isAnnouncements(roomId) ? RoomKind.CHANNEL : RoomKind.GROUP;
 }
 
 function joinRuleOf(asked: JoinRule, kind: RoomKind): JoinRule {

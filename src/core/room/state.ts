@@ -18,6 +18,7 @@ import {
 import type { MessageChange } from "../../ports/archive.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import { RoomMessages } from "../message/room-messages.js";
+import { everydayReader, isAnnouncements } from "./announcements.js";
 import { SubRooms } from "./sub-rooms.js";
 import { UserState } from "./user-state.js";
 
@@ -68,6 +69,8 @@ export class RoomState {
   directUsers: readonly string[] = [];
   /** Of a direct room: whether one of its users has blocked the other, as last seen. Said by whoever prepares a turn. */
   blocked = false;
+  /** Whether everybody of the tenant reads it who is not banned, members or not. */
+  readonly #isAnnouncements: boolean;
   /** Of an inbox. */
   readonly user: UserState;
   readonly messages: RoomMessages;
@@ -79,6 +82,7 @@ export class RoomState {
     this.root = root;
     this.messages = new RoomMessages(ref.roomId);
     this.user = new UserState(document?.user);
+    this.#isAnnouncements = isAnnouncements(ref.roomId);
     if (document?.room === undefined) return;
     this.#room = document.room;
     this.seq = document.room.top?.seq ?? 0;
@@ -110,6 +114,11 @@ export class RoomState {
 
   get memberCount(): number {
     return this.root?.memberCount ?? this.#memberCount;
+  }
+
+  /** Whether more people than these read it, so that not each of them is told of everything. */
+  isWiderThan(members: number): boolean {
+    return this.#isAnnouncements || this.memberCount > members;
   }
 
   /** The last event, of the room whose members it has, that may have changed who is a member. */
@@ -156,12 +165,24 @@ export class RoomState {
   }
 
   standing(userId: string): Standing {
-    if (this.root === undefined) return this.#standing(userId);
+    if (this.root === undefined) {
+      const known = this.#standing(userId);
+      return this.#isAnnouncements ? { ...known, member: this.member(userId) } : known;
+    }
     return { ...this.root.standing(userId), slowPublishedAt: this.#standing(userId).slowPublishedAt };
   }
 
   member(userId: string): Member | undefined {
-    return this.root === undefined ? this.#standing(userId).member : this.root.member(userId);
+    if (this.root !== undefined) return this.root.member(userId);
+    const known = this.#standings.get(userId);
+    if (!this.#isAnnouncements || known?.member !== undefined) return known?.member;
+    // Who has not been loaded may be banned.
+    return known === undefined || known.banned ? undefined : everydayReader(userId);
+  }
+
+  /** The member as somebody has made them: not who reads the announcements as everybody does. */
+  recorded(userId: string): Member | undefined {
+    return this.root === undefined ? this.#standing(userId).member : this.root.recorded(userId);
   }
 
   #standing(userId: string): Standing {
@@ -280,7 +301,7 @@ export class RoomState {
     if ((this.#room?.settings?.slowModeMs ?? 0) === 0 || actor === undefined) return NOBODY;
     // A service's doing, which slow mode is not for.
     if (actor.serviceId !== "") return NOBODY;
-    if (this.member(actor.userId) === undefined) return NOBODY;
+    if (this.recorded(actor.userId) === undefined) return NOBODY;
     this.#standings.set(actor.userId, { ...this.#standing(actor.userId), slowPublishedAt: createdAt });
     return [actor.userId];
   }

@@ -3,6 +3,7 @@
 import { RoomStatus } from "../../gen/trunkline/v1/message_pb.js";
 import { roomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
+import { isAnnouncements } from "../room/announcements.js";
 
 /** How long an answer holds, in milliseconds: a room that was left goes on counting so long, one just joined is found soon. */
 const SHARED_MS = 10_000;
@@ -62,7 +63,8 @@ export class Acquaintances {
       const left = mine.first ?? (await mine.load());
       const right = theirs.first ?? (await theirs.load());
       if (left === undefined || right === undefined) return false;
-      if (left === right) {
+      // Everybody of the tenant has the announcements in common.
+      if (left === right && !isAnnouncements(left)) {
         const found = await this.#deps.archive.room(roomRef(tenantId, left));
         if (found?.room !== undefined && found.room.status !== RoomStatus.DELETED) return true;
       }

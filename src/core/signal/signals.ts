@@ -290,6 +290,6 @@ function hasEnded({ status }: Typer): boolean {
 }
 
 function requireTyping({ settings }: Room, { state }: RoomActor): void {
-  if (settings?.typing ?? state.memberCount <= TYPING_MEMBERS) return;
+  if (settings?.typing ?? !state.isWiderThan(TYPING_MEMBERS)) return;
   throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "typing is not shown in this room");
 }

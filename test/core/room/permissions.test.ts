@@ -21,27 +21,27 @@ const NOW_MS = 1_790_000_000_000;
 const OF_A_NEWER_CONTRACT: number = 99;
 
 // The roles that have it: owner, admin, member, reader. Then whether it can be used at all in a direct room, in an archived one, in an
-// inbox and in a room under another, and whether services have it everywhere.
+// inbox, in a room under another and in the tenant's announcements, and whether services have it everywhere.
 const TABLE = `
-  permission       | roles           | direct | archived | inbox | under | service
-  READ             | own adm mem rea | yes    | yes      | yes   | yes   | yes
-  PUBLISH          | own adm mem     | yes    | no       | yes   | yes   | yes
-  EDIT_OWN         | own adm mem     | yes    | no       | yes   | yes   | no
-  EDIT_ANY         | own adm         | yes    | no       | yes   | yes   | yes
-  DELETE_OWN       | own adm mem     | yes    | no       | yes   | yes   | no
-  DELETE_ANY       | own adm         | yes    | no       | yes   | yes   | yes
-  REACT            | own adm mem     | yes    | no       | yes   | yes   | no
-  PIN              | own adm         | yes    | no       | yes   | yes   | yes
-  INVITE           | own adm         | no     | no       | no    | no    | no
-  REMOVE           | own adm         | no     | no       | no    | no    | no
-  SET_ROLES        | own adm         | no     | no       | no    | no    | no
-  UPDATE_ROOM      | own adm         | yes    | yes      | no    | yes   | no
-  DELETE_ROOM      | own             | yes    | yes      | no    | yes   | no
-  SEE_MEMBERS      | own adm mem     | yes    | yes      | yes   | yes   | yes
-  SEE_PRESENCE     | own adm mem     | yes    | yes      | yes   | yes   | yes
-  SIGNAL           | own adm mem     | yes    | no       | yes   | yes   | yes
-  START_CALL       | own adm mem     | yes    | yes      | yes   | yes   | no
-  CREATE_SUB_ROOMS | own adm         | no     | no       | no    | no    | yes
+  permission       | roles           | direct | archived | inbox | under | tenant | service
+  READ             | own adm mem rea | yes    | yes      | yes   | yes   | yes    | yes
+  PUBLISH          | own adm mem     | yes    | no       | yes   | yes   | yes    | yes
+  EDIT_OWN         | own adm mem     | yes    | no       | yes   | yes   | yes    | no
+  EDIT_ANY         | own adm         | yes    | no       | yes   | yes   | yes    | yes
+  DELETE_OWN       | own adm mem     | yes    | no       | yes   | yes   | yes    | no
+  DELETE_ANY       | own adm         | yes    | no       | yes   | yes   | yes    | yes
+  REACT            | own adm mem     | yes    | no       | yes   | yes   | yes    | no
+  PIN              | own adm         | yes    | no       | yes   | yes   | yes    | yes
+  INVITE           | own adm         | no     | no       | no    | no    | yes    | no
+  REMOVE           | own adm         | no     | no       | no    | no    | yes    | no
+  SET_ROLES        | own adm         | no     | no       | no    | no    | yes    | no
+  UPDATE_ROOM      | own adm         | yes    | yes      | no    | yes   | yes    | no
+  DELETE_ROOM      | own             | yes    | yes      | no    | yes   | no     | no
+  SEE_MEMBERS      | own adm mem     | yes    | yes      | yes   | yes   | yes    | yes
+  SEE_PRESENCE     | own adm mem     | yes    | yes      | yes   | yes   | no     | yes
+  SIGNAL           | own adm mem     | yes    | no       | yes   | yes   | yes    | yes
+  START_CALL       | own adm mem     | yes    | yes      | yes   | yes   | yes    | no
+  CREATE_SUB_ROOMS | own adm         | no     | no       | no    | no    | no     | yes
 `;
 
 interface Row {
@@ -51,6 +51,7 @@ interface Row {
   readonly archived: boolean;
   readonly inbox: boolean;
   readonly under: boolean;
+  readonly tenant: boolean;
   readonly service: boolean;
 }
 
@@ -60,8 +61,8 @@ const ROLES: readonly [string, Role][] = [
   ["mem", Role.MEMBER],
   ["rea", Role.READER],
 ];
-/** Every kind of room, and a group under another. */
-const KINDS = ["GROUP", "CHANNEL", "INBOX", "DIRECT", "UNDER"] as const;
+/** Every kind of room, a group under another, and the tenant's announcements. */
+const KINDS = ["GROUP", "CHANNEL", "INBOX", "DIRECT", "UNDER", "TENANT"] as const;
 type Kind = (typeof KINDS)[number];
 const STATUSES = [RoomStatus.ACTIVE, RoomStatus.ARCHIVED];
 
@@ -72,13 +73,14 @@ const ROWS: readonly Row[] = TABLE.trim()
     const [name = "", roles = "", ...cells] = line.split("|").map((cell) => cell.trim());
     const permission = Object.entries(Permission).find(([key]) => key === name)?.[1];
     if (typeof permission !== "number") throw new Error(`there is no permission ${name}`);
-    const [direct = false, archived = false, inbox = false, under = false, service = false] = cells.map(
+    const [direct = false, archived = false, inbox = false, under = false, tenant = false, service = false] = cells.map(
       (cell) => cell === "yes",
     );
-    return { permission, roles: roles.split(" "), direct, archived, inbox, under, service };
+    return { permission, roles: roles.split(" "), direct, archived, inbox, under, tenant, service };
   });
 
 function room(kind: Kind = "GROUP", status = RoomStatus.ACTIVE): Room {
+  if (kind === "TENANT") return create(RoomSchema, { roomId: "~announcements", kind: RoomKind.CHANNEL, status });
   if (kind !== "UNDER") return create(RoomSchema, { roomId: "lobby", kind: RoomKind[kind], status });
   return create(RoomSchema, { roomId: "lobby~corner", parentId: "lobby", kind: RoomKind.GROUP, status });
 }
@@ -122,6 +124,7 @@ function taken(row: Row, kind: Kind, status: RoomStatus): boolean {
   if (!row.direct && kind === "DIRECT") return false;
   if (!row.inbox && kind === "INBOX") return false;
   if (!row.under && kind === "UNDER") return false;
+  if (!row.tenant && kind === "TENANT") return false;
   return row.archived || status !== RoomStatus.ARCHIVED;
 }
 

@@ -546,7 +546,7 @@ export const GetDeliveryStatusRequestSchema: GenMessage<GetDeliveryStatusRequest
  */
 export type GetDeliveryStatusResponse = Message<"trunkline.v1.GetDeliveryStatusResponse"> & {
   /**
-   * Per member.
+   * Per member; of a tenant's announcements, per user who has marked them.
    *
    * @generated from field: repeated trunkline.v1.MemberDeliveryStatus members = 1;
    */

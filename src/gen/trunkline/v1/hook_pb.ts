@@ -344,8 +344,8 @@ export const PublishHookService: GenService<{
   serviceDesc(file_trunkline_v1_hook, 0);
 
 /**
- * Asked who may do what, for applications that keep memberships elsewhere. Optional. It is asked for groups and channels, about
- * users whose token has no grant. It is asked with a deadline, at most so many questions at once, and not at all while it is away;
+ * Asked who may do what, for applications that keep memberships elsewhere. Optional. It is asked for groups and channels, save for a
+ * tenant's announcements, about users whose token has no grant. It is asked with a deadline, at most so many questions at once, and not at all while it is away;
  * what then happens, the operator has chosen: nothing, or what members may do by their role.
  *
  * @generated from service trunkline.v1.AccessHookService

@@ -1291,7 +1291,7 @@ export const SettingChangedSchema: GenMessage<SettingChanged> = /*@__PURE__*/
 export type Room = Message$1<"trunkline.v1.Room"> & {
   /**
    * Chosen by its creator, ≤ 128 bytes of [A-Za-z0-9._:-]. Of a room under another: that one's id, "~", and such a name. Ids beginning
-   * with "~" are the system's.
+   * with "~" are the system's; "~announcements" is what everybody of the tenant reads.
    *
    * @generated from field: string room_id = 1;
    */
@@ -1382,7 +1382,8 @@ export type Room = Message$1<"trunkline.v1.Room"> & {
   lastMessageIndex: number;
 
   /**
-   * How many members it has; of a room under another, that one's. In an event's copy: unset.
+   * How many members it has; of a room under another, that one's; of a tenant's announcements, how many have been given a role. In an
+   * event's copy: unset.
    *
    * @generated from field: uint32 member_count = 14;
    */
@@ -1481,7 +1482,7 @@ export type Member = Message$1<"trunkline.v1.Member"> & {
   mutedUntil?: Timestamp | undefined;
 
   /**
-   * When they joined.
+   * When they joined. Absent of who reads a tenant's announcements without having been added.
    *
    * @generated from field: google.protobuf.Timestamp joined_at = 6;
    */

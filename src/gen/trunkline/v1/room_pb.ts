@@ -26,6 +26,7 @@ export const file_trunkline_v1_room: GenFile = /*@__PURE__*/
 export type CreateRoomRequest = Message<"trunkline.v1.CreateRoomRequest"> & {
   /**
    * Its id, without "~". Empty: the server chooses one. Ignored for DIRECT. With parent_id: that one's id, "~", and a name.
+   * "~announcements": the announcements of the tenant.
    *
    * @generated from field: string room_id = 1;
    */
@@ -39,7 +40,8 @@ export type CreateRoomRequest = Message<"trunkline.v1.CreateRoomRequest"> & {
   key: string;
 
   /**
-   * What it is for. UNSPECIFIED: GROUP. INBOX is refused. With parent_id it is that one's kind, and none may be set.
+   * What it is for. UNSPECIFIED: GROUP, or CHANNEL for "~announcements", which is nothing else. INBOX is refused. With parent_id it is
+   * that one's kind, and none may be set.
    *
    * @generated from field: trunkline.v1.RoomKind kind = 3;
    */
@@ -61,6 +63,7 @@ export type CreateRoomRequest = Message<"trunkline.v1.CreateRoomRequest"> & {
 
   /**
    * Who may join. UNSPECIFIED: OPEN for a channel, INVITE otherwise. DIRECT is always INVITE. Refused with parent_id: that one is joined.
+   * "~announcements" is always OPEN.
    *
    * @generated from field: trunkline.v1.JoinRule join_rule = 6;
    */
@@ -600,7 +603,7 @@ export type RemoveMemberRequest = Message<"trunkline.v1.RemoveMemberRequest"> & 
   userId: string;
 
   /**
-   * True: may not join again by themselves.
+   * True: may not join again by themselves. Required in a tenant's announcements, which everybody else reads.
    *
    * @generated from field: bool ban = 4;
    */
@@ -1156,7 +1159,8 @@ export const GetReceiptsRequestSchema: GenMessage<GetReceiptsRequest> = /*@__PUR
  */
 export type GetReceiptsResponse = Message<"trunkline.v1.GetReceiptsResponse"> & {
   /**
-   * A receipt per present member by user id, the message's sender left out. Also of those who joined after it.
+   * A receipt per present member by user id, the message's sender left out. Also of those who joined after it. Of a tenant's
+   * announcements, a receipt per user who has marked them.
    *
    * @generated from field: repeated trunkline.v1.Receipt receipts = 1;
    */
@@ -1882,6 +1886,7 @@ export const RoomService: GenService<{
   /**
    * Creates a room; the caller becomes its owner, unless it is under another: its members are that one's. ALREADY_EXISTS when the id is taken
    * (not for a repeat of the same key). For DIRECT it makes the room of the two users or finds it; LIMIT_EXCEEDED where it was deleted a hundred times.
+   * The announcements of the tenant (`room_id` "~announcements") are made by tokens with the grant `service` or `admin`.
    *
    * @generated from rpc trunkline.v1.RoomService.CreateRoom
    */
@@ -1911,7 +1916,7 @@ export const RoomService: GenService<{
     output: typeof UpdateRoomResponseSchema;
   },
   /**
-   * Deletes the room, and those under it. Nothing of them can be read afterwards.
+   * Deletes the room, and those under it. Nothing of them can be read afterwards. PERMISSION_DENIED for a tenant's announcements: archive them.
    *
    * @generated from rpc trunkline.v1.RoomService.DeleteRoom
    */
@@ -1931,7 +1936,8 @@ export const RoomService: GenService<{
     output: typeof JoinRoomResponseSchema;
   },
   /**
-   * Ends the caller's membership. The last owner may not leave before naming another.
+   * Ends the caller's membership. The last owner may not leave before naming another. Nobody leaves a tenant's announcements
+   * (PERMISSION_DENIED).
    *
    * @generated from rpc trunkline.v1.RoomService.LeaveRoom
    */
@@ -1941,7 +1947,8 @@ export const RoomService: GenService<{
     output: typeof LeaveRoomResponseSchema;
   },
   /**
-   * Adds users, ≤ 100 a call. Those who are members already are left as they are.
+   * Adds users, ≤ 100 a call. Those who are members already are left as they are. Of a tenant's announcements: gives a role to those who
+   * have not been given one, and lifts bans.
    *
    * @generated from rpc trunkline.v1.RoomService.AddMembers
    */
@@ -1951,7 +1958,8 @@ export const RoomService: GenService<{
     output: typeof AddMembersResponseSchema;
   },
   /**
-   * Removes a member below the caller's role.
+   * Removes a member below the caller's role. From a tenant's announcements only with `ban`, which also takes users without a role of
+   * their own.
    *
    * @generated from rpc trunkline.v1.RoomService.RemoveMember
    */
@@ -1971,7 +1979,7 @@ export const RoomService: GenService<{
     output: typeof SetMemberResponseSchema;
   },
   /**
-   * The members, by user id, paged.
+   * The members, by user id, paged. Of a tenant's announcements: those who have been given a role.
    *
    * @generated from rpc trunkline.v1.RoomService.ListMembers
    */
@@ -1981,7 +1989,7 @@ export const RoomService: GenService<{
     output: typeof ListMembersResponseSchema;
   },
   /**
-   * The caller's rooms, by room id, each followed by those under it; paged.
+   * The caller's rooms, by room id, each followed by those under it; paged. The tenant's announcements are among everybody's.
    *
    * @generated from rpc trunkline.v1.RoomService.ListRooms
    */
@@ -2011,7 +2019,8 @@ export const RoomService: GenService<{
     output: typeof GetEventsResponseSchema;
   },
   /**
-   * Who has received and read a message. For members who may see the members.
+   * Who has received and read a message. For members who may see the members. Of a tenant's announcements: among those who have marked
+   * them.
    *
    * @generated from rpc trunkline.v1.RoomService.GetReceipts
    */
@@ -2021,7 +2030,8 @@ export const RoomService: GenService<{
     output: typeof GetReceiptsResponseSchema;
   },
   /**
-   * How far the members have received and read the room, by user id, paged. For members who may see the members.
+   * How far the members have received and read the room, by user id, paged. For members who may see the members. Of a tenant's
+   * announcements: how far those are who have marked them.
    *
    * @generated from rpc trunkline.v1.RoomService.ListMarkers
    */
