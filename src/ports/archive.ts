@@ -117,6 +117,12 @@ export interface Archive extends UserArchive {
   /** Ids of the rooms under this one that were not deleted, in order. */
   subRooms(root: RoomRef, page: Page): Awaitable<readonly string[]>;
 
+  /**
+   * How many rooms of the tenant there are: direct ones and those under others count, inboxes and deleted ones do not. Of what is made or
+   * deleted while it counts, any part may be in the answer.
+   */
+  countRooms(tenantId: string): Awaitable<number>;
+
   /** Ids of the rooms the user is a member of now, in order. */
   roomsOf(tenantId: string, userId: string, page: Page): Awaitable<readonly string[]>;
 

@@ -1,9 +1,9 @@
 // What every archive must do: the guarantees of src/ports/archive.ts, as tests.
 
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { MarkerDocumentSchema } from "../../src/gen/trunkline/store/v1/documents_pb.js";
-import { RoomStatus } from "../../src/gen/trunkline/v1/message_pb.js";
+import { RoomKind, type RoomSchema, RoomStatus } from "../../src/gen/trunkline/v1/message_pb.js";
 import type { Archive, ArchiveChanges, MessageRange } from "../../src/ports/archive.js";
 import { type RoomRef, roomRef } from "../../src/ports/room-ref.js";
 import {
@@ -144,6 +144,42 @@ export function describeArchive(name: string, factory: () => Promise<ArchiveSubj
       await write("b", 1);
       expect(await archive.subRooms(root, { after: "", limit: 10 })).toEqual([ids[0], ids[2]]);
       expect(await archive.subRooms(roomRef("another", root.roomId), { after: "", limit: 10 })).toEqual([]);
+    });
+
+    it("counts a tenant's rooms, but for inboxes and deleted ones", async () => {
+      const { roomId: tenantId } = newRoom();
+      const write = async (roomId: string, appliedSeq: number, differing: MessageInitShape<typeof RoomSchema> = {}) => {
+        const room = roomRef(tenantId, roomId);
+        const document = roomDocument(room, appliedSeq);
+        Object.assign(document.room ?? {}, differing);
+        await apply({ rooms: [{ room, document }] });
+      };
+      expect(await archive.countRooms(tenantId)).toBe(0);
+      await write("group", 1, { kind: RoomKind.GROUP });
+      await write("~d.direct", 1, { kind: RoomKind.DIRECT });
+      await write("group~under", 1, { kind: RoomKind.GROUP, parentId: "group" });
+      await write("~i.inbox", 1, { kind: RoomKind.INBOX });
+      await write("archived", 1, { status: RoomStatus.ARCHIVED });
+      expect(await archive.countRooms(tenantId)).toBe(4);
+      await write("group~under", 2, { kind: RoomKind.GROUP, parentId: "group", status: RoomStatus.DELETED });
+      await write("archived", 2, { status: RoomStatus.DELETED });
+      expect(await archive.countRooms(tenantId)).toBe(2);
+      // What is older than the deletion brings nothing back, and a change of a room makes no second one.
+      await write("archived", 1);
+      await write("group", 2, { kind: RoomKind.GROUP });
+      expect(await archive.countRooms(tenantId)).toBe(2);
+      expect(await archive.countRooms(tenantId.slice(0, -1))).toBe(0);
+      expect(await archive.countRooms(`${tenantId}0`)).toBe(0);
+    });
+
+    it("counts rooms that are very many", async () => {
+      const { roomId: tenantId } = newRoom();
+      const rooms = Array.from({ length: 600 }, (_, index) => {
+        const room = roomRef(tenantId, `r${index}`);
+        return { room, document: roomDocument(room, 1) };
+      });
+      await apply({ rooms });
+      expect(await archive.countRooms(tenantId)).toBe(600);
     });
 
     it("replaces a document only by one that knows more events", async () => {

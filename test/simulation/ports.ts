@@ -137,6 +137,10 @@ export class WeatheredArchive implements Archive {
     return this.#answer(() => this.#inner.subRooms(root, page));
   }
 
+  countRooms(tenantId: string) {
+    return this.#answer(() => this.#inner.countRooms(tenantId));
+  }
+
   roomsOf(tenantId: string, userId: string, page: Page) {
     return this.#answer(() => this.#inner.roomsOf(tenantId, userId, page));
   }

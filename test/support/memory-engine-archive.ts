@@ -10,7 +10,7 @@ import {
   type RoomDocument,
   RoomDocumentSchema,
 } from "../../src/gen/trunkline/store/v1/documents_pb.js";
-import { RoomStatus } from "../../src/gen/trunkline/v1/message_pb.js";
+import { RoomKind, RoomStatus } from "../../src/gen/trunkline/v1/message_pb.js";
 import type {
   Archive,
   ArchiveChanges,
@@ -81,6 +81,17 @@ export class MemoryArchive implements Archive {
         if (room.parentId === root.roomId && key === `${root.tenantId}/${room.roomId}`) ids.push(room.roomId);
       }
       return pageOf(ids, page);
+    });
+  }
+
+  countRooms(tenantId: string): Awaitable<number> {
+    return this.#answer(() => {
+      let count = 0;
+      for (const [key, { document }] of this.#engine.state.rooms) {
+        const room = document && key.startsWith(`${tenantId}/`) && fromBinary(RoomDocumentSchema, document.bytes).room;
+        if (room && room.kind !== RoomKind.INBOX && room.status !== RoomStatus.DELETED) count += 1;
+      }
+      return count;
     });
   }
 

@@ -89,6 +89,10 @@ export class MongoArchive implements Archive {
     });
   }
 
+  countRooms(tenantId: string): Promise<number> {
+    return asking(() => this.#collections.rooms.countDocuments({ counted: tenantId }));
+  }
+
   roomsOf(tenantId: string, userId: string, { after, limit }: Page): Promise<readonly string[]> {
     return asking(async () => {
       if (limit <= 0) return [];

@@ -13,7 +13,7 @@ import {
   type RoomDocument,
   RoomDocumentSchema,
 } from "../../gen/trunkline/store/v1/documents_pb.js";
-import { RoomStatus } from "../../gen/trunkline/v1/message_pb.js";
+import { RoomKind, RoomStatus } from "../../gen/trunkline/v1/message_pb.js";
 import type { ArchiveChanges, EventChange } from "../../ports/archive.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import {
@@ -111,14 +111,13 @@ async function writeRooms({ rooms }: Collections, changes: ArchiveChanges): Prom
 function roomWrite(room: RoomRef, document: RoomDocument): AnyBulkWriteOperation<RoomRow> {
   const row = { seq: document.appliedSeq, doc: binary(toBinary(RoomDocumentSchema, document)) };
   const filter = { _id: room.key, seq: { $lt: document.appliedSeq } };
-  const { parentId = "", status } = document.room ?? {};
-  const under = parentId === "" ? undefined : named(roomRef(room.tenantId, parentId).key, room.roomId);
-  const update =
-    under === undefined
-      ? { $set: row }
-      : status === RoomStatus.DELETED
-        ? { $set: row, $unset: { under: 1 } as const }
-        : { $set: { ...row, under } };
+  const { parentId = "", status, kind } = document.room ?? {};
+  const exists = document.room !== undefined && status !== RoomStatus.DELETED;
+  const found = {
+    ...(exists && parentId !== "" && { under: named(roomRef(room.tenantId, parentId).key, room.roomId) }),
+    ...(exists && kind !== RoomKind.INBOX && { counted: room.tenantId }),
+  };
+  const update = exists ? { $set: { ...row, ...found } } : { $set: row, $unset: { under: 1, counted: 1 } as const };
   return { updateOne: { filter, update, upsert: true } };
 }
 

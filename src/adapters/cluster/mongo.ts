@@ -20,6 +20,8 @@ export interface FoldedRow {
 export interface RoomRow extends FoldedRow {
   /** Of a room under another that was not deleted: that one, and the room id. */
   readonly under?: string;
+  /** The tenant, of rooms that count: neither deleted nor inboxes. */
+  readonly counted?: string;
 }
 
 export interface EventRow {
@@ -164,6 +166,7 @@ export async function connectMongo({ url, database }: MongoOptions): Promise<Mon
       collections.messages.createIndex({ by: 1, _id: 1 }),
       collections.messages.createIndex({ expires: 1 }, { sparse: true }),
       collections.rooms.createIndex({ under: 1 }, { sparse: true }),
+      collections.rooms.createIndex({ counted: 1 }, { sparse: true }),
       collections.members.createIndex({ present: 1 }, { sparse: true }),
       collections.members.createIndex({ user: 1, room: 1 }, { sparse: true }),
       collections.hidden.createIndex({ message: 1 }),

@@ -10,6 +10,7 @@ import {
   type RoomDocument,
   RoomDocumentSchema,
 } from "../../gen/trunkline/store/v1/documents_pb.js";
+import { RoomKind, RoomStatus } from "../../gen/trunkline/v1/message_pb.js";
 import type {
   Archive,
   ArchiveChanges,
@@ -35,6 +36,7 @@ import {
   numberedKey,
   roomKey,
   shardKey,
+  tenantPrefix,
   timeKey,
   userKey,
 } from "./keys.js";
@@ -53,6 +55,9 @@ import {
 import { dismissRoom, purgeRoom } from "./room-removal.js";
 import type { Tables } from "./tables.js";
 import { EmbeddedUserArchive } from "./user-archive.js";
+
+/** Rooms that are looked at before others get their turn. */
+const COUNTED_AT_ONCE = 256;
 
 export class EmbeddedArchive implements Archive {
   readonly #tables: Tables;
@@ -96,6 +101,26 @@ export class EmbeddedArchive implements Archive {
       const prefix = roomKey(root);
       return Array.from(this.#tables.subRooms.getKeys(pageRange(prefix, page)), (key) => lastPart(key, prefix));
     });
+  }
+
+  async countRooms(tenantId: string): Promise<number> {
+    const prefix = tenantPrefix(tenantId);
+    let count = 0;
+    let start = prefix;
+    for (;;) {
+      const rooms = reading(() =>
+        Array.from(this.#tables.rooms.getRange({ start, end: after(prefix), limit: COUNTED_AT_ONCE })),
+      );
+      for (const { value } of rooms) {
+        const { room } = fromBinary(RoomDocumentSchema, documentOf(value));
+        if (room !== undefined && room.kind !== RoomKind.INBOX && room.status !== RoomStatus.DELETED) count++;
+      }
+      const last = rooms.at(-1);
+      if (last === undefined || rooms.length < COUNTED_AT_ONCE) return count;
+      start = `${last.key}\0`;
+      // A tenant may have very many: nobody else waits for all of them.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 
   roomsOf(tenantId: string, userId: string, page: Page): readonly string[] {

@@ -67,6 +67,11 @@ export function roomKey(room: RoomRef): string {
   return part(room.key);
 }
 
+/** Begins the keys of all rooms of a tenant. */
+export function tenantPrefix(tenantId: string): string {
+  return `${tenantId}/`;
+}
+
 /** In tables of events by seq and of messages by index. */
 export function numberedKey(room: string, number: number): string {
   return room + uint32(number);

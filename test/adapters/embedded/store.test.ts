@@ -8,8 +8,8 @@ import { keyEncoder } from "../../../src/adapters/embedded/keys.js";
 import { EmbeddedStore } from "../../../src/adapters/embedded/lmdb.js";
 import { SCHEMA } from "../../../src/adapters/embedded/tables.js";
 import { ErrorCode } from "../../../src/ports/error.js";
-import type { RoomRef } from "../../../src/ports/room-ref.js";
-import { ALL, newRoom, sampleBatch } from "../../contract/samples.js";
+import { type RoomRef, roomRef } from "../../../src/ports/room-ref.js";
+import { ALL, changesOf, newRoom, roomDocument, sampleBatch } from "../../contract/samples.js";
 import { StoppedClock, useDirectory, useStore } from "./use-store.js";
 
 describe("opening", () => {
@@ -140,6 +140,19 @@ describe("closing", () => {
     await expect(store.archive.purge(newRoom(), 1)).rejects.toMatchObject(unavailable);
     await expect(async () => store.archive.room(newRoom())).rejects.toMatchObject(unavailable);
     await expect(store.backup(await useDirectory())).rejects.toThrow("closed");
+  });
+
+  it("ends a count of rooms that is under way", async () => {
+    const store = await useStore();
+    const { roomId: tenantId } = newRoom();
+    const rooms = Array.from({ length: 5_000 }, (_, index) => {
+      const room = roomRef(tenantId, `r${index}`);
+      return { room, document: roomDocument(room, 1) };
+    });
+    await store.archive.apply(0, 0, changesOf({ rooms }));
+    const counted = expect(store.archive.countRooms(tenantId)).rejects.toMatchObject({ code: ErrorCode.UNAVAILABLE });
+    await store.close();
+    await counted;
   });
 });
 
