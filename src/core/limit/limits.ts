@@ -24,6 +24,11 @@ export interface Limits {
   readonly deviceLimits: DeviceLimits;
   /** Live sessions of all users of a tenant in this node; more are refused. 0: no limit. */
   readonly maxSessionsPerTenant: number;
+  /**
+   * Rooms of a tenant, those under others and direct ones counted, inboxes and deleted ones not; none is made beyond. Exact where one
+   * process makes them all; of several each counts anew every minute, and what others make meanwhile may come on top. 0: no limit.
+   */
+  readonly maxRoomsPerTenant: number;
   /** Members of a room that AddMembers takes in one call. */
   readonly maxMembersPerCall: number;
   /** Members of a room, whoever adds them. What is said in it is fed to all who are there. */
@@ -91,6 +96,7 @@ export const DEFAULT_LIMITS: Limits = {
   sessionPolicy: "close-oldest",
   deviceLimits: {},
   maxSessionsPerTenant: 0,
+  maxRoomsPerTenant: 0,
   maxMembersPerCall: 100,
   maxMembersPerRoom: 1_000_000,
   maxSubRooms: 100,

@@ -7,7 +7,12 @@ import { type RateDifferences, ratesWith } from "./rates.js";
 export type TenantDifferences = Partial<
   Pick<
     Limits,
-    "maxSessionsPerTenant" | "maxSessionsPerUser" | "maxMembersPerRoom" | "maxTextBytes" | "maxMetadataBytes"
+    | "maxSessionsPerTenant"
+    | "maxSessionsPerUser"
+    | "maxRoomsPerTenant"
+    | "maxMembersPerRoom"
+    | "maxTextBytes"
+    | "maxMetadataBytes"
   >
 > & { readonly rates?: RateDifferences };
 

@@ -6,6 +6,7 @@ import type { RoomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
 import { AccessGate } from "../hook/access-gate.js";
 import { PublishGate } from "../hook/publish-gate.js";
+import { TenantRooms } from "../limit/tenant-rooms.js";
 import { Blocks } from "./blocks.js";
 import type { Caller } from "./calls.js";
 import type { Command } from "./command.js";
@@ -21,6 +22,7 @@ export class RoomOwner {
   readonly #shards: readonly Shard[];
   readonly blocks: Blocks;
   readonly access: AccessGate | undefined;
+  readonly #tenantRooms: TenantRooms;
   readonly #expiry: Expiry;
   readonly #listeners: Appended[] = [];
   #sweep: Timer | undefined;
@@ -30,12 +32,14 @@ export class RoomOwner {
     this.blocks = new Blocks(deps.ids, (ref, users, read) => this.view(ref, users, read));
     const submit = (ref: RoomRef, caller: Caller, command: Command) => this.submit(ref, caller, command).outcome;
     this.access = deps.accessHook && new AccessGate(deps, deps.accessHook, submit);
+    this.#tenantRooms = new TenantRooms(deps);
     const gates = { access: this.access, publish: deps.publishHook && new PublishGate(deps, deps.publishHook) };
     this.#shards = Array.from(
       { length: deps.log.shards },
       (_, index) =>
-        new Shard(index, deps, this.blocks, gates, (shard, from, records) => {
+        new Shard(index, deps, this.blocks, this.#tenantRooms, gates, (shard, from, records) => {
           this.blocks.appended(records);
+          this.#tenantRooms.appended(shard, records);
           for (const listener of this.#listeners) listener(shard, from, records);
         }),
     );
@@ -92,6 +96,7 @@ export class RoomOwner {
   #scheduleSweep(): void {
     this.#sweep = this.#deps.clock.after(SWEEP_INTERVAL_MS, () => {
       for (const shard of this.#shards) shard.sweep();
+      this.#tenantRooms.sweep();
       this.#scheduleSweep();
     });
   }

@@ -5,6 +5,7 @@ import type { TrunklineError } from "../../ports/error.js";
 import type { Awaitable, RoomRef } from "../../ports/room-ref.js";
 import { isPromise } from "../awaitable.js";
 import type { CoreDependencies } from "../core.js";
+import type { TenantRooms } from "../limit/tenant-rooms.js";
 import type { Missing } from "../message/room-messages.js";
 import type { Actors } from "./actors.js";
 import type { Blocks } from "./blocks.js";
@@ -39,17 +40,20 @@ export class Preparation {
   readonly #deps: Pick<CoreDependencies, "archive" | "clock" | "limits">;
   readonly #actors: Actors;
   readonly #blocks: Blocks;
+  readonly #tenantRooms: TenantRooms;
   readonly #eventId: TurnContext["eventId"];
 
   constructor(
     deps: Pick<CoreDependencies, "archive" | "clock" | "limits">,
     actors: Actors,
     blocks: Blocks,
+    tenantRooms: TenantRooms,
     eventId: TurnContext["eventId"],
   ) {
     this.#deps = deps;
     this.#actors = actors;
     this.#blocks = blocks;
+    this.#tenantRooms = tenantRooms;
     this.#eventId = eventId;
   }
 
@@ -65,9 +69,16 @@ export class Preparation {
   }
 
   #prepareLoaded(room: Room, caller: Caller, command: Command): Awaitable<Prepared> {
-    const loading = command.kind === "create" ? this.#loadSubRooms(room) : this.#loadMessages(room, command);
+    const loading = command.kind === "create" ? this.#loadOthers(room) : this.#loadMessages(room, command);
     if (loading === undefined) return this.#prepareBlocks(room, caller, command);
     return loading.then(() => this.#prepareBlocks(room, caller, command));
+  }
+
+  /** Loads which other rooms there are, as far as a new one's turn is judged on them. Undefined: it is known. */
+  #loadOthers(room: Room): PromiseLike<void> | undefined {
+    const counted = this.#tenantRooms.ready(room.ref.tenantId);
+    const listed = this.#loadSubRooms(room);
+    return counted === undefined || listed === undefined ? (counted ?? listed) : counted.then(() => listed);
   }
 
   /** Loads which rooms are under the root that another is to be made under. Undefined: it is known. */

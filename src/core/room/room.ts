@@ -30,6 +30,7 @@ import {
   usersOf,
 } from "./command.js";
 import { decide } from "./decide.js";
+import { isInbox } from "./inbox.js";
 import { hasPermission, isAdministrator, isGranted, isService } from "./permissions.js";
 import { nextTag } from "./position.js";
 import { RecentChanges } from "./recent.js";
@@ -63,6 +64,10 @@ export interface TurnContext {
   readonly crowded: (ref: RoomRef, members: number, more: number) => TrunklineError | undefined;
   /** Rooms under one, at most. */
   readonly maxSubRooms: number;
+  /** The refusal of more rooms than the tenant may have; undefined: there is place for one. */
+  readonly full: (ref: RoomRef) => TrunklineError | undefined;
+  /** Events of a room are on their way into the log; those of new messages are not told. */
+  readonly accepted: (ref: RoomRef, kinds: readonly EventKind[]) => void;
   readonly eventId: (ref: RoomRef, userId: string, key: string) => string;
 }
 
@@ -116,10 +121,12 @@ export class Room {
     if (known !== undefined) return { outcome: this.#repeat(known, caller, command), events: [] };
 
     const kinds = decide(this.state, caller, command, context.nowMs);
-    if (isNewMessage(command)) this.#slowDown(caller, context);
+    const speaking = isNewMessage(command);
+    if (speaking) this.#slowDown(caller, context);
     else {
       this.#limitMembers(kinds, context);
       this.#limitSubRooms(kinds, context);
+      this.#limitRooms(kinds, context);
     }
     if (kinds.length > 0) this.#limit(caller, command, context);
 
@@ -127,6 +134,7 @@ export class Room {
     const events = kinds.map((kind, index) =>
       this.#accept(kind, index === kinds.length - 1 ? eventId : `${eventId}.${index}`, caller, context),
     );
+    if (!speaking) context.accepted(this.ref, kinds);
     const outcome = this.#outcome(caller, command, eventId, events, context.nowMs);
     if (events.length > 0) this.recent.remember(outcome, this.durableSeq, context.monotonicMs);
     return { outcome, events };
@@ -280,6 +288,12 @@ export class Room {
     throw new TrunklineError(ErrorCode.LIMIT_EXCEEDED, "too many rooms under this one", {
       details: { limit: String(maxSubRooms) },
     });
+  }
+
+  #limitRooms(kinds: readonly EventKind[], { full }: TurnContext): void {
+    if (kinds[0]?.case !== "roomCreated" || isInbox(this.ref)) return;
+    const refusal = full(this.ref);
+    if (refusal !== undefined) throw refusal;
   }
 
   #mayRead(caller: Caller): boolean {

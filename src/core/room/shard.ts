@@ -8,6 +8,7 @@ import type { Awaitable, RoomRef } from "../../ports/room-ref.js";
 import { isPromise } from "../awaitable.js";
 import type { CoreDependencies } from "../core.js";
 import { PAGE_BYTES } from "../limit/limits.js";
+import type { TenantRooms } from "../limit/tenant-rooms.js";
 import { Actors } from "./actors.js";
 import { Asking, type Gates } from "./asking.js";
 import type { Blocks } from "./blocks.js";
@@ -44,7 +45,10 @@ export interface Submission {
   readonly outcome: Promise<Outcome>;
 }
 
-/** Told of events that are durable and announced, the first of them at `from` in the shard's log. */
+/**
+ * Told of events that are durable and announced, the first of them at `from` in the shard's log. None: the log was opened there, and what was
+ * appended without an answer stands before it or nowhere.
+ */
 export type Appended = (shard: number, from: number, records: readonly NewRecord[]) => void;
 
 export class Shard {
@@ -62,7 +66,14 @@ export class Shard {
   /** Rooms whose append failed, with the last seq announced: what stands behind it was stored and not answered. */
   readonly #untold = new Map<string, { readonly ref: RoomRef; readonly announced: number }>();
 
-  constructor(index: number, deps: CoreDependencies, blocks: Blocks, gates: Gates, appended: Appended) {
+  constructor(
+    index: number,
+    deps: CoreDependencies,
+    blocks: Blocks,
+    tenantRooms: TenantRooms,
+    gates: Gates,
+    appended: Appended,
+  ) {
     this.#index = index;
     this.#appended = appended;
     this.#blocks = blocks;
@@ -70,10 +81,16 @@ export class Shard {
     this.#deps = deps;
     const eventId = (ref: RoomRef, userId: string, key: string): string =>
       deps.ids.digest(`${ref.key}/${userId}/${key}`);
-    const rules = { ...turnRules(deps), maxSubRooms: deps.limits.maxSubRooms, eventId };
+    const rules: Omit<TurnContext, "nowMs" | "monotonicMs"> = {
+      ...turnRules(deps),
+      maxSubRooms: deps.limits.maxSubRooms,
+      full: (ref) => tenantRooms.refusal(ref),
+      accepted: (ref, kinds) => tenantRooms.accepted(index, ref, kinds),
+      eventId,
+    };
     this.#context = () => ({ nowMs: deps.clock.now(), monotonicMs: deps.clock.monotonic(), ...rules });
     this.#actors = new Actors(deps);
-    this.#asking = new Asking(new Preparation(deps, this.#actors, blocks, eventId), gates, eventId);
+    this.#asking = new Asking(new Preparation(deps, this.#actors, blocks, tenantRooms, eventId), gates, eventId);
     this.#writer = new LogWriter(index, deps, {
       stored: () => {
         this.#failures = 0;

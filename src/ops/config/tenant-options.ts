@@ -9,6 +9,7 @@ import { scopedRatesSchema } from "./rate-options.js";
 const QUOTAS = [
   "maxSessionsPerTenant",
   "maxSessionsPerUser",
+  "maxRoomsPerTenant",
   "maxMembersPerRoom",
   "maxTextBytes",
   "maxMetadataBytes",
