@@ -21,6 +21,7 @@ it("tells whoever is named, and nobody else, members or not", async () => {
   const town = await useTown();
   await town.says("", ROOM);
   await town.says("", ROOM, { mentions: [{ userId: "bob" }] });
+  await town.says("", ROOM);
   await town.elapse(2 * GRACE_MS);
   expect(town.notifier.told).toEqual([`bob ${ROOM} 3-3`]);
 });

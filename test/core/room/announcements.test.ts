@@ -2,12 +2,12 @@
 
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
-import { GetDeliveryStatusRequestSchema } from "../../../src/gen/trunkline/v1/delivery_pb.js";
+import * as rpc from "../../../src/gen/trunkline/v1/delivery_pb.js";
 import { JoinRule, Permission, Role, RoomKind, RoomStatus } from "../../../src/gen/trunkline/v1/message_pb.js";
 import { UnsubscribeReason } from "../../../src/gen/trunkline/v1/session_pb.js";
 import { ErrorCode } from "../../../src/ports/error.js";
 import { roomRef } from "../../../src/ports/room-ref.js";
-import { service } from "../delivery/use-delivery.js";
+import { service, useTail } from "../delivery/use-delivery.js";
 import { ScriptedAccessHook } from "../hook/scripted-access-hook.js";
 import { settle, type TestClient, type TestCore, text, useCore } from "../use-core.js";
 import { announce, call, newKey, ROOM, refusal, useAnnouncements } from "./use-announcements.js";
@@ -92,6 +92,27 @@ describe("the announcements of a tenant", () => {
     expect(ann.seqs(ROOM)).toEqual([2]);
     expect(elsewhere.seqs(ROOM)).toEqual([]);
     expect(await publish(ann)).toBe("PERMISSION_DENIED");
+  });
+
+  it("are changed, signalled in and followed by services like any room", async () => {
+    const { test } = await useAnnouncements();
+    const tail = await useTail(test, { roomIds: [ROOM] });
+    const ann = await test.connect("ann");
+    await subscribe(ann);
+    const { messageId } = await announce(test, "helo");
+    const body = { kind: { case: "text" as const, value: "hello" } };
+    const edit = create(rpc.EditMessageRequestSchema, { roomId: ROOM, messageId, key: "e", body });
+    await test.core.delivery.editMessage(service(), edit);
+    const target = { case: "roomId", value: ROOM } as const;
+    const ring = create(rpc.SignalRequestSchema, { target, signal: { type: "ring" } });
+    await test.core.delivery.signal(service(), ring);
+    await test.elapse(1_000);
+    expect(ann.all("roomEvents").flatMap(({ value }) => value.events.map(({ kind }) => kind.case))).toEqual([
+      "messageCreated",
+      "messageEdited",
+    ]);
+    expect(ann.all("signals")).toMatchObject([{ value: { roomId: ROOM, signals: [{ sender: { userId: "bot" } }] } }]);
+    expect(tail.places).toEqual([`${ROOM} 2`, `${ROOM} 3`]);
   });
 
   it("can be read from the beginning, come back to, and paged", async () => {
@@ -216,6 +237,32 @@ describe("somebody whose standing in the announcements was set", () => {
   });
 });
 
+describe("settings of the announcements", () => {
+  const update = (client: TestClient, settings: { readonly typing?: boolean; readonly slowModeMs?: number }) =>
+    call(client, { case: "updateRoom", value: { roomId: ROOM, key: newKey(), settings } });
+
+  it("show who is typing only where they say so, however few could", async () => {
+    const { test, bot } = await useAnnouncements();
+    await setMember(bot, "ann", Role.MEMBER);
+    const ann = await test.connect("ann");
+    const typing = { case: "typing", value: { roomId: ROOM, typing: true } } as const;
+    expect(await ann.ask(typing)).toMatchObject({ case: "error", value: { code: ErrorCode.PERMISSION_DENIED } });
+    await update(bot, { typing: true });
+    expect(await ann.ask(typing)).toMatchObject({ case: "done" });
+  });
+
+  it("slow down those who have a role, and keep nothing of others who may publish", async () => {
+    const { test, bot } = await useAnnouncements();
+    await setMember(bot, "ann", Role.MEMBER);
+    await update(bot, { slowModeMs: 60_000 });
+    const ann = await test.connect("ann");
+    const root = await test.connect("root", {}, { grants: new Set(["admin"]) });
+    expect([await publish(ann), await publish(ann)]).toEqual(["published", "RATE_LIMITED"]);
+    expect([await publish(root), await publish(root)]).toEqual(["published", "published"]);
+    expect(await test.engine.archive.member(REF, "root")).toBeUndefined();
+  });
+});
+
 describe("a ban from the announcements", () => {
   it("holds at once, for whoever only read and for who had a role, until they are added again", async () => {
     const { test, bot } = await useAnnouncements();
@@ -276,6 +323,7 @@ describe("markers in the announcements", () => {
     expect(ann.all("markers")).toHaveLength(1);
     expect(bot.last("markers")).toMatchObject({ roomId: ROOM, markers: [{ userId: "ann" }] });
     expect(bob.all("markers")).toEqual([]);
+    await read(bot, await announce(test, "again"));
     expect(await subscribe(bob)).toMatchObject({ value: { markers: [] } });
   });
 
@@ -302,7 +350,7 @@ describe("markers in the announcements", () => {
       pageToken = page.nextPageToken;
     } while (pageToken !== "");
     expect(pages).toEqual([["ann read", "bob read"], ["cat read"]]);
-    const status = create(GetDeliveryStatusRequestSchema, { roomId: ROOM, messageId });
+    const status = create(rpc.GetDeliveryStatusRequestSchema, { roomId: ROOM, messageId });
     const { members } = await test.core.delivery.getDeliveryStatus(service(), status);
     expect(members.map(({ userId }) => userId)).toEqual(["ann", "bob", "cat"]);
     const [ann] = clients.values();
@@ -350,6 +398,15 @@ describe("who reads the announcements", () => {
     await announce(test, "hello");
     await test.elapse(5_000);
     for (const client of [ann, bob]) expect(client.all("signals")).toEqual([]);
+  });
+
+  it("does not see how many are there either where very many have a role", async () => {
+    const { test, bot } = await useAnnouncements();
+    const members = Array.from({ length: 100 }, (_, index) => ({ userId: `user-${index}` }));
+    await call(bot, { case: "addMembers", value: { roomId: ROOM, key: newKey(), members } });
+    const ann = await test.connect("ann");
+    const watched = await ann.ask({ case: "watchPresence", value: { roomIds: [ROOM] } });
+    expect(watched).toMatchObject({ case: "error", value: { code: ErrorCode.PERMISSION_DENIED } });
   });
 
   it("sees nobody by it, role or not: neither who is there nor how many", async () => {
