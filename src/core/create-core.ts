@@ -2,6 +2,7 @@
 
 import { DeliveryService } from "../gen/trunkline/v1/delivery_pb.js";
 import { PresenceService } from "../gen/trunkline/v1/presence_pb.js";
+import { ShardedArchive } from "./archive/sharded-archive.js";
 import type { Core, CoreDependencies } from "./core.js";
 import { Delivery } from "./delivery/delivery.js";
 import { Tails } from "./delivery/tails.js";
@@ -22,9 +23,11 @@ import { RoomService } from "./room/service.js";
 import { Sessions } from "./session/sessions.js";
 import { Signals } from "./signal/signals.js";
 
-export function createCore(deps: CoreDependencies): Core {
-  const limiter = new Limiter(deps);
-  const owner = new RoomOwner(deps);
+export function createCore(given: CoreDependencies): Core {
+  const limiter = new Limiter(given);
+  const owner = new RoomOwner(given);
+  const { archivesOnAppend } = given.log;
+  const deps = archivesOnAppend ? given : { ...given, archive: new ShardedArchive(given.archive, owner) };
   const hub = new Hub(deps, (ref) => owner.view(ref, [], ({ state }) => state.seq));
   const receipts = new Receipts(deps, owner);
   const presence = new PresenceCore(deps, owner);

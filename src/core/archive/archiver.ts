@@ -28,6 +28,7 @@ interface Pending {
   readonly end: number;
   readonly changes: ArchiveChanges;
   readonly bytes: number;
+  readonly archived: () => void;
 }
 
 /** What the archive does not have of a room yet. */
@@ -61,7 +62,8 @@ export class Archiver {
   #busy = false;
   #failures = 0;
   #retry: Timer | undefined;
-  #closed = false;
+  /** Counts `clear`: what was written before concerns nobody any more. */
+  #life = 0;
 
   constructor(shard: number, deps: ArchiverDependencies) {
     this.#shard = shard;
@@ -73,10 +75,10 @@ export class Archiver {
     return this.#bytes;
   }
 
-  /** Changes that are durable in the log up to offset `end`, after those pushed before. */
-  push(end: number, changes: ArchiveChanges, bytes: number): void {
+  /** Changes that are durable in the log up to offset `end`, after those pushed before. `archived` is called once they are that too. */
+  push(end: number, changes: ArchiveChanges, bytes: number, archived: () => void = ignore): void {
     const push = ++this.#pushed;
-    this.#queue.push({ end, changes, bytes });
+    this.#queue.push({ end, changes, bytes, archived });
     this.#bytes += bytes;
     for (const room of roomsOf(changes)) this.#tail(room).push = push;
     for (const { room, event } of changes.events) this.#tail(room).events.set(event.seq, event);
@@ -121,11 +123,16 @@ export class Archiver {
     return isPromise(older) ? older.then(join) : join(older);
   }
 
-  /** Gives up what is not archived: the log has it. */
-  close(): void {
-    this.#closed = true;
+  /** Gives up what is not archived: the log has it. Goes on with what is pushed after. */
+  clear(): void {
+    this.#life++;
     this.#retry?.cancel();
+    this.#retry = undefined;
+    this.#busy = false;
+    this.#failures = 0;
     this.#queue = [];
+    this.#bytes = 0;
+    this.#archived = this.#pushed;
     this.#rooms.clear();
     const waiters = this.#waiters;
     this.#waiters = [];
@@ -145,7 +152,8 @@ export class Archiver {
   }
 
   #write(): void {
-    if (this.#busy || this.#closed || this.#queue.length === 0) return;
+    if (this.#busy || this.#queue.length === 0) return;
+    const life = this.#life;
     this.#busy = true;
     let bytes = 0;
     let count = 0;
@@ -155,18 +163,19 @@ export class Archiver {
     const changes = mergeChanges(batch.map((pending) => pending.changes));
     this.#deps.archive.apply(this.#shard, end, changes).then(
       () => {
+        if (this.#life !== life) return;
         this.#busy = false;
-        if (this.#closed) return;
         this.#failures = 0;
         this.#forget(batch);
         this.#write();
       },
-      (cause: unknown) => this.#failed(cause),
+      (cause: unknown) => {
+        if (this.#life === life) this.#failed(cause);
+      },
     );
   }
 
   #failed(cause: unknown): void {
-    if (this.#closed) return;
     this.#deps.telemetry.emit("archive.failed", { shard: this.#shard, pendingBytes: this.#bytes, cause });
     const delayMs = Math.min(RETRY_FIRST_MS * 2 ** this.#failures++, RETRY_LAST_MS);
     this.#retry = this.#deps.clock.after(delayMs, () => {
@@ -180,8 +189,9 @@ export class Archiver {
   #forget(batch: readonly Pending[]): void {
     this.#queue.splice(0, batch.length);
     this.#archived += batch.length;
-    for (const { changes, bytes } of batch) {
+    for (const { changes, bytes, archived } of batch) {
       this.#bytes -= bytes;
+      archived();
       for (const { room, event } of changes.events) this.#rooms.get(room.key)?.events.delete(event.seq);
       for (const { room, event } of changes.scrubs) {
         const scrubs = this.#rooms.get(room.key)?.scrubs;
@@ -237,3 +247,5 @@ function page(
 function unavailable(message: string): TrunklineError {
   return new TrunklineError(ErrorCode.UNAVAILABLE, message, { retryAfterMs: RETRY_FIRST_MS });
 }
+
+function ignore(): void {}

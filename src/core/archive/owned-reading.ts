@@ -27,6 +27,13 @@ export class OwnedReading implements RoomReading {
     return this.#settled(room, () => this.#archive.members(room, page));
   }
 
+  /** Each of them is a room of its own: all of the shard's must be archived. */
+  subRooms(root: RoomRef, page: Page) {
+    const drained = this.#archiver.drained();
+    const read = () => this.#archive.subRooms(root, page);
+    return drained === undefined ? read() : drained.then(read);
+  }
+
   events(room: RoomRef, range: EventRange) {
     return this.#archiver.events(room, range);
   }

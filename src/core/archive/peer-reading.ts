@@ -40,6 +40,10 @@ export class PeerReading implements RoomReading {
     return (await this.#read(room, { case: "members", value: { after, limit: Math.max(limit, 0) } })).members;
   }
 
+  async subRooms(root: RoomRef, { after, limit }: Page) {
+    return (await this.#read(root, { case: "subRooms", value: { after, limit: Math.max(limit, 0) } })).roomIds;
+  }
+
   async events(room: RoomRef, { from, to, limit, maxBytes }: EventRange) {
     const value = { from, to, limit: Math.max(limit, 0), maxBytes: wireBytes(maxBytes) };
     return (await this.#read(room, { case: "events", value })).events.map(encodedEvent);
@@ -90,6 +94,9 @@ export async function answerRead(reading: RoomReading, { room: asked, what }: Re
       break;
     case "members":
       answer.members = [...(await reading.members(room, what.value))];
+      break;
+    case "subRooms":
+      answer.roomIds = [...(await reading.subRooms(room, what.value))];
       break;
     case "events": {
       const { from, to, limit, maxBytes } = what.value;

@@ -5,5 +5,5 @@ import type { Archive } from "../../ports/archive.js";
 /** The methods of the archive that read one room: whoever owns the room answers them, also of what is not archived yet. */
 export type RoomReading = Pick<
   Archive,
-  "room" | "member" | "members" | "events" | "seqOf" | "message" | "messages" | "hidden" | "sentBy"
+  "room" | "member" | "members" | "subRooms" | "events" | "seqOf" | "message" | "messages" | "hidden" | "sentBy"
 >;

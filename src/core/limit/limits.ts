@@ -61,6 +61,11 @@ export interface Limits {
   readonly replayReads: number;
   /** Bytes of events accepted by a shard and not durable yet, beyond which it answers UNAVAILABLE. */
   readonly shardPendingBytes: number;
+  /**
+   * Bytes of events of a shard that are durable and not archived, beyond which it answers UNAVAILABLE: what its next owner must fold before it
+   * serves. Only where the archive is written behind the log.
+   */
+  readonly archivePendingBytes: number;
   /** How often what may be asked, of each session, user, room and tenant. */
   readonly rates: Rates;
   /** Frames a second per session, of any kind. */
@@ -113,6 +118,7 @@ export const DEFAULT_LIMITS: Limits = {
   ringBytes: 256 * 1024,
   replayReads: 32,
   shardPendingBytes: 16 * 1024 * 1024,
+  archivePendingBytes: 64 * 1024 * 1024,
   rates: DEFAULT_RATES,
   frameRate: { perSecond: 200, burst: 400 },
   refusalRate: { perSecond: 20, burst: 400 },

@@ -10,6 +10,8 @@ import { createdMessage } from "./materialise.js";
 interface Held {
   readonly message: Message;
   readonly bodySeqs: readonly number[];
+  /** The last event that changed it; 0: none has since it was created. */
+  readonly appliedSeq: number;
 }
 
 /** What must be read before a turn. */
@@ -64,7 +66,7 @@ export class RoomMessages {
     const created = stored?.created?.event;
     const message = stored?.document?.message ?? (created && createdMessage(this.#roomId, created));
     const bodySeqs = stored?.document?.bodySeqs ?? (message?.position === undefined ? [] : [message.position.seq]);
-    this.#held.set(messageId, message && { message, bodySeqs });
+    this.#held.set(messageId, message && { message, bodySeqs, appliedSeq: stored?.document?.appliedSeq ?? 0 });
   }
 
   /** Takes in an event that holds a body; undefined: it is no longer kept. */
@@ -86,13 +88,14 @@ export class RoomMessages {
       case "messageCreated": {
         this.#bodies.set(seq, event);
         const { threadRoot } = kind.value;
-        return threadRoot === "" ? NONE : this.#count(threadRoot, 1);
+        return threadRoot === "" ? NONE : this.#count(threadRoot, 1, seq);
       }
       case "messageEdited": {
         const { messageId, body, version, mentions, metadata } = kind.value;
         this.#bodies.set(seq, event);
         return this.#change(
           messageId,
+          seq,
           (message) => Object.assign(message, { body, version, mentions, metadata, editedAt: event.createdAt }),
           seq,
         );
@@ -100,17 +103,17 @@ export class RoomMessages {
       case "messageDeleted": {
         const { messageId, version } = kind.value;
         const root = this.get(messageId)?.threadRoot ?? "";
-        const changed = this.#change(messageId, (message) => bury(message, version));
-        return root === "" ? changed : [...changed, ...this.#count(root, -1)];
+        const changed = this.#change(messageId, seq, (message) => bury(message, version));
+        return root === "" ? changed : [...changed, ...this.#count(root, -1, seq)];
       }
       case "reactionSet": {
         const { messageId, emoji, on } = kind.value;
         const userId = event.actor?.userId ?? "";
-        return this.#change(messageId, (message) => react(message, emoji, userId, on));
+        return this.#change(messageId, seq, (message) => react(message, emoji, userId, on));
       }
       case "messagePinned": {
         const { messageId, pinned } = kind.value;
-        return this.#change(messageId, (message) => Object.assign(message, { pinned }));
+        return this.#change(messageId, seq, (message) => Object.assign(message, { pinned }));
       }
       default:
         return NONE;
@@ -148,7 +151,7 @@ export class RoomMessages {
     const event = this.#created(messageId);
     const message = event && createdMessage(this.#roomId, event);
     if (message === undefined) return undefined;
-    const fresh: Held = { message, bodySeqs: [event?.position?.seq ?? 0] };
+    const fresh: Held = { message, bodySeqs: [event?.position?.seq ?? 0], appliedSeq: 0 };
     this.#held.set(messageId, fresh);
     return fresh;
   }
@@ -159,19 +162,20 @@ export class RoomMessages {
     return undefined;
   }
 
-  #count(rootId: string, by: 1 | -1): readonly string[] {
-    return this.#change(rootId, (root) => {
+  #count(rootId: string, by: 1 | -1, seq: number): readonly string[] {
+    return this.#change(rootId, seq, (root) => {
       root.replyCount = Math.max(root.replyCount + by, 0);
     });
   }
 
-  #change(messageId: string, change: (message: Message) => void, bodySeq?: number): readonly string[] {
+  /** Changes it by the event at `seq`, unless that is in it already, as where an archive was written in part. */
+  #change(messageId: string, seq: number, change: (message: Message) => void, bodySeq?: number): readonly string[] {
     const held = this.#get(messageId);
-    if (held === undefined) return NONE;
+    if (held === undefined || held.appliedSeq >= seq) return NONE;
     const message = clone(MessageSchema, held.message);
     change(message);
     const bodySeqs = bodySeq === undefined ? held.bodySeqs : [...held.bodySeqs, bodySeq];
-    this.#held.set(messageId, { message, bodySeqs });
+    this.#held.set(messageId, { message, bodySeqs, appliedSeq: seq });
     return [messageId];
   }
 }

@@ -2,6 +2,7 @@
 
 import type { RoomDocument } from "../../gen/trunkline/store/v1/documents_pb.js";
 import type { Awaitable, RoomRef } from "../../ports/room-ref.js";
+import type { RoomReading } from "../archive/room-reading.js";
 import { isPromise } from "../awaitable.js";
 import type { CoreDependencies } from "../core.js";
 import { Buckets } from "../limit/buckets.js";
@@ -19,12 +20,17 @@ const IDLE_MS = 11 * 60_000;
 /** Standings an actor keeps before it forgets those that are archived. */
 const MAX_STANDINGS = 20_000;
 
+export interface ActorDependencies extends Pick<CoreDependencies, "tenants" | "clock" | "limits"> {
+  /** What is stored of the shard's rooms. */
+  readonly archive: RoomReading;
+}
+
 export class Actors {
-  readonly #deps: Pick<CoreDependencies, "archive" | "tenants" | "clock">;
+  readonly #deps: ActorDependencies;
   #rooms = new Map<string, Room>();
   #loading = new Map<string, Promise<Room>>();
 
-  constructor(deps: Pick<CoreDependencies, "archive" | "tenants" | "clock">) {
+  constructor(deps: ActorDependencies) {
     this.#deps = deps;
   }
 

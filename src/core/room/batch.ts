@@ -123,6 +123,11 @@ export class Batch {
     for (const waiter of this.#waiters) waiter.done();
   }
 
+  /** Every room's events are archived too. */
+  archived(): void {
+    for (const { room, events } of this.#parts.values()) room.archived(events.at(-1)?.seq ?? 0);
+  }
+
   fail(error: TrunklineError): void {
     for (const waiter of this.#waiters) waiter.failed(error);
   }

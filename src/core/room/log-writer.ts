@@ -126,6 +126,7 @@ export class LogWriter {
     this.#underWay = undefined;
     this.#listener.stored(batch, from);
     batch.settle(({ ref }, events) => this.#deps.fanout.announce(ref, events));
+    if (this.#deps.log.archivesOnAppend) batch.archived();
     this.#deps.telemetry.emit("log.appended", {
       shard: this.#shard,
       events: batch.size,
@@ -149,7 +150,7 @@ export class LogWriter {
 }
 
 /** Refuses what would wait behind too much. */
-export function requireNotBehind(pendingBytes: number, limitBytes: number): void {
+export function requireNotBehind(pendingBytes: number, limitBytes: number, message: string): void {
   if (pendingBytes <= limitBytes) return;
-  throw new TrunklineError(ErrorCode.UNAVAILABLE, "the room's log is behind", { retryAfterMs: 1_000 });
+  throw new TrunklineError(ErrorCode.UNAVAILABLE, message, { retryAfterMs: 1_000 });
 }

@@ -3,6 +3,7 @@
 import type { Permission } from "../../gen/trunkline/v1/message_pb.js";
 import type { Timer } from "../../ports/clock.js";
 import type { RoomRef } from "../../ports/room-ref.js";
+import type { RoomReading } from "../archive/room-reading.js";
 import type { CoreDependencies } from "../core.js";
 import { AccessGate } from "../hook/access-gate.js";
 import { PublishGate } from "../hook/publish-gate.js";
@@ -74,6 +75,16 @@ export class RoomOwner {
   /** Like `view`, for a caller who may do `permission` in the room; rejects with the refusal. */
   read<T>(ref: RoomRef, caller: Caller, permission: Permission, read: (room: Room) => T): Promise<T> {
     return this.#shard(ref).read(ref, caller, permission, read);
+  }
+
+  /** What is stored of a room, archived or not. */
+  reading(ref: RoomRef): RoomReading {
+    return this.#shard(ref).reading;
+  }
+
+  /** As Shard's. */
+  settled(ref: RoomRef): Promise<void> | undefined {
+    return this.#shard(ref).settled(ref);
   }
 
   /** Resolves when every accepted command has been answered. */

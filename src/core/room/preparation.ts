@@ -4,13 +4,12 @@ import type { EncodedEvent } from "../../ports/encoded-event.js";
 import type { TrunklineError } from "../../ports/error.js";
 import type { Awaitable, RoomRef } from "../../ports/room-ref.js";
 import { isPromise } from "../awaitable.js";
-import type { CoreDependencies } from "../core.js";
 import type { TenantRooms } from "../limit/tenant-rooms.js";
-import type { Missing } from "../message/room-messages.js";
-import type { Actors } from "./actors.js";
+import type { ActorDependencies, Actors } from "./actors.js";
 import type { Blocks } from "./blocks.js";
 import type { Caller } from "./calls.js";
 import { type Command, messagesOf, pairOf, usersOf } from "./command.js";
+import { loadMessages, missingOf } from "./message-loading.js";
 import type { Room, TurnContext } from "./room.js";
 
 /** A command whose turn may come. */
@@ -28,23 +27,20 @@ export function isRepeat({ room, found }: Prepared, id: string): boolean {
   return found !== undefined || room.recent.find(id) !== undefined;
 }
 
-/** What of the messages that a command names must be read first. */
-export function missingOf(room: Room, command: Command): Missing | undefined {
-  const messageIds = messagesOf(command);
-  if (messageIds.length === 0) return undefined;
-  const missing = room.state.messages.missing(messageIds, command.kind === "deleteMessage");
-  return missing.messages.length + missing.bodies.length === 0 ? undefined : missing;
+/** Whether messages that a command names must be read first. */
+export function lacksMessages(room: Room, command: Command): boolean {
+  return missingOf(room, messagesOf(command), command.kind === "deleteMessage") !== undefined;
 }
 
 export class Preparation {
-  readonly #deps: Pick<CoreDependencies, "archive" | "clock" | "limits">;
+  readonly #deps: ActorDependencies;
   readonly #actors: Actors;
   readonly #blocks: Blocks;
   readonly #tenantRooms: TenantRooms;
   readonly #eventId: TurnContext["eventId"];
 
   constructor(
-    deps: Pick<CoreDependencies, "archive" | "clock" | "limits">,
+    deps: ActorDependencies,
     actors: Actors,
     blocks: Blocks,
     tenantRooms: TenantRooms,
@@ -103,26 +99,8 @@ export class Preparation {
     return isPromise(blocked) ? blocked.then(known) : known(blocked);
   }
 
-  /** Loads the messages that a command names, and what they draw in. Undefined: they are there. */
   #loadMessages(room: Room, command: Command): PromiseLike<void> | undefined {
-    const { archive } = this.#deps;
-    const { messages } = room.state;
-    for (;;) {
-      const missing = missingOf(room, command);
-      if (missing === undefined) return undefined;
-      const waiting: PromiseLike<void>[] = [];
-      for (const messageId of missing.messages) {
-        const stored = archive.message(room.ref, messageId);
-        if (isPromise(stored)) waiting.push(stored.then((found) => messages.load(messageId, found)));
-        else messages.load(messageId, stored);
-      }
-      for (const seq of missing.bodies) {
-        const events = archive.events(room.ref, { from: seq, to: seq, limit: 1, maxBytes: 1 });
-        if (isPromise(events)) waiting.push(events.then(([found]) => messages.loadBody(seq, found?.event)));
-        else messages.loadBody(seq, events[0]?.event);
-      }
-      if (waiting.length > 0) return Promise.all(waiting).then(() => this.#loadMessages(room, command));
-    }
+    return loadMessages(this.#deps.archive, room, messagesOf(command), command.kind === "deleteMessage");
   }
 
   /** Asks the archive for a repeat where memory cannot tell. */

@@ -159,8 +159,7 @@ export class Room {
       seq: event.position?.seq ?? 0,
       tag: event.position?.tag ?? 0,
       eventId: event.eventId,
-      createdAtMs:
-        event.createdAt === undefined ? 0 : Number(event.createdAt.seconds) * 1_000 + event.createdAt.nanos / 1e6,
+      createdAtMs: acceptedAtMs(event),
       messageIndex: event.kind.case === "messageCreated" ? event.kind.value.messageIndex : 0,
       version: versionMade(event.kind) ?? this.#versionOf(command),
       made: event.kind.case,
@@ -173,7 +172,11 @@ export class Room {
   settle(seq: number, tag: number): void {
     this.durableSeq = seq;
     this.durableTag = tag;
-    this.state.messages.settle(seq, !this.tentative);
+  }
+
+  /** Events up to here can be read in the archive. */
+  archived(seq: number): void {
+    this.state.messages.settle(seq, seq === this.state.seq);
   }
 
   #accept(kind: EventKind, eventId: string, caller: Caller, context: TurnContext): TentativeEvent {
@@ -187,18 +190,17 @@ export class Room {
       kind,
       rootSeq: this.state.root?.seq ?? 0,
     });
+    return this.replay(new EncodedEvent(seq, tag, toBinary(RoomEventSchema, event), event), context.nowMs);
+  }
+
+  /** Folds in an event: a new one, or one that the log has and the archive has not, or not all of. */
+  replay(encoded: EncodedEvent, createdAtMs = acceptedAtMs(encoded.event)): TentativeEvent {
+    const { kind, eventId } = encoded.event;
     // Before the fold: afterwards nothing says where its words were.
     const scrubs =
       kind.case === "messageDeleted" ? this.state.messages.bodiesOf(kind.value.messageId).map(scrub) : NONE;
-    const changed = this.state.apply(event);
-    return {
-      encoded: new EncodedEvent(seq, tag, toBinary(RoomEventSchema, event), event),
-      eventId,
-      createdAtMs: context.nowMs,
-      ...createdBy(kind),
-      changed,
-      scrubs,
-    };
+    const changed = this.state.apply(encoded.event);
+    return { encoded, eventId, createdAtMs, ...createdBy(kind), changed, scrubs };
   }
 
   #outcome(
@@ -321,6 +323,11 @@ function createdBy(kind: EventKind): Pick<TentativeEvent, "messageIndex" | "expi
 }
 
 const NO_MESSAGE = { messageIndex: 0, expiresAtMs: undefined };
+
+/** When an event was accepted, in milliseconds since 1970. */
+function acceptedAtMs({ createdAt }: RoomEvent): number {
+  return createdAt === undefined ? 0 : Number(createdAt.seconds) * 1_000 + createdAt.nanos / 1e6;
+}
 
 /** The version of a message that an event made. */
 function versionMade(kind: EventKind): number | undefined {

@@ -1,10 +1,14 @@
 // A shard at its owner: commands of its rooms take their turn here, one after the other, and are answered once they are durable.
 
 import type { Permission } from "../../gen/trunkline/v1/message_pb.js";
+import type { ArchiveChanges } from "../../ports/archive.js";
 import type { Timer } from "../../ports/clock.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import type { NewRecord } from "../../ports/event-log.js";
 import type { Awaitable, RoomRef } from "../../ports/room-ref.js";
+import { Archiver } from "../archive/archiver.js";
+import { OwnedReading } from "../archive/owned-reading.js";
+import type { RoomReading } from "../archive/room-reading.js";
 import { isPromise } from "../awaitable.js";
 import type { CoreDependencies } from "../core.js";
 import { PAGE_BYTES } from "../limit/limits.js";
@@ -16,7 +20,8 @@ import type { Caller } from "./calls.js";
 import { type Command, type Outcome, usersOf } from "./command.js";
 import { LogWriter, requireNotBehind } from "./log-writer.js";
 import { permit } from "./permissions.js";
-import { missingOf, Preparation, type Prepared } from "./preparation.js";
+import { lacksMessages, Preparation, type Prepared } from "./preparation.js";
+import { recover } from "./recovery.js";
 import type { Room, TurnContext } from "./room.js";
 import { turnRules } from "./turn-rules.js";
 import { ownerChanged, RETRY_MS, unavailable } from "./unavailable.js";
@@ -60,6 +65,10 @@ export class Shard {
   readonly #actors: Actors;
   readonly #asking: Asking;
   readonly #writer: LogWriter;
+  /** Undefined: the log writes the archive itself. */
+  readonly #archiver: Archiver | undefined;
+  /** What is stored of the shard's rooms, archived or not. */
+  readonly reading: RoomReading;
   readonly #context: () => TurnContext;
   #status: Status = { is: "closed" };
   #failures = 0;
@@ -89,11 +98,15 @@ export class Shard {
       eventId,
     };
     this.#context = () => ({ nowMs: deps.clock.now(), monotonicMs: deps.clock.monotonic(), ...rules });
-    this.#actors = new Actors(deps);
-    this.#asking = new Asking(new Preparation(deps, this.#actors, blocks, tenantRooms, eventId), gates, eventId);
+    this.#archiver = deps.log.archivesOnAppend ? undefined : new Archiver(index, deps);
+    this.reading = this.#archiver === undefined ? deps.archive : new OwnedReading(deps.archive, this.#archiver);
+    const stored = { ...deps, archive: this.reading };
+    this.#actors = new Actors(stored);
+    this.#asking = new Asking(new Preparation(stored, this.#actors, blocks, tenantRooms, eventId), gates, eventId);
     this.#writer = new LogWriter(index, deps, {
-      stored: () => {
+      stored: (batch) => {
         this.#failures = 0;
+        this.#archiver?.push(this.#writer.end, batch.seal().changes, batch.bytes, () => batch.archived());
       },
       told: (batch, from) => this.#appended(index, from, batch.records),
       failed: (error, batch) => {
@@ -133,8 +146,29 @@ export class Shard {
     this.#actors.sweep();
   }
 
+  /** Resolves once what is durable of the room is archived; undefined: it is. Rejects with UNAVAILABLE after a while. */
+  settled(room: RoomRef): Promise<void> | undefined {
+    return this.#archiver?.settled(room);
+  }
+
   /** One command of a room of this shard. */
   submit(ref: RoomRef, caller: Caller, command: Command): Submission {
+    const { turned, outcome } = this.#submit(ref, caller, command);
+    if (this.#archiver === undefined || !changesMembers(command)) return { turned, outcome };
+    // Lists of rooms are the archive's: whoever has joined is to find the room there. What is durable stands all the same.
+    return {
+      turned,
+      outcome: outcome.then(
+        async (came) =>
+          this.settled(ref)?.then(
+            () => came,
+            () => came,
+          ) ?? came,
+      ),
+    };
+  }
+
+  #submit(ref: RoomRef, caller: Caller, command: Command): Submission {
     const ready = this.#prepare(ref, caller, command);
     if (isPromise(ready)) {
       // The turn is one step, its outcome another: what comes after it in the room need not wait for the log.
@@ -191,8 +225,10 @@ export class Shard {
 
   #turn({ room, found, command, refusal }: Prepared, caller: Caller): Promise<Outcome> {
     this.#requireCurrent(room, usersOf(caller, command));
-    if (missingOf(room, command) !== undefined) throw unavailable("the message has changed meanwhile");
-    requireNotBehind(this.#writer.pendingBytes, this.#deps.limits.shardPendingBytes);
+    if (lacksMessages(room, command)) throw unavailable("the message has changed meanwhile");
+    const { shardPendingBytes, archivePendingBytes } = this.#deps.limits;
+    requireNotBehind(this.#writer.pendingBytes, shardPendingBytes, "the room's log is behind");
+    requireNotBehind(this.#archiver?.pendingBytes ?? 0, archivePendingBytes, "the archive is behind");
     if (found !== undefined) return this.#afterTentative(room, () => room.repeatArchived(found.event, caller, command));
     return this.#afterTentative(room, () => {
       if (refusal !== undefined) throw refusal;
@@ -239,6 +275,7 @@ export class Shard {
 
   #abandon(error: TrunklineError): void {
     this.#actors.clear();
+    this.#archiver?.clear();
     this.#writer.abandon(error);
   }
 
@@ -246,8 +283,13 @@ export class Shard {
     try {
       const { end, tail } = await this.#deps.log.open(this.#index);
       if (this.#isClosed) return;
-      // An engine whose archive lags behind its log brings a tail; folding it is that engine's owner's work.
-      if (tail.length > 0) throw new Error("the log holds events that the archive lacks");
+      const recovered = tail.length === 0 ? [] : await recover(tail, end, this.#actors, this.reading);
+      if (this.#isClosed) return;
+      for (const { end: upTo, batch } of recovered) {
+        this.#archiver?.push(upTo, batch.seal().changes, batch.bytes, () => batch.archived());
+      }
+      // What the log holds beside events is archived too: nobody need begin with it again.
+      this.#archiver?.push(end, NOTHING, 0);
       await this.#tellUntold();
       if (this.#isClosed) return;
       this.#writer.begin(end);
@@ -266,7 +308,7 @@ export class Shard {
       let from = announced + 1;
       for (;;) {
         const range = { from, to: LAST_SEQ, limit: UNTOLD_PAGE, maxBytes: PAGE_BYTES };
-        const events = await this.#deps.archive.events(ref, range);
+        const events = await this.reading.events(ref, range);
         const last = events.at(-1);
         if (last === undefined || this.#isClosed) break;
         this.#deps.fanout.announce(ref, events);
@@ -303,5 +345,23 @@ export class Shard {
     }
   }
 }
+
+const NOTHING: ArchiveChanges = { events: [], rooms: [], members: [], messages: [], scrubs: [], hidden: [] };
+
+/** Whether it may change who is in the room. */
+function changesMembers({ kind }: Command): boolean {
+  return MEMBERS_CHANGED.has(kind);
+}
+
+const MEMBERS_CHANGED: ReadonlySet<Command["kind"]> = new Set([
+  "create",
+  "join",
+  "admit",
+  "leave",
+  "expel",
+  "add",
+  "remove",
+  "openInbox",
+]);
 
 function ignore(): void {}

@@ -234,9 +234,12 @@ export class RoomState {
     return { room: this.ref, messageIndex, document: this.messages.document(messageId, this.seq) };
   }
 
-  /** Folds one event in and returns what else than the room it changed. Unknown kinds only advance the position. */
+  /**
+   * Folds one event in and returns what else than the room it changed. Unknown kinds only advance the position. One that the room's document
+   * has already, as where an archive was written in part, changes what the documents of members and messages may lack of it.
+   */
   apply(event: RoomEvent): Changed {
-    const users = this.#applyToRoom(event);
+    const users = (event.position?.seq ?? 0) > this.seq ? this.#applyToRoom(event) : this.#applyToMembers(event);
     if (users.length > 0) this.#membersSeq = this.seq;
     const messages = this.messages.apply(event);
     return users.length === 0 && messages.length === 0 ? NOTHING : { users, messages };
@@ -284,6 +287,28 @@ export class RoomState {
       }
       case "memberLeft":
         this.#set(kind.value.userId, undefined, kind.value.banned);
+        return [kind.value.userId];
+      default:
+        return NOBODY;
+    }
+  }
+
+  /** The same for members alone: the room counts them already. */
+  #applyToMembers({ kind }: RoomEvent): readonly string[] {
+    const stand = (userId: string, member: Member | undefined, banned: boolean): void => {
+      this.#standings.set(userId, { ...this.#standing(userId), member, banned });
+    };
+    switch (kind.case) {
+      case "roomCreated":
+        for (const member of kind.value.members) stand(member.userId, member, false);
+        return kind.value.members.map(({ userId }) => userId);
+      case "memberJoined":
+      case "memberChanged":
+        if (kind.value.member === undefined) return NOBODY;
+        stand(kind.value.member.userId, kind.value.member, false);
+        return [kind.value.member.userId];
+      case "memberLeft":
+        stand(kind.value.userId, undefined, kind.value.banned);
         return [kind.value.userId];
       default:
         return NOBODY;

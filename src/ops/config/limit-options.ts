@@ -84,6 +84,11 @@ export const LIMIT_OPTIONS = {
     1024,
     "Events of a shard that wait to be stored, beyond which it refuses more.",
   ),
+  archivePendingBytes: size(
+    of.archivePendingBytes,
+    1024,
+    "Events of a shard that are stored and wait for the archive, beyond which it refuses more. Of a cluster.",
+  ),
   frameRate: rate(of.frameRate, "Frames of any kind a second per session, and how many at once."),
   refusalRate: rate(
     of.refusalRate,
@@ -125,6 +130,7 @@ export function limitsOf(values: LimitValues): Limits {
     ringBytes: values.ringBytes,
     replayReads: values.replayReads,
     shardPendingBytes: values.shardPendingBytes,
+    archivePendingBytes: values.archivePendingBytes,
     rates: ratesOf(values),
     frameRate: values.frameRate,
     refusalRate: values.refusalRate,

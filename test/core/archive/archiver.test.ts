@@ -159,12 +159,16 @@ describe("what is not archived yet", () => {
     archiver.push(1, grown(room, 1, 1), TEN_BYTES);
     const settled = archiver.settled(room);
     archiver.push(2, grown(room, 2, 2), TEN_BYTES);
-    archiver.close();
+    archiver.clear();
     await expect(settled).rejects.toMatchObject({ code: ErrorCode.UNAVAILABLE });
     await waiting.shift()?.let(true);
     expect(waiting).toHaveLength(0);
     expect(clock.pending).toBe(0);
     expect(await engine.archive.archived(SHARD)).toBe(1);
+    archiver.push(2, grown(room, 1, 2), TEN_BYTES);
+    await waiting.shift()?.let(true);
+    expect(await engine.archive.archived(SHARD)).toBe(2);
+    expect(archiver.pendingBytes).toBe(0);
   });
 });
 

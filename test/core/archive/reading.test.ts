@@ -18,6 +18,7 @@ function readBy(archive: Archive, reading: RoomReading, changes: Partial<Archive
     room: (room) => reading.room(room),
     member: (...asked) => reading.member(...asked),
     members: (...asked) => reading.members(...asked),
+    subRooms: (...asked) => reading.subRooms(...asked),
     events: (...asked) => reading.events(...asked),
     seqOf: (...asked) => reading.seqOf(...asked),
     message: (...asked) => reading.message(...asked),

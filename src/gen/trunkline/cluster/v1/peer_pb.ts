@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file trunkline/cluster/v1/peer.proto.
  */
 export const file_trunkline_cluster_v1_peer: GenFile = /*@__PURE__*/
-  fileDesc("Ch90cnVua2xpbmUvY2x1c3Rlci92MS9wZWVyLnByb3RvEhR0cnVua2xpbmUuY2x1c3Rlci52MSJ8CgtQZWVyUmVxdWVzdBIKCgJpZBgBIAEoDRIqCgRsb29rGAIgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTG9va0gAEioKBHJlYWQYAyABKAsyGi50cnVua2xpbmUuY2x1c3Rlci52MS5SZWFkSABCCQoHcmVxdWVzdCKsAQoKUGVlckFuc3dlchIKCgJpZBgBIAEoDRImCgdyZWZ1c2FsGAIgASgLMhMudHJ1bmtsaW5lLnYxLkVycm9ySAASLgoGbG9va2VkGAMgASgLMhwudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTG9va2VkSAASMAoEcmVhZBgEIAEoCzIgLnRydW5rbGluZS5jbHVzdGVyLnYxLlJlYWRBbnN3ZXJIAEIICgZhbnN3ZXIiKgoEUm9vbRIRCgl0ZW5hbnRfaWQYASABKAkSDwoHcm9vbV9pZBgCIAEoCSJCCgRMb29rEigKBHJvb20YASABKAsyGi50cnVua2xpbmUuY2x1c3Rlci52MS5Sb29tEhAKCHVzZXJfaWRzGAIgAygJIoIBCgZMb29rZWQSLgoEcm9vbRgBIAEoCzIgLnRydW5rbGluZS5zdG9yZS52MS5Sb29tRG9jdW1lbnQSMwoHbWVtYmVycxgCIAMoCzIiLnRydW5rbGluZS5zdG9yZS52MS5NZW1iZXJEb2N1bWVudBITCgttZW1iZXJzX3NlcRgDIAEoDSKPBAoEUmVhZBIoCgRyb29tGAEgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUm9vbRIyCghkb2N1bWVudBgCIAEoCzIeLnRydW5rbGluZS5jbHVzdGVyLnYxLlJvb21SZWFkSAASMgoGbWVtYmVyGAMgASgLMiAudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTWVtYmVyUmVhZEgAEjQKB21lbWJlcnMYBCABKAsyIS50cnVua2xpbmUuY2x1c3Rlci52MS5NZW1iZXJzUmVhZEgAEjIKBmV2ZW50cxgFIAEoCzIgLnRydW5rbGluZS5jbHVzdGVyLnYxLkV2ZW50c1JlYWRIABIsCgNzZXEYBiABKAsyHS50cnVua2xpbmUuY2x1c3Rlci52MS5TZXFSZWFkSAASNAoHbWVzc2FnZRgHIAEoCzIhLnRydW5rbGluZS5jbHVzdGVyLnYxLk1lc3NhZ2VSZWFkSAASNgoIbWVzc2FnZXMYCCABKAsyIi50cnVua2xpbmUuY2x1c3Rlci52MS5NZXNzYWdlc1JlYWRIABIyCgZoaWRkZW4YCSABKAsyIC50cnVua2xpbmUuY2x1c3Rlci52MS5IaWRkZW5SZWFkSAASMwoHc2VudF9ieRgKIAEoCzIgLnRydW5rbGluZS5jbHVzdGVyLnYxLlNlbnRCeVJlYWRIAEIGCgR3aGF0IgoKCFJvb21SZWFkIh0KCk1lbWJlclJlYWQSDwoHdXNlcl9pZBgBIAEoCSIrCgtNZW1iZXJzUmVhZBINCgVhZnRlchgBIAEoCRINCgVsaW1pdBgCIAEoDSJICgpFdmVudHNSZWFkEgwKBGZyb20YASABKA0SCgoCdG8YAiABKA0SDQoFbGltaXQYAyABKA0SEQoJbWF4X2J5dGVzGAQgASgNIhsKB1NlcVJlYWQSEAoIZXZlbnRfaWQYASABKAkiIQoLTWVzc2FnZVJlYWQSEgoKbWVzc2FnZV9pZBgBIAEoCSJUCgxNZXNzYWdlc1JlYWQSFgoMYmVmb3JlX2luZGV4GAEgASgNSAASFQoLYWZ0ZXJfaW5kZXgYAiABKA1IABINCgVsaW1pdBgDIAEoDUIGCgRmcm9tIjcKCkhpZGRlblJlYWQSDwoHcm9vbV9pZBgBIAEoCRIMCgRmcm9tGAIgASgNEgoKAnRvGAMgASgNIkkKClNlbnRCeVJlYWQSDwoHdXNlcl9pZBgBIAEoCRITCgthZnRlcl9pbmRleBgCIAEoDRIVCg10aHJvdWdoX2luZGV4GAMgASgNIo0CCgpSZWFkQW5zd2VyEi4KBHJvb20YASABKAsyIC50cnVua2xpbmUuc3RvcmUudjEuUm9vbURvY3VtZW50EjMKB21lbWJlcnMYAiADKAsyIi50cnVua2xpbmUuc3RvcmUudjEuTWVtYmVyRG9jdW1lbnQSMgoGZXZlbnRzGAMgAygLMiIudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTm90aWNlZEV2ZW50EjUKCG1lc3NhZ2VzGAQgAygLMiMudHJ1bmtsaW5lLmNsdXN0ZXIudjEuU3RvcmVkTWVzc2FnZRIPCgdpbmRleGVzGAUgAygNEhMKBm51bWJlchgGIAEoDUgAiAEBQgkKB19udW1iZXIikgEKDVN0b3JlZE1lc3NhZ2USFQoNbWVzc2FnZV9pbmRleBgBIAEoDRIzCgdjcmVhdGVkGAIgASgLMiIudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTm90aWNlZEV2ZW50EjUKCGRvY3VtZW50GAMgASgLMiMudHJ1bmtsaW5lLnN0b3JlLnYxLk1lc3NhZ2VEb2N1bWVudDJhCgtQZWVyU2VydmljZRJSCgdDb25uZWN0EiEudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUGVlclJlcXVlc3QaIC50cnVua2xpbmUuY2x1c3Rlci52MS5QZWVyQW5zd2VyKAEwAWIGcHJvdG8z", [file_trunkline_cluster_v1_fanout, file_trunkline_store_v1_documents, file_trunkline_v1_error]);
+  fileDesc("Ch90cnVua2xpbmUvY2x1c3Rlci92MS9wZWVyLnByb3RvEhR0cnVua2xpbmUuY2x1c3Rlci52MSJ8CgtQZWVyUmVxdWVzdBIKCgJpZBgBIAEoDRIqCgRsb29rGAIgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTG9va0gAEioKBHJlYWQYAyABKAsyGi50cnVua2xpbmUuY2x1c3Rlci52MS5SZWFkSABCCQoHcmVxdWVzdCKsAQoKUGVlckFuc3dlchIKCgJpZBgBIAEoDRImCgdyZWZ1c2FsGAIgASgLMhMudHJ1bmtsaW5lLnYxLkVycm9ySAASLgoGbG9va2VkGAMgASgLMhwudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTG9va2VkSAASMAoEcmVhZBgEIAEoCzIgLnRydW5rbGluZS5jbHVzdGVyLnYxLlJlYWRBbnN3ZXJIAEIICgZhbnN3ZXIiKgoEUm9vbRIRCgl0ZW5hbnRfaWQYASABKAkSDwoHcm9vbV9pZBgCIAEoCSJCCgRMb29rEigKBHJvb20YASABKAsyGi50cnVua2xpbmUuY2x1c3Rlci52MS5Sb29tEhAKCHVzZXJfaWRzGAIgAygJIoIBCgZMb29rZWQSLgoEcm9vbRgBIAEoCzIgLnRydW5rbGluZS5zdG9yZS52MS5Sb29tRG9jdW1lbnQSMwoHbWVtYmVycxgCIAMoCzIiLnRydW5rbGluZS5zdG9yZS52MS5NZW1iZXJEb2N1bWVudBITCgttZW1iZXJzX3NlcRgDIAEoDSLIBAoEUmVhZBIoCgRyb29tGAEgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUm9vbRIyCghkb2N1bWVudBgCIAEoCzIeLnRydW5rbGluZS5jbHVzdGVyLnYxLlJvb21SZWFkSAASMgoGbWVtYmVyGAMgASgLMiAudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTWVtYmVyUmVhZEgAEjQKB21lbWJlcnMYBCABKAsyIS50cnVua2xpbmUuY2x1c3Rlci52MS5NZW1iZXJzUmVhZEgAEjIKBmV2ZW50cxgFIAEoCzIgLnRydW5rbGluZS5jbHVzdGVyLnYxLkV2ZW50c1JlYWRIABIsCgNzZXEYBiABKAsyHS50cnVua2xpbmUuY2x1c3Rlci52MS5TZXFSZWFkSAASNAoHbWVzc2FnZRgHIAEoCzIhLnRydW5rbGluZS5jbHVzdGVyLnYxLk1lc3NhZ2VSZWFkSAASNgoIbWVzc2FnZXMYCCABKAsyIi50cnVua2xpbmUuY2x1c3Rlci52MS5NZXNzYWdlc1JlYWRIABIyCgZoaWRkZW4YCSABKAsyIC50cnVua2xpbmUuY2x1c3Rlci52MS5IaWRkZW5SZWFkSAASMwoHc2VudF9ieRgKIAEoCzIgLnRydW5rbGluZS5jbHVzdGVyLnYxLlNlbnRCeVJlYWRIABI3CglzdWJfcm9vbXMYCyABKAsyIi50cnVua2xpbmUuY2x1c3Rlci52MS5TdWJSb29tc1JlYWRIAEIGCgR3aGF0IgoKCFJvb21SZWFkIh0KCk1lbWJlclJlYWQSDwoHdXNlcl9pZBgBIAEoCSIrCgtNZW1iZXJzUmVhZBINCgVhZnRlchgBIAEoCRINCgVsaW1pdBgCIAEoDSJICgpFdmVudHNSZWFkEgwKBGZyb20YASABKA0SCgoCdG8YAiABKA0SDQoFbGltaXQYAyABKA0SEQoJbWF4X2J5dGVzGAQgASgNIhsKB1NlcVJlYWQSEAoIZXZlbnRfaWQYASABKAkiIQoLTWVzc2FnZVJlYWQSEgoKbWVzc2FnZV9pZBgBIAEoCSJUCgxNZXNzYWdlc1JlYWQSFgoMYmVmb3JlX2luZGV4GAEgASgNSAASFQoLYWZ0ZXJfaW5kZXgYAiABKA1IABINCgVsaW1pdBgDIAEoDUIGCgRmcm9tIjcKCkhpZGRlblJlYWQSDwoHcm9vbV9pZBgBIAEoCRIMCgRmcm9tGAIgASgNEgoKAnRvGAMgASgNIkkKClNlbnRCeVJlYWQSDwoHdXNlcl9pZBgBIAEoCRITCgthZnRlcl9pbmRleBgCIAEoDRIVCg10aHJvdWdoX2luZGV4GAMgASgNIiwKDFN1YlJvb21zUmVhZBINCgVhZnRlchgBIAEoCRINCgVsaW1pdBgCIAEoDSKfAgoKUmVhZEFuc3dlchIuCgRyb29tGAEgASgLMiAudHJ1bmtsaW5lLnN0b3JlLnYxLlJvb21Eb2N1bWVudBIzCgdtZW1iZXJzGAIgAygLMiIudHJ1bmtsaW5lLnN0b3JlLnYxLk1lbWJlckRvY3VtZW50EjIKBmV2ZW50cxgDIAMoCzIiLnRydW5rbGluZS5jbHVzdGVyLnYxLk5vdGljZWRFdmVudBI1CghtZXNzYWdlcxgEIAMoCzIjLnRydW5rbGluZS5jbHVzdGVyLnYxLlN0b3JlZE1lc3NhZ2USDwoHaW5kZXhlcxgFIAMoDRITCgZudW1iZXIYBiABKA1IAIgBARIQCghyb29tX2lkcxgHIAMoCUIJCgdfbnVtYmVyIpIBCg1TdG9yZWRNZXNzYWdlEhUKDW1lc3NhZ2VfaW5kZXgYASABKA0SMwoHY3JlYXRlZBgCIAEoCzIiLnRydW5rbGluZS5jbHVzdGVyLnYxLk5vdGljZWRFdmVudBI1Cghkb2N1bWVudBgDIAEoCzIjLnRydW5rbGluZS5zdG9yZS52MS5NZXNzYWdlRG9jdW1lbnQyYQoLUGVlclNlcnZpY2USUgoHQ29ubmVjdBIhLnRydW5rbGluZS5jbHVzdGVyLnYxLlBlZXJSZXF1ZXN0GiAudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUGVlckFuc3dlcigBMAFiBnByb3RvMw", [file_trunkline_cluster_v1_fanout, file_trunkline_store_v1_documents, file_trunkline_v1_error]);
 
 /**
  * A question to the owner of a room.
@@ -297,6 +297,14 @@ export type Read = Message<"trunkline.cluster.v1.Read"> & {
      */
     value: SentByRead;
     case: "sentBy";
+  } | {
+    /**
+     * The rooms under it.
+     *
+     * @generated from field: trunkline.cluster.v1.SubRoomsRead sub_rooms = 11;
+     */
+    value: SubRoomsRead;
+    case: "subRooms";
   } | { case: undefined; value?: undefined };
 };
 
@@ -570,6 +578,34 @@ export const SentByReadSchema: GenMessage<SentByRead> = /*@__PURE__*/
   messageDesc(file_trunkline_cluster_v1_peer, 14);
 
 /**
+ * Asks for the rooms under a room.
+ *
+ * @generated from message trunkline.cluster.v1.SubRoomsRead
+ */
+export type SubRoomsRead = Message<"trunkline.cluster.v1.SubRoomsRead"> & {
+  /**
+   * Those after this id.
+   *
+   * @generated from field: string after = 1;
+   */
+  after: string;
+
+  /**
+   * How many at most.
+   *
+   * @generated from field: uint32 limit = 2;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message trunkline.cluster.v1.SubRoomsRead.
+ * Use `create(SubRoomsReadSchema)` to create a new message.
+ */
+export const SubRoomsReadSchema: GenMessage<SubRoomsRead> = /*@__PURE__*/
+  messageDesc(file_trunkline_cluster_v1_peer, 15);
+
+/**
  * What is stored: what was asked for, in its order; absent or empty where there is none.
  *
  * @generated from message trunkline.cluster.v1.ReadAnswer
@@ -616,6 +652,13 @@ export type ReadAnswer = Message<"trunkline.cluster.v1.ReadAnswer"> & {
    * @generated from field: optional uint32 number = 6;
    */
   number?: number | undefined;
+
+  /**
+   * Ids of rooms.
+   *
+   * @generated from field: repeated string room_ids = 7;
+   */
+  roomIds: string[];
 };
 
 /**
@@ -623,7 +666,7 @@ export type ReadAnswer = Message<"trunkline.cluster.v1.ReadAnswer"> & {
  * Use `create(ReadAnswerSchema)` to create a new message.
  */
 export const ReadAnswerSchema: GenMessage<ReadAnswer> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 15);
+  messageDesc(file_trunkline_cluster_v1_peer, 16);
 
 /**
  * A message and what became of it.
@@ -658,7 +701,7 @@ export type StoredMessage = Message<"trunkline.cluster.v1.StoredMessage"> & {
  * Use `create(StoredMessageSchema)` to create a new message.
  */
 export const StoredMessageSchema: GenMessage<StoredMessage> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 16);
+  messageDesc(file_trunkline_cluster_v1_peer, 17);
 
 /**
  * For nodes only: callers show the cluster's secret, or a certificate of the cluster.

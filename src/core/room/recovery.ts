@@ -1,0 +1,81 @@
+// What the log has of a shard and the archive has not, folded by the shard's new owner: its rooms are then as they were, and the archive is
+// written behind them as ever.
+
+import type { RoomEvent } from "../../gen/trunkline/v1/message_pb.js";
+import type { LogRecord } from "../../ports/event-log.js";
+import type { RoomReading } from "../archive/room-reading.js";
+import type { Actors } from "./actors.js";
+import { Batch } from "./batch.js";
+import { loadMessages } from "./message-loading.js";
+import type { Room } from "./room.js";
+
+/** Events that are written together. */
+const BATCH_EVENTS = 1_000;
+
+/** Events up to an offset of the log, and what follows from them. */
+export interface Recovered {
+  readonly end: number;
+  readonly batch: Batch;
+}
+
+/** Folds the tail of a log that ends at `end`, and gives what the archive is to be told, in order. */
+export async function recover(
+  tail: readonly LogRecord[],
+  end: number,
+  actors: Actors,
+  archive: RoomReading,
+): Promise<readonly Recovered[]> {
+  const recovered: Recovered[] = [];
+  const rooms = new Set<Room>();
+  let batch = new Batch(0);
+  const close = (upTo: number): void => {
+    // The documents as they are after these events, and before the next.
+    batch.seal();
+    recovered.push({ end: upTo, batch });
+    batch = new Batch(0);
+  };
+  for (const { room: ref, event: encoded, offset } of tail) {
+    if (batch.size >= BATCH_EVENTS) close(offset);
+    const { event } = encoded;
+    const room = await actors.load(ref, usersOf(event));
+    await loadMessages(archive, room, messagesOf(event), event.kind.case === "messageDeleted");
+    batch.add(room, [room.replay(encoded)]);
+    rooms.add(room);
+  }
+  close(end);
+  for (const room of rooms) room.settle(room.state.seq, room.state.tag);
+  return recovered;
+}
+
+/** Whose standing an event changes. */
+function usersOf({ kind, actor }: RoomEvent): readonly string[] {
+  switch (kind.case) {
+    case "roomCreated":
+      return kind.value.members.map(({ userId }) => userId);
+    case "memberJoined":
+    case "memberChanged":
+      return kind.value.member === undefined ? [] : [kind.value.member.userId];
+    case "memberLeft":
+      return [kind.value.userId];
+    case "messageCreated":
+      // Slow mode notes when they last spoke.
+      return actor === undefined ? [] : [actor.userId];
+    default:
+      return [];
+  }
+}
+
+/** The messages that an event changes. */
+function messagesOf({ kind }: RoomEvent): readonly string[] {
+  switch (kind.case) {
+    case "messageCreated":
+      return kind.value.threadRoot === "" ? [] : [kind.value.threadRoot];
+    case "messageEdited":
+    case "messageDeleted":
+    case "reactionSet":
+    case "messagePinned":
+      return [kind.value.messageId];
+    default:
+      return [];
+  }
+}
