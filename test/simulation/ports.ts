@@ -29,6 +29,7 @@ import type { SimulatedTime } from "./time.js";
 /** How often things go wrong, each 0 to 1. */
 export interface Weather {
   appendFault: number;
+  applyFails: number;
   openFails: number;
   readHeld: number;
   announcementLost: number;
@@ -41,6 +42,7 @@ export interface Weather {
 
 export const FAIR: Readonly<Weather> = {
   appendFault: 0,
+  applyFails: 0,
   openFails: 0,
   readHeld: 0,
   announcementLost: 0,
@@ -60,6 +62,15 @@ export interface Conditions {
 
 export function away(what: string): TrunklineError {
   return new TrunklineError(ErrorCode.UNAVAILABLE, `${what} is away`, { retryAfterMs: 200 });
+}
+
+/** What a crash in the middle of a write leaves: rooms first, of the rest some. */
+function partOf(changes: ArchiveChanges, chance: Chance): ArchiveChanges {
+  const some = <T>(part: readonly T[]): readonly T[] => part.filter(() => chance.of(0.5));
+  const none = { events: [], rooms: [], members: [], messages: [], scrubs: [], hidden: [] };
+  if (chance.of(0.5)) return { ...none, rooms: some(changes.rooms) };
+  const { events, rooms, members, messages } = changes;
+  return { ...none, rooms, events: some(events), members: some(members), messages: some(messages) };
 }
 
 export class WeatheredLog implements EventLog {
@@ -185,8 +196,18 @@ export class WeatheredArchive implements Archive {
     return this.#inner.putLastSeen(changes);
   }
 
-  apply(shard: number, end: number, changes: ArchiveChanges) {
-    return this.#inner.apply(shard, end, changes);
+  /** Written late, or not, or in part, or without an answer: then it comes again. */
+  async apply(shard: number, end: number, changes: ArchiveChanges) {
+    const { chance, weather, gates } = this.#conditions;
+    if (chance.of(weather.readHeld)) await gates.hold();
+    if (!chance.of(weather.applyFails)) {
+      await this.#inner.apply(shard, end, changes);
+      return;
+    }
+    const fault = chance.pick(["in part", "without an answer", "not at all"]);
+    if (fault === "in part") await this.#inner.apply(shard, 0, partOf(changes, chance));
+    if (fault === "without an answer") await this.#inner.apply(shard, end, changes);
+    throw away("the archive");
   }
 
   archived(shard: number) {

@@ -12,6 +12,7 @@ const GIVEN_SEED = process.env.TRUNKLINE_SIMULATION_SEED;
 const GIVEN_STEPS = process.env.TRUNKLINE_SIMULATION_STEPS;
 const RUNS = Number(process.env.TRUNKLINE_SIMULATION_RUNS ?? 1);
 const SIZE = process.env.TRUNKLINE_SIMULATION_SIZE === "large" ? LARGE : SMALL;
+const BEHIND = process.env.TRUNKLINE_SIMULATION_ARCHIVE === "behind";
 
 const DEADLINE_MS = 3_600_000;
 
@@ -68,7 +69,7 @@ function givenRuns(): void {
   it.for(Array.from({ length: RUNS }, (_, index) => first + index))(
     "keeps its promises (seed %i)",
     { timeout: DEADLINE_MS },
-    async (seed) => tell(await simulate({ seed, steps, ...SIZE }), seed),
+    async (seed) => tell(await simulate({ seed, steps, ...SIZE, behind: BEHIND }), seed),
   );
 }
 

@@ -485,6 +485,7 @@ const STEPS: readonly Step[] = [
       if (chance.of(0.5)) weather.appendFault = chance.pick([0.02, 0.1, 0.4]);
       if (chance.of(0.5)) weather.readHeld = chance.pick([0.05, 0.3, 0.8]);
       if (chance.of(0.3)) weather.openFails = 0.5;
+      if (world.isBehind && chance.of(0.4)) weather.applyFails = chance.pick([0.05, 0.3, 0.9]);
       if (chance.of(0.2)) weather.announcementLost = 0.1;
       if (chance.of(0.2)) weather.announcementRepeated = 0.2;
       if (chance.of(0.2)) weather.announcementDelayed = 0.3;

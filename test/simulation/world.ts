@@ -67,6 +67,8 @@ export interface WorldOptions {
   readonly hotRooms: number;
   readonly users: number;
   readonly devices: number;
+  /** Whether the archive is written behind the log, as in a cluster. */
+  readonly behind?: boolean;
 }
 
 export const TENANTS = ["acme", "globex"] as const;
@@ -119,7 +121,9 @@ export class World {
   readonly trace = new Trace();
   readonly coverage = new Coverage();
   readonly checker = new Checker(new Set([ANOTHER_OWNER, ADMINISTRATOR, SERVICE]));
-  readonly engine = new MemoryEngine({ shards: SHARDS, maxBatchBytes: MAX_BATCH_BYTES });
+  readonly engine: MemoryEngine;
+  /** Whether the archive is written behind the log. */
+  readonly isBehind: boolean;
   readonly weather: Weather = { ...FAIR };
   readonly devices: Device[] = [];
   readonly tailRecords = new TailRecords(this.checker);
@@ -152,6 +156,12 @@ export class World {
 
   constructor(options: WorldOptions) {
     this.options = options;
+    this.isBehind = options.behind === true;
+    this.engine = new MemoryEngine({
+      shards: SHARDS,
+      archivesOnAppend: !this.isBehind,
+      maxBatchBytes: MAX_BATCH_BYTES,
+    });
     this.chance = new Chance(options.seed);
     this.#gates = new Gates(this.chance);
     this.#conditions = { weather: this.weather, chance: this.chance, gates: this.#gates, coverage: this.coverage };
