@@ -79,6 +79,14 @@ export class ShardedArchive implements Archive {
     return this.#archive.roomsOf(tenantId, userId, page);
   }
 
+  countRooms(tenantId: string) {
+    return this.#archive.countRooms(tenantId);
+  }
+
+  markedBy(...asked: Parameters<Archive["markedBy"]>) {
+    return this.#archive.markedBy(...asked);
+  }
+
   expired(beforeMs: number, limit: number) {
     return this.#archive.expired(beforeMs, limit);
   }
