@@ -14,10 +14,12 @@ import { isInbox } from "../room/inbox.js";
 import { unavailable } from "../room/unavailable.js";
 import { quotaRefusal } from "./quota.js";
 
-/** How old a count may be before it is read again, in milliseconds. */
+/** How old a count may be before it is read again, in milliseconds; longer, where it took long: so many times as long. */
 const RECOUNT_MS = 60_000;
-/** The same of one that may be too high, where somebody would be refused for it. */
+const RECOUNT_TIMES = 100;
+/** The same of one that may be too high, where somebody would be refused for it; never longer than any other. */
 const DOUBTFUL_MS = 1_000;
+const DOUBTFUL_TIMES = 10;
 /** A count that nobody has asked for so long is forgotten, in milliseconds. */
 const IDLE_MS = 10 * 60_000;
 
@@ -29,9 +31,10 @@ interface Tally {
   making: number;
   /** Whether `durable` may be too high. */
   doubtful: boolean;
-  /** Which count it is of, and when that was answered, monotonic. */
+  /** Which count it is of, when that was answered, monotonic, and how long it took, in milliseconds. */
   count: number;
   countedAtMs: number;
+  tookMs: number;
   /** The count under way, and what has become durable since the last one began. */
   counting: Promise<void> | undefined;
   madeMeanwhile: number;
@@ -74,7 +77,7 @@ export class TenantRooms {
     tally.usedAtMs = nowMs;
     if (tally.durable === undefined) return this.#count(tenantId, tally);
     const full = tally.durable + tally.making >= limit;
-    if (nowMs - tally.countedAtMs < (full && tally.doubtful ? DOUBTFUL_MS : RECOUNT_MS)) return undefined;
+    if (nowMs - tally.countedAtMs < holdsForMs(tally, full)) return undefined;
     const counting = this.#count(tenantId, tally);
     // Where there is place, nobody waits to know better.
     return full ? counting : undefined;
@@ -135,6 +138,7 @@ export class TenantRooms {
       doubtful: false,
       count: 0,
       countedAtMs: 0,
+      tookMs: 0,
       counting: undefined,
       madeMeanwhile: 0,
       changedMeanwhile: false,
@@ -163,13 +167,14 @@ export class TenantRooms {
   #count(tenantId: string, tally: Tally): Promise<void> | undefined {
     if (tally.counting !== undefined) return tally.counting;
     Object.assign(tally, { madeMeanwhile: 0, changedMeanwhile: false });
+    const sinceMs = this.#deps.clock.monotonic();
     const rooms = this.#deps.archive.countRooms(tenantId);
     if (!isPromise(rooms)) {
-      this.#counted(tally, rooms);
+      this.#counted(tally, rooms, sinceMs);
       return undefined;
     }
     const counting = Promise.resolve(rooms)
-      .then((found) => this.#counted(tally, found))
+      .then((found) => this.#counted(tally, found, sinceMs))
       .finally(() => {
         tally.counting = undefined;
       });
@@ -179,12 +184,19 @@ export class TenantRooms {
     return counting;
   }
 
-  #counted(tally: Tally, rooms: number): void {
+  #counted(tally: Tally, rooms: number, sinceMs: number): void {
     tally.durable = rooms + tally.madeMeanwhile;
     tally.doubtful = tally.changedMeanwhile;
     tally.count = ++this.#counts;
     tally.countedAtMs = this.#deps.clock.monotonic();
+    tally.tookMs = tally.countedAtMs - sinceMs;
   }
+}
+
+/** How long a count is good enough. Counting many takes long: it must not go on all the time. */
+function holdsForMs({ doubtful, tookMs }: Tally, full: boolean): number {
+  if (!full || !doubtful) return Math.max(RECOUNT_MS, RECOUNT_TIMES * tookMs);
+  return Math.min(Math.max(DOUBTFUL_MS, DOUBTFUL_TIMES * tookMs), RECOUNT_MS);
 }
 
 /** Whether the event changes how many rooms there are: what is each user's own does not count. */

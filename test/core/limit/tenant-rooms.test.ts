@@ -248,6 +248,32 @@ describe("the rooms of a tenant", () => {
     expect(counting).toHaveBeenCalledTimes(2);
   });
 
+  it("are not counted all the time where that takes long", async () => {
+    const engine = new MemoryEngine();
+    const clock = new StoppedClock();
+    const tenants = new TenantLimits(limitsWith({ maxRoomsPerTenant: 1 }));
+    const counts = Array.from({ length: 2 }, () => gate<number>());
+    const counting = vi.spyOn(engine.archive, "countRooms");
+    for (const { promise } of counts) counting.mockReturnValueOnce(promise);
+    const rooms = new TenantRooms({
+      archive: engine.archive,
+      clock,
+      log: engine.log,
+      telemetry: new Telemetry(),
+      tenants,
+    });
+    const first = rooms.ready("acme");
+    clock.advance(2_000);
+    counts[0]?.resolve(1);
+    await first;
+    clock.advance(199_999);
+    expect(rooms.ready("acme")).toBeUndefined();
+    expect(counting).toHaveBeenCalledTimes(1);
+    clock.advance(1);
+    expect(rooms.ready("acme")).toBeDefined();
+    expect(counting).toHaveBeenCalledTimes(2);
+  });
+
   it("are forgotten where nobody asks for long", async () => {
     const engine = new MemoryEngine();
     const counting = vi.spyOn(engine.archive, "countRooms");
