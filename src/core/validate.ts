@@ -24,6 +24,8 @@ const MAX_SIGNAL_BYTES = 4_096;
 const MAX_SLOW_MODE_MS = 24 * 3_600_000;
 const MIN_LIFETIME_MS = 1_000;
 /** Just under 50 days: what 32 bits of milliseconds hold. */
+/** Shorter, and a room would be archived while somebody writes. */
+const MIN_ARCHIVE_AFTER_S = 60;
 const MAX_LIFETIME_MS = 0xffff_ffff;
 const ID = /^[A-Za-z0-9._:~-]+$/;
 const URL_SCHEME = /^[a-z][a-z0-9+.-]*:/i;
@@ -95,6 +97,10 @@ export function validateSettings(field: string, settings: RoomSettings | undefin
   }
   if (settings?.retentionMs !== undefined && settings.retentionMs !== 0) {
     validateLifetime(`${field}.retention_ms`, settings.retentionMs);
+  }
+  const archiveAfterS = settings?.archiveAfterS ?? 0;
+  if (archiveAfterS !== 0 && archiveAfterS < MIN_ARCHIVE_AFTER_S) {
+    throw TrunklineError.invalid(`${field}.archive_after_s`, `at least ${MIN_ARCHIVE_AFTER_S}, or 0`);
   }
 }
 

@@ -26,6 +26,14 @@ export interface ArchiveChanges {
   readonly scrubs: readonly EventScrub[];
   /** One of messages that were purged is left out. */
   readonly hidden: readonly HiddenMessage[];
+  /** Asked for beside those that there are. */
+  readonly idleLooks: readonly IdleLook[];
+}
+
+/** When it is to be seen whether a room is idle, in whole milliseconds since 1970. A room may have several. */
+export interface IdleLook {
+  readonly room: RoomRef;
+  readonly atMs: number;
 }
 
 /** A message that a user, whose inbox it is, has hidden from themselves. */
@@ -137,6 +145,18 @@ export interface Archive extends UserArchive {
 
   /** Messages that expired before `beforeMs` and are not scrubbed yet, the earliest first. */
   expired(beforeMs: number, limit: number): Awaitable<readonly ExpiredMessage[]>;
+
+  /** Looks whose time is before `beforeMs`, the earliest first, until they are moved. One may come back where `apply` is repeated. */
+  idleLooks(beforeMs: number, limit: number): Awaitable<readonly IdleLook[]>;
+
+  /**
+   * Takes the looks `from` away and puts `to` in their place; one of both stays. Resolves once it is durable; when it rejects or is cut off,
+   * those of `to` are there, or all of `from` still are. Idempotent.
+   */
+  moveIdleLooks(from: readonly IdleLook[], to: readonly IdleLook[]): Promise<void>;
+
+  /** Documents of all rooms of all tenants, deleted ones too, by `RoomRef.key`, which `after` is one of: a walk sees each that was there. */
+  rooms(page: Page): Awaitable<readonly RoomDocument[]>;
 
   /** Messages by index, in rising order. */
   messages(room: RoomRef, range: MessageRange): Awaitable<readonly StoredMessage[]>;

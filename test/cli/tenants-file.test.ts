@@ -26,7 +26,7 @@ describe("a tenants file", () => {
     const { path, write } = useFile();
     write({
       acme: { maxTextBytes: "8KiB", maxSessionsPerTenant: 5, publishRate: "tenant=500", readRate: { user: 7 } },
-      b: {},
+      b: { archiveAfter: "30d" },
     });
     expect(readTenantsFile(path)).toEqual(
       new Map<string, TenantDifferences>([
@@ -41,7 +41,7 @@ describe("a tenants file", () => {
             },
           },
         ],
-        ["b", { rates: {} }],
+        ["b", { archiveAfterMs: 30 * 86_400_000, rates: {} }],
       ]),
     );
   });

@@ -4,7 +4,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { MarkerDocumentSchema } from "../../src/gen/trunkline/store/v1/documents_pb.js";
 import { RoomKind, type RoomSchema, RoomStatus } from "../../src/gen/trunkline/v1/message_pb.js";
-import type { Archive, ArchiveChanges, MessageRange } from "../../src/ports/archive.js";
+import type { Archive, ArchiveChanges, IdleLook, MessageRange } from "../../src/ports/archive.js";
 import { type RoomRef, roomRef } from "../../src/ports/room-ref.js";
 import {
   ALL,
@@ -372,6 +372,55 @@ export function describeArchive(name: string, factory: () => Promise<ArchiveSubj
       expect(await expired(9_000)).toEqual(["3", "1"]);
       await archive.purge(room, 3);
       expect(await expired(9_000)).toEqual([]);
+    });
+
+    it("keeps when to look at which room, the earliest first, until that is moved", async () => {
+      const [one, other] = [newRoom(), newRoom()];
+      const at = (room: RoomRef, atMs: number): IdleLook => ({ room, atMs });
+      const looks = async (beforeMs: number, limit = 10) =>
+        (await archive.idleLooks(beforeMs, limit)).map(({ room, atMs }) => {
+          expect([one.key, other.key]).toContain(room.key);
+          return `${room.key === one.key ? "one" : "other"} ${atMs}`;
+        });
+      await apply({ idleLooks: [at(one, 3_000), at(other, 2_000), at(one, 1_000)] });
+      // Asked for again: there is one of each.
+      await apply({ idleLooks: [at(one, 3_000)] });
+      expect(await looks(1_000)).toEqual([]);
+      expect(await looks(2_001)).toEqual(["one 1000", "other 2000"]);
+      expect(await looks(9_000, 1)).toEqual(["one 1000"]);
+      await archive.moveIdleLooks([at(one, 1_000), at(other, 2_000)], [at(one, 4_000), at(other, 2_000)]);
+      expect(await looks(9_000)).toEqual(["other 2000", "one 3000", "one 4000"]);
+      await archive.moveIdleLooks([at(one, 1_000), at(other, 2_000)], [at(one, 4_000)]);
+      expect(await looks(9_000)).toEqual(["one 3000", "one 4000"]);
+      await archive.moveIdleLooks([at(one, 3_000), at(one, 4_000)], []);
+      expect(await looks(9_000)).toEqual([]);
+    });
+
+    it("takes looks far in the future", async () => {
+      const room = newRoom();
+      const look = { room, atMs: 8_640_000_000_000 };
+      await apply({ idleLooks: [look] });
+      expect(await archive.idleLooks(look.atMs, 10)).toEqual([]);
+      expect(await archive.idleLooks(look.atMs + 1, 10)).toMatchObject([{ room: { key: room.key }, atMs: look.atMs }]);
+      await archive.moveIdleLooks([look], []);
+      expect(await archive.idleLooks(look.atMs + 1, 10)).toEqual([]);
+    });
+
+    it("lists the rooms of all tenants by page", async () => {
+      const made = [newRoom("last"), newRoom("last"), newRoom("last-but-one"), newRoom("last.one")];
+      await apply({ rooms: made.map((room) => ({ room, document: roomDocument(room, 1) })) });
+      const found: string[] = [];
+      for (let after = "last"; ; ) {
+        const page = await archive.rooms({ after, limit: 3 });
+        found.push(...page.map(({ tenantId, room }) => `${tenantId}/${room?.roomId}`));
+        if (page.length < 3) break;
+        after = found.at(-1) ?? "";
+      }
+      expect(found).toEqual(found.toSorted());
+      const keys = made.map(({ key }) => key);
+      expect(found.filter((key) => keys.includes(key))).toEqual(keys.toSorted());
+      expect(await archive.rooms({ after: "", limit: 0 })).toEqual([]);
+      expect(await archive.rooms({ after: "", limit: 1 })).toHaveLength(1);
     });
 
     it("keeps a user's marker, and replaces it only by one that has moved more often", async () => {

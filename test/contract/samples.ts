@@ -95,7 +95,7 @@ export function messageChange(
 }
 
 export function changesOf(changes: Partial<ArchiveChanges>): ArchiveChanges {
-  return { events: [], rooms: [], members: [], messages: [], scrubs: [], hidden: [], ...changes };
+  return { events: [], rooms: [], members: [], messages: [], scrubs: [], hidden: [], idleLooks: [], ...changes };
 }
 
 export function batchOf(changes: Partial<ArchiveChanges>): AppendBatch {

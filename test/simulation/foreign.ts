@@ -50,6 +50,7 @@ export function foreignBatch(engine: MemoryEngine, ref: RoomRef, id: string, now
       messages: [],
       scrubs: [],
       hidden: [],
+      idleLooks: [],
     },
   };
 }

@@ -5,7 +5,15 @@ import type {
   DeadLetterDocument,
   ParkedDocument,
 } from "../../src/gen/trunkline/store/v1/documents_pb.js";
-import type { Archive, ArchiveChanges, EventRange, MarkerChange, MessageRange, Page } from "../../src/ports/archive.js";
+import type {
+  Archive,
+  ArchiveChanges,
+  EventRange,
+  IdleLook,
+  MarkerChange,
+  MessageRange,
+  Page,
+} from "../../src/ports/archive.js";
 import type { EncodedEvent } from "../../src/ports/encoded-event.js";
 import type { EncodedFrame } from "../../src/ports/encoded-frame.js";
 import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
@@ -67,10 +75,17 @@ export function away(what: string): TrunklineError {
 /** What a crash in the middle of a write leaves: rooms first, of the rest some. */
 function partOf(changes: ArchiveChanges, chance: Chance): ArchiveChanges {
   const some = <T>(part: readonly T[]): readonly T[] => part.filter(() => chance.of(0.5));
-  const none = { events: [], rooms: [], members: [], messages: [], scrubs: [], hidden: [] };
+  const none = { events: [], rooms: [], members: [], messages: [], scrubs: [], hidden: [], idleLooks: [] };
   if (chance.of(0.5)) return { ...none, rooms: some(changes.rooms) };
-  const { events, rooms, members, messages } = changes;
-  return { ...none, rooms, events: some(events), members: some(members), messages: some(messages) };
+  const { events, rooms, members, messages, idleLooks } = changes;
+  return {
+    ...none,
+    rooms,
+    events: some(events),
+    members: some(members),
+    messages: some(messages),
+    idleLooks: some(idleLooks),
+  };
 }
 
 export class WeatheredLog implements EventLog {
@@ -174,6 +189,18 @@ export class WeatheredArchive implements Archive {
 
   expired(beforeMs: number, limit: number) {
     return this.#answer(() => this.#inner.expired(beforeMs, limit));
+  }
+
+  idleLooks(beforeMs: number, limit: number) {
+    return this.#answer(() => this.#inner.idleLooks(beforeMs, limit));
+  }
+
+  moveIdleLooks(from: readonly IdleLook[], to: readonly IdleLook[]) {
+    return this.#inner.moveIdleLooks(from, to);
+  }
+
+  rooms(page: Page) {
+    return this.#answer(() => this.#inner.rooms(page));
   }
 
   hidden(inbox: RoomRef, roomId: string, from: number, to: number) {

@@ -96,8 +96,8 @@ const LIMITS: Limits = {
   rates: ratesWith({ publish: { session: { perSecond: 10, burst: 14 } } }, UNLIMITED_RATES),
 };
 
-/** Timers of a core that is at rest: the sweep, the end of expired messages, the places of the four followers and of an outlet, its dead letters, the collecting window's sample, the timer wheel. */
-const RESTING_TIMERS = 10;
+/** Timers of a core that is at rest: the sweep, the end of expired messages, the looks at idle rooms, the places of the four followers and of an outlet, its dead letters, the collecting window's sample, the timer wheel. */
+const RESTING_TIMERS = 11;
 /** Longest time in which everything heals, in simulated milliseconds: the longest backoffs of the client and of a shard, and their work. */
 const HEALING_MS = 120_000;
 /** The longest backoff of an outlet, and what it hands over then. */

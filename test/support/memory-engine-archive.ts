@@ -16,6 +16,7 @@ import type {
   ArchiveChanges,
   EventRange,
   ExpiredMessage,
+  IdleLook,
   MarkerChange,
   MessageRange,
   Page,
@@ -31,6 +32,7 @@ import {
   applyChanges,
   dismissMembers,
   hiddenKey,
+  idleLookKey,
   purgeRoom,
   putMarker,
   type RoomState,
@@ -140,16 +142,39 @@ export class MemoryArchive implements Archive {
       for (const [key, { events }] of this.#engine.state.rooms) {
         for (const { eventId, expiresAtMs } of events.values()) {
           if (expiresAtMs === undefined || expiresAtMs >= beforeMs) continue;
-          const slash = key.indexOf("/");
-          found.push({
-            room: roomRef(key.slice(0, slash), key.slice(slash + 1)),
-            messageId: eventId,
-            atMs: expiresAtMs,
-          });
+          found.push({ room: refOf(key), messageId: eventId, atMs: expiresAtMs });
         }
       }
       return found.sort((a, b) => a.atMs - b.atMs).slice(0, limit);
     });
+  }
+
+  idleLooks(beforeMs: number, limit: number): Awaitable<readonly IdleLook[]> {
+    return this.#answer(() => {
+      const all = [...this.#engine.state.idleLooks].map((key) => {
+        const slash = key.indexOf("/");
+        return { room: refOf(key.slice(slash + 1)), atMs: Number(key.slice(0, slash)) };
+      });
+      const due = all.filter(({ atMs }) => atMs < beforeMs);
+      return due.sort((a, b) => a.atMs - b.atMs).slice(0, limit);
+    });
+  }
+
+  async moveIdleLooks(from: readonly IdleLook[], to: readonly IdleLook[]): Promise<void> {
+    await Promise.resolve();
+    if (this.#dead) return never();
+    this.#assertUp();
+    for (const look of from) this.#engine.state.idleLooks.delete(idleLookKey(look));
+    for (const look of to) this.#engine.state.idleLooks.add(idleLookKey(look));
+  }
+
+  rooms(page: Page): Awaitable<readonly RoomDocument[]> {
+    return this.#answer(() =>
+      pageOf([...this.#engine.state.rooms.keys()], page).flatMap((key) => {
+        const stored = this.#engine.state.rooms.get(key)?.document;
+        return stored === undefined ? [] : [fromBinary(RoomDocumentSchema, stored.bytes)];
+      }),
+    );
   }
 
   messages(room: RoomRef, range: MessageRange): Awaitable<readonly StoredMessage[]> {
@@ -303,6 +328,11 @@ export class MemoryArchive implements Archive {
       return read();
     });
   }
+}
+
+function refOf(key: string): RoomRef {
+  const slash = key.indexOf("/");
+  return roomRef(key.slice(0, slash), key.slice(slash + 1));
 }
 
 function isPresent(kept: RoomState, userId: string): boolean {

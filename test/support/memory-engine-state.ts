@@ -8,7 +8,7 @@ import {
   MessageDocumentSchema,
   RoomDocumentSchema,
 } from "../../src/gen/trunkline/store/v1/documents_pb.js";
-import type { ArchiveChanges } from "../../src/ports/archive.js";
+import type { ArchiveChanges, IdleLook } from "../../src/ports/archive.js";
 import type { EncodedEvent } from "../../src/ports/encoded-event.js";
 import type { RoomRef } from "../../src/ports/room-ref.js";
 
@@ -72,6 +72,8 @@ export interface MemoryState {
   readonly eras: { readonly id: string; readonly ends: readonly number[] }[];
   readonly shards: readonly ShardState[];
   readonly rooms: Map<string, RoomState>;
+  /** `when/tenant/room`: when to see whether the room is idle. */
+  readonly idleLooks: Set<string>;
   /** By inbox and room: indexes of messages. */
   readonly hidden: Map<string, Set<number>>;
   /** `tenant/user` of those whose reading is hidden. */
@@ -90,6 +92,7 @@ export function emptyState(shards: number): MemoryState {
     eras: [],
     shards: Array.from({ length: shards }, () => ({ entries: [], end: 0, archived: 0, epoch: 0 })),
     rooms: new Map(),
+    idleLooks: new Set(),
     hidden: new Map(),
     hiddenReading: new Set(),
     followed: new Map(),
@@ -142,6 +145,7 @@ export function applyChanges(state: MemoryState, changes: ArchiveChanges): void 
     const key = hiddenKey(inbox, roomId);
     state.hidden.set(key, (state.hidden.get(key) ?? new Set()).add(messageIndex));
   }
+  for (const look of changes.idleLooks) state.idleLooks.add(idleLookKey(look));
   for (const { room, document } of changes.rooms) {
     const kept = roomOf(state, room);
     kept.document = newer(kept.document, document.appliedSeq, () => toBinary(RoomDocumentSchema, document));
@@ -163,6 +167,10 @@ export function applyChanges(state: MemoryState, changes: ArchiveChanges): void 
       newer(messages.get(messageIndex), document.appliedSeq, () => toBinary(MessageDocumentSchema, document)),
     );
   }
+}
+
+export function idleLookKey({ atMs, room }: IdleLook): string {
+  return `${atMs}/${room.key}`;
 }
 
 export function hiddenKey(inbox: RoomRef, roomId: string): string {

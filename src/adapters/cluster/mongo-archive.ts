@@ -16,6 +16,7 @@ import type {
   ArchiveChanges,
   EventRange,
   ExpiredMessage,
+  IdleLook,
   MarkerChange,
   MessageRange,
   Page,
@@ -37,7 +38,15 @@ import {
   within,
   writeNewer,
 } from "./mongo.js";
-import { applyChanges, binary, readRemoved, removeMembers, removeThrough } from "./mongo-changes.js";
+import {
+  applyChanges,
+  binary,
+  idleLookKey,
+  readRemoved,
+  removeMembers,
+  removeThrough,
+  writeIdleLooks,
+} from "./mongo-changes.js";
 import { MongoUserArchive } from "./mongo-user-archive.js";
 
 /** Events asked for at once: a page that ends by its bytes has read at most so many too many. */
@@ -150,6 +159,39 @@ export class MongoArchive implements Archive {
         .limit(limit)
         .toArray();
       return rows.map(({ _id, messageId }) => ({ room: refOf(roomKeyOf(_id)), messageId }));
+    });
+  }
+
+  idleLooks(beforeMs: number, limit: number): Promise<readonly IdleLook[]> {
+    return asking(async () => {
+      const rows = await this.#collections.idleLooks
+        .find({ at: { $lt: beforeMs } })
+        .sort({ at: 1 })
+        .limit(limit)
+        .toArray();
+      return rows.map(({ _id, at }) => ({ room: refOf(roomKeyOf(_id)), atMs: at }));
+    });
+  }
+
+  moveIdleLooks(from: readonly IdleLook[], to: readonly IdleLook[]): Promise<void> {
+    return asking(async () => {
+      // What is to come first: a crash in between leaves a look too many, and never one too few.
+      await writeIdleLooks(this.#collections, to);
+      const kept = new Set(to.map(idleLookKey));
+      const gone = from.map(idleLookKey).filter((key) => !kept.has(key));
+      if (gone.length > 0) await this.#collections.idleLooks.deleteMany({ _id: { $in: gone } });
+    });
+  }
+
+  rooms({ after, limit }: Page): Promise<readonly RoomDocument[]> {
+    return asking(async () => {
+      if (limit <= 0) return [];
+      const rows = await this.#collections.rooms
+        .find({ _id: { $gt: after } })
+        .sort({ _id: 1 })
+        .limit(limit)
+        .toArray();
+      return rows.map(({ doc }) => fromBinary(RoomDocumentSchema, bytesOf(doc)));
     });
   }
 

@@ -14,7 +14,7 @@ import {
   RoomDocumentSchema,
 } from "../../gen/trunkline/store/v1/documents_pb.js";
 import { RoomKind, RoomStatus } from "../../gen/trunkline/v1/message_pb.js";
-import type { ArchiveChanges, EventChange } from "../../ports/archive.js";
+import type { ArchiveChanges, EventChange, IdleLook } from "../../ports/archive.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import {
   type Collections,
@@ -41,6 +41,7 @@ export async function applyChanges(collections: Collections, changes: ArchiveCha
   await writeRooms(collections, kept);
   await Promise.all([writeEvents(collections, kept.events), writeMembers(collections, kept)]);
   await Promise.all([writeMessages(collections, kept), writeScrubs(collections, kept), writeHidden(collections, kept)]);
+  await writeIdleLooks(collections, kept.idleLooks);
   const later = await readRemoved(collections, touched);
   for (const room of touched.values()) {
     const [before, after] = [removed.get(room.key), later.get(room.key)];
@@ -218,6 +219,17 @@ async function writeHidden({ hidden }: Collections, changes: ArchiveChanges): Pr
     },
   }));
   await writeNewer(hidden, operations);
+}
+
+export async function writeIdleLooks({ idleLooks }: Collections, looks: readonly IdleLook[]): Promise<void> {
+  await writeNewer(
+    idleLooks,
+    looks.map((look) => ({ insertOne: { document: { _id: idleLookKey(look), at: look.atMs } } })),
+  );
+}
+
+export function idleLookKey({ room, atMs }: IdleLook): string {
+  return named(room.key, `${atMs}`);
 }
 
 export function binary(bytes: Uint8Array): Binary {

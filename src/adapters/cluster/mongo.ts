@@ -88,6 +88,13 @@ export interface RemovedRow {
   readonly dismissed?: boolean;
 }
 
+export interface IdleLookRow {
+  /** Room and time. */
+  readonly _id: string;
+  /** In milliseconds since 1970. */
+  readonly at: number;
+}
+
 export interface DeviceRow {
   /** Tenant, user and device. */
   readonly _id: string;
@@ -111,6 +118,7 @@ export interface Collections {
   readonly markers: Collection<MarkerRow>;
   readonly hidden: Collection<HiddenRow>;
   readonly removed: Collection<RemovedRow>;
+  readonly idleLooks: Collection<IdleLookRow>;
   /** Tenants and users whose reading is hidden. */
   readonly hiddenReading: Collection<{ readonly _id: string }>;
   /** By follower and shard. */
@@ -155,6 +163,7 @@ export async function connectMongo({ url, database }: MongoOptions): Promise<Mon
       markers: db.collection("markers"),
       hidden: db.collection("hidden"),
       removed: db.collection("removed"),
+      idleLooks: db.collection("idle_looks"),
       hiddenReading: db.collection("hidden_reading"),
       followers: db.collection("followers"),
       shards: db.collection("shards"),
@@ -170,6 +179,7 @@ export async function connectMongo({ url, database }: MongoOptions): Promise<Mon
       collections.members.createIndex({ present: 1 }, { sparse: true }),
       collections.members.createIndex({ user: 1, room: 1 }, { sparse: true }),
       collections.hidden.createIndex({ message: 1 }),
+      collections.idleLooks.createIndex({ at: 1 }),
     ]);
     return { collections, close: () => client.close() };
   } catch (cause) {

@@ -16,6 +16,7 @@ import type {
   ArchiveChanges,
   EventRange,
   ExpiredMessage,
+  IdleLook,
   MarkerChange,
   MessageRange,
   Page,
@@ -24,10 +25,11 @@ import type {
 import type { EncodedEvent } from "../../ports/encoded-event.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import type { DeviceChange, LastSeenChange } from "../../ports/user-archive.js";
-import { newerOnly, pushDocuments, pushEvent, pushHidden, pushScrubs } from "./changes.js";
+import { newerOnly, pushDocuments, pushEvent, pushHidden, pushIdleLooks, pushScrubs } from "./changes.js";
 import { type GroupCommit, reading, type Write } from "./group-commit.js";
 import {
   after,
+  everything,
   expirationOf,
   followerKey,
   lastPart,
@@ -38,6 +40,7 @@ import {
   shardKey,
   tenantPrefix,
   timeKey,
+  timeOf,
   userKey,
 } from "./keys.js";
 import { MarkerTable } from "./markers.js";
@@ -170,9 +173,29 @@ export class EmbeddedArchive implements Archive {
       const keys = this.#tables.expirations.getKeys({ start: timeKey(0), end: timeKey(beforeMs), limit });
       return Array.from(keys, (key) => {
         const { room, eventId } = expirationOf(key);
-        const slash = room.indexOf("/");
-        return { room: roomRef(room.slice(0, slash), room.slice(slash + 1)), messageId: eventId };
+        return { room: refOf(room), messageId: eventId };
       });
+    });
+  }
+
+  idleLooks(beforeMs: number, limit: number): readonly IdleLook[] {
+    return reading(() => {
+      const keys = this.#tables.idleLooks.getKeys({ start: timeKey(0), end: timeKey(beforeMs), limit });
+      return Array.from(keys, (key) => ({ room: refOf(lastPart(key, timeKey(0))), atMs: timeOf(key) }));
+    });
+  }
+
+  async moveIdleLooks(from: readonly IdleLook[], to: readonly IdleLook[]): Promise<void> {
+    const writes: Write[] = [];
+    pushIdleLooks(writes, this.#tables, from, to);
+    if (writes.length > 0) await this.#commit.commit(writes);
+  }
+
+  rooms(page: Page): readonly RoomDocument[] {
+    return reading(() => {
+      const start = page.after === "" ? everything().start : `${namedKey("", page.after)}\0`;
+      const entries = this.#tables.rooms.getRange({ start, limit: Math.max(0, page.limit) });
+      return Array.from(entries, ({ value }) => fromBinary(RoomDocumentSchema, documentOf(value)));
     });
   }
 
@@ -283,6 +306,7 @@ export class EmbeddedArchive implements Archive {
       for (const change of news.events) pushEvent(pushed, this.#tables, change, undefined);
       pushScrubs(pushed, this.#tables, news.scrubs);
       pushHidden(pushed, this.#tables, news.hidden);
+      pushIdleLooks(pushed, this.#tables, [], news.idleLooks);
       pushDocuments(pushed, this.#tables, news);
       const known = readShard(this.#tables.shards.getBinary(shardKey(shard)));
       const value = writeShard({ end: known.end, archived: Math.max(known.archived, end) });
@@ -301,6 +325,11 @@ export class EmbeddedArchive implements Archive {
       document: document && fromBinary(MessageDocumentSchema, document),
     };
   }
+}
+
+function refOf(key: string): RoomRef {
+  const slash = key.indexOf("/");
+  return roomRef(key.slice(0, slash), key.slice(slash + 1));
 }
 
 function pageRange(prefix: string, page: Page): { start: string; end: string; limit: number } {

@@ -8,10 +8,17 @@ import {
   RoomDocumentSchema,
 } from "../../gen/trunkline/store/v1/documents_pb.js";
 import { type Room, RoomStatus } from "../../gen/trunkline/v1/message_pb.js";
-import type { ArchiveChanges, EventChange, EventScrub, HiddenMessage, MessageChange } from "../../ports/archive.js";
+import type {
+  ArchiveChanges,
+  EventChange,
+  EventScrub,
+  HiddenMessage,
+  IdleLook,
+  MessageChange,
+} from "../../ports/archive.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import type { Write } from "./group-commit.js";
-import { expirationKey, hiddenKey, hiderKey, namedKey, numberedKey, roomKey, userKey } from "./keys.js";
+import { expirationKey, hiddenKey, hiderKey, idleLookKey, namedKey, numberedKey, roomKey, userKey } from "./keys.js";
 import {
   appliedSeqOf,
   type LogPlace,
@@ -65,6 +72,17 @@ export function pushHidden(writes: Write[], tables: Tables, hidden: readonly Hid
     writes.push({ table: tables.hidden, key: hiddenKey(inbox, roomId, messageIndex), value: PRESENT });
     writes.push({ table: tables.hiders, key: hiderKey(roomKey(room), messageIndex, inbox.roomId), value: PRESENT });
   }
+}
+
+export function pushIdleLooks(
+  writes: Write[],
+  tables: Tables,
+  from: readonly IdleLook[],
+  to: readonly IdleLook[],
+): void {
+  const keyOf = ({ atMs, room }: IdleLook): string => idleLookKey(atMs, roomKey(room));
+  for (const look of from) writes.push({ table: tables.idleLooks, key: keyOf(look), value: undefined });
+  for (const look of to) writes.push({ table: tables.idleLooks, key: keyOf(look), value: PRESENT });
 }
 
 /** Documents, as they are: the caller knows that they are newer than what is stored. */
@@ -140,6 +158,7 @@ export function newerOnly(tables: Tables, changes: ArchiveChanges): ArchiveChang
     // A scrub writes the same bytes again.
     scrubs: changes.scrubs,
     hidden: changes.hidden,
+    idleLooks: changes.idleLooks,
     events: changes.events.filter(({ room, event }) => {
       if (event.seq <= removed.through(room).seq) return false;
       return tables.events.getBinary(numberedKey(roomKey(room), event.seq)) === undefined;

@@ -1,7 +1,7 @@
 // The embedded event log: a table of pointers, written in the same transaction as all that follows from the events.
 
 import type { AppendBatch, AppendOutcome, EventLog, LogRecord, OpenedShard } from "../../ports/event-log.js";
-import { pushDocuments, pushEvent, pushHidden, pushScrubs } from "./changes.js";
+import { pushDocuments, pushEvent, pushHidden, pushIdleLooks, pushScrubs } from "./changes.js";
 import { continuesEra } from "./eras.js";
 import { type GroupCommit, reading, unavailable, type Write } from "./group-commit.js";
 import { after, logKey, numberedKey, offsetOf, roomKey, shardKey } from "./keys.js";
@@ -88,6 +88,7 @@ export class EmbeddedEventLog implements EventLog {
     }
     pushScrubs(writes, this.#tables, changes.scrubs);
     pushHidden(writes, this.#tables, changes.hidden);
+    pushIdleLooks(writes, this.#tables, [], changes.idleLooks);
     pushDocuments(writes, this.#tables, changes);
     writes.push({ table: this.#tables.shards, key: shardKey(shard), value: writeShard({ end, archived: end }) });
     return writes;

@@ -108,6 +108,16 @@ export function timeKey(atMs: number): string {
   return String.fromCharCode(high >>> 8, high & 0xff) + uint32(atMs % 0x100000000);
 }
 
+/** In the table of looks at idle rooms. */
+export function idleLookKey(atMs: number, room: string): string {
+  return timeKey(atMs) + room;
+}
+
+/** The time at the beginning of a key. */
+export function timeOf(key: string): number {
+  return ((key.charCodeAt(0) << 8) | key.charCodeAt(1)) * 0x100000000 + lastUint32(key.slice(0, TIME_LENGTH));
+}
+
 const TIME_LENGTH = 6;
 
 /** The room's key and the event's id in a key of the table of expirations. */

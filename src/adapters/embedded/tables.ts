@@ -32,6 +32,8 @@ export interface Tables {
   readonly subRooms: Table;
   /** [when, room, event id] → nothing, of messages that expire. */
   readonly expirations: Table;
+  /** [when, room] → nothing: when to see whether it is idle. */
+  readonly idleLooks: Table;
   /** [inbox, room id, message index] → nothing, of messages that the inbox's user has hidden. */
   readonly hidden: Table;
   /** [room, message index, inbox's room id] → nothing, of the same: whose hiding goes with the message. */
@@ -115,6 +117,7 @@ export async function openTables(directory: string, shards: number): Promise<Tab
       memberships: openTable(root, "memberships"),
       subRooms: openTable(root, "sub-rooms"),
       expirations: openTable(root, "expirations"),
+      idleLooks: openTable(root, "idle-looks"),
       hidden: openTable(root, "hidden"),
       hiders: openTable(root, "hiders"),
       removed: openTable(root, "removed"),

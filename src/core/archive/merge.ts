@@ -25,6 +25,7 @@ export function mergeChanges(all: readonly ArchiveChanges[]): ArchiveChanges {
     ),
     scrubs: all.flatMap(({ scrubs }) => scrubs),
     hidden: all.flatMap(({ hidden }) => hidden),
+    idleLooks: all.flatMap(({ idleLooks }) => idleLooks),
   };
 }
 

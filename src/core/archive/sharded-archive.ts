@@ -1,6 +1,14 @@
 // The archive as a core reads it whose archive is written behind the log: rooms by way of their owner, everything else as it is.
 
-import type { Archive, ArchiveChanges, EventRange, MarkerChange, MessageRange, Page } from "../../ports/archive.js";
+import type {
+  Archive,
+  ArchiveChanges,
+  EventRange,
+  IdleLook,
+  MarkerChange,
+  MessageRange,
+  Page,
+} from "../../ports/archive.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import type { DeviceChange, LastSeenChange } from "../../ports/user-archive.js";
 import type { RoomReading } from "./room-reading.js";
@@ -89,6 +97,18 @@ export class ShardedArchive implements Archive {
 
   expired(beforeMs: number, limit: number) {
     return this.#archive.expired(beforeMs, limit);
+  }
+
+  idleLooks(beforeMs: number, limit: number) {
+    return this.#archive.idleLooks(beforeMs, limit);
+  }
+
+  moveIdleLooks(from: readonly IdleLook[], to: readonly IdleLook[]) {
+    return this.#archive.moveIdleLooks(from, to);
+  }
+
+  rooms(page: Page) {
+    return this.#archive.rooms(page);
   }
 
   apply(shard: number, end: number, changes: ArchiveChanges) {

@@ -108,6 +108,8 @@ function encodeKind(command: Command): NonNullable<Init["kind"]> {
       return { case: command.kind, value: create(wire.DeleteCommandSchema) };
     case "deleteWithRoot":
       return { case: command.kind, value: create(wire.DeleteWithRootCommandSchema) };
+    case "archiveIdle":
+      return { case: command.kind, value: create(wire.ArchiveIdleCommandSchema, only(command)) };
     case "join":
       return { case: command.kind, value: create(wire.JoinCommandSchema) };
     case "leave":
@@ -210,6 +212,8 @@ export function decodeCommand(command: wire.Command | undefined): Command {
     case "join":
     case "leave":
       return { kind: kind.case, ...keyed };
+    case "archiveIdle":
+      return { kind: "archiveIdle", ...keyed, activeAtMs: kind.value.activeAtMs };
     case "add":
       return { kind: "add", ...keyed, members: kind.value.members.map(newMember) };
     case "remove": {

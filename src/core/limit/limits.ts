@@ -37,6 +37,8 @@ export interface Limits {
   readonly maxSubRooms: number;
   /** Whether joining a room that does not exist makes it: an open group, owned by who came first. */
   readonly openRooms: boolean;
+  /** Groups and channels are archived after so long without a message, where they do not say otherwise, in milliseconds. 0: never. */
+  readonly archiveAfterMs: number;
   /** From accepting a connection to a verified Hello, in milliseconds. */
   readonly handshakeDeadlineMs: number;
   /** Between two pings of the server, in milliseconds. */
@@ -106,6 +108,7 @@ export const DEFAULT_LIMITS: Limits = {
   maxMembersPerRoom: 1_000_000,
   maxSubRooms: 100,
   openRooms: false,
+  archiveAfterMs: 0,
   handshakeDeadlineMs: 10_000,
   pingIntervalMs: 25_000,
   pongDeadlineMs: 10_000,

@@ -57,6 +57,7 @@ const OF_COMMAND: Readonly<Record<Command["kind"], OperationClass | undefined>> 
   expel: undefined,
   tell: undefined,
   deleteWithRoot: undefined,
+  archiveIdle: undefined,
   openInbox: undefined,
   setSettings: undefined,
   block: undefined,

@@ -13,6 +13,7 @@ export type TenantDifferences = Partial<
     | "maxMembersPerRoom"
     | "maxTextBytes"
     | "maxMetadataBytes"
+    | "archiveAfterMs"
   >
 > & { readonly rates?: RateDifferences };
 
@@ -34,6 +35,11 @@ export class TenantLimits {
 
   of(tenantId: string): Limits {
     return this.#own.size === 0 ? this.#common : (this.#own.get(tenantId) ?? this.#common);
+  }
+
+  /** Whether it is so for any tenant. */
+  some(is: (limits: Limits) => boolean): boolean {
+    return is(this.#common) || [...this.#own.values()].some(is);
   }
 
   /**

@@ -1,12 +1,14 @@
 // The actors of a shard's rooms: loaded from the archive when they are needed, dropped when they are not.
 
 import type { RoomDocument } from "../../gen/trunkline/store/v1/documents_pb.js";
+import type { Room as WireRoom } from "../../gen/trunkline/v1/message_pb.js";
 import type { Awaitable, RoomRef } from "../../ports/room-ref.js";
 import type { RoomReading } from "../archive/room-reading.js";
 import { isPromise } from "../awaitable.js";
 import type { CoreDependencies } from "../core.js";
 import { Buckets } from "../limit/buckets.js";
 import { withDirectUsers } from "./direct.js";
+import { archiveAfterMs } from "./idle.js";
 import { Room } from "./room.js";
 import { RoomState } from "./state.js";
 import { rootOf } from "./sub-room.js";
@@ -102,7 +104,12 @@ export class Actors {
     if (root !== undefined && this.#rooms.get(root.ref.key) !== root) throw unavailable("the room's root was dropped");
     const state = new RoomState(ref, document, root?.state);
     const buckets = new Buckets(this.#deps.tenants, ref.tenantId, "room");
-    const room = new Room(state, buckets, { monotonicMs: this.#deps.clock.monotonic() }, root);
+    const { clock, tenants } = this.#deps;
+    const context = {
+      monotonicMs: clock.monotonic(),
+      archiveAfterMs: (room: WireRoom | undefined) => archiveAfterMs(room, tenants.of(ref.tenantId)),
+    };
+    const room = new Room(state, buckets, context, root);
     this.#rooms.set(ref.key, room);
     return room;
   }

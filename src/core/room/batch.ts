@@ -1,6 +1,6 @@
 // A shard's open batch: events that have taken their turn, and the callers that wait for them.
 
-import type { EventChange, EventScrub, HiddenMessage } from "../../ports/archive.js";
+import type { EventChange, EventScrub, HiddenMessage, IdleLook } from "../../ports/archive.js";
 import type { EncodedEvent } from "../../ports/encoded-event.js";
 import type { TrunklineError } from "../../ports/error.js";
 import { type AppendBatch, type NewRecord, recordBytes } from "../../ports/event-log.js";
@@ -26,6 +26,7 @@ export class Batch {
   readonly #events: EventChange[] = [];
   readonly #scrubs: EventScrub[] = [];
   readonly #hidden: HiddenMessage[] = [];
+  readonly #idleLooks: IdleLook[] = [];
   readonly #waiters: Waiter[] = [];
   readonly openedAtMs: number;
   bytes = 0;
@@ -56,11 +57,12 @@ export class Batch {
       part = { room, events: [], users: new Set(), messages: new Set() };
       this.#parts.set(room, part);
     }
-    for (const { encoded, eventId, createdAtMs, messageIndex, expiresAtMs, changed, scrubs } of events) {
+    for (const { encoded, eventId, createdAtMs, messageIndex, expiresAtMs, lookAtMs, changed, scrubs } of events) {
       part.events.push(encoded);
       for (const userId of changed.users) part.users.add(userId);
       for (const messageId of changed.messages) part.messages.add(messageId);
       for (const event of scrubs) if (!this.#replace(part, event)) this.#scrubs.push({ room: room.ref, event });
+      if (lookAtMs !== undefined) this.#idleLooks.push({ room: room.ref, atMs: lookAtMs });
       const { kind } = encoded.event;
       if (kind.case === "messageHidden") {
         const { roomId, messageIndex } = kind.value;
@@ -107,6 +109,7 @@ export class Batch {
         ),
         scrubs: this.#scrubs,
         hidden: this.#hidden,
+        idleLooks: this.#idleLooks,
       },
     };
     return this.#sealed;

@@ -101,6 +101,8 @@ export type Command = Keyed &
     | { readonly kind: "delete" }
     /** By the system: the room that it is under was deleted. */
     | { readonly kind: "deleteWithRoot" }
+    /** By the system: nothing has happened in the room since then, in milliseconds since 1970, for as long as it may be so. */
+    | { readonly kind: "archiveIdle"; readonly activeAtMs: number }
     | { readonly kind: "join" }
     /**
      * The application says that the user is in the room; UNSPECIFIED: in the usual role, or the one they have. `entering`: whoever is no
@@ -142,6 +144,7 @@ const MADE: Readonly<Record<Exclude<Command["kind"], "tell">, EventKind["case"]>
   update: "roomUpdated",
   delete: "roomDeleted",
   deleteWithRoot: "roomDeleted",
+  archiveIdle: "roomUpdated",
   join: "memberJoined",
   admit: "memberJoined",
   expel: "memberLeft",

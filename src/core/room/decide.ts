@@ -18,6 +18,7 @@ import { isAnnouncements, validateOpen } from "./announcements.js";
 import type { Caller } from "./calls.js";
 import type { Command, EventKind, NewMember } from "./command.js";
 import { decideAdmit, decideExpel, defaultRole } from "./decide-admission.js";
+import { decideArchiveIdle } from "./decide-archiving.js";
 import {
   decideDeleteMessage,
   decideDeliver,
@@ -77,6 +78,8 @@ export function decide(state: RoomState, caller: Caller, command: Command, nowMs
       return [event.roomDeleted()];
     case "deleteWithRoot":
       return decideDeleteWithRoot(state);
+    case "archiveIdle":
+      return decideArchiveIdle(state, command);
     case "leave":
       return decideLeave(state, caller);
     case "add":

@@ -12,6 +12,7 @@ import { Blocks } from "./blocks.js";
 import type { Caller } from "./calls.js";
 import type { Command } from "./command.js";
 import { Expiry } from "./expiry.js";
+import { IdleRooms } from "./idle-rooms.js";
 import { shardOf } from "./position.js";
 import type { Room } from "./room.js";
 import { type Appended, Shard, type Submission } from "./shard.js";
@@ -25,6 +26,7 @@ export class RoomOwner {
   readonly access: AccessGate | undefined;
   readonly #tenantRooms: TenantRooms;
   readonly #expiry: Expiry;
+  readonly #idleRooms: IdleRooms;
   readonly #listeners: Appended[] = [];
   #sweep: Timer | undefined;
 
@@ -44,7 +46,8 @@ export class RoomOwner {
           for (const listener of this.#listeners) listener(shard, from, records);
         }),
     );
-    this.#expiry = new Expiry(deps, (ref, caller, command) => this.submit(ref, caller, command).outcome);
+    this.#expiry = new Expiry(deps, submit);
+    this.#idleRooms = new IdleRooms(deps, submit);
   }
 
   /** Opens every shard. Rejects when one cannot be opened. */
@@ -52,6 +55,7 @@ export class RoomOwner {
     await Promise.all(this.#shards.map((shard) => shard.open()));
     this.#scheduleSweep();
     this.#expiry.start();
+    this.#idleRooms.start();
   }
 
   /** Where each shard's log ends. */
@@ -95,6 +99,7 @@ export class RoomOwner {
   close(): void {
     this.#sweep?.cancel();
     this.#expiry.stop();
+    this.#idleRooms.stop();
     for (const shard of this.#shards) shard.close();
   }
 

@@ -45,6 +45,7 @@ export function permissionOf(state: RoomState, caller: Caller, command: Command)
     case "tell":
     case "deliver":
     case "openInbox":
+    case "archiveIdle":
     case "setSettings":
     case "block":
     case "hide":

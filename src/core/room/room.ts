@@ -11,6 +11,7 @@ import {
   type RoomEvent,
   RoomEventSchema,
   RoomStatus,
+  type Room as WireRoom,
 } from "../../gen/trunkline/v1/message_pb.js";
 import { EncodedEvent } from "../../ports/encoded-event.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
@@ -30,6 +31,7 @@ import {
   usersOf,
 } from "./command.js";
 import { decide } from "./decide.js";
+import { lookAtMs } from "./idle.js";
 import { isInbox } from "./inbox.js";
 import { hasPermission, isAdministrator, isGranted, isService } from "./permissions.js";
 import { nextTag } from "./position.js";
@@ -43,6 +45,8 @@ export interface TentativeEvent {
   readonly createdAtMs: number;
   readonly messageIndex: number;
   readonly expiresAtMs: number | undefined;
+  /** When to look whether the room is idle; undefined: the event asks for no look. */
+  readonly lookAtMs: number | undefined;
   readonly changed: Changed;
   /** Stored events that it takes the content of. */
   readonly scrubs: readonly EncodedEvent[];
@@ -71,6 +75,15 @@ export interface TurnContext {
   readonly eventId: (ref: RoomRef, userId: string, key: string) => string;
 }
 
+/** How long a room may be idle, in milliseconds; undefined: for ever. */
+type ArchiveAfterMs = (room: WireRoom | undefined) => number | undefined;
+
+/** What an actor needs that is not the room's. */
+export interface RoomContext {
+  readonly monotonicMs: number;
+  readonly archiveAfterMs: ArchiveAfterMs;
+}
+
 export class Room {
   readonly ref: RoomRef;
   readonly state: RoomState;
@@ -85,7 +98,9 @@ export class Room {
   /** How often things may be asked of it. */
   readonly buckets: Buckets;
 
-  constructor(state: RoomState, buckets: Buckets, context: Pick<TurnContext, "monotonicMs">, root?: Room) {
+  readonly #archiveAfterMs: ArchiveAfterMs;
+
+  constructor(state: RoomState, buckets: Buckets, context: RoomContext, root?: Room) {
     this.ref = state.ref;
     this.state = state;
     this.root = root;
@@ -94,6 +109,7 @@ export class Room {
     this.durableTag = state.tag;
     this.usedAtMs = context.monotonicMs;
     this.buckets = buckets;
+    this.#archiveAfterMs = context.archiveAfterMs;
   }
 
   /** Whether events wait for the log. */
@@ -200,7 +216,22 @@ export class Room {
     const scrubs =
       kind.case === "messageDeleted" ? this.state.messages.bodiesOf(kind.value.messageId).map(scrub) : NONE;
     const changed = this.state.apply(encoded.event);
-    return { encoded, eventId, createdAtMs, ...createdBy(kind), changed, scrubs };
+    return {
+      encoded,
+      eventId,
+      createdAtMs,
+      ...createdBy(kind),
+      lookAtMs: this.#lookAtMs(kind, createdAtMs),
+      changed,
+      scrubs,
+    };
+  }
+
+  /** A message asks for none: the look that there is finds it. */
+  #lookAtMs({ case: kind, value }: EventKind, createdAtMs: number): number | undefined {
+    if (kind !== "roomCreated" && kind !== "roomUpdated") return undefined;
+    const afterMs = this.#archiveAfterMs(value.room);
+    return afterMs === undefined ? undefined : lookAtMs(createdAtMs, afterMs, createdAtMs);
   }
 
   #outcome(

@@ -346,7 +346,15 @@ export class Shard {
   }
 }
 
-const NOTHING: ArchiveChanges = { events: [], rooms: [], members: [], messages: [], scrubs: [], hidden: [] };
+const NOTHING: ArchiveChanges = {
+  events: [],
+  rooms: [],
+  members: [],
+  messages: [],
+  scrubs: [],
+  hidden: [],
+  idleLooks: [],
+};
 
 /** Whether it may change who is in the room. */
 function changesMembers({ kind }: Command): boolean {

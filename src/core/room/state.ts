@@ -19,6 +19,7 @@ import type { MessageChange } from "../../ports/archive.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import { RoomMessages } from "../message/room-messages.js";
 import { everydayReader, isAnnouncements } from "./announcements.js";
+import { isActivity } from "./idle.js";
 import { SubRooms } from "./sub-rooms.js";
 import { UserState } from "./user-state.js";
 
@@ -60,6 +61,8 @@ export class RoomState {
   seq = 0;
   tag = 0;
   lastMessageIndex = 0;
+  /** When it was last used, in milliseconds since 1970; a root's with what is known of rooms under it. 0: not known. */
+  activeAtMs = 0;
   #membersSeq = 0;
   #memberCount = 0;
   ownerCount = 0;
@@ -89,6 +92,7 @@ export class RoomState {
     this.tag = document.room.top?.tag ?? 0;
     this.#membersSeq = this.seq;
     this.lastMessageIndex = document.room.lastMessageIndex;
+    this.activeAtMs = document.activeAtMs;
     this.#memberCount = document.room.memberCount;
     this.ownerCount = document.ownerCount;
     this.directUsers = document.directUsers;
@@ -212,6 +216,7 @@ export class RoomState {
       appliedSeq: this.seq,
       ownerCount: this.ownerCount,
       directUsers: [...this.directUsers],
+      activeAtMs: this.activeAtMs,
       ...(this.#room?.kind === RoomKind.INBOX && { user: this.user.document() }),
     });
   }
@@ -239,7 +244,9 @@ export class RoomState {
    * has already, as where an archive was written in part, changes what the documents of members and messages may lack of it.
    */
   apply(event: RoomEvent): Changed {
-    const users = (event.position?.seq ?? 0) > this.seq ? this.#applyToRoom(event) : this.#applyToMembers(event);
+    const isNews = (event.position?.seq ?? 0) > this.seq;
+    const users = isNews ? this.#applyToRoom(event) : this.#applyToMembers(event);
+    if (isNews && isActivity(event.kind)) this.#noteActivity(event.createdAt);
     if (users.length > 0) this.#membersSeq = this.seq;
     const messages = this.messages.apply(event);
     return users.length === 0 && messages.length === 0 ? NOTHING : { users, messages };
@@ -313,6 +320,13 @@ export class RoomState {
       default:
         return NOBODY;
     }
+  }
+
+  #noteActivity(at: Timestamp | undefined): void {
+    if (at === undefined) return;
+    const atMs = Number(at.seconds) * 1_000 + Math.floor(at.nanos / 1e6);
+    this.activeAtMs = atMs;
+    if (this.root !== undefined) this.root.activeAtMs = atMs;
   }
 
   #pin(messageId: string, pinned: boolean): void {

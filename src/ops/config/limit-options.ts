@@ -6,6 +6,7 @@ import { duration, integer, type Option, oneOf, rate, size, toggle } from "./opt
 import { ratesOf } from "./rate-options.js";
 
 const MANY = 10_000_000;
+const LONGEST_IDLE_MS = 36_500 * 86_400_000;
 const of = DEFAULT_LIMITS;
 
 export const LIMIT_OPTIONS = {
@@ -46,6 +47,12 @@ export const LIMIT_OPTIONS = {
   maxMembersPerRoom: integer("N", of.maxMembersPerRoom, 2, MANY, "Members of a room."),
   maxSubRooms: integer("N", of.maxSubRooms, 0, 1_000, "Rooms under one."),
   openRooms: toggle(of.openRooms, "Joining a room that does not exist makes it: open, and owned by who came first."),
+  archiveAfter: duration(
+    of.archiveAfterMs,
+    0,
+    "How long a group or channel is idle, a minute at least, before it is archived, where it does not say otherwise. 0: for ever.",
+    LONGEST_IDLE_MS,
+  ),
   handshakeDeadline: duration(of.handshakeDeadlineMs, 1, "From accepting a connection to a verified Hello."),
   pingInterval: duration(of.pingIntervalMs, 1, "Between two pings of the server."),
   pongDeadline: duration(of.pongDeadlineMs, 1, "From a ping to giving the client up."),
@@ -118,6 +125,7 @@ export function limitsOf(values: LimitValues): Limits {
     maxMembersPerRoom: values.maxMembersPerRoom,
     maxSubRooms: values.maxSubRooms,
     openRooms: values.openRooms,
+    archiveAfterMs: values.archiveAfter,
     handshakeDeadlineMs: values.handshakeDeadline,
     pingIntervalMs: values.pingInterval,
     pongDeadlineMs: values.pongDeadline,

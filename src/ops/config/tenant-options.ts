@@ -17,9 +17,15 @@ const QUOTAS = [
 
 const TENANT_ID = /^[A-Za-z0-9._:~-]{1,128}$/;
 
+/** Spelt with their unit, and so named without it. */
+const DURATIONS = { archiveAfter: LIMIT_OPTIONS.archiveAfter.schema.optional() };
+
 const quotas = Object.fromEntries(QUOTAS.map((name) => [name, LIMIT_OPTIONS[name].schema.optional()]));
 const rates = Object.fromEntries(OPERATION_CLASSES.map((of) => [`${of}Rate`, scopedRatesSchema(of).optional()]));
-const tenants = z.record(z.string().regex(TENANT_ID, "is no tenant id"), z.strictObject({ ...quotas, ...rates }));
+const tenants = z.record(
+  z.string().regex(TENANT_ID, "is no tenant id"),
+  z.strictObject({ ...quotas, ...DURATIONS, ...rates }),
+);
 
 export type TenantsRead =
   | { readonly tenants: ReadonlyMap<string, TenantDifferences> }
@@ -42,7 +48,8 @@ function differencesOf(said: { readonly [name: string]: unknown }): TenantDiffer
     return isRates(rate) ? [[of, rate] as const] : [];
   });
   const numbers = stated.filter((entry): entry is [string, number] => typeof entry[1] === "number");
-  return { ...Object.fromEntries(numbers), rates: Object.fromEntries(byClass) };
+  const limits = numbers.map(([name, value]) => [name in DURATIONS ? `${name}Ms` : name, value]);
+  return { ...Object.fromEntries(limits), rates: Object.fromEntries(byClass) };
 }
 
 /** As the schema has read it. */

@@ -71,6 +71,7 @@ class Owner {
       messages: [],
       scrubs: [],
       hidden: [],
+      idleLooks: [],
     };
     for (const { kind, which } of step.events) {
       top.seq += 1;

@@ -28,7 +28,7 @@ function batch(shard, from, to, bytes) {
   const document = create(RoomDocumentSchema, { tenantId: "acme", room: { roomId: room.roomId }, appliedSeq: to });
   return {
     records: events.map(({ event }) => ({ room, event })),
-    changes: { events, rooms: [{ room, document }], members: [], messages: [], scrubs: [], hidden: [] },
+    changes: { events, rooms: [{ room, document }], members: [], messages: [], scrubs: [], hidden: [], idleLooks: [] },
   };
 }
 

@@ -67,12 +67,15 @@ describeArchive("a room's owner that writes it behind the log", async () => {
       await first.drained();
       return await method.apply(archive, asked);
     };
-  const { roomsOf, expired, archived, purge, dismiss, putMarkers } = archive;
+  const { roomsOf, expired, idleLooks, moveIdleLooks, rooms, archived, purge, dismiss, putMarkers } = archive;
   return {
     archive: readBy(archive, new OwnedReading(archive, first), {
       apply,
       roomsOf: drained(roomsOf),
       expired: drained(expired),
+      idleLooks: drained(idleLooks),
+      moveIdleLooks: drained(moveIdleLooks),
+      rooms: drained(rooms),
       archived: drained(archived),
       purge: drained(purge),
       dismiss: drained(dismiss),

@@ -102,6 +102,7 @@ const KINDS = {
   }),
   delete: fc.record({ kind: of("delete") }),
   deleteWithRoot: fc.record({ kind: of("deleteWithRoot") }),
+  archiveIdle: fc.record({ kind: of("archiveIdle"), activeAtMs: number }),
   join: fc.record({ kind: of("join") }),
   leave: fc.record({ kind: of("leave") }),
   add: fc.record({ kind: of("add"), members }),
