@@ -18,7 +18,7 @@ import { isAnnouncements, validateOpen } from "./announcements.js";
 import type { Caller } from "./calls.js";
 import type { Command, EventKind, NewMember } from "./command.js";
 import { decideAdmit, decideExpel, defaultRole } from "./decide-admission.js";
-import { decideArchiveIdle } from "./decide-archiving.js";
+import { decideArchiveIdle, isWoken } from "./decide-archiving.js";
 import {
   decideDeleteMessage,
   decideDeliver,
@@ -221,7 +221,9 @@ function requireAnotherOwner(state: RoomState): void {
 }
 
 function decideUpdate(state: RoomState, caller: Caller, command: Of<"update">, nowMs: number): readonly EventKind[] {
-  const room = permit(state, caller, Permission.UPDATE_ROOM, nowMs);
+  const woken = isWoken(caller, command);
+  const room = woken ? requireRoom(state.room) : permit(state, caller, Permission.UPDATE_ROOM, nowMs);
+  if (woken && state.own?.status === RoomStatus.ACTIVE) return [];
   if (command.baseVersion !== 0 && command.baseVersion !== room.version) {
     throw new TrunklineError(ErrorCode.CONFLICT, "the room has changed since", {
       field: "base_version",

@@ -316,3 +316,39 @@ describe("a room that says nothing of its time", () => {
     expect(await archivings(next.core, "lobby")).toBe(1);
   });
 });
+
+describe("a service", () => {
+  const SERVICE = { grants: new Set(["service"]) };
+
+  it("wakes an archived room and changes nothing else of it", async () => {
+    const { core, ada } = await use();
+    await make(ada, "lobby", 60);
+    const bot = await core.connect("bot", {}, SERVICE);
+    const denied = { value: { code: ErrorCode.PERMISSION_DENIED } };
+    const missing = { value: { code: ErrorCode.NOT_A_MEMBER } };
+    await core.elapse(MINUTE + ROUND);
+    expect(await update(bot, "lobby", { status: RoomStatus.ACTIVE, name: "mine" })).toMatchObject(missing);
+    expect(await update(bot, "lobby", { archiveAfterS: NEVER, status: RoomStatus.ACTIVE })).toMatchObject(missing);
+    expect(await bot.ask(text("lobby", "asleep"))).toMatchObject(denied);
+    expect(await update(bot, "lobby", { status: RoomStatus.ACTIVE })).toMatchObject({
+      value: { rpc: { value: { room: { status: RoomStatus.ACTIVE, version: 3 } } } },
+    });
+    expect(await bot.ask(text("lobby", "awake"))).toMatchObject({ case: "published" });
+    expect(await update(bot, "lobby", { status: RoomStatus.ACTIVE })).toMatchObject({
+      value: { rpc: { value: { room: { status: RoomStatus.ACTIVE, version: 3 } } } },
+    });
+    expect(await update(bot, "lobby", { status: RoomStatus.ARCHIVED })).toMatchObject(missing);
+  });
+
+  it("wakes none that is not there", async () => {
+    const { core, ada } = await use();
+    await make(ada, "gone", 60);
+    await call(ada, { case: "deleteRoom", value: { roomId: "gone", key: "d" } });
+    const bot = await core.connect("bot", {}, SERVICE);
+    for (const roomId of ["gone", "never"]) {
+      expect(await update(bot, roomId, { status: RoomStatus.ACTIVE })).toMatchObject({
+        value: { code: ErrorCode.NOT_FOUND },
+      });
+    }
+  });
+});
