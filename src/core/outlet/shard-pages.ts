@@ -179,6 +179,8 @@ export class ShardPages implements LogReader {
       this.#behind.add(place);
       return;
     }
+    // What was appended meanwhile waits with the rest: read now, it would set another timer, and this one would be nobody's.
+    this.#behind.delete(place);
     place.timer = this.#deps.clock.after(waitMs, () => {
       place.timer = undefined;
       this.#behind.add(place);
