@@ -22,6 +22,7 @@ const DEFAULT_RUNS: readonly SimulationOptions[] = [
   { seed: 3, steps: 8_000, ...SMALL },
   { seed: 4, steps: 8_000, ...SMALL },
   { seed: 5, steps: 8_000, ...SMALL },
+  { seed: 16, steps: 8_000, ...SMALL },
   { seed: 6, steps: 12_000, ...LARGE },
 ];
 
