@@ -9,6 +9,7 @@ import type { ClientTls } from "../rpc/tls.js";
 import { CommandError } from "./exit-code.js";
 import { readOutlets } from "./outlets-file.js";
 import { readPair, readPem } from "./pem.js";
+import { readServicesFile } from "./services-file.js";
 import { readTenantsFile } from "./tenants-file.js";
 
 /** Everything but who verifies tokens, which differs between commands. */
@@ -18,6 +19,10 @@ export function backboneOptions(config: Config, logger: Logger): Omit<BackboneOp
   if (clientCa !== undefined && grpcTls === undefined) {
     throw new CommandError(`--${flagName("grpcTlsClientCa")} needs --${flagName("grpcTlsCert")}`);
   }
+  if (config.grpcServices !== undefined && clientCa === undefined) {
+    throw new CommandError(`--${flagName("grpcServices")} needs --${flagName("grpcTlsClientCa")}`);
+  }
+  const services = config.grpcServices === undefined ? undefined : readServicesFile(config.grpcServices);
   const bridgeTls = readPair(config, "bridgeTlsCert", "bridgeTlsKey");
   return {
     dataDirectory: config.dataDirectory,
@@ -26,7 +31,7 @@ export function backboneOptions(config: Config, logger: Logger): Omit<BackboneOp
     grpc: {
       host: config.grpcHost ?? config.host,
       port: config.grpcPort,
-      ...(grpcTls && { tls: { ...grpcTls, ...(clientCa && { clientCa }) } }),
+      ...(grpcTls && { tls: { ...grpcTls, ...(clientCa && { clientCa }), ...(services && { services }) } }),
     },
     bridge: {
       host: config.bridgeHost ?? config.host,

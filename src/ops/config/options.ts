@@ -38,6 +38,10 @@ const LISTENING = {
   grpcTlsCert: optionalText("FILE", "The gRPC server's certificate chain, PEM. Turns TLS on, together with its key."),
   grpcTlsKey: optionalText("FILE", "The private key of that certificate, PEM."),
   grpcTlsClientCa: optionalText("FILE", "Only clients with a certificate of this authority may connect (mTLS). PEM."),
+  grpcServices: optionalText(
+    "FILE",
+    "Backend services that are known by their client certificate and need no token: a JSON file, see below. Needs grpcTlsClientCa.",
+  ),
   bridgeHost: optionalText("HOST", "The address to listen on for the bridge, where it differs from host."),
   bridgePort: port(8080, "The port for browsers: WebSocket, Connect, gRPC-Web, JSON and health. 0: any free one."),
   bridgeTlsCert: optionalText("FILE", "The bridge's certificate chain, PEM. Turns TLS on, together with its key."),

@@ -1,11 +1,13 @@
 // A service of the core over gRPC: every method by its name, unary or server stream.
 
 import type { DescService } from "@bufbuild/protobuf";
-import type { Metadata, UntypedServiceImplementation } from "@grpc/grpc-js";
+import type { UntypedServiceImplementation } from "@grpc/grpc-js";
 import type { Core } from "../../core/core.js";
+import type { Caller } from "../../core/room/calls.js";
 import { callsOf, isStream, type ServiceCalls } from "../../core/service-calls.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { Undecodable } from "../../rpc/definition.js";
+import { type CertifiedServices, certifiedCaller } from "./certified.js";
 import { bearerToken, type HandlerContext, refusal, type UnaryCall, unary, undecodable } from "./handler.js";
 import { pour, type StreamCall } from "./server-stream.js";
 
@@ -20,14 +22,22 @@ export function serveCalls<S extends DescService>(
   calls: ServiceCalls<S>,
   core: Pick<Core, "authenticate">,
   context: HandlerContext,
+  certified: CertifiedServices = new Map(),
 ): CallServing {
+  const authenticate = async (call: Pick<UnaryCall, "metadata" | "getAuthContext">): Promise<Caller> => {
+    const token = bearerToken(call.metadata);
+    if (token !== undefined) return await core.authenticate(token);
+    const caller = certifiedCaller(call.getAuthContext(), certified);
+    if (caller !== undefined) return caller;
+    throw new TrunklineError(ErrorCode.UNAUTHENTICATED, "send the metadata `authorization: Bearer <token>`");
+  };
   const implementation: UntypedServiceImplementation = {};
   const streams = new Set<AbortController>();
   for (const method of callsOf(service, calls)) {
     const operation = `${service.name}.${method.name}`;
     if (!method.streams) {
       implementation[method.name] = unary(context, operation, async (request: unknown, call: UnaryCall) => {
-        const caller = await core.authenticate(requireToken(call.metadata));
+        const caller = await authenticate(call);
         // Verifying may have taken as long as the caller was willing to wait: then nothing must happen any more.
         call.throwIfOver();
         return await method.answer(caller, request, NEVER);
@@ -36,7 +46,7 @@ export function serveCalls<S extends DescService>(
     }
     async function* responses(call: StreamCall, signal: AbortSignal): AsyncGenerator<unknown, void, undefined> {
       if (call.request instanceof Undecodable) throw undecodable(call.request);
-      const caller = await core.authenticate(requireToken(call.metadata));
+      const caller = await authenticate(call);
       const answer = method.answer(caller, call.request, signal);
       if (isStream(answer)) yield* answer;
     }
@@ -58,9 +68,3 @@ export function serveCalls<S extends DescService>(
 
 /** For what is answered at once. */
 const NEVER = new AbortController().signal;
-
-function requireToken(metadata: Metadata): string {
-  const token = bearerToken(metadata);
-  if (token !== undefined) return token;
-  throw new TrunklineError(ErrorCode.UNAUTHENTICATED, "send the metadata `authorization: Bearer <token>`");
-}

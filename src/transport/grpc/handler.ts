@@ -1,7 +1,7 @@
 // Every handler is wrapped here once: grpc-js catches only what is thrown synchronously, so an async handler that rejects would
 // leave its call open for ever.
 
-import type { handleUnaryCall, Metadata, StatusObject, sendUnaryData } from "@grpc/grpc-js";
+import type { handleUnaryCall, Metadata, ServerUnaryCall, StatusObject, sendUnaryData } from "@grpc/grpc-js";
 import type { Telemetry } from "../../core/telemetry.js";
 import type { Clock } from "../../ports/clock.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
@@ -22,6 +22,8 @@ export interface HandlerContext {
 /** What a unary handler knows beside the request. */
 export interface UnaryCall {
   readonly metadata: Metadata;
+  /** What is known of the connection: the certificate it was made with. */
+  getAuthContext(): ReturnType<ServerUnaryCall<unknown, unknown>["getAuthContext"]>;
   /** Throws once nobody waits for the answer any more: called before something is done that cannot be undone. */
   throwIfOver(): void;
 }
@@ -52,7 +54,9 @@ export function unary<I, O>(
     if (call.request instanceof Undecodable) return fail(undecodable(call.request));
     // The chain also catches what `handle` throws before its first await.
     Promise.resolve(call.request)
-      .then((request) => handle(request, { metadata: call.metadata, throwIfOver }))
+      .then((request) =>
+        handle(request, { metadata: call.metadata, getAuthContext: () => call.getAuthContext(), throwIfOver }),
+      )
       .then((response) => settle(() => callback(null, response)))
       .catch(fail);
   };

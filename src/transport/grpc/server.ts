@@ -12,6 +12,7 @@ import { SessionService } from "../../gen/trunkline/v1/session_pb.js";
 import type { Clock } from "../../ports/clock.js";
 import { serviceDefinition } from "../../rpc/definition.js";
 import { serveCalls } from "./calls.js";
+import type { CertifiedServices } from "./certified.js";
 import { Health } from "./health.js";
 import { listen } from "./listener.js";
 import { Reflection, reflectionAlphaDefinition, reflectionDefinition } from "./reflection.js";
@@ -26,6 +27,8 @@ export interface GrpcTls {
   readonly clientCa?: string | Uint8Array;
   /** Whether a client without a certificate of `clientCa` is refused. Default: whether `clientCa` is given. */
   readonly requireClientCert?: boolean;
+  /** Backend services that are known by their certificate, and need no token. Default: none. */
+  readonly services?: CertifiedServices;
 }
 
 export interface GrpcServerOptions {
@@ -92,9 +95,10 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   );
   const reflection = new Reflection([...served, HealthService], context);
   server.addService(sessionDefinition(limits.maxFrameBytes), sessions.implementation);
-  const rooms = serveCalls(RoomService, roomCalls(core.rooms), core, context);
-  const delivery = serveCalls(DeliveryService, core.delivery, core, context);
-  const presence = serveCalls(PresenceService, core.presence, core, context);
+  const certified = options.tls?.services;
+  const rooms = serveCalls(RoomService, roomCalls(core.rooms), core, context, certified);
+  const delivery = serveCalls(DeliveryService, core.delivery, core, context, certified);
+  const presence = serveCalls(PresenceService, core.presence, core, context, certified);
   server.addService(serviceDefinition(RoomService), rooms.implementation);
   server.addService(serviceDefinition(DeliveryService), delivery.implementation);
   server.addService(serviceDefinition(PresenceService), presence.implementation);

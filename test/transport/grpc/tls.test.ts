@@ -91,6 +91,34 @@ describe("with an authority for clients", () => {
     expect(under.core.calls).toEqual([]);
   });
 
+  it("knows a backend service by its certificate, and needs no token of it", async () => {
+    const billing = { tenantId: "acme", userId: "billing", displayName: "Billing", grants: ["service"] };
+    for (const name of ["client", "DNS:localhost"]) {
+      const under = await useGrpcServer({
+        tls: { ...made.server, clientCa: made.ca, services: new Map([[name, billing]]) },
+      });
+      under.core.answer = async () => ({ case: "getRoom", value: create(GetRoomResponseSchema) });
+      const client = under.client(withClient(made.client), NAMED);
+      await callUnary(client, getRoom, create(GetRoomRequestSchema));
+      expect(under.core.calls).toMatchObject([
+        { caller: { identity: { tenantId: "acme", userId: "billing", grants: new Set(["service"]) } } },
+      ]);
+      const until = under.core.calls[0]?.caller.identity.expiresAtMs ?? 0;
+      expect(until).toBeGreaterThan(Date.now());
+    }
+  });
+
+  it("takes a certificate that is nobody's for nobody, and a token before any certificate", async () => {
+    const other = { tenantId: "acme", userId: "other", displayName: "", grants: ["service"] };
+    const services = new Map([["another", other]]);
+    const under = await useGrpcServer({ tls: { ...made.server, clientCa: made.ca, services } });
+    const client = under.client(withClient(made.client), NAMED);
+    const refused = await failure(callUnary(client, getRoom, create(GetRoomRequestSchema)));
+    expect(refused.code).toBe(status.UNAUTHENTICATED);
+    await getRoomWith(under, withClient(made.client));
+    expect(under.core.calls).toMatchObject([{ caller: { identity: { userId: "ann" } } }]);
+  });
+
   it("asks for none where none is required", async () => {
     const tls = { ...made.server, clientCa: made.ca, requireClientCert: false };
     await getRoomWith(await useGrpcServer({ tls }), credentials.createSsl(made.ca));
