@@ -118,7 +118,7 @@ export class Archiver {
     const older = archive.events(room, { ...range, to: Math.min(range.to, first - 1) });
     const join = (stored: readonly EncodedEvent[]): readonly EncodedEvent[] => {
       const current = scrubs.size === 0 ? stored : stored.map((event) => scrubs.get(event.seq) ?? event);
-      return (current.at(-1)?.seq ?? range.from - 1) === first - 1 ? page(current, events, range) : current;
+      return page(current, events, range);
     };
     return isPromise(older) ? older.then(join) : join(older);
   }
@@ -227,7 +227,7 @@ function* roomsOf({ events, rooms, members, messages, scrubs, hidden }: ArchiveC
   for (const { inbox } of hidden) yield inbox;
 }
 
-/** `older` and what of the tail follows it, within the range. */
+/** `older`, and where that did not fill the page what of the tail follows it: older events may have been purged. */
 function page(
   older: readonly EncodedEvent[],
   tail: readonly EncodedEvent[],

@@ -66,6 +66,8 @@ export const ACTIONS: { readonly [name: string]: Action } = {
     const roomId = room === undefined || room === "$any" ? undefined : stage.resolve(room);
     const frame = await take(stage, input, kindOf(wanted), (candidate) => {
       const replyMatches = wanted.replyTo === undefined || wanted.replyTo === replyTo(candidate);
+      // Others of its kind may come between: of them nothing is said.
+      if (input.among === true && !stage.matches(wanted, candidate)) return false;
       return replyMatches && (roomId === undefined || contentOf(candidate).roomId === roomId);
     });
     stage.match(wanted, frame);

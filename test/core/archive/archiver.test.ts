@@ -78,6 +78,17 @@ describe("what is not archived yet", () => {
     expect(await seqs(archiver, room, { ...ALL, from: 2, to: 4 })).toEqual([2, 3, 4]);
   });
 
+  it("is read where everything before it was purged", async () => {
+    const { archiver, waiting, engine } = useArchiver();
+    const room = newRoom();
+    archiver.push(3, grown(room, 1, 3), TEN_BYTES);
+    await waiting.shift()?.let(true);
+    archiver.push(5, grown(room, 4, 5), TEN_BYTES);
+    await engine.archive.purge(room, 3);
+    expect(await seqs(archiver, room)).toEqual([4, 5]);
+    expect(await seqs(archiver, room, { ...ALL, to: 3 })).toEqual([]);
+  });
+
   it("is waited for by who asks for the room, and by nobody else", async () => {
     const { archiver, waiting } = useArchiver();
     const [room, other] = [newRoom(), newRoom()];

@@ -1,6 +1,7 @@
 // The topic of the log: made where it is missing, looked at where it is there. What does not fit is an error at the start, not a loss later.
 
-import { ConfigResourceTypes, Kafka, KafkaJSAggregateError, logLevel } from "kafkajs";
+import { setTimeout as pause } from "node:timers/promises";
+import { ConfigResourceTypes, Kafka, KafkaJSAggregateError, KafkaJSProtocolError, logLevel } from "kafkajs";
 import { restIdleConnections } from "./idle-timer.js";
 import { CONNECT_DEADLINE_MS, DEFAULT_CLIENT_ID, type KafkaConnectionOptions, kafkaSasl, kafkaTls } from "./options.js";
 import { BATCH_HEADER_BYTES } from "./record-batch.js";
@@ -41,6 +42,9 @@ const LEAST_RETENTION_MS = 3_600_000;
 const SAFE_REPLICATION = 3;
 const SAFE_IN_SYNC = 2;
 const REQUEST_DEADLINE_MS = 10_000;
+/** For a topic that was just made, in tries and in milliseconds between them. */
+const TRIES = 20;
+const TRY_AGAIN_MS = 250;
 const LOOKED_AT = [
   "cleanup.policy",
   "compression.type",
@@ -84,7 +88,7 @@ export async function ensureTopic(
   try {
     await admin.connect();
     if (!(await admin.listTopics()).includes(name)) await create(admin, name, wanted);
-    const found = await look(admin, name);
+    const found = await lookUntilThere(admin, name);
     const reasons = misfits(found, wanted);
     if (reasons.length > 0) throw new TopicError(`topic ${name} does not fit: ${reasons.join("; ")}`);
     return { name, partitions: found.partitions, maxBatchBytes: longest(found) - BATCH_HEADER_BYTES };
@@ -123,6 +127,19 @@ async function create(admin: Admin, topic: string, wanted: TopicSettings): Promi
     if (!(error instanceof KafkaJSAggregateError)) throw error;
     const reasons = error.errors.map((reason) => (reason instanceof Error ? reason.message : reason));
     throw new TopicError(`topic ${topic} cannot be made: ${reasons.join("; ")}`, { cause: error });
+  }
+}
+
+/** A topic that was made a moment ago, perhaps by another node, is not known to every broker yet. */
+async function lookUntilThere(admin: Admin, topic: string): Promise<FoundTopic> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await look(admin, topic);
+    } catch (error) {
+      const isUnknown = error instanceof KafkaJSProtocolError && error.type === "UNKNOWN_TOPIC_OR_PARTITION";
+      if (!isUnknown || tries === TRIES) throw error;
+      await pause(TRY_AGAIN_MS);
+    }
   }
 }
 
