@@ -315,10 +315,11 @@ export class World {
         events: [{ name: OUTLET, sink: this.#target }],
       },
     });
-    const { openFails } = this.weather;
-    this.weather.openFails = 0;
+    // A process that cannot open its store does not start; one whose archive is behind its log reads it before.
+    const { openFails, readHeld } = this.weather;
+    Object.assign(this.weather, { openFails: 0, readHeld: 0 });
     await core.start();
-    this.weather.openFails = openFails;
+    Object.assign(this.weather, { openFails, readHeld });
     this.#node = { core, clock, fanout, verifier };
   }
 
