@@ -317,7 +317,7 @@ export class World {
     });
     // A process that cannot open its store does not start; one whose archive is behind its log reads it before.
     const { openFails, readHeld } = this.weather;
-    Object.assign(this.weather, { openFails: 0, readHeld: 0 });
+    Object.assign(this.weather, this.isBehind ? { openFails: 0, readHeld: 0 } : { openFails: 0 });
     await core.start();
     Object.assign(this.weather, { openFails, readHeld });
     this.#node = { core, clock, fanout, verifier };
@@ -477,6 +477,8 @@ export class World {
     const last = shards[shard]?.entries.findLast(({ tenantId, roomId, event }) => {
       return event !== undefined && event.seq <= through && roomId === room.roomId && tenantId === room.tenantId;
     });
+    // Nothing is removed that the archive does not have.
+    if (last !== undefined && (shards[shard]?.archived ?? 0) <= last.offset) return false;
     const places = [...followed].flatMap(([key, place]) => (key.startsWith(`${shard}/`) ? [place] : []));
     return last === undefined || places.every((place) => place > last.offset);
   }
