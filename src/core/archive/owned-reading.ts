@@ -9,10 +9,13 @@ import type { RoomReading } from "./room-reading.js";
 export class OwnedReading implements RoomReading {
   readonly #archive: Archive;
   readonly #archiver: Archiver;
+  readonly #require: () => void;
 
-  constructor(archive: Archive, archiver: Archiver) {
+  /** `require` throws where nobody knows what waits: while the shard is taken over, the archive alone would be told for everything there is. */
+  constructor(archive: Archive, archiver: Archiver, require: () => void = () => {}) {
     this.#archive = archive;
     this.#archiver = archiver;
+    this.#require = require;
   }
 
   room(room: RoomRef) {
@@ -29,12 +32,14 @@ export class OwnedReading implements RoomReading {
 
   /** Each of them is a room of its own: all of the shard's must be archived. */
   subRooms(root: RoomRef, page: Page) {
+    this.#require();
     const drained = this.#archiver.drained();
     const read = () => this.#archive.subRooms(root, page);
     return drained === undefined ? read() : drained.then(read);
   }
 
   events(room: RoomRef, range: EventRange) {
+    this.#require();
     return this.#archiver.events(room, range);
   }
 
@@ -59,6 +64,7 @@ export class OwnedReading implements RoomReading {
   }
 
   #settled<T>(room: RoomRef, read: () => Awaitable<T>): Awaitable<T> {
+    this.#require();
     const settled = this.#archiver.settled(room);
     return settled === undefined ? read() : settled.then(read);
   }

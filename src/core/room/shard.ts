@@ -67,8 +67,10 @@ export class Shard {
   readonly #writer: LogWriter;
   /** Undefined: the log writes the archive itself. */
   readonly #archiver: Archiver | undefined;
-  /** What is stored of the shard's rooms, archived or not. */
+  /** What is stored of the shard's rooms, archived or not; refused while the shard is not open. */
   readonly reading: RoomReading;
+  /** The same for whoever opens it. */
+  readonly #stored: RoomReading;
   readonly #context: () => TurnContext;
   #status: Status = { is: "closed" };
   #failures = 0;
@@ -99,8 +101,12 @@ export class Shard {
     };
     this.#context = () => ({ nowMs: deps.clock.now(), monotonicMs: deps.clock.monotonic(), ...rules });
     this.#archiver = deps.log.archivesOnAppend ? undefined : new Archiver(index, deps);
-    this.reading = this.#archiver === undefined ? deps.archive : new OwnedReading(deps.archive, this.#archiver);
-    const stored = { ...deps, archive: this.reading };
+    this.#stored = this.#archiver === undefined ? deps.archive : new OwnedReading(deps.archive, this.#archiver);
+    this.reading =
+      this.#archiver === undefined
+        ? deps.archive
+        : new OwnedReading(deps.archive, this.#archiver, () => this.#requireOpen());
+    const stored = { ...deps, archive: this.#stored };
     this.#actors = new Actors(stored);
     this.#asking = new Asking(new Preparation(stored, this.#actors, blocks, tenantRooms, eventId), gates, eventId);
     this.#writer = new LogWriter(index, deps, {
@@ -283,7 +289,7 @@ export class Shard {
     try {
       const { end, tail } = await this.#deps.log.open(this.#index);
       if (this.#isClosed) return;
-      const recovered = tail.length === 0 ? [] : await recover(tail, end, this.#actors, this.reading);
+      const recovered = tail.length === 0 ? [] : await recover(tail, end, this.#actors, this.#stored);
       if (this.#isClosed) return;
       for (const { end: upTo, batch } of recovered) {
         this.#archiver?.push(upTo, batch.seal().changes, batch.bytes, () => batch.archived());
@@ -308,7 +314,7 @@ export class Shard {
       let from = announced + 1;
       for (;;) {
         const range = { from, to: LAST_SEQ, limit: UNTOLD_PAGE, maxBytes: PAGE_BYTES };
-        const events = await this.reading.events(ref, range);
+        const events = await this.#stored.events(ref, range);
         const last = events.at(-1);
         if (last === undefined || this.#isClosed) break;
         this.#deps.fanout.announce(ref, events);

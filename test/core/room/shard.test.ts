@@ -267,6 +267,22 @@ describe("an owner", () => {
     expect([answer.is, second.is, idle.is]).toEqual(["answered", "answered", "answered"]);
   });
 
+  it("tells nothing of a room whose archive is behind before it knows everything of it again", async () => {
+    const rooms = await useRooms({ engine: new MemoryEngine({ shards: 1, archivesOnAppend: false }) });
+    await rooms.room("lobby");
+    const read = async () => {
+      const events = await rooms.owner.reading(LOBBY).events(LOBBY, { from: 1, to: 9, limit: 9, maxBytes: 1_000_000 });
+      return events.map(({ seq }) => seq);
+    };
+    rooms.engine.faultNextAppend({ kind: "lose-answer" });
+    await expect(rooms.publish(ADA, "lobby", "m1", 1)).rejects.toMatchObject({ code: ErrorCode.UNAVAILABLE });
+    // The archive would answer, and lacks what was stored without an answer.
+    await expect(read()).rejects.toMatchObject({ code: ErrorCode.UNAVAILABLE });
+    rooms.clock.advance(1_000);
+    await settle();
+    expect(await read()).toEqual([1, 2]);
+  });
+
   it("refuses more than a shard may hold that is not durable", async () => {
     const rooms = await useRooms({ engine: new MemoryEngine({ shards: 1 }), limits: { shardPendingBytes: 1_000 } });
     await rooms.room("lobby");
