@@ -6,6 +6,8 @@ import type { Archive } from "../ports/archive.js";
 import type { Clock } from "../ports/clock.js";
 import type { EventLog } from "../ports/event-log.js";
 import type { Fanout } from "../ports/fanout.js";
+import type { PeerHandler, Peers } from "../ports/peers.js";
+import type { Placement } from "../ports/placement.js";
 import type { SessionDirectory } from "../ports/session-directory.js";
 import type { TokenVerifier } from "../ports/token-verifier.js";
 import type { AccessHookRules } from "./hook/access-gate.js";
@@ -24,6 +26,14 @@ export interface Ids {
   random(): string;
   /** 22 characters of [A-Za-z0-9_-] of a cryptographic digest of the text. */
   digest(text: string): string;
+}
+
+/** What makes several nodes one. */
+export interface ClusterParts {
+  /** Started by the core, and left when it drains. */
+  readonly placement: Placement;
+  /** Stopped with the core. */
+  readonly peers: Peers;
 }
 
 export interface CoreDependencies {
@@ -48,6 +58,8 @@ export interface CoreDependencies {
   readonly load: () => number;
   /** What leaves the server by itself. Default: nothing. */
   readonly outlets?: OutletOptions | undefined;
+  /** Undefined: this node owns every shard, and no other node writes to the store. */
+  readonly cluster?: ClusterParts | undefined;
 }
 
 export interface Core {
@@ -56,6 +68,8 @@ export interface Core {
   /** For callers with the grant `service`. */
   readonly delivery: ServiceCalls<typeof DeliveryService>;
   readonly presence: ServiceCalls<typeof PresenceService>;
+  /** Answers what other nodes ask of this one. */
+  readonly answerPeer: PeerHandler;
   /** Verifies a token of a unary call. */
   authenticate(token: string): Promise<Caller>;
   /** Opens all shards. Nothing is served before it resolves. */

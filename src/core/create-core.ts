@@ -2,6 +2,7 @@
 
 import { DeliveryService } from "../gen/trunkline/v1/delivery_pb.js";
 import { PresenceService } from "../gen/trunkline/v1/presence_pb.js";
+import { ErrorCode, TrunklineError } from "../ports/error.js";
 import { ShardedArchive } from "./archive/sharded-archive.js";
 import type { Core, CoreDependencies } from "./core.js";
 import { Delivery } from "./delivery/delivery.js";
@@ -55,6 +56,9 @@ export function createCore(given: CoreDependencies): Core {
     rooms: limitedRooms(rooms, limiter),
     delivery: limitedCalls(DeliveryService, delivery, limiter),
     presence: limitedCalls(PresenceService, presence.calls, limiter),
+    answerPeer: async () => {
+      throw new TrunklineError(ErrorCode.UNAVAILABLE, "this node is not one of several");
+    },
     authenticate: async (token) => ({ identity: await deps.verifier.verify(token), deviceId: "" }),
     start: async () => {
       await owner.start();

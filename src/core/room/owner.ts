@@ -28,6 +28,8 @@ export class RoomOwner {
   readonly #expiry: Expiry;
   readonly #idleRooms: IdleRooms;
   readonly #listeners: Appended[] = [];
+  readonly #openedListeners: ((shard: number, end: number) => void)[] = [];
+  readonly #releasedListeners: ((shard: number) => void)[] = [];
   #sweep: Timer | undefined;
 
   constructor(deps: CoreDependencies) {
@@ -41,6 +43,7 @@ export class RoomOwner {
       { length: deps.log.shards },
       (_, index) =>
         new Shard(index, deps, this.blocks, this.#tenantRooms, gates, (shard, from, records) => {
+          if (records.length === 0) for (const listener of this.#openedListeners) listener(shard, from);
           this.blocks.appended(records);
           this.#tenantRooms.appended(shard, records);
           for (const listener of this.#listeners) listener(shard, from, records);
@@ -66,6 +69,16 @@ export class RoomOwner {
   /** Calls the listener with events that have become durable, from now on. */
   onAppended(listener: Appended): void {
     this.#listeners.push(listener);
+  }
+
+  /** Calls the listener when this node has opened a shard's log, which ends at `end`: also when it is opened anew after a failure. */
+  onOpened(listener: (shard: number, end: number) => void): void {
+    this.#openedListeners.push(listener);
+  }
+
+  /** Calls the listener when a shard is no longer this node's: another node may have it already. */
+  onReleased(listener: (shard: number) => void): void {
+    this.#releasedListeners.push(listener);
   }
 
   submit(ref: RoomRef, caller: Caller, command: Command): Submission {
@@ -100,7 +113,10 @@ export class RoomOwner {
     this.#sweep?.cancel();
     this.#expiry.stop();
     this.#idleRooms.stop();
-    for (const shard of this.#shards) shard.close();
+    for (const [index, shard] of this.#shards.entries()) {
+      shard.close();
+      for (const listener of this.#releasedListeners) listener(index);
+    }
   }
 
   #shard(ref: RoomRef): Shard {
