@@ -28,6 +28,7 @@ import type { AppendBatch } from "../../src/ports/event-log.js";
 import { type RoomRef, roomRef } from "../../src/ports/room-ref.js";
 import type { Identity } from "../../src/ports/token-verifier.js";
 import { type AppendFault, MemoryEngine, type MemorySnapshot } from "../support/memory-engine.js";
+import { eventsOf } from "../support/memory-engine-state.js";
 import { UNLIMITED_RATES } from "../support/rates.js";
 import { Chance } from "./chance.js";
 import { Checker } from "./checker.js";
@@ -385,10 +386,7 @@ export class World {
       }
     }
     const purged = new Map<string, number>();
-    for (const [key, room] of this.engine.state.rooms) {
-      const [first = (room.document?.appliedSeq ?? 0) + 1] = room.events.keys();
-      purged.set(key, first - 1);
-    }
+    for (const [key, { purgedSeq }] of this.engine.state.rooms) purged.set(key, purgedSeq);
     this.checker.restored(events, purged);
     for (const tail of this.tails) tail.restored();
     this.markers.restored();
@@ -813,7 +811,7 @@ export class World {
     }
     if (node.clock.pending !== RESTING_TIMERS) throw new Violation("grown", `${node.clock.pending} timers at rest`);
     for (const [key, room] of this.engine.state.rooms) {
-      const events = [...room.events.values()].map(({ bytes }) => fromBinary(RoomEventSchema, bytes));
+      const events = eventsOf(room).map(({ bytes }) => fromBinary(RoomEventSchema, bytes));
       this.checker.stored(key, events);
     }
   }

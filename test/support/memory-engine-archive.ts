@@ -31,6 +31,7 @@ import { never } from "./memory-engine-log.js";
 import {
   applyChanges,
   dismissMembers,
+  eventsOf,
   hiddenKey,
   idleLookKey,
   purgeRoom,
@@ -111,8 +112,8 @@ export class MemoryArchive implements Archive {
     return this.#answer(() => {
       const events: EncodedEvent[] = [];
       let bytes = 0;
-      const stored = [...(this.#room(room)?.events.values() ?? [])].sort((a, b) => a.seq - b.seq);
-      for (const event of stored) {
+      const kept = this.#room(room);
+      for (const event of kept === undefined ? [] : eventsOf(kept)) {
         if (event.seq < range.from || event.seq > range.to) continue;
         if (events.length >= range.limit || bytes >= range.maxBytes) break;
         events.push(encodedOf(event));

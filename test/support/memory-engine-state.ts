@@ -122,6 +122,11 @@ function roomOf(state: MemoryState, room: RoomRef): RoomState {
   return found;
 }
 
+/** A room's events by seq: they may have been written in another order. */
+export function eventsOf(room: RoomState): readonly StoredEvent[] {
+  return [...room.events.values()].sort((a, b) => a.seq - b.seq);
+}
+
 /** Applies changes as `Archive.apply` states it: idempotent, documents only forward. */
 export function applyChanges(state: MemoryState, changes: ArchiveChanges): void {
   for (const { room, event, eventId, messageIndex, expiresAtMs } of changes.events) {

@@ -5,6 +5,7 @@ import { ErrorCode } from "../../src/ports/error.js";
 import type { EventLog } from "../../src/ports/event-log.js";
 import { ALL, eventChange, newRoom, sampleBatch } from "../contract/samples.js";
 import { MemoryEngine } from "./memory-engine.js";
+import { eventsOf } from "./memory-engine-state.js";
 
 async function seqsIn(log: EventLog): Promise<readonly number[]> {
   return (await log.read(0, 0, 100)).map(({ event }) => event.seq);
@@ -130,6 +131,15 @@ describe("the memory engine", () => {
     expect(await later).toBe(0);
     engine.archiveDown = true;
     await expect(engine.archive.archived(0)).rejects.toMatchObject({ code: ErrorCode.UNAVAILABLE });
+  });
+
+  it("shows what it stored of a room in the room's order, also where a part came before the rest", async () => {
+    const engine = new MemoryEngine({ archivesOnAppend: false });
+    const room = newRoom();
+    const { changes } = sampleBatch(room, 1, 2);
+    await engine.archive.apply(0, 0, { ...changes, events: changes.events.slice(1) });
+    await engine.archive.apply(0, 2, changes);
+    expect([...engine.state.rooms.values()].flatMap(eventsOf).map(({ seq }) => seq)).toEqual([1, 2]);
   });
 
   it("loses announcements", async () => {
