@@ -1,7 +1,7 @@
 // Rooms with their publishers and receivers, and the judgement of what happened to them.
 
 import { type Endpoints, Schema, TestClient, TRANSPORTS, type Transport } from "../client/index.js";
-import { checkHistory, type Finding } from "../history.js";
+import { checkHistory, type Finding } from "../history/history.js";
 import { signToken, type TokenIssuer } from "../token.js";
 import { Publisher } from "./publisher.js";
 import type { Random } from "./random.js";

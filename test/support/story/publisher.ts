@@ -1,7 +1,7 @@
 // Publishes as fast as its window lets it, and resends under the same key until each message is answered.
 
 import { at, contentOf, type Frame, type JsonObject, kindOf, number, replyTo, text } from "../client/index.js";
-import type { Acknowledged } from "../history.js";
+import type { Acknowledged } from "../history/history.js";
 import { ReturningClient, type ReturningOptions } from "./returning-client.js";
 
 export interface PublisherOptions extends ReturningOptions {

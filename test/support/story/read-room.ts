@@ -1,7 +1,7 @@
 // Reads all of a room by calls, independently of any session.
 
 import { at, isArray, type Json, type JsonObject, number, type TestClient, text } from "../client/index.js";
-import type { SeenEvent } from "../history.js";
+import type { SeenEvent } from "../history/history.js";
 import { seenEvent } from "./receiver.js";
 
 /** Every event, by GetEvents. */

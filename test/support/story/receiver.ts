@@ -12,7 +12,7 @@ import {
   number,
   text,
 } from "../client/index.js";
-import type { SeenEvent } from "../history.js";
+import type { SeenEvent } from "../history/history.js";
 import { ReturningClient, type ReturningOptions } from "./returning-client.js";
 
 export interface ReceiverOptions extends ReturningOptions {

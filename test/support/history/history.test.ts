@@ -97,7 +97,74 @@ describe("a receiver", () => {
 
   test("that got another event under a stored one's seq is found out", () => {
     expect(received(events(1, 6).map((item) => (item.seq === 4 ? { ...item, eventId: "taken back" } : item)))).toEqual([
+      "reused",
       "different",
     ]);
+  });
+});
+
+describe("the archive", () => {
+  test("that holds what the log holds is sound", () => {
+    expect(kinds({ archived: events(1, 6) })).toEqual([]);
+  });
+
+  test("that lacks an event is found out, at its end too", () => {
+    expect(kinds({ archived: [...events(1, 2), ...events(4, 6)] })).toContain("not archived");
+    expect(kinds({ archived: events(1, 5) })).toEqual(["not archived"]);
+  });
+
+  test("that has more than the log is found out", () => {
+    expect(kinds({ archived: events(1, 7) })).toEqual(["not archived"]);
+  });
+
+  test("that says something else is found out", () => {
+    const archived = events(1, 6).map((item) => (item.seq === 3 ? { ...item, text: "other" } : item));
+    expect(kinds({ archived })).toEqual(["not archived"]);
+  });
+});
+
+describe("answers", () => {
+  const UNAVAILABLE = { clientMessageId: "key-3", code: "ERROR_CODE_UNAVAILABLE", retryable: true };
+
+  test("that refuse for now are sound, whatever came of it", () => {
+    expect(kinds({ refused: [UNAVAILABLE, { ...UNAVAILABLE, clientMessageId: "key-never-stored" }] })).toEqual([]);
+  });
+
+  test("that refuse without saying why are found out", () => {
+    for (const code of ["", "UNKNOWN", "ERROR_CODE_UNSPECIFIED"])
+      expect(kinds({ refused: [{ ...UNAVAILABLE, code }] })).toEqual(["untyped"]);
+  });
+
+  test("that refuse for good what stands are found out", () => {
+    expect(kinds({ refused: [{ ...UNAVAILABLE, code: "ERROR_CODE_BLOCKED", retryable: false }] })).toEqual([
+      "taken up",
+    ]);
+  });
+
+  test("that give one place to two messages are found out, also where neither is in the log", () => {
+    const beyond = [7, 8].map((seq) => ({ ...ack(seq), seq: 9 }));
+    expect(kinds({ acknowledged: beyond })).toContain("reused");
+  });
+
+  test("that give a message another place when it is asked for again are found out", () => {
+    expect(kinds({ acknowledged: [ack(3), { ...ack(3), seq: 4 }] })).toEqual(["lost", "reused"]);
+  });
+
+  test("that put a message before one acknowledged earlier are found out", () => {
+    const early = { ...ack(4), time: { begun: 0, answered: 10 } };
+    expect(kinds({ acknowledged: [early, { ...ack(3), time: { begun: 5, answered: 20 } }] })).toEqual([]);
+    expect(kinds({ acknowledged: [early, { ...ack(3), time: { begun: 11, answered: 20 } }] })).toEqual(["reordered"]);
+    expect(kinds({ acknowledged: [early, { ...ack(4), time: { begun: 11, answered: 20 } }] })).toEqual([]);
+  });
+});
+
+describe("two receivers", () => {
+  test("that were told of one place in two ways are found out", () => {
+    const other = events(1, 6).map((item) => (item.seq === 5 ? { ...item, eventId: "other" } : item));
+    const receivers = [
+      { name: "one", from: 0, events: events(1, 6) },
+      { name: "other", from: 0, events: other },
+    ];
+    expect(kinds({ receivers, acknowledged: [] })).toContain("reused");
   });
 });
