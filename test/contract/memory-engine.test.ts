@@ -4,12 +4,14 @@ import { PRESENCE_GRACE_MS } from "../../src/ports/session-directory.js";
 import { MemoryEngine, type MemoryEngineOptions } from "../support/memory-engine.js";
 import { MEMORY_LEASE_MS, MemoryDirectory } from "../support/memory-engine-directory.js";
 import { MemoryLog } from "../support/memory-engine-log.js";
+import { MemoryLeases, type MemoryPlacement } from "../support/memory-placement.js";
 import { StoppedClock } from "../support/stopped-clock.js";
 import { describeArchive } from "./archive.js";
 import { describeEventLog, type EventLogSubject } from "./event-log.js";
 import { describeFanout } from "./fanout.js";
 import { describeOutletStore } from "./outlet-store.js";
 import { pass } from "./pass.js";
+import { describePlacement } from "./placement.js";
 import { describeSessionDirectory, type SessionDirectorySubject } from "./session-directory.js";
 import { describeSessionDirectoryModel } from "./session-directory-model.js";
 import { describeSessionDirectoryNodes } from "./session-directory-nodes.js";
@@ -40,6 +42,29 @@ for (const [name, options] of variants) {
   describeUserArchive(name, async () => ({ archive: new MemoryEngine(options).archive, async close() {} }));
   describeOutletStore(name, async () => ({ outlets: new MemoryEngine(options).outlets, async close() {} }));
 }
+
+describePlacement("the memory engine", async () => {
+  const clock = new StoppedClock();
+  const leases = new MemoryLeases({ clock, shards: 16 });
+  const cutOff = new Set<string>();
+  leases.way = async (nodeId) => {
+    if (cutOff.has(nodeId)) throw new Error("cut off");
+  };
+  const nodes: MemoryPlacement[] = [];
+  return {
+    shards: leases.shards,
+    async node() {
+      const nodeId = `node-${nodes.length}`;
+      const placement = leases.node(nodeId, clock);
+      nodes.push(placement);
+      return { placement, cutOff: () => void cutOff.add(nodeId) };
+    },
+    rounds: (count) => pass(clock, count * leases.roundMs),
+    async close() {
+      for (const node of nodes) node.stop();
+    },
+  };
+});
 
 describeFanout("the memory engine", async () => {
   const { fanout } = new MemoryEngine();

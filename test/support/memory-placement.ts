@@ -1,0 +1,383 @@
+// Placement without Redis, for tests: nodes in one process share a table of leases. The rules, and the times in rounds, are those of a cluster.
+
+import type { Clock, Timer } from "../../src/ports/clock.js";
+import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
+import type { ClusterNode, Placement, PlacementListener } from "../../src/ports/placement.js";
+
+const DEFAULT_ROUND_MS = 1_000;
+const LEASE_ROUNDS = 3;
+const NODE_ROUNDS = 5;
+const SETTLED_ROUNDS = 2;
+const YIELD_ROUNDS = 2;
+const LEAVE_ROUNDS = 5;
+
+interface Known {
+  readonly node: ClusterNode;
+  readonly untilMs: number;
+}
+
+interface Lease {
+  readonly nodeId: string;
+  readonly untilMs: number;
+}
+
+/** What a node says of itself, and asks for. */
+interface Round {
+  readonly node: ClusterNode;
+  readonly gone: boolean;
+  readonly released: readonly number[];
+  readonly asked: readonly number[];
+}
+
+/** How things stand. */
+interface Standing {
+  readonly nodes: readonly ClusterNode[];
+  readonly owners: ReadonlyMap<number, string>;
+}
+
+export interface MemoryLeasesOptions {
+  /** What leases expire by. */
+  readonly clock: Pick<Clock, "monotonic">;
+  readonly shards: number;
+  /** How often a node says that it lives, in milliseconds; a lease holds for three times as long. Default 1,000. */
+  readonly roundMs?: number;
+}
+
+/** What all nodes share. */
+export class MemoryLeases {
+  readonly shards: number;
+  readonly roundMs: number;
+  /** Changes whose each shard is to be. */
+  salt = "";
+  /** The way to the leases and the way back of the answer, of each round of a node: may take its time, and reject. */
+  way: (nodeId: string) => Promise<void> = async () => {};
+  readonly #clock: Pick<Clock, "monotonic">;
+  #nodes = new Map<string, Known>();
+  #leases = new Map<number, Lease>();
+  readonly #listeners = new Set<() => void>();
+
+  constructor({ clock, shards, roundMs = DEFAULT_ROUND_MS }: MemoryLeasesOptions) {
+    this.#clock = clock;
+    this.shards = shards;
+    this.roundMs = roundMs;
+  }
+
+  /** A node's placement. Its timers are of its own clock, which goes as fast as that of the leases. */
+  node(nodeId: string, clock: Clock, address = `${nodeId}:1`): MemoryPlacement {
+    return new MemoryPlacement(this, clock, { nodeId, address, since: clock.now(), leaving: false });
+  }
+
+  /** Nobody knows of any node or lease any more. */
+  empty(): void {
+    this.#nodes = new Map();
+    this.#leases = new Map();
+  }
+
+  /** Who of them is to own the shard. */
+  dueTo(shard: number, nodeIds: readonly string[]): string | undefined {
+    const weighed = nodeIds.map((nodeId) => ({ nodeId, weight: weigh(`${this.salt}/${shard}/${nodeId}`) }));
+    weighed.sort((one, other) => other.weight - one.weight || (one.nodeId < other.nodeId ? -1 : 1));
+    return weighed[0]?.nodeId;
+  }
+
+  /** Calls the listener when somebody has come, gone or given something up. */
+  onNoticed(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  notice(): void {
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  async round(round: Round): Promise<Standing> {
+    await this.way(round.node.nodeId);
+    const standing = this.#place(round);
+    await this.way(round.node.nodeId);
+    return standing;
+  }
+
+  #place({ node, gone, released, asked }: Round): Standing {
+    const nowMs = this.#clock.monotonic();
+    const { nodeId } = node;
+    const known = this.#nodes.has(nodeId);
+    if (gone) this.#nodes.delete(nodeId);
+    else this.#nodes.set(nodeId, { node, untilMs: nowMs + NODE_ROUNDS * this.roundMs });
+    for (const [id, { untilMs }] of this.#nodes) if (untilMs <= nowMs) this.#nodes.delete(id);
+    for (const shard of released) if (this.#holder(shard) === nodeId) this.#leases.delete(shard);
+    for (const shard of gone ? [] : asked) {
+      const holder = this.#holder(shard);
+      if (holder !== undefined && holder !== nodeId) continue;
+      this.#leases.set(shard, { nodeId, untilMs: nowMs + LEASE_ROUNDS * this.roundMs });
+    }
+    const owners = new Map<number, string>();
+    for (const shard of this.#leases.keys()) {
+      const holder = this.#holder(shard);
+      if (holder !== undefined) owners.set(shard, holder);
+    }
+    if (!known || gone || released.length > 0) this.notice();
+    return { nodes: [...this.#nodes.values()].map((each) => each.node), owners };
+  }
+
+  /** A node that is gone has no leases. */
+  #holder(shard: number): string | undefined {
+    const lease = this.#leases.get(shard);
+    if (lease === undefined || lease.untilMs <= this.#clock.monotonic()) return undefined;
+    return this.#nodes.has(lease.nodeId) ? lease.nodeId : undefined;
+  }
+}
+
+/** One node's. */
+export class MemoryPlacement implements Placement {
+  readonly nodeId: string;
+  readonly shards: number;
+  readonly #leases: MemoryLeases;
+  readonly #clock: Clock;
+  readonly #self: ClusterNode;
+  readonly #listeners: (() => void)[] = [];
+  #listener: PlacementListener | undefined;
+  #nodes: readonly ClusterNode[] = [];
+  /** Since when each node has been known, monotonic. */
+  #seen = new Map<string, number>();
+  #owners = new Map<number, string>();
+  /** Until when this node's leases hold, monotonic. */
+  readonly #held = new Map<number, number>();
+  readonly #yielding = new Set<number>();
+  readonly #released = new Set<number>();
+  readonly #timers = new Set<Timer>();
+  #unnotice: (() => void) | undefined;
+  #left: Promise<void> | undefined;
+  #leaving = false;
+  #stopped = false;
+  #round: Promise<void> | undefined;
+  #again = false;
+  #expiry: Timer | undefined;
+
+  constructor(leases: MemoryLeases, clock: Clock, self: ClusterNode) {
+    this.nodeId = self.nodeId;
+    this.shards = leases.shards;
+    this.#leases = leases;
+    this.#clock = clock;
+    this.#self = self;
+  }
+
+  async start(listener: PlacementListener): Promise<void> {
+    this.#listener = listener;
+    this.#unnotice = this.#leases.onNoticed(() => void this.#run());
+    try {
+      // The first one learns who is there, the second takes what is due.
+      await this.#place();
+      await this.#place();
+    } catch (cause) {
+      this.stop();
+      throw new TrunklineError(ErrorCode.UNAVAILABLE, "the placement of shards is not reachable", { cause });
+    }
+    this.#tell();
+    this.#schedule();
+  }
+
+  ownerOf(shard: number): ClusterNode | undefined {
+    const nodeId = this.#owners.get(shard);
+    return this.#nodes.find((node) => node.nodeId === nodeId);
+  }
+
+  holds(shard: number): boolean {
+    return (this.#held.get(shard) ?? Number.NEGATIVE_INFINITY) > this.#clock.monotonic();
+  }
+
+  nodes(): readonly ClusterNode[] {
+    return [...this.#nodes].sort((one, other) => (one.nodeId < other.nodeId ? -1 : 1));
+  }
+
+  onChanged(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  leave(): Promise<void> {
+    this.#left ??= this.#leave();
+    return this.#left;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers.clear();
+    this.#expiry?.cancel();
+    this.#unnotice?.();
+    this.#held.clear();
+  }
+
+  async #leave(): Promise<void> {
+    if (this.#stopped) return;
+    this.#leaving = true;
+    const { roundMs } = this.#leases;
+    const deadlineMs = this.#clock.monotonic() + LEAVE_ROUNDS * roundMs;
+    while (this.#held.size > 0 && this.#clock.monotonic() < deadlineMs && !this.#stopped) {
+      await this.#run();
+      // What is yielded runs a round by itself.
+      if (this.#held.size > 0) await new Promise<void>((resolve) => this.#after(roundMs / 20, resolve));
+    }
+    if (this.#stopped) return;
+    this.stop();
+    const last = { node: this.#self, gone: true, released: [...this.#released], asked: [] };
+    await this.#leases.round(last).catch(ignore);
+  }
+
+  #after(delayMs: number, action: () => void): Timer {
+    const timer = this.#clock.after(delayMs, () => {
+      this.#timers.delete(timer);
+      action();
+    });
+    this.#timers.add(timer);
+    return timer;
+  }
+
+  #schedule(): void {
+    if (this.#stopped) return;
+    this.#after(this.#leases.roundMs, () => void this.#run().finally(() => this.#schedule()));
+  }
+
+  /** A round, or one more after the one under way. Never rejects. */
+  #run(): Promise<void> {
+    if (this.#round !== undefined) {
+      this.#again = true;
+      return this.#round;
+    }
+    const round = (async () => {
+      do {
+        this.#again = false;
+        await this.#place().catch(ignore);
+      } while (this.#again && !this.#stopped);
+    })().finally(() => {
+      this.#round = undefined;
+    });
+    this.#round = round;
+    return round;
+  }
+
+  async #place(): Promise<void> {
+    if (this.#stopped) return;
+    const released = [...this.#released];
+    const asked = this.#asked();
+    // The lease is counted from before it was asked for.
+    const sentAtMs = this.#clock.monotonic();
+    const node = { ...this.#self, leaving: this.#leaving };
+    const { nodes, owners } = await this.#leases.round({ node, gone: false, released, asked });
+    if (this.#stopped) return;
+    for (const shard of released) this.#released.delete(shard);
+    const before = this.#picture();
+    this.#nodes = nodes;
+    this.#seen = new Map(nodes.map(({ nodeId }) => [nodeId, this.#seen.get(nodeId) ?? this.#clock.monotonic()]));
+    this.#owners = new Map(owners);
+    for (const shard of asked) {
+      if (owners.get(shard) === this.nodeId) this.#hold(shard, sentAtMs + LEASE_ROUNDS * this.#leases.roundMs);
+      else this.#lose(shard);
+    }
+    this.#watchExpiry();
+    this.#handOver();
+    if (this.#picture() !== before) this.#tell();
+    // What this round has shown to be nobody's need not wait for the next.
+    if (this.#asked().some((shard) => !asked.includes(shard))) this.#again = true;
+  }
+
+  /** What this node has or is to have, and nobody else has. */
+  #asked(): readonly number[] {
+    const held = [...this.#held.keys()].filter((shard) => !this.#released.has(shard));
+    if (this.#leaving) return held;
+    const asked = new Set(held);
+    for (let shard = 0; shard < this.shards; shard++) {
+      if (this.#released.has(shard) || this.ownerOf(shard) !== undefined) continue;
+      if (this.#dueTo(shard) === this.nodeId) asked.add(shard);
+    }
+    return [...asked];
+  }
+
+  #dueTo(shard: number): string | undefined {
+    const staying = this.#nodes.filter(({ leaving }) => !leaving);
+    return this.#leases.dueTo(
+      shard,
+      staying.map(({ nodeId }) => nodeId),
+    );
+  }
+
+  #hold(shard: number, untilMs: number): void {
+    const had = this.#held.has(shard);
+    this.#held.set(shard, untilMs);
+    if (!had) this.#listener?.gained(shard);
+  }
+
+  #lose(shard: number): void {
+    if (!this.#held.delete(shard)) return;
+    this.#yielding.delete(shard);
+    this.#listener?.lost(shard);
+  }
+
+  /** A lease that could not be renewed ends by itself. */
+  #watchExpiry(): void {
+    this.#expiry?.cancel();
+    const next = Math.min(...this.#held.values());
+    if (!Number.isFinite(next)) return;
+    this.#expiry = this.#clock.after(Math.max(next - this.#clock.monotonic(), 0), () => {
+      const nowMs = this.#clock.monotonic();
+      for (const [shard, untilMs] of [...this.#held]) {
+        if (untilMs > nowMs) continue;
+        if (this.#owners.get(shard) === this.nodeId) this.#owners.delete(shard);
+        this.#lose(shard);
+      }
+      this.#watchExpiry();
+      this.#tell();
+    });
+  }
+
+  /** Yields what another node is to have. */
+  #handOver(): void {
+    const nowMs = this.#clock.monotonic();
+    for (const shard of this.#held.keys()) {
+      if (this.#yielding.has(shard)) continue;
+      const due = this.#dueTo(shard);
+      if (due === this.nodeId || (due === undefined && !this.#leaving)) continue;
+      const knownMs = due === undefined ? 0 : nowMs - (this.#seen.get(due) ?? nowMs);
+      if (this.#leaving || knownMs >= SETTLED_ROUNDS * this.#leases.roundMs) this.#yield(shard);
+    }
+  }
+
+  #yield(shard: number): void {
+    this.#yielding.add(shard);
+    const yielded = Promise.withResolvers<boolean>();
+    const timer = this.#after(YIELD_ROUNDS * this.#leases.roundMs, () => yielded.resolve(false));
+    this.#listener?.yields(shard).then(
+      () => yielded.resolve(true),
+      () => yielded.resolve(false),
+    );
+    void yielded.promise.then((done) => {
+      timer.cancel();
+      this.#timers.delete(timer);
+      // It was lost meanwhile, or everything has ended.
+      if (this.#stopped || !this.#yielding.delete(shard)) return;
+      this.#held.delete(shard);
+      this.#released.add(shard);
+      if (!done) this.#listener?.lost(shard);
+      void this.#run();
+    });
+  }
+
+  #picture(): string {
+    const nodes = this.nodes().map(({ nodeId, leaving }) => `${nodeId}${leaving ? "-" : "+"}`);
+    return `${nodes.join()} ${[...this.#owners].map(([shard, owner]) => `${shard}:${owner}`).join()}`;
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+function weigh(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  hash ^= hash >>> 16;
+  hash = Math.imul(hash, 0x85ebca6b);
+  hash ^= hash >>> 13;
+  return hash >>> 0;
+}
+
+function ignore(): void {}
