@@ -51,12 +51,14 @@ export function createCore(given: CoreDependencies): Core {
     tops.appended(records);
     again.appended(records);
   });
+  owner.onReleased(() => owner.blocks.relearn());
   return {
     sessions,
     rooms: limitedRooms(rooms, limiter),
     delivery: limitedCalls(DeliveryService, delivery, limiter),
     presence: limitedCalls(PresenceService, presence.calls, limiter),
-    answerPeer: async () => {
+    answerPeer: async (question) => {
+      if (question.case === "blocksChanged") return owner.blocks.answer(question.value);
       throw new TrunklineError(ErrorCode.UNAVAILABLE, "this node is not one of several");
     },
     authenticate: async (token) => ({ identity: await deps.verifier.verify(token), deviceId: "" }),

@@ -33,6 +33,10 @@ interface Watched {
   watch: DirectoryWatch | undefined;
   /** Whom they have blocked. Undefined: not known, which nobody needed so far. Replaced, never changed. */
   blocked: ReadonlySet<string> | undefined;
+  /** When that was asked for, monotonic. */
+  blockedAtMs: number;
+  /** Whether it may have changed since. */
+  doubtful: boolean;
   /** Set while that is asked: what has changed meanwhile, the last of each. */
   asking: { readonly done: Promise<void>; readonly changed: Map<string, boolean> } | undefined;
 }
@@ -50,6 +54,7 @@ export class PresenceHub {
     this.#deps = deps;
     this.#blocks = blocks;
     blocks.onChanged((...change) => this.#blockChanged(...change));
+    blocks.onDoubt((tenantId, userId) => this.#doubt(tenantId, userId));
   }
 
   /** Resolves once changes of the user reach the reader, and `hides` knows of the user where the reader heeds blocks. */
@@ -64,6 +69,8 @@ export class PresenceHub {
         listening: undefined,
         watch: undefined,
         blocked: undefined,
+        blockedAtMs: 0,
+        doubtful: false,
         asking: undefined,
       };
       this.#users.set(key, watched);
@@ -123,21 +130,24 @@ export class PresenceHub {
   // — blocks —
 
   #askBlocks(watched: Watched): Promise<void> | undefined {
-    if (watched.blocked !== undefined) return undefined;
     if (watched.asking !== undefined) return watched.asking.done;
+    if (watched.blocked !== undefined && !watched.doubtful) return undefined;
+    const askedAtMs = this.#deps.clock.monotonic();
+    watched.doubtful = false;
     const asked = this.#blocks.blockedBy(watched.tenantId, watched.userId);
     if (!isPromise(asked)) {
-      watched.blocked = asked;
+      this.#learn(watched, asked, askedAtMs);
       return undefined;
     }
     const changed = new Map<string, boolean>();
     const done = Promise.resolve(asked).then(
       (blocked) => {
         watched.asking = undefined;
-        watched.blocked = changed.size === 0 ? blocked : changedBy(blocked, changed);
+        this.#learn(watched, changed.size === 0 ? blocked : changedBy(blocked, changed), askedAtMs);
       },
       (error: unknown) => {
         watched.asking = undefined;
+        watched.doubtful = true;
         // Who is hidden meanwhile is told of as soon as it is known.
         this.#mark(watched);
         throw error;
@@ -147,13 +157,34 @@ export class PresenceHub {
     return done;
   }
 
+  #learn(watched: Watched, blocked: ReadonlySet<string>, askedAtMs: number): void {
+    const before = watched.blocked;
+    watched.blocked = blocked;
+    watched.blockedAtMs = askedAtMs;
+    if (before === undefined || before === blocked) return;
+    for (const other of before) if (!blocked.has(other)) this.#tellBlock(watched, other);
+    for (const other of blocked) if (!before.has(other)) this.#tellBlock(watched, other);
+  }
+
+  #tellBlock({ readers, userId }: Watched, other: string): void {
+    for (const reader of [...readers]) if (reader.heedsBlocks) reader.blockChanged(userId, other);
+  }
+
+  /** Another node says that something has changed: with the next tick it is known what. */
+  #doubt(tenantId: string, userId: string): void {
+    const watched = this.#users.get(`${tenantId}/${userId}`);
+    if (watched?.blocked === undefined && watched?.asking === undefined) return;
+    watched.doubtful = true;
+    this.#mark(watched);
+  }
+
   #blockChanged(tenantId: string, userId: string, other: string, blocked: boolean): void {
     const watched = this.#users.get(`${tenantId}/${userId}`);
     if (watched === undefined) return;
     watched.asking?.changed.set(other, blocked);
     if (watched.blocked === undefined) return;
     watched.blocked = changedBy(watched.blocked, new Map([[other, blocked]]));
-    for (const reader of [...watched.readers]) if (reader.heedsBlocks) reader.blockChanged(userId, other);
+    this.#tellBlock(watched, other);
   }
 
   #forget(key: string, watched: Watched): void {
@@ -200,7 +231,11 @@ export class PresenceHub {
     for (const [tenantId, users] of tenants) {
       try {
         for (const watched of users) {
-          if (watched.blocked === undefined && [...watched.readers].some(heedsBlocks)) await this.#askBlocks(watched);
+          // What nobody could tell this node shows with the user's next change.
+          if (watched.blocked !== undefined && this.#blocks.isOld(watched.blockedAtMs)) watched.doubtful = true;
+          if ((watched.blocked === undefined || watched.doubtful) && [...watched.readers].some(heedsBlocks)) {
+            await this.#askBlocks(watched);
+          }
         }
         const asked = this.#deps.directory.presences(
           tenantId,

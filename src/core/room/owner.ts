@@ -34,7 +34,7 @@ export class RoomOwner {
 
   constructor(deps: CoreDependencies) {
     this.#deps = deps;
-    this.blocks = new Blocks(deps.ids, (ref, users, read) => this.view(ref, users, read));
+    this.blocks = new Blocks(deps, (ref, users, read) => this.view(ref, users, read));
     const submit = (ref: RoomRef, caller: Caller, command: Command) => this.submit(ref, caller, command).outcome;
     this.access = deps.accessHook && new AccessGate(deps, deps.accessHook, submit);
     this.#tenantRooms = new TenantRooms(deps);

@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file trunkline/cluster/v1/peer.proto.
  */
 export const file_trunkline_cluster_v1_peer: GenFile = /*@__PURE__*/
-  fileDesc("Ch90cnVua2xpbmUvY2x1c3Rlci92MS9wZWVyLnByb3RvEhR0cnVua2xpbmUuY2x1c3Rlci52MSJ8CgtQZWVyUmVxdWVzdBIKCgJpZBgBIAEoDRIqCgRsb29rGAIgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTG9va0gAEioKBHJlYWQYAyABKAsyGi50cnVua2xpbmUuY2x1c3Rlci52MS5SZWFkSABCCQoHcmVxdWVzdCKsAQoKUGVlckFuc3dlchIKCgJpZBgBIAEoDRImCgdyZWZ1c2FsGAIgASgLMhMudHJ1bmtsaW5lLnYxLkVycm9ySAASLgoGbG9va2VkGAMgASgLMhwudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTG9va2VkSAASMAoEcmVhZBgEIAEoCzIgLnRydW5rbGluZS5jbHVzdGVyLnYxLlJlYWRBbnN3ZXJIAEIICgZhbnN3ZXIiKgoEUm9vbRIRCgl0ZW5hbnRfaWQYASABKAkSDwoHcm9vbV9pZBgCIAEoCSJCCgRMb29rEigKBHJvb20YASABKAsyGi50cnVua2xpbmUuY2x1c3Rlci52MS5Sb29tEhAKCHVzZXJfaWRzGAIgAygJIoIBCgZMb29rZWQSLgoEcm9vbRgBIAEoCzIgLnRydW5rbGluZS5zdG9yZS52MS5Sb29tRG9jdW1lbnQSMwoHbWVtYmVycxgCIAMoCzIiLnRydW5rbGluZS5zdG9yZS52MS5NZW1iZXJEb2N1bWVudBITCgttZW1iZXJzX3NlcRgDIAEoDSLIBAoEUmVhZBIoCgRyb29tGAEgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUm9vbRIyCghkb2N1bWVudBgCIAEoCzIeLnRydW5rbGluZS5jbHVzdGVyLnYxLlJvb21SZWFkSAASMgoGbWVtYmVyGAMgASgLMiAudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTWVtYmVyUmVhZEgAEjQKB21lbWJlcnMYBCABKAsyIS50cnVua2xpbmUuY2x1c3Rlci52MS5NZW1iZXJzUmVhZEgAEjIKBmV2ZW50cxgFIAEoCzIgLnRydW5rbGluZS5jbHVzdGVyLnYxLkV2ZW50c1JlYWRIABIsCgNzZXEYBiABKAsyHS50cnVua2xpbmUuY2x1c3Rlci52MS5TZXFSZWFkSAASNAoHbWVzc2FnZRgHIAEoCzIhLnRydW5rbGluZS5jbHVzdGVyLnYxLk1lc3NhZ2VSZWFkSAASNgoIbWVzc2FnZXMYCCABKAsyIi50cnVua2xpbmUuY2x1c3Rlci52MS5NZXNzYWdlc1JlYWRIABIyCgZoaWRkZW4YCSABKAsyIC50cnVua2xpbmUuY2x1c3Rlci52MS5IaWRkZW5SZWFkSAASMwoHc2VudF9ieRgKIAEoCzIgLnRydW5rbGluZS5jbHVzdGVyLnYxLlNlbnRCeVJlYWRIABI3CglzdWJfcm9vbXMYCyABKAsyIi50cnVua2xpbmUuY2x1c3Rlci52MS5TdWJSb29tc1JlYWRIAEIGCgR3aGF0IgoKCFJvb21SZWFkIh0KCk1lbWJlclJlYWQSDwoHdXNlcl9pZBgBIAEoCSIrCgtNZW1iZXJzUmVhZBINCgVhZnRlchgBIAEoCRINCgVsaW1pdBgCIAEoDSJICgpFdmVudHNSZWFkEgwKBGZyb20YASABKA0SCgoCdG8YAiABKA0SDQoFbGltaXQYAyABKA0SEQoJbWF4X2J5dGVzGAQgASgNIhsKB1NlcVJlYWQSEAoIZXZlbnRfaWQYASABKAkiIQoLTWVzc2FnZVJlYWQSEgoKbWVzc2FnZV9pZBgBIAEoCSJUCgxNZXNzYWdlc1JlYWQSFgoMYmVmb3JlX2luZGV4GAEgASgNSAASFQoLYWZ0ZXJfaW5kZXgYAiABKA1IABINCgVsaW1pdBgDIAEoDUIGCgRmcm9tIjcKCkhpZGRlblJlYWQSDwoHcm9vbV9pZBgBIAEoCRIMCgRmcm9tGAIgASgNEgoKAnRvGAMgASgNIkkKClNlbnRCeVJlYWQSDwoHdXNlcl9pZBgBIAEoCRITCgthZnRlcl9pbmRleBgCIAEoDRIVCg10aHJvdWdoX2luZGV4GAMgASgNIiwKDFN1YlJvb21zUmVhZBINCgVhZnRlchgBIAEoCRINCgVsaW1pdBgCIAEoDSKfAgoKUmVhZEFuc3dlchIuCgRyb29tGAEgASgLMiAudHJ1bmtsaW5lLnN0b3JlLnYxLlJvb21Eb2N1bWVudBIzCgdtZW1iZXJzGAIgAygLMiIudHJ1bmtsaW5lLnN0b3JlLnYxLk1lbWJlckRvY3VtZW50EjIKBmV2ZW50cxgDIAMoCzIiLnRydW5rbGluZS5jbHVzdGVyLnYxLk5vdGljZWRFdmVudBI1CghtZXNzYWdlcxgEIAMoCzIjLnRydW5rbGluZS5jbHVzdGVyLnYxLlN0b3JlZE1lc3NhZ2USDwoHaW5kZXhlcxgFIAMoDRITCgZudW1iZXIYBiABKA1IAIgBARIQCghyb29tX2lkcxgHIAMoCUIJCgdfbnVtYmVyIpIBCg1TdG9yZWRNZXNzYWdlEhUKDW1lc3NhZ2VfaW5kZXgYASABKA0SMwoHY3JlYXRlZBgCIAEoCzIiLnRydW5rbGluZS5jbHVzdGVyLnYxLk5vdGljZWRFdmVudBI1Cghkb2N1bWVudBgDIAEoCzIjLnRydW5rbGluZS5zdG9yZS52MS5NZXNzYWdlRG9jdW1lbnQyYQoLUGVlclNlcnZpY2USUgoHQ29ubmVjdBIhLnRydW5rbGluZS5jbHVzdGVyLnYxLlBlZXJSZXF1ZXN0GiAudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUGVlckFuc3dlcigBMAFiBnByb3RvMw", [file_trunkline_cluster_v1_fanout, file_trunkline_store_v1_documents, file_trunkline_v1_error]);
+  fileDesc("Ch90cnVua2xpbmUvY2x1c3Rlci92MS9wZWVyLnByb3RvEhR0cnVua2xpbmUuY2x1c3Rlci52MSK7AQoLUGVlclJlcXVlc3QSCgoCaWQYASABKA0SKgoEbG9vaxgCIAEoCzIaLnRydW5rbGluZS5jbHVzdGVyLnYxLkxvb2tIABIqCgRyZWFkGAMgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUmVhZEgAEj0KDmJsb2Nrc19jaGFuZ2VkGBQgASgLMiMudHJ1bmtsaW5lLmNsdXN0ZXIudjEuQmxvY2tzQ2hhbmdlZEgAQgkKB3JlcXVlc3Qi2gEKClBlZXJBbnN3ZXISCgoCaWQYASABKA0SJgoHcmVmdXNhbBgCIAEoCzITLnRydW5rbGluZS52MS5FcnJvckgAEi4KBmxvb2tlZBgDIAEoCzIcLnRydW5rbGluZS5jbHVzdGVyLnYxLkxvb2tlZEgAEjAKBHJlYWQYBCABKAsyIC50cnVua2xpbmUuY2x1c3Rlci52MS5SZWFkQW5zd2VySAASLAoFbm90ZWQYFCABKAsyGy50cnVua2xpbmUuY2x1c3Rlci52MS5Ob3RlZEgAQggKBmFuc3dlciIzCg1CbG9ja3NDaGFuZ2VkEhEKCXRlbmFudF9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJIgcKBU5vdGVkIioKBFJvb20SEQoJdGVuYW50X2lkGAEgASgJEg8KB3Jvb21faWQYAiABKAkiQgoETG9vaxIoCgRyb29tGAEgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUm9vbRIQCgh1c2VyX2lkcxgCIAMoCSKCAQoGTG9va2VkEi4KBHJvb20YASABKAsyIC50cnVua2xpbmUuc3RvcmUudjEuUm9vbURvY3VtZW50EjMKB21lbWJlcnMYAiADKAsyIi50cnVua2xpbmUuc3RvcmUudjEuTWVtYmVyRG9jdW1lbnQSEwoLbWVtYmVyc19zZXEYAyABKA0iyAQKBFJlYWQSKAoEcm9vbRgBIAEoCzIaLnRydW5rbGluZS5jbHVzdGVyLnYxLlJvb20SMgoIZG9jdW1lbnQYAiABKAsyHi50cnVua2xpbmUuY2x1c3Rlci52MS5Sb29tUmVhZEgAEjIKBm1lbWJlchgDIAEoCzIgLnRydW5rbGluZS5jbHVzdGVyLnYxLk1lbWJlclJlYWRIABI0CgdtZW1iZXJzGAQgASgLMiEudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTWVtYmVyc1JlYWRIABIyCgZldmVudHMYBSABKAsyIC50cnVua2xpbmUuY2x1c3Rlci52MS5FdmVudHNSZWFkSAASLAoDc2VxGAYgASgLMh0udHJ1bmtsaW5lLmNsdXN0ZXIudjEuU2VxUmVhZEgAEjQKB21lc3NhZ2UYByABKAsyIS50cnVua2xpbmUuY2x1c3Rlci52MS5NZXNzYWdlUmVhZEgAEjYKCG1lc3NhZ2VzGAggASgLMiIudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTWVzc2FnZXNSZWFkSAASMgoGaGlkZGVuGAkgASgLMiAudHJ1bmtsaW5lLmNsdXN0ZXIudjEuSGlkZGVuUmVhZEgAEjMKB3NlbnRfYnkYCiABKAsyIC50cnVua2xpbmUuY2x1c3Rlci52MS5TZW50QnlSZWFkSAASNwoJc3ViX3Jvb21zGAsgASgLMiIudHJ1bmtsaW5lLmNsdXN0ZXIudjEuU3ViUm9vbXNSZWFkSABCBgoEd2hhdCIKCghSb29tUmVhZCIdCgpNZW1iZXJSZWFkEg8KB3VzZXJfaWQYASABKAkiKwoLTWVtYmVyc1JlYWQSDQoFYWZ0ZXIYASABKAkSDQoFbGltaXQYAiABKA0iSAoKRXZlbnRzUmVhZBIMCgRmcm9tGAEgASgNEgoKAnRvGAIgASgNEg0KBWxpbWl0GAMgASgNEhEKCW1heF9ieXRlcxgEIAEoDSIbCgdTZXFSZWFkEhAKCGV2ZW50X2lkGAEgASgJIiEKC01lc3NhZ2VSZWFkEhIKCm1lc3NhZ2VfaWQYASABKAkiVAoMTWVzc2FnZXNSZWFkEhYKDGJlZm9yZV9pbmRleBgBIAEoDUgAEhUKC2FmdGVyX2luZGV4GAIgASgNSAASDQoFbGltaXQYAyABKA1CBgoEZnJvbSI3CgpIaWRkZW5SZWFkEg8KB3Jvb21faWQYASABKAkSDAoEZnJvbRgCIAEoDRIKCgJ0bxgDIAEoDSJJCgpTZW50QnlSZWFkEg8KB3VzZXJfaWQYASABKAkSEwoLYWZ0ZXJfaW5kZXgYAiABKA0SFQoNdGhyb3VnaF9pbmRleBgDIAEoDSIsCgxTdWJSb29tc1JlYWQSDQoFYWZ0ZXIYASABKAkSDQoFbGltaXQYAiABKA0inwIKClJlYWRBbnN3ZXISLgoEcm9vbRgBIAEoCzIgLnRydW5rbGluZS5zdG9yZS52MS5Sb29tRG9jdW1lbnQSMwoHbWVtYmVycxgCIAMoCzIiLnRydW5rbGluZS5zdG9yZS52MS5NZW1iZXJEb2N1bWVudBIyCgZldmVudHMYAyADKAsyIi50cnVua2xpbmUuY2x1c3Rlci52MS5Ob3RpY2VkRXZlbnQSNQoIbWVzc2FnZXMYBCADKAsyIy50cnVua2xpbmUuY2x1c3Rlci52MS5TdG9yZWRNZXNzYWdlEg8KB2luZGV4ZXMYBSADKA0SEwoGbnVtYmVyGAYgASgNSACIAQESEAoIcm9vbV9pZHMYByADKAlCCQoHX251bWJlciKSAQoNU3RvcmVkTWVzc2FnZRIVCg1tZXNzYWdlX2luZGV4GAEgASgNEjMKB2NyZWF0ZWQYAiABKAsyIi50cnVua2xpbmUuY2x1c3Rlci52MS5Ob3RpY2VkRXZlbnQSNQoIZG9jdW1lbnQYAyABKAsyIy50cnVua2xpbmUuc3RvcmUudjEuTWVzc2FnZURvY3VtZW50MmEKC1BlZXJTZXJ2aWNlElIKB0Nvbm5lY3QSIS50cnVua2xpbmUuY2x1c3Rlci52MS5QZWVyUmVxdWVzdBogLnRydW5rbGluZS5jbHVzdGVyLnYxLlBlZXJBbnN3ZXIoATABYgZwcm90bzM", [file_trunkline_cluster_v1_fanout, file_trunkline_store_v1_documents, file_trunkline_v1_error]);
 
 /**
  * A question to the owner of a room.
@@ -54,6 +54,14 @@ export type PeerRequest = Message<"trunkline.cluster.v1.PeerRequest"> & {
      */
     value: Read;
     case: "read";
+  } | {
+    /**
+     * Whom a user has blocked may have changed.
+     *
+     * @generated from field: trunkline.cluster.v1.BlocksChanged blocks_changed = 20;
+     */
+    value: BlocksChanged;
+    case: "blocksChanged";
   } | { case: undefined; value?: undefined };
 };
 
@@ -106,6 +114,14 @@ export type PeerAnswer = Message<"trunkline.cluster.v1.PeerAnswer"> & {
      */
     value: ReadAnswer;
     case: "read";
+  } | {
+    /**
+     * What changed is no longer taken for what it was.
+     *
+     * @generated from field: trunkline.cluster.v1.Noted noted = 20;
+     */
+    value: Noted;
+    case: "noted";
   } | { case: undefined; value?: undefined };
 };
 
@@ -115,6 +131,49 @@ export type PeerAnswer = Message<"trunkline.cluster.v1.PeerAnswer"> & {
  */
 export const PeerAnswerSchema: GenMessage<PeerAnswer> = /*@__PURE__*/
   messageDesc(file_trunkline_cluster_v1_peer, 1);
+
+/**
+ * Tells a node to forget whom a user had blocked: from its answer on, it asks the owner of the user's inbox before it judges.
+ *
+ * @generated from message trunkline.cluster.v1.BlocksChanged
+ */
+export type BlocksChanged = Message<"trunkline.cluster.v1.BlocksChanged"> & {
+  /**
+   * The user's tenant.
+   *
+   * @generated from field: string tenant_id = 1;
+   */
+  tenantId: string;
+
+  /**
+   * Who has blocked somebody, or no longer does.
+   *
+   * @generated from field: string user_id = 2;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message trunkline.cluster.v1.BlocksChanged.
+ * Use `create(BlocksChangedSchema)` to create a new message.
+ */
+export const BlocksChangedSchema: GenMessage<BlocksChanged> = /*@__PURE__*/
+  messageDesc(file_trunkline_cluster_v1_peer, 2);
+
+/**
+ * The node has done what it was told to.
+ *
+ * @generated from message trunkline.cluster.v1.Noted
+ */
+export type Noted = Message<"trunkline.cluster.v1.Noted"> & {
+};
+
+/**
+ * Describes the message trunkline.cluster.v1.Noted.
+ * Use `create(NotedSchema)` to create a new message.
+ */
+export const NotedSchema: GenMessage<Noted> = /*@__PURE__*/
+  messageDesc(file_trunkline_cluster_v1_peer, 3);
 
 /**
  * Which room.
@@ -142,7 +201,7 @@ export type Room = Message<"trunkline.cluster.v1.Room"> & {
  * Use `create(RoomSchema)` to create a new message.
  */
 export const RoomSchema: GenMessage<Room> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 2);
+  messageDesc(file_trunkline_cluster_v1_peer, 4);
 
 /**
  * Asks how a room stands.
@@ -170,7 +229,7 @@ export type Look = Message<"trunkline.cluster.v1.Look"> & {
  * Use `create(LookSchema)` to create a new message.
  */
 export const LookSchema: GenMessage<Look> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 3);
+  messageDesc(file_trunkline_cluster_v1_peer, 5);
 
 /**
  * A room as its owner sees it; all of it is durable.
@@ -205,7 +264,7 @@ export type Looked = Message<"trunkline.cluster.v1.Looked"> & {
  * Use `create(LookedSchema)` to create a new message.
  */
 export const LookedSchema: GenMessage<Looked> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 4);
+  messageDesc(file_trunkline_cluster_v1_peer, 6);
 
 /**
  * Asks what is stored of a room, archived or not: a method of the archive.
@@ -313,7 +372,7 @@ export type Read = Message<"trunkline.cluster.v1.Read"> & {
  * Use `create(ReadSchema)` to create a new message.
  */
 export const ReadSchema: GenMessage<Read> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 5);
+  messageDesc(file_trunkline_cluster_v1_peer, 7);
 
 /**
  * Asks for the room's document.
@@ -328,7 +387,7 @@ export type RoomRead = Message<"trunkline.cluster.v1.RoomRead"> & {
  * Use `create(RoomReadSchema)` to create a new message.
  */
 export const RoomReadSchema: GenMessage<RoomRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 6);
+  messageDesc(file_trunkline_cluster_v1_peer, 8);
 
 /**
  * Asks for a user's standing.
@@ -349,7 +408,7 @@ export type MemberRead = Message<"trunkline.cluster.v1.MemberRead"> & {
  * Use `create(MemberReadSchema)` to create a new message.
  */
 export const MemberReadSchema: GenMessage<MemberRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 7);
+  messageDesc(file_trunkline_cluster_v1_peer, 9);
 
 /**
  * Asks for present members.
@@ -377,7 +436,7 @@ export type MembersRead = Message<"trunkline.cluster.v1.MembersRead"> & {
  * Use `create(MembersReadSchema)` to create a new message.
  */
 export const MembersReadSchema: GenMessage<MembersRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 8);
+  messageDesc(file_trunkline_cluster_v1_peer, 10);
 
 /**
  * Asks for events.
@@ -419,7 +478,7 @@ export type EventsRead = Message<"trunkline.cluster.v1.EventsRead"> & {
  * Use `create(EventsReadSchema)` to create a new message.
  */
 export const EventsReadSchema: GenMessage<EventsRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 9);
+  messageDesc(file_trunkline_cluster_v1_peer, 11);
 
 /**
  * Asks for an event's position.
@@ -440,7 +499,7 @@ export type SeqRead = Message<"trunkline.cluster.v1.SeqRead"> & {
  * Use `create(SeqReadSchema)` to create a new message.
  */
 export const SeqReadSchema: GenMessage<SeqRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 10);
+  messageDesc(file_trunkline_cluster_v1_peer, 12);
 
 /**
  * Asks for a message.
@@ -461,7 +520,7 @@ export type MessageRead = Message<"trunkline.cluster.v1.MessageRead"> & {
  * Use `create(MessageReadSchema)` to create a new message.
  */
 export const MessageReadSchema: GenMessage<MessageRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 11);
+  messageDesc(file_trunkline_cluster_v1_peer, 13);
 
 /**
  * Asks for messages.
@@ -505,7 +564,7 @@ export type MessagesRead = Message<"trunkline.cluster.v1.MessagesRead"> & {
  * Use `create(MessagesReadSchema)` to create a new message.
  */
 export const MessagesReadSchema: GenMessage<MessagesRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 12);
+  messageDesc(file_trunkline_cluster_v1_peer, 14);
 
 /**
  * Asks which messages are hidden.
@@ -540,7 +599,7 @@ export type HiddenRead = Message<"trunkline.cluster.v1.HiddenRead"> & {
  * Use `create(HiddenReadSchema)` to create a new message.
  */
 export const HiddenReadSchema: GenMessage<HiddenRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 13);
+  messageDesc(file_trunkline_cluster_v1_peer, 15);
 
 /**
  * Asks how many messages a user has sent.
@@ -575,7 +634,7 @@ export type SentByRead = Message<"trunkline.cluster.v1.SentByRead"> & {
  * Use `create(SentByReadSchema)` to create a new message.
  */
 export const SentByReadSchema: GenMessage<SentByRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 14);
+  messageDesc(file_trunkline_cluster_v1_peer, 16);
 
 /**
  * Asks for the rooms under a room.
@@ -603,7 +662,7 @@ export type SubRoomsRead = Message<"trunkline.cluster.v1.SubRoomsRead"> & {
  * Use `create(SubRoomsReadSchema)` to create a new message.
  */
 export const SubRoomsReadSchema: GenMessage<SubRoomsRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 15);
+  messageDesc(file_trunkline_cluster_v1_peer, 17);
 
 /**
  * What is stored: what was asked for, in its order; absent or empty where there is none.
@@ -666,7 +725,7 @@ export type ReadAnswer = Message<"trunkline.cluster.v1.ReadAnswer"> & {
  * Use `create(ReadAnswerSchema)` to create a new message.
  */
 export const ReadAnswerSchema: GenMessage<ReadAnswer> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 16);
+  messageDesc(file_trunkline_cluster_v1_peer, 18);
 
 /**
  * A message and what became of it.
@@ -701,7 +760,7 @@ export type StoredMessage = Message<"trunkline.cluster.v1.StoredMessage"> & {
  * Use `create(StoredMessageSchema)` to create a new message.
  */
 export const StoredMessageSchema: GenMessage<StoredMessage> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 17);
+  messageDesc(file_trunkline_cluster_v1_peer, 19);
 
 /**
  * For nodes only: callers show the cluster's secret, or a certificate of the cluster.
