@@ -319,8 +319,20 @@ export class World {
     // A process that cannot open its store does not start; one whose archive is behind its log reads it before.
     const { openFails, readHeld } = this.weather;
     Object.assign(this.weather, this.isBehind ? { openFails: 0, readHeld: 0 } : { openFails: 0 });
-    await core.start();
+    const started = await core.start().then(
+      () => true,
+      (cause: unknown) => {
+        if (!this.engine.archiveDown) throw cause;
+        return false;
+      },
+    );
     Object.assign(this.weather, { openFails, readHeld });
+    if (!started) {
+      // What it had begun ends with it.
+      clock.end();
+      this.engine.crash();
+      return;
+    }
     this.#node = { core, clock, fanout, verifier };
   }
 
