@@ -3,7 +3,6 @@
 import { PRESENCE_GRACE_MS } from "../../src/ports/session-directory.js";
 import { MemoryEngine, type MemoryEngineOptions } from "../support/memory-engine.js";
 import { MEMORY_LEASE_MS, MemoryDirectory } from "../support/memory-engine-directory.js";
-import { MemoryLog } from "../support/memory-engine-log.js";
 import { MemoryLeases, type MemoryPlacement } from "../support/memory-placement.js";
 import { StoppedClock } from "../support/stopped-clock.js";
 import { describeArchive } from "./archive.js";
@@ -21,7 +20,7 @@ function logSubject(engine: MemoryEngine): EventLogSubject {
   return {
     log: engine.log,
     archive: engine.archive,
-    rival: async () => new MemoryLog(engine, engine.incarnation),
+    rival: async () => engine.nodeLog(),
     async reopen() {
       engine.crash();
       return logSubject(engine);
@@ -34,6 +33,7 @@ const variants: readonly [string, MemoryEngineOptions][] = [
   ["the memory engine", {}],
   ["the memory engine that answers later", { answersLater: true }],
   ["the memory engine that is archived behind the log", { archivesOnAppend: false, maxBatchBytes: 1_000_000 }],
+  ["the memory engine that leaves void records", { archivesOnAppend: false, leavesVoids: true }],
 ];
 
 for (const [name, options] of variants) {

@@ -28,6 +28,8 @@ export class MemoryLog implements EventLog {
   readonly #incarnation: number;
   /** Epochs of the appends under way, by shard. */
   readonly #pending = new Map<number, number>();
+  /** The epoch that this node's last opening of a shard has begun. */
+  readonly #opened = new Map<number, number>();
 
   constructor(engine: MemoryEngine, incarnation: number) {
     this.#engine = engine;
@@ -56,13 +58,15 @@ export class MemoryLog implements EventLog {
     if (this.#dead) return never();
     const state = this.#shard(shard);
     state.epoch += 1;
+    this.#opened.set(shard, state.epoch);
     this.#pending.delete(shard);
+    if (this.#engine.leavesVoids) this.#storeVoid(state);
     return { end: state.end, tail: recordsFrom(state, state.archived, Number.POSITIVE_INFINITY) };
   }
 
   async append(shard: number, at: number, batch: AppendBatch): Promise<AppendOutcome> {
     if (this.#dead) return never();
-    const { epoch } = this.#shard(shard);
+    const epoch = this.#opened.get(shard) ?? this.#shard(shard).epoch;
     if (this.#pending.has(shard)) throw new Error(`two appends to shard ${shard} at a time`);
     if (this.archivesOnAppend) assertPaired(batch);
     const bytes = batch.records.reduce((sum, record) => sum + recordBytes(record), 0);
@@ -79,7 +83,10 @@ export class MemoryLog implements EventLog {
       if (fault.by === undefined) this.#storeVoid(state);
       else this.#store(state, fault.by);
     }
-    if (state.epoch !== epoch || state.end !== at) return { status: "displaced" };
+    if (state.epoch !== epoch || state.end !== at) {
+      if (this.#engine.leavesVoids) for (const _ of batch.records) this.#storeVoid(state);
+      return { status: "displaced" };
+    }
     this.#store(state, batch);
     if (fault?.kind === "lose-answer") throw unavailable("the answer was lost");
     return { status: "durable", end: state.end };

@@ -142,6 +142,21 @@ describe("the memory engine", () => {
     expect([...engine.state.rooms.values()].flatMap(eventsOf).map(({ seq }) => seq)).toEqual([1, 2]);
   });
 
+  it("lets only the node append that has opened the shard last", async () => {
+    for (const leavesVoids of [false, true]) {
+      const engine = new MemoryEngine({ archivesOnAppend: false, leavesVoids });
+      const room = newRoom();
+      const [one, other] = [engine.nodeLog(), engine.nodeLog()];
+      const before = await one.open(0);
+      const after = await other.open(0);
+      expect(await one.append(0, before.end, sampleBatch(room, 1))).toEqual({ status: "displaced" });
+      expect(await one.append(0, after.end, sampleBatch(room, 1))).toEqual({ status: "displaced" });
+      const { end } = await other.open(0);
+      expect((await other.append(0, end, sampleBatch(room, 1))).status).toBe("durable");
+      expect(await seqsIn(engine.log)).toEqual([1]);
+    }
+  });
+
   it("loses announcements", async () => {
     const engine = new MemoryEngine();
     const room = newRoom();

@@ -26,6 +26,8 @@ export interface MemoryEngineOptions {
   readonly shards?: number;
   /** Default true. False: the test's owner writes the archive with `apply`, as in a cluster. */
   readonly archivesOnAppend?: boolean;
+  /** Opening a shard takes an offset, and so do the records of a displaced append: they stand there, void. Default false. */
+  readonly leavesVoids?: boolean;
   /** Archive reads answer through promises. Default false: at once. */
   readonly answersLater?: boolean;
   /** What its eras are called after: another engine's are called otherwise. Default "memory". */
@@ -44,6 +46,7 @@ export class MemoryEngine {
   readonly shards: number;
   readonly archivesOnAppend: boolean;
   readonly maxBatchBytes: number;
+  readonly leavesVoids: boolean;
   /** Archive reads answer through promises, from now on. */
   answersLater: boolean;
   /** While true, archive reads and `apply` fail with UNAVAILABLE. */
@@ -68,6 +71,7 @@ export class MemoryEngine {
     this.archivesOnAppend = options.archivesOnAppend ?? true;
     this.maxBatchBytes = options.maxBatchBytes ?? Number.POSITIVE_INFINITY;
     this.answersLater = options.answersLater ?? false;
+    this.leavesVoids = options.leavesVoids ?? false;
     this.state = emptyState(this.shards);
     this.#beginEra();
     this.#log = new MemoryLog(this, 0);
@@ -79,6 +83,11 @@ export class MemoryEngine {
   /** The ports of the current incarnation: those handed out before a crash never answer again. */
   get log(): EventLog {
     return this.#log;
+  }
+
+  /** The log as one more node has it, beside `log` and all others; it ends with a crash as they do. */
+  nodeLog(): EventLog {
+    return new MemoryLog(this, this.#incarnation);
   }
 
   get archive(): Archive {
