@@ -3,8 +3,9 @@
 import { hash, randomBytes } from "node:crypto";
 import type { Bridge } from "../bridge/options.js";
 import { startBridge } from "../bridge/server.js";
-import { EmbeddedStore } from "./adapters/embedded/lmdb.js";
-import { EmbeddedSessionDirectory } from "./adapters/embedded/session-directory.js";
+import { openClusterEngine } from "./backbone/cluster-engine.js";
+import { openEmbeddedEngine } from "./backbone/embedded-engine.js";
+import type { Engine, EngineContext } from "./backbone/engine.js";
 import { accessHookOf, publishHookOf } from "./backbone/hooks.js";
 import type { Backbone, BackboneOptions, ListenAddress, StopOptions } from "./backbone/options.js";
 import { outletsOf } from "./backbone/outlets.js";
@@ -54,15 +55,7 @@ async function start(options: BackboneOptions, logger: Logger, parts: StartedPar
   parts.add("log", logTelemetry(telemetry, logger, clock));
   const sampler = startLoadSampler(clock);
   parts.add("load sampler", () => sampler.stop());
-  const onFault = (where: string) => (cause: unknown) => telemetry.emit("fault", { where, cause });
-
-  const store = await EmbeddedStore.open({
-    directory: options.dataDirectory,
-    clock,
-    onFault: onFault("store"),
-    ...defined({ shards: options.shards, retentionMs: options.retentionMs }),
-  });
-  parts.add("store", () => store.close());
+  const engine = await openEngine(options, { clock, limits, telemetry, logger, parts });
 
   const verifier = verifierOf(options.auth, clock, logger);
   if ("address" in options.auth) parts.add("auth client", () => verifier.close());
@@ -72,18 +65,16 @@ async function start(options: BackboneOptions, logger: Logger, parts: StartedPar
   const access = options.accessHook && accessHookOf(options.accessHook, clock, telemetry);
   if (access !== undefined) parts.add("access hook", () => access.close());
 
-  const outside = options.outlets && outletsOf(options.outlets, store, clock);
+  const outside = options.outlets && outletsOf(options.outlets, outletsKept(engine), clock);
   if (outside !== undefined) parts.add("webhooks", () => outside.close());
 
-  const { log, archive, fanout } = store;
   const load = () => sampler.load();
-  const graceMs = limits.presenceGraceMs;
-  const directory = new EmbeddedSessionDirectory({ archive, clock, graceMs, onFault: onFault("directory") });
   const core = createCore({
-    log,
-    archive,
-    fanout,
-    directory,
+    log: engine.log,
+    archive: engine.archive,
+    fanout: engine.fanout,
+    directory: engine.directory,
+    cluster: engine.cluster,
     verifier,
     clock,
     ids,
@@ -96,6 +87,7 @@ async function start(options: BackboneOptions, logger: Logger, parts: StartedPar
     load,
   });
   parts.add("core", () => core.stop());
+  engine.answerWith(core.answerPeer);
   await core.start();
 
   const { host = DEFAULT_HOST, port, ...grpcOptions } = options.grpc ?? { port: DEFAULT_GRPC_PORT };
@@ -113,7 +105,7 @@ async function start(options: BackboneOptions, logger: Logger, parts: StartedPar
   const metricsAddress = options.metrics && (await serveMetrics(options.metrics, telemetry, load, parts));
 
   grpc.setServing(true);
-  const endReadiness = watchReadiness(verifier, bridge, clock);
+  const endReadiness = watchReadiness(verifier, engine, bridge, clock);
   const leave = ({ spreadMs, deadlineMs }: Required<StopOptions>) => {
     endReadiness();
     grpc.setServing(false);
@@ -127,13 +119,30 @@ async function start(options: BackboneOptions, logger: Logger, parts: StartedPar
     grpcAddress: joinAddress(grpc.address, grpc.port),
     bridgeAddress: joinAddress(bridge.address, bridge.port),
     metricsAddress,
-    backup: (directory) => store.backup(directory),
+    node: engine.node,
+    backup: (directory) => engine.backup(directory),
     limitTenants: (differences) => tenants.replace(differences),
     stop: ({ spreadMs = DEFAULT_DRAIN_SPREAD_MS, deadlineMs = DEFAULT_SHUTDOWN_DEADLINE_MS } = {}) => {
       stopping ??= leave({ spreadMs, deadlineMs });
       return stopping;
     },
   };
+}
+
+function openEngine(options: BackboneOptions, context: EngineContext): Promise<Engine> {
+  const { cluster, dataDirectory, shards, retentionMs } = options;
+  if (cluster !== undefined) {
+    if (retentionMs !== undefined)
+      throw new Error("retention is of the embedded store: a cluster keeps events for ever");
+    return openClusterEngine({ ...cluster, shards }, context);
+  }
+  if (dataDirectory === undefined) throw new Error("say where to store everything (dataDirectory), or give a cluster");
+  return openEmbeddedEngine({ directory: dataDirectory, shards, retentionMs }, context);
+}
+
+function outletsKept({ outlets }: Engine): NonNullable<Engine["outlets"]> {
+  if (outlets === undefined) throw new Error("outlets need the embedded engine: a cluster has no store for them yet");
+  return outlets;
 }
 
 const RANDOM_ID_BYTES = 16;
@@ -162,10 +171,11 @@ async function serveMetrics(
 const READINESS_INTERVAL_MS = 250;
 
 /** Keeps the bridge's readiness current. Returns what ends it. */
-function watchReadiness(verifier: TokenVerifier, bridge: Bridge, clock: Clock): () => void {
+function watchReadiness(verifier: TokenVerifier, engine: Engine, bridge: Bridge, clock: Clock): () => void {
   let timer: Timer | undefined;
   const look = () => {
-    bridge.setReady(verifier.available, ["the auth service does not answer"]);
+    const reasons = [...(verifier.available ? [] : ["the auth service does not answer"]), ...engine.unready()];
+    bridge.setReady(reasons.length === 0, reasons);
     timer = clock.after(READINESS_INTERVAL_MS, look);
   };
   look();
@@ -174,10 +184,4 @@ function watchReadiness(verifier: TokenVerifier, bridge: Bridge, clock: Clock): 
 
 function joinAddress(host: string, port: number): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
-/** The entries that are set: an absent option and one that is undefined mean the same. */
-function defined<T extends object>(options: { readonly [K in keyof T]: T[K] | undefined }): Partial<T> {
-  // Only entries whose value is of T's type are left.
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>;
 }

@@ -4,6 +4,7 @@
 //   …
 //   await backbone.stop();
 
+export type { ClusterOptions, PeerOptions } from "./backbone/cluster-options.js";
 export type { Backbone, BackboneOptions, ListenAddress, StopOptions } from "./backbone/options.js";
 export { startBackbone } from "./backbone.js";
 

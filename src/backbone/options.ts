@@ -12,6 +12,7 @@ import type { PublishHook } from "../ports/publish-hook.js";
 import type { TokenVerifier } from "../ports/token-verifier.js";
 import type { ClientTls } from "../rpc/tls.js";
 import type { GrpcTls } from "../transport/grpc/server.js";
+import type { ClusterOptions } from "./cluster-options.js";
 import type { OutletTargets } from "./outlets.js";
 
 /** Where to listen. */
@@ -63,11 +64,13 @@ export type AccessHookOptions = (
 };
 
 export interface BackboneOptions {
-  /** Where everything is stored. Created if it is not there; one backbone at a time. */
-  readonly dataDirectory: string;
-  /** Groups of rooms that are stored independently. Default 64; counts when the store is created. */
+  /** Where everything is stored. Created if it is not there; one backbone at a time. Needed unless `cluster` is given. */
+  readonly dataDirectory?: string;
+  /** Makes this a node of a cluster, which keeps nothing in a directory. Default: this process is alone. */
+  readonly cluster?: ClusterOptions;
+  /** Groups of rooms that are stored independently. Default 64; counts when the store, or the cluster's topic, is created. */
   readonly shards?: number;
-  /** How long events are kept, in milliseconds. Default: for ever. */
+  /** How long events are kept, in milliseconds. Default: for ever. Not for a cluster. */
   readonly retentionMs?: number;
   /** Who says whom a token stands for: the address of an AuthService, or an implementation in this process. */
   readonly auth: { readonly address: string; readonly tls?: ClientTls } | { readonly verifier: TokenVerifier };
@@ -108,7 +111,9 @@ export interface Backbone {
   readonly grpcAddress: string;
   readonly bridgeAddress: string;
   readonly metricsAddress: string | undefined;
-  /** Copies the live store to an empty directory. */
+  /** As a node of a cluster: this incarnation of it, and where other nodes reach it. */
+  readonly node: { readonly id: string; readonly address: string } | undefined;
+  /** Copies the live store to an empty directory. Rejects in a cluster, which has none. */
   backup(directory: string): Promise<void>;
   /**
    * From now on single tenants differ from the common limits in this, and in nothing that was said before. Their buckets begin full again;

@@ -1,10 +1,10 @@
 // What leaves the server by itself, from options to what the core takes.
 
-import type { EmbeddedStore } from "../adapters/embedded/lmdb.js";
 import { Webhook } from "../adapters/webhook/webhook.js";
 import type { EventCase, OutletOptions } from "../core/outlet/outlets.js";
 import type { Clock } from "../ports/clock.js";
 import type { Notifier } from "../ports/notifier.js";
+import type { Engine } from "./engine.js";
 
 /** Where to post, and how it is signed. */
 export interface WebhookTarget {
@@ -56,7 +56,7 @@ const NOTIFIER_ENDPOINT = "notifier";
 /** Throws where a URL is not one to send what users say to, or two webhooks have one name. */
 export function outletsOf(
   { notifier, webhooks = [] }: OutletTargets,
-  store: EmbeddedStore,
+  kept: NonNullable<Engine["outlets"]>,
   clock: Clock,
 ): { readonly outlets: OutletOptions; close(): void } {
   if (new Set(webhooks.map(({ name }) => name)).size < webhooks.length) throw new Error("two webhooks have one name");
@@ -79,10 +79,10 @@ export function outletsOf(
   });
   const away = notifier && {
     ...notifier,
-    notifier: written(store.notifications, notifier.webhook && webhook(NOTIFIER_ENDPOINT, notifier.webhook)),
+    notifier: written(kept.notifications, notifier.webhook && webhook(NOTIFIER_ENDPOINT, notifier.webhook)),
   };
   return {
-    outlets: { store: store.outlets, events, ...(away && { notifier: away }) },
+    outlets: { store: kept.store, events, ...(away && { notifier: away }) },
     close: () => {
       for (const each of open) each.close();
     },

@@ -31,7 +31,9 @@ export function announce(
     page: config.page,
     metrics: backbone.metricsAddress,
     auth: authAddress,
-    data: resolve(config.dataDirectory),
+    node: backbone.node?.id,
+    peers: backbone.node?.address,
+    data: config.engine === "cluster" ? `the cluster ${config.clusterName}` : resolve(config.dataDirectory),
   };
   const version = packageVersion();
   if (logFormat(config, terminal) === "pretty") {

@@ -6,6 +6,8 @@ import { flagName } from "../ops/config/names.js";
 import type { Config } from "../ops/config/options.js";
 import type { Logger } from "../ops/log.js";
 import type { ClientTls } from "../rpc/tls.js";
+import { clientTls } from "./client-tls.js";
+import { clusterOptions } from "./cluster-options.js";
 import { CommandError } from "./exit-code.js";
 import { readOutlets } from "./outlets-file.js";
 import { readPair, readPem } from "./pem.js";
@@ -25,7 +27,7 @@ export function backboneOptions(config: Config, logger: Logger): Omit<BackboneOp
   const services = config.grpcServices === undefined ? undefined : readServicesFile(config.grpcServices);
   const bridgeTls = readPair(config, "bridgeTlsCert", "bridgeTlsKey");
   return {
-    dataDirectory: config.dataDirectory,
+    ...(config.engine === "cluster" ? { cluster: clusterOptions(config) } : { dataDirectory: config.dataDirectory }),
     shards: config.shards,
     ...(config.retention === 0 ? {} : { retentionMs: config.retention }),
     grpc: {
@@ -84,15 +86,6 @@ function publishHookOptions(config: Config): Pick<BackboneOptions, "publishHook"
       tenants: config.publishHookTenants,
     },
   };
-}
-
-/** How the connection to a service outside is protected. */
-function clientTls(config: Config, service: "auth" | "publishHook" | "accessHook"): ClientTls | undefined {
-  if (config[`${service}Insecure`]) return "plain";
-  const ca = readPem(config, `${service}Ca`);
-  const pair = readPair(config, `${service}ClientCert`, `${service}ClientKey`);
-  if (ca === undefined && pair === undefined) return undefined;
-  return { ...(ca && { ca }), ...(pair && { identity: { certificate: pair.cert, key: pair.key } }) };
 }
 
 /** How the auth service is reached. Throws CommandError where the configuration does not say. */

@@ -9,6 +9,9 @@ export interface Listening {
   readonly page: boolean;
   readonly metrics: string | undefined;
   readonly auth: string;
+  /** As a node of a cluster: which one, and where other nodes reach it. */
+  readonly node?: string | undefined;
+  readonly peers?: string | undefined;
   readonly data: string;
 }
 
@@ -34,6 +37,8 @@ export function banner({ version, listening, program, dataFlag, development }: B
     ["Health", `${web}/health/ready`],
     ["Metrics", listening.metrics === undefined ? undefined : `http://${listening.metrics}/metrics`],
     ["Auth", listening.auth],
+    ["Node", listening.node],
+    ["Peers", listening.peers],
     ["Data", listening.data],
   ];
   const lines = ["", `  Trunkline ${version}`, ""];

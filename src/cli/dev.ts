@@ -24,7 +24,7 @@ import type { Terminal } from "./terminal.js";
 import { devKeyFile } from "./token.js";
 
 const TENANT = "demo";
-const HOST_OPTIONS = ["host", "grpcHost", "bridgeHost", "metricsHost", "authHost"] as const;
+const HOST_OPTIONS = ["host", "grpcHost", "bridgeHost", "metricsHost", "authHost", "peerHost"] as const;
 
 export const devCommand: Command = {
   name: "dev",
@@ -39,10 +39,17 @@ export const devCommand: Command = {
   ],
   positionals: [],
   flags: {},
-  groups: ["General", "Listening", "Store", "Hooks", "Outlets", "Operation", "Limits", "Rates"],
+  groups: ["General", "Listening", "Store", "Cluster", "Hooks", "Outlets", "Operation", "Limits", "Rates"],
   also: ["authHost", "authPort"],
   without: [],
-  defaults: { page: true, authPort: 0 },
+  // Whoever reaches its loopback can be anybody: there is no secret to keep, and a cluster to try has one broker.
+  defaults: {
+    page: true,
+    authPort: 0,
+    clusterSecret: "trunkline-development",
+    kafkaReplication: 1,
+    allowUnsafe: true,
+  },
   run: async ({ config, terminal }) => {
     refuseOtherHosts(config);
     const log = openLog(config, terminal);

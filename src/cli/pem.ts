@@ -5,7 +5,7 @@ import { flagName } from "../ops/config/names.js";
 import type { Config, OptionKey } from "../ops/config/options.js";
 import { CommandError } from "./exit-code.js";
 
-type FileOption = { readonly [K in OptionKey]: Config[K] extends string | undefined ? K : never }[OptionKey];
+export type FileOption = { readonly [K in OptionKey]: Config[K] extends string | undefined ? K : never }[OptionKey];
 
 /** The content of the file an option names, if it names one. Throws CommandError where it cannot be read. */
 export function readPem(config: Config, key: FileOption): Buffer | undefined {

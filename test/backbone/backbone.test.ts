@@ -81,7 +81,7 @@ test("a second one on the same data is refused", async () => {
 test("copies its live store", async () => {
   const options = useOptions();
   const backbone = await useBackbone(options);
-  const copy = join(options.dataDirectory, "copy");
+  const copy = join(options.dataDirectory ?? "", "copy");
   await backbone.backup(copy);
   expect(existsSync(join(copy, "data.mdb"))).toBe(true);
 });

@@ -3,6 +3,7 @@
 import { type AnyBulkWriteOperation, type Binary, type Collection, MongoBulkWriteError, MongoClient } from "mongodb";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import type { RoomRef } from "../../ports/room-ref.js";
+import type { Pem } from "../../rpc/tls.js";
 
 /** Longest wait for an answer, in milliseconds. */
 const DEADLINE_MS = 5_000;
@@ -138,11 +139,20 @@ export interface MongoOptions {
   /** `mongodb://…` with everything the driver understands: hosts, credentials, TLS, replica set. */
   readonly url: string;
   readonly database: string;
+  /** Turns TLS on, where the URL does not: who may have signed the servers' certificates, and the node's own; PEM. */
+  readonly tls?: { readonly ca?: Pem; readonly cert?: Pem; readonly key?: Pem };
+}
+
+/** The hosts that a URL names. */
+export function mongoHosts(url: string): readonly string[] {
+  const authority = /^mongodb(?:\+srv)?:\/\/(?:[^@/]*@)?([^/?]*)/.exec(url)?.[1] ?? "";
+  return authority.split(",").map((host) => host.replace(/:\d+$/, "").replaceAll(/[[\]]/g, ""));
 }
 
 /** Connects, and makes the indexes that are missing. Rejects with UNAVAILABLE. */
-export async function connectMongo({ url, database }: MongoOptions): Promise<MongoConnection> {
+export async function connectMongo({ url, database, tls }: MongoOptions): Promise<MongoConnection> {
   const client = new MongoClient(url, {
+    ...(tls && { tls: true, ...pemBuffers(tls) }),
     appName: "trunkline",
     // What was written once is not lost with one machine, nor read before it is safe from that.
     writeConcern: { w: "majority" },
@@ -186,6 +196,10 @@ export async function connectMongo({ url, database }: MongoOptions): Promise<Mon
     await client.close().catch(() => {});
     throw unavailable(cause);
   }
+}
+
+function pemBuffers(tls: NonNullable<MongoOptions["tls"]>): { ca?: Buffer; cert?: Buffer; key?: Buffer } {
+  return Object.fromEntries(Object.entries(tls).map(([name, pem]) => [name, Buffer.from(pem)]));
 }
 
 /** Does it; rejects with UNAVAILABLE where MongoDB does not. */

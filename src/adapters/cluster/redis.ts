@@ -28,6 +28,12 @@ export interface RedisConnectionOptions extends RedisAddress {
   readonly onError: (error: Error) => void;
 }
 
+/** The hosts that an address names. */
+export function redisHosts({ url, sentinels }: RedisAddress): readonly string[] {
+  const hosts = sentinels?.map((address) => address.slice(0, Math.max(address.lastIndexOf(":"), 0)));
+  return (hosts ?? [new URL(url).hostname]).map((host) => host.replaceAll(/[[\]]/g, ""));
+}
+
 /** Resolves once the connection is ready; rejects with UNAVAILABLE where it is not in time, and gives up. */
 export async function connectRedis(options: RedisConnectionOptions): Promise<Redis> {
   const redis = createRedis(options);

@@ -66,7 +66,8 @@ export function configurationTables(): string {
 /** One value as text; secrets masked, "" where nothing is set. */
 export function shownValue(key: OptionKey, config: Config): string {
   const value = config[key];
-  return declared(key).secret && value !== undefined ? MASK : declared(key).format(value);
+  const option = declared(key);
+  return option.secret && value !== undefined ? (option.masked?.(value) ?? MASK) : option.format(value);
 }
 
 /** The effective configuration, one line each: name, value, where it came from. */
@@ -79,7 +80,8 @@ export function effectiveTable({ config, origins }: Resolved): string {
 /** The same for programs. */
 export function effectiveJson({ config, origins }: Resolved): string {
   const entries = OPTION_KEYS.map((key) => {
-    const value = declared(key).secret && config[key] !== undefined ? MASK : (config[key] ?? null);
+    const isHidden = declared(key).secret && config[key] !== undefined;
+    const value = isHidden ? shownValue(key, config) : (config[key] ?? null);
     return [key, { value, origin: origins[key] }] as const;
   });
   return `${JSON.stringify(Object.fromEntries(entries), null, 2)}\n`;

@@ -16,8 +16,10 @@ export interface Option<T> {
   readonly doc: string;
   /** A value as one would write it in a variable. Empty: not set. */
   format(value: T): string;
-  /** Never shown, and not to be given as a flag, which others on the machine can see. */
+  /** Never shown as it is, and not to be given as a flag, which others on the machine can see. */
   readonly secret: boolean;
+  /** What is shown of a secret that is set. Default: that it is. */
+  masked?(value: T): string;
   /** Whether the flag may be repeated, each adding a value. */
   readonly list: boolean;
   /** The choices, where there are only these. */
@@ -52,6 +54,16 @@ export function optionalText(placeholder: string, doc: string): Option<string | 
 
 export function secret(placeholder: string, doc: string): Option<string | undefined> {
   return { ...optionalText(placeholder, doc), secret: true };
+}
+
+/** An address with a password in it, perhaps: what comes before the host is not shown, nor what comes after the path. */
+export function secretUrl(placeholder: string, doc: string): Option<string | undefined> {
+  const masked = (value: string | undefined) =>
+    (value ?? "").replace(
+      /^([\w+]+:\/\/)(?:[^/?]*@)?([^?]*)(\?.*)?$/,
+      (_, scheme: string, rest: string) => scheme + rest,
+    );
+  return { ...secret(placeholder, doc), masked };
 }
 
 /** A comma-separated list, a repeated flag, or a JSON array. */

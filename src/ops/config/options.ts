@@ -1,5 +1,6 @@
 // Every option there is, in the order in which help and documentation show them.
 
+import { CLUSTER_OPTIONS } from "./cluster-options.js";
 import { HOOK_OPTIONS } from "./hook-options.js";
 import { LIMIT_OPTIONS } from "./limit-options.js";
 import {
@@ -59,9 +60,20 @@ const LISTENING = {
 const LONGEST_RETENTION_MS = 36_500 * 86_400_000;
 
 const STORE = {
+  engine: oneOf(
+    ["embedded", "cluster"],
+    "embedded",
+    "Where everything is kept. embedded: in the data directory of this one process. cluster: in Kafka, MongoDB and Redis, by any number of nodes.",
+  ),
   dataDirectory: text("DIR", "./trunkline-data", "Where everything is stored. One process at a time."),
-  shards: integer("N", 64, 1, 4096, "Groups of rooms that are stored independently. Fixed when the store is created."),
-  retention: duration(0, 0, "How long events are kept. 0: for ever.", LONGEST_RETENTION_MS),
+  shards: integer(
+    "N",
+    64,
+    1,
+    4096,
+    "Groups of rooms that are stored independently; in a cluster, the topic's partitions. Fixed when the store or topic is created.",
+  ),
+  retention: duration(0, 0, "How long events are kept. 0: for ever. Embedded only.", LONGEST_RETENTION_MS),
 };
 
 const AUTH = {
@@ -146,6 +158,7 @@ export const OPTION_GROUPS = {
   General: GENERAL,
   Listening: LISTENING,
   Store: STORE,
+  Cluster: CLUSTER_OPTIONS,
   "Verifying tokens": AUTH,
   "The auth service": AUTH_SERVICE,
   Hooks: HOOK_OPTIONS,
@@ -160,6 +173,7 @@ export const OPTIONS = {
   ...GENERAL,
   ...LISTENING,
   ...STORE,
+  ...CLUSTER_OPTIONS,
   ...AUTH,
   ...AUTH_SERVICE,
   ...HOOK_OPTIONS,

@@ -1,10 +1,13 @@
 // The topic of the log: made where it is missing, looked at where it is there. What does not fit is an error at the start, not a loss later.
 
 import { setTimeout as pause } from "node:timers/promises";
-import { ConfigResourceTypes, Kafka, KafkaJSAggregateError, KafkaJSProtocolError, logLevel } from "kafkajs";
+import kafkajs from "kafkajs";
 import { restIdleConnections } from "./idle-timer.js";
 import { CONNECT_DEADLINE_MS, DEFAULT_CLIENT_ID, type KafkaConnectionOptions, kafkaSasl, kafkaTls } from "./options.js";
 import { BATCH_HEADER_BYTES } from "./record-batch.js";
+
+// Node finds no names in this CommonJS package.
+const { ConfigResourceTypes, Kafka, KafkaJSAggregateError, KafkaJSProtocolError, logLevel } = kafkajs;
 
 export interface TopicSettings {
   readonly partitions: number;
@@ -64,7 +67,7 @@ export interface FoundTopic {
   readonly settings: ReadonlyMap<string, string>;
 }
 
-type Admin = ReturnType<Kafka["admin"]>;
+type Admin = ReturnType<kafkajs.Kafka["admin"]>;
 
 /** Makes the topic where there is none, and checks it. Rejects with a TopicError that says what does not fit, or with Kafka's own error. */
 export async function ensureTopic(

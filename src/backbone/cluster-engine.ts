@@ -1,0 +1,179 @@
+// A node of a cluster: Kafka keeps the log, MongoDB the archive, Redis who is where, and the nodes ask each other.
+
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import type { Redis } from "ioredis";
+import { GrpcPeers } from "../adapters/cluster/grpc-peers.js";
+import { parseBroker } from "../adapters/cluster/kafka/options.js";
+import { TopicError } from "../adapters/cluster/kafka/topic.js";
+import { connectMongo, mongoHosts } from "../adapters/cluster/mongo.js";
+import { MongoArchive } from "../adapters/cluster/mongo-archive.js";
+import { openEventLog } from "../adapters/cluster/open-event-log.js";
+import { connectRedis, redisHosts } from "../adapters/cluster/redis.js";
+import { checkRedis, RedisUnfit } from "../adapters/cluster/redis-check.js";
+import { RedisFanout } from "../adapters/cluster/redis-fanout.js";
+import { RedisPlacement } from "../adapters/cluster/redis-placement.js";
+import { RedisSessionDirectory } from "../adapters/cluster/redis-session-directory.js";
+import { ErrorCode, TrunklineError } from "../ports/error.js";
+import type { PeerHandler } from "../ports/peers.js";
+import { type PeerServer, startPeerServer } from "../transport/grpc/peer-server.js";
+import type { ClusterOptions, PeerOptions } from "./cluster-options.js";
+import { awaitDependency, type DependencyWait } from "./dependency.js";
+import type { Engine, EngineContext } from "./engine.js";
+import { peerAddress } from "./peer-address.js";
+
+const DEFAULT_NAME = "trunkline";
+const DEFAULT_SHARDS = 64;
+const DEFAULT_PEER_HOST = "127.0.0.1";
+export const DEFAULT_PEER_PORT = 9095;
+const DEFAULT_START_DEADLINE_MS = 30_000;
+/** Whoever guesses it may say anything in anybody's name. */
+export const LEAST_SECRET = 16;
+const NODE_NAME = /^[A-Za-z0-9._-]{1,64}$/;
+const INCARNATION_BYTES = 6;
+/** A batch holds four of the longest frames: whatever one command makes fits. */
+const FRAMES_PER_BATCH = 4;
+
+/**
+ * Rejects with an Error for an operator: a service is not there in time, or does not fit, or a setting does not. What was opened by then is
+ * among the context's parts.
+ */
+export async function openClusterEngine(
+  options: ClusterOptions & { readonly shards?: number | undefined },
+  context: EngineContext,
+): Promise<Engine> {
+  const { clock, limits, telemetry, logger, parts } = context;
+  const { name = DEFAULT_NAME, nodeName = machineName(), shards = DEFAULT_SHARDS, allowUnsafe = false } = options;
+  const { startDeadlineMs: deadlineMs = DEFAULT_START_DEADLINE_MS } = options;
+  if (!NODE_NAME.test(nodeName)) throw new Error(`${nodeName} is no name for a node: letters, digits, -, _ and .`);
+  if (options.peers.secret.length < LEAST_SECRET) {
+    throw new Error(`the cluster's secret is to have ${LEAST_SECRET} characters at least`);
+  }
+  // A node that comes back is another: what it had before is nobody's.
+  const nodeId = `${nodeName}.${randomBytes(INCARNATION_BYTES).toString("hex")}`;
+  const fault = (where: string) => (what: string, cause: unknown) =>
+    telemetry.emit("fault", { where: `${where}: ${what}`, cause });
+  const wait: DependencyWait = { clock, logger, deadlineMs, isFinal };
+
+  let answer: PeerHandler = notYet;
+  const peerServer = await servePeers(options.peers, (question) => answer(question), context);
+  const address = peerAddress({
+    host: peerServer.address,
+    port: peerServer.port,
+    stated: options.peers.address,
+    services: [
+      ...redisHosts(options.redis),
+      ...options.kafka.brokers.map((broker) => parseBroker(broker).host),
+      ...mongoHosts(options.mongo.url),
+    ],
+  });
+
+  const connect = async (purpose: string): Promise<Redis> => {
+    const redis = await awaitDependency("Redis", wait, () =>
+      connectRedis({
+        ...options.redis,
+        name: `${name}:${nodeName}:${purpose}`,
+        onError: (cause) => logger.debug({ err: cause, purpose }, "a connection to Redis has failed"),
+      }),
+    );
+    parts.add(`Redis (${purpose})`, () => redis.disconnect());
+    return redis;
+  };
+  const redis = await connect("commands");
+  await awaitDependency("Redis", wait, () => checkRedis(redis, allowUnsafe));
+  // What is published must not hold up the leases.
+  const publisher = await connect("publish");
+  const subscriber = await connect("subscribe");
+
+  const mongo = await awaitDependency("MongoDB", wait, () => connectMongo(options.mongo));
+  parts.add("MongoDB", () => mongo.close());
+  const archive = new MongoArchive(mongo.collections);
+
+  const log = await awaitDependency("Kafka", wait, () =>
+    openEventLog({
+      ...options.kafka,
+      topicPrefix: name,
+      shards,
+      node: nodeId,
+      archived: (shard) => archive.archived(shard),
+      clock,
+      allowUnsafe,
+    }),
+  );
+  parts.add("Kafka", () => log.close());
+  if (limits.maxFrameBytes * FRAMES_PER_BATCH >= log.maxBatchBytes) {
+    throw new Error(
+      `frames of ${limits.maxFrameBytes} bytes are too long for the topic, whose batches hold ${log.maxBatchBytes}: the longest frame is to be less than a quarter`,
+    );
+  }
+
+  const fanout = new RedisFanout({ publisher, subscriber, clock, nodeId, prefix: name, onFault: fault("fanout") });
+  parts.add("fan-out", () => fanout.stop());
+  await awaitDependency("Redis", wait, () => fanout.start());
+  const placement = new RedisPlacement({
+    redis,
+    subscriber,
+    clock,
+    nodeId,
+    address,
+    shards,
+    prefix: name,
+    onFault: fault("placement"),
+  });
+  const peers = new GrpcPeers({ placement, clock, tls: options.peers.clientTls, secret: options.peers.secret });
+  parts.add("peers", () => peers.stop());
+  const directory = new RedisSessionDirectory({
+    redis,
+    subscriber,
+    archive,
+    clock,
+    placement,
+    prefix: name,
+    graceMs: limits.presenceGraceMs,
+    onFault: (cause) => telemetry.emit("fault", { where: "directory", cause }),
+  });
+  await awaitDependency("Redis", wait, () => directory.start());
+
+  return {
+    log,
+    archive,
+    fanout,
+    directory,
+    outlets: undefined,
+    cluster: { placement, peers },
+    node: { id: nodeId, address },
+    answerWith: (handler) => {
+      answer = handler;
+    },
+    unready: () => (fanout.available ? [] : ["Redis does not bring what is published"]),
+    backup: () => Promise.reject(new Error("a cluster keeps nothing in files of its own: back up MongoDB and Kafka")),
+  };
+}
+
+/** Listening before the cluster hears of this node. */
+async function servePeers(
+  { host = DEFAULT_PEER_HOST, port = DEFAULT_PEER_PORT, secret, serverTls }: PeerOptions,
+  handler: PeerHandler,
+  { clock, telemetry, parts }: EngineContext,
+): Promise<PeerServer> {
+  const server = await startPeerServer({ handler, secret, host, port, tls: serverTls, telemetry, clock });
+  parts.add("peer server", (leftMs) => server.close(leftMs));
+  return server;
+}
+
+const notYet: PeerHandler = async () => {
+  throw new TrunklineError(ErrorCode.UNAVAILABLE, "the node is starting", { retryAfterMs: 500 });
+};
+
+/** What does not mend itself by waiting. */
+function isFinal(cause: unknown): boolean {
+  return cause instanceof TopicError || cause instanceof RedisUnfit || cause instanceof RangeError;
+}
+
+function machineName(): string {
+  return (
+    hostname()
+      .replaceAll(/[^A-Za-z0-9._-]/g, "-")
+      .slice(0, 64) || "node"
+  );
+}

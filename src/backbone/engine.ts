@@ -1,0 +1,44 @@
+// What a backbone stands on: where events, rooms and sessions are kept, and which other nodes there are.
+
+import type { ClusterParts } from "../core/core.js";
+import type { Limits } from "../core/limit/limits.js";
+import type { Telemetry } from "../core/telemetry.js";
+import type { Logger } from "../ops/log.js";
+import type { Archive } from "../ports/archive.js";
+import type { Clock } from "../ports/clock.js";
+import type { EventLog } from "../ports/event-log.js";
+import type { Fanout } from "../ports/fanout.js";
+import type { Notifier } from "../ports/notifier.js";
+import type { OutletStore } from "../ports/outlet-store.js";
+import type { PeerHandler } from "../ports/peers.js";
+import type { SessionDirectory } from "../ports/session-directory.js";
+import type { StartedParts } from "./started-parts.js";
+
+export interface Engine {
+  readonly log: EventLog;
+  readonly archive: Archive;
+  readonly fanout: Fanout;
+  readonly directory: SessionDirectory;
+  /** Where outlets keep what they set aside, and what users who are away were told; undefined: the engine has no place for it yet. */
+  readonly outlets: { readonly store: OutletStore; readonly notifications: Notifier } | undefined;
+  /** Undefined: this process is alone. */
+  readonly cluster: ClusterParts | undefined;
+  /** This incarnation of the node, and where others reach it; undefined: this process is alone. */
+  readonly node: { readonly id: string; readonly address: string } | undefined;
+  /** Who answers other nodes from now on; until then they are refused as UNAVAILABLE. */
+  answerWith(handler: PeerHandler): void;
+  /** Why clients had better go elsewhere, in words for an operator; empty: nothing is in the way. */
+  unready(): readonly string[];
+  /** Copies the live store to an empty directory. Rejects where the engine keeps nothing in files of its own. */
+  backup(directory: string): Promise<void>;
+}
+
+/** What every engine is opened with. */
+export interface EngineContext {
+  readonly clock: Clock;
+  readonly limits: Limits;
+  readonly telemetry: Telemetry;
+  readonly logger: Logger;
+  /** Told of each part that was opened, in order: whoever fails on the way leaves the earlier ones to it. */
+  readonly parts: StartedParts;
+}

@@ -1,0 +1,135 @@
+// From the configuration to what a node of a cluster is started with: reads the files that it names.
+
+import { readFileSync } from "node:fs";
+import type { ClusterOptions, PeerOptions } from "../backbone/cluster-options.js";
+import { flagName, variableName } from "../ops/config/names.js";
+import type { Config, OptionKey } from "../ops/config/options.js";
+import { clientTls } from "./client-tls.js";
+import { CommandError } from "./exit-code.js";
+import { type FileOption, readPair, readPem } from "./pem.js";
+
+/** Throws CommandError for what is missing or does not fit. */
+export function clusterOptions(config: Config): ClusterOptions {
+  if (config.retention !== 0) {
+    throw new CommandError(
+      `--${flagName("retention")} is of the embedded store: a cluster keeps events for ever (--${flagName("kafkaRetention")} is of the log alone)`,
+    );
+  }
+  return {
+    name: config.clusterName,
+    ...(config.nodeName !== undefined && { nodeName: config.nodeName }),
+    redis: redisOptions(config),
+    kafka: kafkaOptions(config),
+    mongo: mongoOptions(config),
+    peers: peerOptions(config),
+    allowUnsafe: config.allowUnsafe,
+    startDeadlineMs: config.startDeadline,
+  };
+}
+
+function redisOptions(config: Config): ClusterOptions["redis"] {
+  const url = withPassword(config, "redisUrl", "redisPasswordFile", /^rediss?:$/);
+  const { redisSentinels: sentinels, redisMaster: master } = config;
+  if (sentinels.length > 0 !== (master !== undefined)) {
+    throw new CommandError(`--${flagName("redisSentinels")} and --${flagName("redisMaster")} go together`);
+  }
+  const ca = readPem(config, "redisCa");
+  const pair = readPair(config, "redisClientCert", "redisClientKey");
+  const tls = { ...(ca && { ca: text(ca) }), ...(pair && { cert: text(pair.cert), key: text(pair.key) }) };
+  return {
+    url,
+    ...(master !== undefined && { sentinels, master }),
+    ...(Object.keys(tls).length > 0 && { tls }),
+  };
+}
+
+function kafkaOptions(config: Config): ClusterOptions["kafka"] {
+  if (config.kafkaBrokers.length === 0) throw missing("kafkaBrokers");
+  const tls = clientTls(config, "kafka");
+  const connection = {
+    brokers: config.kafkaBrokers,
+    replication: config.kafkaReplication,
+    retentionMs: config.kafkaRetention,
+    ...(tls && { tls }),
+  };
+  const mechanism = config.kafkaSasl;
+  if (mechanism === "none") return connection;
+  const username = config.kafkaUser;
+  const password = secretOf(config, "kafkaPassword", "kafkaPasswordFile");
+  if (username === undefined) throw missing("kafkaUser");
+  return { ...connection, sasl: { mechanism, username, password } };
+}
+
+function mongoOptions(config: Config): ClusterOptions["mongo"] {
+  const url = withPassword(config, "mongodbUrl", "mongodbPasswordFile", /^mongodb(\+srv)?:$/);
+  const ca = readPem(config, "mongodbCa");
+  const pair = readPair(config, "mongodbClientCert", "mongodbClientKey");
+  const tls = { ...(ca && { ca }), ...(pair && { cert: pair.cert, key: pair.key }) };
+  return { url, database: config.mongodbDatabase, ...(Object.keys(tls).length > 0 && { tls }) };
+}
+
+function peerOptions(config: Config): PeerOptions {
+  const pair = readPair(config, "peerTlsCert", "peerTlsKey");
+  const ca = readPem(config, "peerTlsCa");
+  if ((pair === undefined) !== (ca === undefined)) {
+    throw new CommandError(`--${flagName("peerTlsCert")} and --${flagName("peerTlsCa")} go together`);
+  }
+  const protection =
+    pair !== undefined && ca !== undefined
+      ? {
+          serverTls: { certificate: pair.cert, key: pair.key, clientCa: ca },
+          clientTls: { ca, identity: { certificate: pair.cert, key: pair.key } },
+        }
+      : config.peerInsecure
+        ? { serverTls: "plain" as const, clientTls: "plain" as const }
+        : {};
+  return {
+    host: config.peerHost,
+    port: config.peerPort,
+    ...(config.peerAddress !== undefined && { address: config.peerAddress }),
+    secret: secretOf(config, "clusterSecret", "clusterSecretFile"),
+    ...protection,
+  };
+}
+
+type SecretOption = "clusterSecret" | "kafkaPassword";
+
+function secretOf(config: Config, key: SecretOption, file: FileOption): string {
+  const value = readSecret(config, file) ?? config[key];
+  if (value === undefined) {
+    throw new CommandError(`trunkline needs ${variableName(key)} or --${flagName(file)} with the engine cluster`);
+  }
+  return value;
+}
+
+/** A URL whose password may lie in a file of its own. */
+function withPassword(config: Config, key: "redisUrl" | "mongodbUrl", file: FileOption, scheme: RegExp): string {
+  const url = config[key];
+  if (url === undefined) throw missing(key);
+  if (!scheme.test(/^[^/]*/.exec(url)?.[0] ?? "")) {
+    throw new CommandError(`${variableName(key)}: must begin with ${key === "redisUrl" ? "redis://" : "mongodb://"}`);
+  }
+  const password = readSecret(config, file);
+  if (password === undefined) return url;
+  // Not by URL, which does not know several hosts.
+  const [, begin = "", user = "", rest = ""] = /^([^/]*\/\/)(?:([^:@/]*)(?::[^@/]*)?@)?(.*)$/.exec(url) ?? [];
+  return `${begin}${user}:${encodeURIComponent(password)}@${rest}`;
+}
+
+function readSecret(config: Config, file: FileOption): string | undefined {
+  const path = config[file];
+  if (path === undefined) return undefined;
+  try {
+    return readFileSync(path, "utf8").trim();
+  } catch (error) {
+    throw new CommandError(`--${flagName(file)}: ${error instanceof Error ? error.message : path}`);
+  }
+}
+
+function missing(key: OptionKey): CommandError {
+  return new CommandError(`trunkline needs ${variableName(key)} with the engine cluster`);
+}
+
+function text(pem: Buffer): string {
+  return pem.toString("utf8");
+}
