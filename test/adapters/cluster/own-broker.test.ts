@@ -22,7 +22,7 @@ import { kafkaOptions } from "./use-kafka.js";
 const START_MS = 120_000;
 
 async function useBroker(secured?: SecuredListener): Promise<RunningKafka> {
-  const kafka = await startKafka(secured);
+  const kafka = await startKafka(secured === undefined ? {} : { secured });
   if (kafka === undefined) throw new Error("the services have a Kafka, and this test none");
   onTestFinished(() => kafka.stop());
   return kafka;

@@ -16,21 +16,38 @@ export interface SecuredListener {
   readonly password: string;
 }
 
+export interface KafkaOptions {
+  readonly secured?: SecuredListener;
+  /** For each of these addresses (host:port) a listener that tells its clients to come back there: what leads there is the caller's. */
+  readonly advertised?: readonly string[];
+}
+
 export interface RunningKafka extends RunningService {
   /** The address of the secured listener; empty: there is none. */
   readonly securedUrl: string;
+  /** Where the listeners of the advertised addresses are. */
+  readonly listeners: readonly string[];
   /** The broker stands still, and goes on. */
   pause(): void;
   resume(): void;
+  /** SIGKILL; what it has stored stays. */
+  kill(): Promise<void>;
+  /** After a kill: on the same ports, with what it had stored. */
+  restart(): Promise<void>;
 }
 
 /** Starts a broker. Undefined: Java or Maven is not installed. */
-export async function startKafka(secured?: SecuredListener): Promise<RunningKafka | undefined> {
+export async function startKafka({ secured, advertised = [] }: KafkaOptions = {}): Promise<RunningKafka | undefined> {
   const command = await find("java");
   if (command === undefined || (await find("mvn")) === undefined) return undefined;
   const library = join(await jars("kafka"), "*");
   const directory = await temporaryDirectory("kafka");
-  const ports = { plain: await freePort(), controller: await freePort(), secured: await freePort() };
+  const ports = {
+    plain: await freePort(),
+    controller: await freePort(),
+    secured: await freePort(),
+    advertised: await Promise.all(advertised.map(async (address) => ({ address, port: await freePort() }))),
+  };
   const properties = join(directory, "server.properties");
   await writeFile(properties, settings(directory, ports, secured));
   await writeFile(join(directory, "log4j2.properties"), QUIET);
@@ -39,17 +56,23 @@ export async function startKafka(secured?: SecuredListener): Promise<RunningKafk
   const { stdout } = await run(command, [...tool, "random-uuid"], { cwd: directory });
   const format = [...tool, "format", "-t", stdout.trim(), "-c", properties];
   await run(command, [...format, ...credentials(secured)], { cwd: directory });
-  const service = await ServiceProcess.start({
+  const program = {
     command,
     arguments: ["-Xmx512m", "-cp", library, ...logging, "kafka.Kafka", properties],
     directory,
     port: ports.plain,
-  });
+  };
+  let service = await ServiceProcess.start(program);
   return {
     url: `127.0.0.1:${ports.plain}`,
     securedUrl: secured === undefined ? "" : `127.0.0.1:${ports.secured}`,
+    listeners: ports.advertised.map(({ port }) => `127.0.0.1:${port}`),
     pause: () => service.pause(),
     resume: () => service.resume(),
+    kill: () => service.stop("SIGKILL"),
+    restart: async () => {
+      service = await ServiceProcess.start(program);
+    },
     stop: async () => {
       // What it would write down before it ends nobody reads.
       await service.stop("SIGKILL");
@@ -64,20 +87,25 @@ interface Ports {
   readonly plain: number;
   readonly controller: number;
   readonly secured: number;
+  readonly advertised: readonly { readonly address: string; readonly port: number }[];
 }
 
 function settings(directory: string, ports: Ports, secured: SecuredListener | undefined): string {
   const address = (name: string, port: number): string => `${name}://127.0.0.1:${port}`;
   const clients = [address("PLAINTEXT", ports.plain)];
   if (secured !== undefined) clients.push(address("SECURED", ports.secured));
+  const named = ports.advertised.map(({ address, port }, index) => ({ name: `LED${index}`, address, port }));
+  const listeners = [...clients, ...named.map(({ name, port }) => address(name, port))];
+  const told = [...clients, ...named.map(({ name, address }) => `${name}://${address}`)];
+  const protocols = ["CONTROLLER:PLAINTEXT", "PLAINTEXT:PLAINTEXT", "SECURED:SASL_SSL"];
   return [
     "process.roles=broker,controller",
     "node.id=1",
     `controller.quorum.voters=1@127.0.0.1:${ports.controller}`,
-    `listeners=${[...clients, address("CONTROLLER", ports.controller)].join(",")}`,
-    `advertised.listeners=${clients.join(",")}`,
+    `listeners=${[...listeners, address("CONTROLLER", ports.controller)].join(",")}`,
+    `advertised.listeners=${told.join(",")}`,
     "controller.listener.names=CONTROLLER",
-    "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SECURED:SASL_SSL",
+    `listener.security.protocol.map=${[...protocols, ...named.map(({ name }) => `${name}:PLAINTEXT`)].join(",")}`,
     ...(secured === undefined ? [] : security(secured)),
     `log.dirs=${join(directory, "log")}`,
     "auto.create.topics.enable=false",

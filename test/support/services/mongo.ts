@@ -8,8 +8,14 @@ import type { RunningService } from "./service.js";
 
 const MAIN = fileURLToPath(new URL("mongo/MongoStandIn.java", import.meta.url));
 
+export interface RunningMongo extends RunningService {
+  /** It stands still, and goes on. It holds everything in memory: it cannot be killed and come back. */
+  pause(): void;
+  resume(): void;
+}
+
 /** Starts the stand-in. Undefined: Java or Maven is not installed. */
-export async function startMongo(): Promise<RunningService | undefined> {
+export async function startMongo(): Promise<RunningMongo | undefined> {
   const command = await find("java");
   if (command === undefined || (await find("mvn")) === undefined) return undefined;
   const library = await jars("mongo");
@@ -23,6 +29,8 @@ export async function startMongo(): Promise<RunningService | undefined> {
   });
   return {
     url: `mongodb://127.0.0.1:${port}`,
+    pause: () => service.pause(),
+    resume: () => service.resume(),
     stop: async () => {
       await service.stop("SIGKILL");
       await removeDirectory(directory);

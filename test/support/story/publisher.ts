@@ -1,7 +1,7 @@
 // Publishes as fast as its window lets it, and resends under the same key until each message is answered.
 
 import { at, contentOf, type Frame, type JsonObject, kindOf, number, replyTo, text } from "../client/index.js";
-import type { Acknowledged } from "../history/history.js";
+import type { Acknowledged, Refused } from "../history/history.js";
 import { ReturningClient, type ReturningOptions } from "./returning-client.js";
 
 export interface PublisherOptions extends ReturningOptions {
@@ -15,15 +15,18 @@ export interface PublisherOptions extends ReturningOptions {
 interface Pending {
   readonly key: string;
   readonly text: string;
+  /** When it was first asked for, monotonic. */
+  readonly begun: number;
   attempt: number;
 }
 
-/** Between a refusal that may be retried and the retry. */
+/** Between a refusal that may be retried and the retry, where the refusal does not say. */
 const RETRY_MS = 20;
 
 export class Publisher extends ReturningClient {
   readonly roomId: string;
   readonly acknowledged: Acknowledged[] = [];
+  readonly refused: Refused[] = [];
   readonly published = new Set<string>();
   /** Answers that said `duplicate`: what the crash had hidden. */
   duplicates = 0;
@@ -88,6 +91,7 @@ export class Publisher extends ReturningClient {
       seq: number(at(published, "position", "seq")),
       tag: number(at(published, "position", "tag")),
       text: pending.text,
+      time: { begun: pending.begun, answered: performance.now() },
     });
     if (this.#everyMs > 0) this.#later(this.#everyMs, () => this.#fill());
     else this.#fill();
@@ -96,12 +100,14 @@ export class Publisher extends ReturningClient {
   #refused(key: string, error: JsonObject): void {
     const pending = this.#pending.get(key);
     if (pending === undefined) return;
-    if (error.retryable !== true) {
+    const retryable = error.retryable === true;
+    this.refused.push({ clientMessageId: key, code: text(error.code), retryable });
+    if (!retryable) {
       this.violated(`${this.name}: ${key} was refused for good: ${JSON.stringify(error)}`);
       this.#pending.delete(key);
       return;
     }
-    this.#later(RETRY_MS, () => {
+    this.#later(number(error.retryAfterMs) || RETRY_MS, () => {
       if (this.#live && this.#pending.has(key)) this.#resend(pending);
     });
   }
@@ -110,7 +116,7 @@ export class Publisher extends ReturningClient {
     while (this.#live && !this.#finishing && this.#pending.size < this.#window) {
       this.#count += 1;
       const key = `${this.name}-${this.#count}`;
-      const pending = { key, text: `message ${this.#count} of ${this.name}`, attempt: 0 };
+      const pending = { key, text: `message ${this.#count} of ${this.name}`, begun: performance.now(), attempt: 0 };
       this.published.add(key);
       this.#pending.set(key, pending);
       this.#resend(pending);

@@ -6,14 +6,22 @@ import type { Random } from "./random.js";
 
 /** Between two tries, in milliseconds: short, so that a restarted server is met at once. */
 const PAUSE_MS = 25;
+/** The id of every ping: whether something comes is all that is asked. */
+const PING_ID = 1;
 /** As long as a timer can be. */
 const FOR_EVER_MS = 2 ** 31 - 1;
 
 export interface ReturningOptions {
   readonly client: TestClient;
+  /** Where it goes instead, each time to one of them by chance. */
+  readonly clients?: readonly TestClient[];
   readonly name: string;
   readonly token: string;
   readonly random: Random;
+  /** Between two tries, in milliseconds. Default 25. */
+  readonly pauseMs?: number;
+  /** A server that says nothing for so long, in milliseconds, though it is asked halfway, is given up. Default: the transport tells. */
+  readonly patienceMs?: number;
 }
 
 export abstract class ReturningClient {
@@ -25,6 +33,8 @@ export abstract class ReturningClient {
   #attempt = 0;
   #ref = 0;
   #stopped = false;
+  /** When the server last said something, monotonic. */
+  #heardAt = 0;
   #running: Promise<void> | undefined;
   /** How often it was welcomed. */
   welcomes = 0;
@@ -95,24 +105,57 @@ export abstract class ReturningClient {
         // Not reachable: tried again below.
       }
       this.gone();
-      if (!this.#stopped) await pause(PAUSE_MS * (0.5 + this.#options.random()));
+      const { pauseMs = PAUSE_MS, random } = this.#options;
+      if (!this.#stopped) await pause(pauseMs * (0.5 + random()));
     }
   }
 
   async #live(): Promise<void> {
     const { name, token } = this.#options;
-    const connection = await this.client.connect({ label: name, onFrame: (frame) => this.#receive(frame) });
+    const connection = await this.#connect();
     this.#connection = connection;
     if (this.#stopped) return connection.destroy();
     this.#attempt += 1;
     const device = { deviceId: name };
     this.request({ hello: { token, device, attempt: this.#attempt, protocol: 1, rooms: this.rooms() } });
-    await connection.inbox.ended(FOR_EVER_MS);
+    const watch = this.#watch(connection);
+    await connection.inbox.ended(FOR_EVER_MS).finally(() => clearInterval(watch));
     this.#connection = undefined;
+  }
+
+  #connect(): Promise<Connection> {
+    const { name, random, patienceMs, clients = [this.client] } = this.#options;
+    const client = clients[Math.floor(random() * clients.length)] ?? this.client;
+    const connecting = client.connect({ label: name, onFrame: (frame) => this.#receive(frame) });
+    if (patienceMs === undefined) return connecting;
+    const { promise, resolve, reject } = Promise.withResolvers<Connection>();
+    const timer = setTimeout(() => {
+      reject(new Error(`${name} could not connect within ${patienceMs} ms`));
+      // It may come yet: nobody wants it then.
+      connecting.then(
+        (late) => late.destroy(),
+        () => {},
+      );
+    }, patienceMs);
+    connecting.then(resolve, reject);
+    return promise.finally(() => clearTimeout(timer));
+  }
+
+  /** Gives up a connection whose other side is silent. */
+  #watch(connection: Connection): NodeJS.Timeout | undefined {
+    const { patienceMs } = this.#options;
+    if (patienceMs === undefined) return undefined;
+    this.#heardAt = performance.now();
+    return setInterval(() => {
+      const silentMs = performance.now() - this.#heardAt;
+      if (silentMs > patienceMs) connection.destroy();
+      else if (silentMs > patienceMs / 2) connection.send({ ping: { id: PING_ID } });
+    }, patienceMs / 4);
   }
 
   #receive(frame: Frame): void {
     if (this.#stopped) return;
+    this.#heardAt = performance.now();
     if (kindOf(frame) === "welcome") {
       this.welcomes += 1;
       this.welcomed();
