@@ -1,0 +1,43 @@
+// A cluster of one node, on real services: what was said is there after the process is gone.
+
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { describeCluster } from "../support/cluster/describe-cluster.js";
+import { TestCluster } from "../support/cluster/test-cluster.js";
+import { Person } from "../support/story/person.js";
+
+const START_MS = 60_000;
+
+describeCluster("a cluster of one node", (services) => {
+  const cluster = new TestCluster({ services });
+  const node = cluster.node("one");
+  beforeAll(() => node.start(), START_MS);
+  afterAll(() => cluster.dispose(), START_MS);
+
+  test("carries a conversation", async () => {
+    const [ada, bob] = [await new Person(node, "ada").comes(), await new Person(node, "bob").comes()];
+    await ada.makes("harbour", { members: [{ userId: "bob" }] });
+    await ada.reads("harbour");
+    await bob.reads("harbour");
+    await ada.says("harbour", "is anybody there?");
+    await bob.says("harbour", "yes");
+    await ada.sees("harbour", "ada: is anybody there?", "bob: yes");
+    await bob.sees("harbour", "ada: is anybody there?", "bob: yes");
+  });
+
+  test("is ready, and says so", async () => {
+    expect(await node.readiness()).toEqual({ ready: true, reasons: [] });
+  });
+
+  test("has everything that was said when it comes back after it was killed", { timeout: START_MS }, async () => {
+    const ada = await new Person(node, "ada", { device: "phone" }).comes();
+    await ada.makes("market");
+    await ada.says("market", "fish");
+    ada.vanishes();
+    await node.kill();
+    await node.start();
+    await ada.comes();
+    await ada.reads("market");
+    await ada.says("market", "and chips");
+    await ada.sees("market", "ada: fish", "ada: and chips");
+  });
+});
