@@ -26,7 +26,7 @@ import { EncodedEvent } from "../../src/ports/encoded-event.js";
 import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
 import { type Awaitable, type RoomRef, roomRef } from "../../src/ports/room-ref.js";
 import type { DeviceChange, LastSeenChange } from "../../src/ports/user-archive.js";
-import type { MemoryEngine } from "./memory-engine.js";
+import type { Life, MemoryEngine } from "./memory-engine.js";
 import { never } from "./memory-engine-log.js";
 import {
   applyChanges,
@@ -43,11 +43,11 @@ import * as users from "./memory-engine-users.js";
 
 export class MemoryArchive implements Archive {
   readonly #engine: MemoryEngine;
-  readonly #incarnation: number;
+  readonly #life: Life;
 
-  constructor(engine: MemoryEngine, incarnation: number) {
+  constructor(engine: MemoryEngine, life: Life) {
     this.#engine = engine;
-    this.#incarnation = incarnation;
+    this.#life = life;
   }
 
   room(room: RoomRef): Awaitable<RoomDocument | undefined> {
@@ -306,7 +306,7 @@ export class MemoryArchive implements Archive {
   }
 
   get #dead(): boolean {
-    return this.#engine.incarnation !== this.#incarnation;
+    return this.#life.dead;
   }
 
   #room(room: RoomRef): RoomState | undefined {

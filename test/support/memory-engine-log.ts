@@ -11,7 +11,7 @@ import {
   recordBytes,
 } from "../../src/ports/event-log.js";
 import { roomRef } from "../../src/ports/room-ref.js";
-import type { MemoryEngine } from "./memory-engine.js";
+import type { AppendFault, Life, MemoryEngine } from "./memory-engine.js";
 import { applyChanges, type LogEntry, type ShardState } from "./memory-engine-state.js";
 
 /** What a dead process answers. */
@@ -25,15 +25,15 @@ export class MemoryLog implements EventLog {
   readonly era: string;
   readonly maxBatchBytes: number;
   readonly #engine: MemoryEngine;
-  readonly #incarnation: number;
+  readonly #life: Life;
   /** Epochs of the appends under way, by shard. */
   readonly #pending = new Map<number, number>();
   /** The epoch that this node's last opening of a shard has begun. */
   readonly #opened = new Map<number, number>();
 
-  constructor(engine: MemoryEngine, incarnation: number) {
+  constructor(engine: MemoryEngine, life: Life) {
     this.#engine = engine;
-    this.#incarnation = incarnation;
+    this.#life = life;
     this.shards = engine.shards;
     this.era = engine.state.eras.at(-1)?.id ?? "";
     this.archivesOnAppend = engine.archivesOnAppend;
@@ -41,7 +41,7 @@ export class MemoryLog implements EventLog {
   }
 
   get #dead(): boolean {
-    return this.#engine.incarnation !== this.#incarnation;
+    return this.#life.dead;
   }
 
   continues(era: string, offsets: readonly number[]): boolean {
@@ -75,10 +75,25 @@ export class MemoryLog implements EventLog {
     // The fault is chosen at the call, so that a simulation's order does not hang on microtasks.
     const fault = this.#engine.takeFault(shard, at, batch);
     await (fault?.kind === "hold" ? fault.until : Promise.resolve());
-    if (this.#dead) return never();
+    if (this.#life.lost) return never();
     const state = this.#shard(shard);
     if (this.#pending.get(shard) === epoch) this.#pending.delete(shard);
+    const outcome = this.#arrive(state, epoch, at, batch, fault);
+    // What has arrived after the death of its node is stored all the same.
+    if (this.#dead) return never();
     if (fault?.kind === "refuse") throw unavailable("the append was refused");
+    if (outcome.status === "durable" && fault?.kind === "lose-answer") throw unavailable("the answer was lost");
+    return outcome;
+  }
+
+  #arrive(
+    state: ShardState,
+    epoch: number,
+    at: number,
+    batch: AppendBatch,
+    fault: AppendFault | undefined,
+  ): AppendOutcome {
+    if (fault?.kind === "refuse") return { status: "displaced" };
     if (fault?.kind === "displace") {
       if (fault.by === undefined) this.#storeVoid(state);
       else this.#store(state, fault.by);
@@ -88,7 +103,6 @@ export class MemoryLog implements EventLog {
       return { status: "displaced" };
     }
     this.#store(state, batch);
-    if (fault?.kind === "lose-answer") throw unavailable("the answer was lost");
     return { status: "durable", end: state.end };
   }
 

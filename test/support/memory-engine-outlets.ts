@@ -13,17 +13,17 @@ import type { Page } from "../../src/ports/archive.js";
 import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
 import { DEAD_LETTERS, type OutletStore } from "../../src/ports/outlet-store.js";
 import type { Awaitable, RoomRef } from "../../src/ports/room-ref.js";
-import type { MemoryEngine } from "./memory-engine.js";
+import type { Life, MemoryEngine } from "./memory-engine.js";
 import { never } from "./memory-engine-log.js";
 import type { OutletState } from "./memory-engine-state.js";
 
 export class MemoryOutletStore implements OutletStore {
   readonly #engine: MemoryEngine;
-  readonly #incarnation: number;
+  readonly #life: Life;
 
-  constructor(engine: MemoryEngine, incarnation: number) {
+  constructor(engine: MemoryEngine, life: Life) {
     this.#engine = engine;
-    this.#incarnation = incarnation;
+    this.#life = life;
   }
 
   parked(outlet: string): Awaitable<readonly ParkedDocument[]> {
@@ -111,13 +111,13 @@ export class MemoryOutletStore implements OutletStore {
   async #write(change: (state: OutletState) => unknown): Promise<void> {
     this.#requireStore();
     await new Promise((resolve) => setImmediate(resolve));
-    if (this.#incarnation !== this.#engine.incarnation) return never();
+    if (this.#life.dead) return never();
     change(this.#engine.state.outlets);
   }
 
   #answer<T>(read: (state: OutletState) => T): Awaitable<T> {
     this.#requireStore();
-    if (this.#incarnation !== this.#engine.incarnation) return never();
+    if (this.#life.dead) return never();
     if (!this.#engine.answersLater) return read(this.#engine.state.outlets);
     return new Promise((resolve) => setImmediate(resolve)).then(() => read(this.#engine.state.outlets));
   }

@@ -146,7 +146,7 @@ describe("the memory engine", () => {
     for (const leavesVoids of [false, true]) {
       const engine = new MemoryEngine({ archivesOnAppend: false, leavesVoids });
       const room = newRoom();
-      const [one, other] = [engine.nodeLog(), engine.nodeLog()];
+      const [one, other] = [engine.node().log, engine.node().log];
       const before = await one.open(0);
       const after = await other.open(0);
       expect(await one.append(0, before.end, sampleBatch(room, 1))).toEqual({ status: "displaced" });
@@ -154,6 +154,24 @@ describe("the memory engine", () => {
       const { end } = await other.open(0);
       expect((await other.append(0, end, sampleBatch(room, 1))).status).toBe("durable");
       expect(await seqsIn(engine.log)).toEqual([1]);
+    }
+  });
+
+  it("stores what a node had under way when it died, unless another has opened the shard", async () => {
+    for (const displaced of [false, true]) {
+      const engine = new MemoryEngine({ archivesOnAppend: false });
+      const node = engine.node();
+      const { end } = await node.log.open(0);
+      const late = Promise.withResolvers<void>();
+      engine.faultNextAppend({ kind: "hold", until: late.promise });
+      const unanswered = node.log.append(0, end, sampleBatch(newRoom(), 1));
+      node.end();
+      if (displaced) await engine.log.open(0);
+      late.resolve();
+      expect(await settles(unanswered)).toBe(false);
+      expect(await seqsIn(engine.log)).toEqual(displaced ? [] : [1]);
+      expect(await settles(node.log.append(0, end + 1, sampleBatch(newRoom(), 1)))).toBe(false);
+      expect(await seqsIn(engine.log)).toEqual(displaced ? [] : [1]);
     }
   });
 

@@ -41,6 +41,23 @@ export interface MemorySnapshot {
   readonly state: MemoryState;
 }
 
+/** The process that an adapter is of. */
+export interface Life {
+  /** It has died: it asks for nothing more and gets no answer. */
+  readonly dead: boolean;
+  /** What it had under way is lost with it. */
+  readonly lost: boolean;
+}
+
+/** A node's ports over the state that all nodes share. */
+export interface MemoryNode {
+  readonly log: EventLog;
+  readonly archive: Archive;
+  readonly outlets: OutletStore;
+  /** The node dies: it does nothing more and is answered nothing, but what it had asked of the log may be stored still. */
+  end(): void;
+}
+
 export class MemoryEngine {
   readonly name: string;
   readonly shards: number;
@@ -74,10 +91,11 @@ export class MemoryEngine {
     this.leavesVoids = options.leavesVoids ?? false;
     this.state = emptyState(this.shards);
     this.#beginEra();
-    this.#log = new MemoryLog(this, 0);
-    this.#archive = new MemoryArchive(this, 0);
+    const life = this.#life();
+    this.#log = new MemoryLog(this, life);
+    this.#archive = new MemoryArchive(this, life);
     this.#fanout = new MemoryFanout(this);
-    this.#outlets = new MemoryOutletStore(this, 0);
+    this.#outlets = new MemoryOutletStore(this, life);
   }
 
   /** The ports of the current incarnation: those handed out before a crash never answer again. */
@@ -85,9 +103,31 @@ export class MemoryEngine {
     return this.#log;
   }
 
-  /** The log as one more node has it, beside `log` and all others; it ends with a crash as they do. */
+  /** The log as one more node has it. */
   nodeLog(): EventLog {
-    return new MemoryLog(this, this.#incarnation);
+    return this.node().log;
+  }
+
+  /** One more node, beside whoever has `log` and all others; it ends with a crash of all as they do. */
+  node(): MemoryNode {
+    const all = this.#life();
+    let ended = false;
+    const life: Life = {
+      get dead() {
+        return ended || all.dead;
+      },
+      get lost() {
+        return all.lost;
+      },
+    };
+    return {
+      log: new MemoryLog(this, life),
+      archive: new MemoryArchive(this, life),
+      outlets: new MemoryOutletStore(this, life),
+      end: () => {
+        ended = true;
+      },
+    };
   }
 
   get archive(): Archive {
@@ -100,10 +140,6 @@ export class MemoryEngine {
 
   get outlets(): OutletStore {
     return this.#outlets;
-  }
-
-  get incarnation(): number {
-    return this.#incarnation;
   }
 
   /** The next append, of this shard if one is named, meets the fault. Faults are met in the order they were given. */
@@ -149,9 +185,24 @@ export class MemoryEngine {
     this.#beginEra();
     this.#faults = [];
     this.#fanout.end();
-    this.#log = new MemoryLog(this, this.#incarnation);
-    this.#archive = new MemoryArchive(this, this.#incarnation);
+    const life = this.#life();
+    this.#log = new MemoryLog(this, life);
+    this.#archive = new MemoryArchive(this, life);
     this.#fanout = new MemoryFanout(this);
-    this.#outlets = new MemoryOutletStore(this, this.#incarnation);
+    this.#outlets = new MemoryOutletStore(this, life);
+  }
+
+  /** That of this incarnation. */
+  #life(): Life {
+    const incarnation = this.#incarnation;
+    const isOver = () => this.#incarnation !== incarnation;
+    return {
+      get dead() {
+        return isOver();
+      },
+      get lost() {
+        return isOver();
+      },
+    };
   }
 }
