@@ -8,6 +8,7 @@ import type { EventLog } from "../ports/event-log.js";
 import type { Fanout } from "../ports/fanout.js";
 import type { PeerHandler, Peers } from "../ports/peers.js";
 import type { Placement } from "../ports/placement.js";
+import type { RateShares } from "../ports/rate-shares.js";
 import type { SessionDirectory } from "../ports/session-directory.js";
 import type { TokenVerifier } from "../ports/token-verifier.js";
 import type { AccessHookRules } from "./hook/access-gate.js";
@@ -60,6 +61,8 @@ export interface CoreDependencies {
   readonly outlets?: OutletOptions | undefined;
   /** Undefined: this node owns every shard, and no other node writes to the store. */
   readonly cluster?: ClusterParts | undefined;
+  /** What nodes share of the rates of users and tenants. Undefined: this node keeps them alone. */
+  readonly rateShares?: RateShares | undefined;
 }
 
 export interface Core {

@@ -1,6 +1,6 @@
 // The buckets of one holder — a session, a user, a room, a tenant — by class of operation: made when they are first needed.
 
-import type { OperationClass, Scope } from "./rates.js";
+import type { OperationClass, Rate, Scope } from "./rates.js";
 import type { TenantLimits } from "./tenants.js";
 import { TokenBucket } from "./token-bucket.js";
 
@@ -28,9 +28,14 @@ export class Buckets {
     if (made !== undefined) return made;
     const rate = this.#tenants.of(this.#tenantId).rates[name][this.scope];
     if (rate.perSecond === 0) return undefined;
-    const bucket = new TokenBucket(rate, monotonicMs);
+    const bucket = this.make(name, rate, monotonicMs);
     this.#made[name] = bucket;
     return bucket;
+  }
+
+  /** A new bucket of a class. */
+  protected make(_name: OperationClass, rate: Rate, monotonicMs: number): TokenBucket {
+    return new TokenBucket(rate, monotonicMs);
   }
 
   /** Takes back what was taken of a class. */

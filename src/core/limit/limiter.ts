@@ -2,11 +2,14 @@
 
 import type { Clock, Timer } from "../../ports/clock.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
+import type { RateShares } from "../../ports/rate-shares.js";
 import type { Identity } from "../../ports/token-verifier.js";
 import type { Telemetry } from "../telemetry.js";
 import { Buckets } from "./buckets.js";
-import type { OperationClass, Scope } from "./rates.js";
+import type { OperationClass, Rate, Scope } from "./rates.js";
+import { SharedBuckets } from "./shared-buckets.js";
 import type { TenantLimits } from "./tenants.js";
+import type { TokenBucket } from "./token-bucket.js";
 
 /** How often those that no session keeps are looked through, in milliseconds. A full bucket is as good as none. */
 const FORGET_MS = 10_000;
@@ -16,10 +19,17 @@ export class Allowance extends Buckets {
   readonly key: string;
   /** Sessions that keep it. */
   holders = 0;
+  /** Undefined: no other node serves them. */
+  readonly #shared: SharedBuckets | undefined;
 
-  constructor(tenants: TenantLimits, tenantId: string, scope: Scope, key: string) {
+  constructor(tenants: TenantLimits, tenantId: string, scope: Scope, key: string, shared: SharedBuckets | undefined) {
     super(tenants, tenantId, scope);
     this.key = key;
+    this.#shared = shared;
+  }
+
+  protected override make(name: OperationClass, rate: Rate, monotonicMs: number): TokenBucket {
+    return this.#shared?.bucket(`${name}:${this.key}`, rate, monotonicMs) ?? super.make(name, rate, monotonicMs);
   }
 }
 
@@ -35,10 +45,13 @@ export interface LimiterDependencies {
   readonly clock: Clock;
   readonly telemetry: Telemetry;
   readonly tenants: TenantLimits;
+  /** Undefined: this node alone serves everybody. */
+  readonly rateShares?: RateShares | undefined;
 }
 
 export class Limiter {
   readonly #deps: LimiterDependencies;
+  readonly #shared: SharedBuckets | undefined;
   /** By the tenant's id, or the tenant's and the user's. */
   readonly #known = new Map<string, Allowance>();
   /** Those that no session keeps: forgotten once they are full. */
@@ -49,6 +62,8 @@ export class Limiter {
 
   constructor(deps: LimiterDependencies) {
     this.#deps = deps;
+    const { clock, telemetry, rateShares } = deps;
+    this.#shared = rateShares && new SharedBuckets({ clock, telemetry, rateShares });
   }
 
   /** How many users and tenants are remembered. */
@@ -59,6 +74,7 @@ export class Limiter {
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();
+    this.#shared?.stop();
   }
 
   /** Who pays for a call without a session. */
@@ -138,7 +154,7 @@ export class Limiter {
   #allowance(tenantId: string, scope: Scope, key: string): Allowance {
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    const made = new Allowance(this.#deps.tenants, tenantId, scope, key);
+    const made = new Allowance(this.#deps.tenants, tenantId, scope, key, this.#shared);
     this.#known.set(key, made);
     this.#idles(made);
     return made;

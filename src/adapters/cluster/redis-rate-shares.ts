@@ -1,0 +1,52 @@
+// Shares of rates in Redis: a hash for each rate that is in use, and none for the others.
+
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import type { Redis } from "ioredis";
+import { ErrorCode, TrunklineError } from "../../ports/error.js";
+import { RATE_LEASE_MS, type RateReport, type RateShares } from "../../ports/rate-shares.js";
+
+const SCRIPT = readFileSync(new URL("lua/share.lua", import.meta.url), "utf8");
+const DIGEST = createHash("sha1").update(SCRIPT).digest("hex");
+const KEYS = 1;
+/** What expires by Redis's clock, the only one that all nodes share. */
+const BY_REDIS = 0;
+
+export interface RedisRateSharesOptions {
+  readonly redis: Redis;
+  readonly nodeId: string;
+  readonly prefix: string;
+  /** What leases expire by, in milliseconds. Default: Redis's own clock. */
+  readonly leaseClock?: () => number;
+}
+
+export class RedisRateShares implements RateShares {
+  readonly #options: RedisRateSharesOptions;
+
+  constructor(options: RedisRateSharesOptions) {
+    this.#options = options;
+  }
+
+  async lease(reports: readonly RateReport[]): Promise<readonly number[]> {
+    try {
+      const shares = await Promise.all(reports.map((report) => this.#lease(report)));
+      return shares.map(Number);
+    } catch (cause) {
+      throw new TrunklineError(ErrorCode.UNAVAILABLE, "shares of rates cannot be leased", { cause });
+    }
+  }
+
+  /** One command for each: rates are spread over hash slots. */
+  async #lease({ name, demand }: RateReport): Promise<unknown> {
+    const { redis, nodeId, prefix, leaseClock } = this.#options;
+    const nowMs = leaseClock === undefined ? BY_REDIS : Math.max(Math.floor(leaseClock()), 1);
+    const args = [`${prefix}:rate:{${name}}`, nodeId, Math.ceil(demand), RATE_LEASE_MS, nowMs];
+    try {
+      return await redis.evalsha(DIGEST, KEYS, ...args);
+    } catch (error) {
+      // Redis has lost its scripts.
+      if (!String(error).includes("NOSCRIPT")) throw error;
+      return await redis.eval(SCRIPT, KEYS, ...args);
+    }
+  }
+}
