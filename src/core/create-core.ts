@@ -4,6 +4,7 @@ import { DeliveryService } from "../gen/trunkline/v1/delivery_pb.js";
 import { PresenceService } from "../gen/trunkline/v1/presence_pb.js";
 import { ErrorCode, TrunklineError } from "../ports/error.js";
 import { ShardedArchive } from "./archive/sharded-archive.js";
+import { peerHandler } from "./cluster/peer-handler.js";
 import type { Core, CoreDependencies } from "./core.js";
 import { Delivery } from "./delivery/delivery.js";
 import { Tails } from "./delivery/tails.js";
@@ -57,10 +58,7 @@ export function createCore(given: CoreDependencies): Core {
     rooms: limitedRooms(rooms, limiter),
     delivery: limitedCalls(DeliveryService, delivery, limiter),
     presence: limitedCalls(PresenceService, presence.calls, limiter),
-    answerPeer: async (question) => {
-      if (question.case === "blocksChanged") return owner.blocks.answer(question.value);
-      throw new TrunklineError(ErrorCode.UNAVAILABLE, "this node is not one of several");
-    },
+    answerPeer: owner.answers === undefined ? alone : peerHandler(owner.answers, owner.blocks),
     authenticate: async (token) => ({ identity: await deps.verifier.verify(token), deviceId: "" }),
     start: async () => {
       await owner.start();
@@ -73,7 +71,8 @@ export function createCore(given: CoreDependencies): Core {
     drain: async (spreadMs) => {
       tails.stop();
       presence.drain();
-      await sessions.drain(spreadMs);
+      // What is asked meanwhile is asked of the shards' next owners.
+      await Promise.all([sessions.drain(spreadMs), owner.leave()]);
     },
     stop: async () => {
       tails.stop();
@@ -84,10 +83,15 @@ export function createCore(given: CoreDependencies): Core {
       again.stop();
       const kept = presence.stop();
       hub.stop();
+      await owner.leave();
       await receipts.stop();
       await Promise.all([...followers, ...outlets].map((each) => each.stop()));
       owner.close();
       await kept;
     },
   };
+}
+
+async function alone(): Promise<never> {
+  throw new TrunklineError(ErrorCode.UNAVAILABLE, "this node is not one of several");
 }

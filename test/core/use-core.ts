@@ -260,6 +260,10 @@ export interface CoreOptions {
   /** Default: a new one. */
   readonly clock?: StoppedClock;
   readonly accessHook?: AccessHookRules;
+  /** Ids of this node begin so. Default: "id". */
+  readonly name?: string;
+  /** What a node of a cluster has of its own. */
+  readonly parts?: Partial<Pick<CoreDependencies, "log" | "directory" | "cluster">>;
 }
 
 export class TestCore {
@@ -280,11 +284,11 @@ export class TestCore {
       log: this.engine.log,
       archive: this.engine.archive,
       fanout: this.engine.fanout,
-      directory: this.#directory(),
+      directory: options.parts?.directory ?? this.#directory(),
       verifier: this.verifier,
       clock: this.clock,
       ids: {
-        random: () => `id-${++this.#ids}`,
+        random: () => `${options.name ?? "id"}-${++this.#ids}`,
         digest: (of) => createHash("sha256").update(of).digest("base64url").slice(0, 22),
       },
       telemetry: this.telemetry,
@@ -294,6 +298,8 @@ export class TestCore {
       publishHook: options.publishHook,
       ...(options.outlets && { outlets: options.outlets }),
       accessHook: options.accessHook,
+      ...(options.parts?.log && { log: options.parts.log }),
+      cluster: options.parts?.cluster,
     });
   }
 

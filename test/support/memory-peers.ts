@@ -9,7 +9,7 @@ import {
 } from "../../src/gen/trunkline/cluster/v1/peer_pb.js";
 import type { Clock, Timer } from "../../src/ports/clock.js";
 import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
-import type { PeerHandler, PeerQuestion, PeerReply, Peers } from "../../src/ports/peers.js";
+import { type PeerHandler, type PeerQuestion, type PeerReply, type Peers, Unanswered } from "../../src/ports/peers.js";
 import type { ClusterNode } from "../../src/ports/placement.js";
 
 /** Longest wait for an answer, in milliseconds. */
@@ -38,7 +38,7 @@ export class MemoryPeerNetwork {
 
   handlerOf(nodeId: string): PeerHandler {
     const handler = this.#handlers.get(nodeId);
-    if (handler === undefined) throw unavailable(`the node ${nodeId} is not reachable`);
+    if (handler === undefined) throw new Unanswered(`the node ${nodeId} is not reachable`, 200);
     return handler;
   }
 }
@@ -69,13 +69,13 @@ export class MemoryPeers implements Peers {
     const asked = this.#arrive(nodeId).then(async () => {
       const request = fromBinary(PeerRequestSchema, bytes);
       const answer = await answerTo(this.#network.handlerOf(nodeId), request);
-      await this.#network.way(nodeId, this.#nodeId);
+      await this.#network.way(nodeId, this.#nodeId).catch(lost);
       return replyOf(fromBinary(PeerAnswerSchema, answer));
     });
     return new Promise((resolve, reject) => {
       const timer = this.#clock.after(ANSWER_DEADLINE_MS, () => {
         this.#waiting.delete(waiting);
-        reject(unavailable("the room's owner does not answer; retry with the same key"));
+        reject(new Unanswered("the room's owner does not answer; retry with the same key", 200));
       });
       const waiting: Waiting = { timer, reject };
       this.#waiting.add(waiting);
@@ -99,7 +99,7 @@ export class MemoryPeers implements Peers {
   /** Resolves when the next question arrives: after those before it, also where one of them was lost. */
   #arrive(nodeId: string): Promise<void> {
     const before = this.#ways.get(nodeId) ?? Promise.resolve();
-    const way = this.#network.way(this.#nodeId, nodeId);
+    const way = this.#network.way(this.#nodeId, nodeId).catch(lost);
     const arrived = before.then(
       () => way,
       () => way,
@@ -127,6 +127,10 @@ function replyOf({ answer }: PeerAnswer): PeerReply {
   if (answer.case !== "refusal") return answer;
   const { code, message, field, details, retryAfterMs } = answer.value;
   throw new TrunklineError(code, message, { field, details, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) });
+}
+
+function lost(cause: unknown): never {
+  throw new Unanswered("the way to the node is cut", 200, cause);
 }
 
 function unavailable(message: string): TrunklineError {

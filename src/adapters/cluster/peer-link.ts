@@ -11,7 +11,7 @@ import {
 import type { Error as WireError } from "../../gen/trunkline/v1/error_pb.js";
 import type { Clock, Timer } from "../../ports/clock.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
-import type { PeerQuestion, PeerReply } from "../../ports/peers.js";
+import { type PeerQuestion, type PeerReply, Unanswered } from "../../ports/peers.js";
 import { serviceDefinition } from "../../rpc/definition.js";
 import { type ClientTls, clientCredentials } from "../../rpc/tls.js";
 
@@ -86,7 +86,7 @@ export class PeerLink {
   close(): void {
     this.#closed = true;
     this.#sweep?.cancel();
-    this.#drop(this.#stream, unavailable("the node is leaving"));
+    this.#drop(this.#stream, unanswered("the room's owner has gone"));
     this.#client.close();
   }
 
@@ -96,8 +96,8 @@ export class PeerLink {
     metadata.set("authorization", `Peer ${this.#options.secret}`);
     const stream = this.#client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata);
     stream.on("data", (answer: PeerAnswer) => this.#answered(answer));
-    stream.on("error", (cause: unknown) => this.#drop(stream, unavailable("the room's owner is not reachable", cause)));
-    stream.on("end", () => this.#drop(stream, unavailable("the room's owner is leaving")));
+    stream.on("error", (cause: unknown) => this.#drop(stream, unanswered("the room's owner is not reachable", cause)));
+    stream.on("end", () => this.#drop(stream, unanswered("the room's owner is leaving")));
     this.#stream = stream;
     return stream;
   }
@@ -127,7 +127,7 @@ export class PeerLink {
       for (const [id, { dueMs, reject }] of this.#waiting) {
         if (dueMs > nowMs) break;
         this.#waiting.delete(id);
-        reject(unavailable("the room's owner does not answer; retry with the same key"));
+        reject(unanswered("the room's owner does not answer; retry with the same key"));
       }
       if (this.#waiting.size > 0 && !this.#closed) this.#arm();
     });
@@ -138,6 +138,10 @@ function refusalOf({ code, message, retryAfterMs, field, details }: WireError): 
   return new TrunklineError(code, message, { field, details, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) });
 }
 
-function unavailable(message: string, cause?: unknown): TrunklineError {
-  return new TrunklineError(ErrorCode.UNAVAILABLE, message, { retryAfterMs: RETRY_AFTER_MS, cause });
+function unavailable(message: string): TrunklineError {
+  return new TrunklineError(ErrorCode.UNAVAILABLE, message, { retryAfterMs: RETRY_AFTER_MS });
+}
+
+function unanswered(message: string, cause?: unknown): TrunklineError {
+  return new Unanswered(message, RETRY_AFTER_MS, cause);
 }

@@ -1,9 +1,15 @@
-// All shards of this node: where a command finds its room's owner.
+// Where a command finds its room's owner: a shard of this node, or the node whose shard it is.
 
 import type { Permission } from "../../gen/trunkline/v1/message_pb.js";
 import type { Timer } from "../../ports/clock.js";
+import type { TrunklineError } from "../../ports/error.js";
+import type { PeerQuestion, PeerReply } from "../../ports/peers.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import type { RoomReading } from "../archive/room-reading.js";
+import type { CommandQueue } from "../cluster/command-queue.js";
+import type { PeerAnswers } from "../cluster/peer-handler.js";
+import type { RemoteRooms } from "../cluster/remote-rooms.js";
+import { Routing } from "../cluster/routing.js";
 import type { CoreDependencies } from "../core.js";
 import { AccessGate } from "../hook/access-gate.js";
 import { PublishGate } from "../hook/publish-gate.js";
@@ -14,14 +20,17 @@ import type { Command } from "./command.js";
 import { Expiry } from "./expiry.js";
 import { IdleRooms } from "./idle-rooms.js";
 import { shardOf } from "./position.js";
-import type { Room } from "./room.js";
+import type { SeenRoom } from "./room.js";
 import { type Appended, Shard, type Submission } from "./shard.js";
+import { ownerChanged, unavailable } from "./unavailable.js";
 
 const SWEEP_INTERVAL_MS = 60_000;
 
 export class RoomOwner {
   readonly #deps: CoreDependencies;
   readonly #shards: readonly Shard[];
+  /** Undefined: every shard is this node's. */
+  readonly #routing: Routing | undefined;
   readonly blocks: Blocks;
   readonly access: AccessGate | undefined;
   readonly #tenantRooms: TenantRooms;
@@ -47,15 +56,29 @@ export class RoomOwner {
           this.blocks.appended(records);
           this.#tenantRooms.appended(shard, records);
           for (const listener of this.#listeners) listener(shard, from, records);
+          if (records.length === 0) this.#routing?.changed();
         }),
     );
+    this.#routing = deps.cluster && new Routing(deps, deps.cluster, this.#shards, this.access);
     this.#expiry = new Expiry(deps, submit);
     this.#idleRooms = new IdleRooms(deps, submit);
   }
 
-  /** Opens every shard. Rejects when one cannot be opened. */
+  /** Opens every shard, or joins the cluster and opens those that are due to this node. Rejects when one, or the cluster, cannot be opened. */
   async start(): Promise<void> {
-    await Promise.all(this.#shards.map((shard) => shard.open()));
+    const { cluster } = this.#deps;
+    if (cluster === undefined) await Promise.all(this.#shards.map((shard) => shard.open()));
+    else {
+      await cluster.placement.start({
+        // It keeps trying by itself.
+        gained: (shard) => void this.#shards[shard]?.open().catch(ignore),
+        lost: (shard) => this.#release(shard, ownerChanged()),
+        yields: async (shard) => {
+          await this.#shards[shard]?.handOver();
+          this.#release(shard, ownerChanged());
+        },
+      });
+    }
     this.#scheduleSweep();
     this.#expiry.start();
     this.#idleRooms.start();
@@ -82,26 +105,49 @@ export class RoomOwner {
   }
 
   submit(ref: RoomRef, caller: Caller, command: Command): Submission {
-    return this.#shard(ref).submit(ref, caller, command);
+    return this.#queue(ref)?.submit(ref, caller, command) ?? this.#shard(ref).submit(ref, caller, command);
   }
 
-  view<T>(ref: RoomRef, users: readonly string[], read: (room: Room) => T): Promise<T> {
-    return this.#shard(ref).view(ref, users, read);
+  /**
+   * Reads a room's durable state, with the standings of `users` loaded, at its owner. `read` is called synchronously, and its answer, or what
+   * it throws, is given. Rejects with UNAVAILABLE.
+   */
+  view<T>(ref: RoomRef, users: readonly string[], read: (room: SeenRoom) => T): Promise<T> {
+    return (this.#elsewhere(ref) ?? this.#shard(ref)).view(ref, users, read);
   }
 
   /** Like `view`, for a caller who may do `permission` in the room; rejects with the refusal. */
-  read<T>(ref: RoomRef, caller: Caller, permission: Permission, read: (room: Room) => T): Promise<T> {
-    return this.#shard(ref).read(ref, caller, permission, read);
+  read<T>(ref: RoomRef, caller: Caller, permission: Permission, read: (room: SeenRoom) => T): Promise<T> {
+    return (this.#elsewhere(ref) ?? this.#shard(ref)).read(ref, caller, permission, read);
   }
 
   /** What is stored of a room, archived or not. */
   reading(ref: RoomRef): RoomReading {
-    return this.#shard(ref).reading;
+    return (this.#elsewhere(ref) ?? this.#shard(ref)).reading;
   }
 
-  /** As Shard's. */
+  /** As Shard's. Rejects where another node owns the room: it alone knows. */
   settled(ref: RoomRef): Promise<void> | undefined {
+    if (this.#elsewhere(ref) !== undefined) return Promise.reject(ownerChanged());
     return this.#shard(ref).settled(ref);
+  }
+
+  /** Whether this node owns the room, and may answer for it. */
+  owns(ref: RoomRef): boolean {
+    return this.#elsewhere(ref) === undefined;
+  }
+
+  /**
+   * Asks the room's owner, also again where another node turns out to be it: nothing that must not be done twice. `here` answers where it is
+   * this node after all. Rejects with the owner's refusal, or with UNAVAILABLE.
+   */
+  ask(ref: RoomRef, question: PeerQuestion, here: () => Promise<PeerReply>): Promise<PeerReply> {
+    return this.#routing?.ask(ref, question, here) ?? here();
+  }
+
+  /** What this node answers others for the rooms that it owns. */
+  get answers(): PeerAnswers | undefined {
+    return this.#routing?.answers;
   }
 
   /** Resolves when every accepted command has been answered. */
@@ -109,14 +155,36 @@ export class RoomOwner {
     await Promise.all(this.#shards.map((shard) => shard.idle()));
   }
 
+  /** Hands every shard over to other nodes, where there are any, and leaves the cluster. Idempotent; never rejects. */
+  async leave(): Promise<void> {
+    await this.#deps.cluster?.placement.leave();
+  }
+
   close(): void {
     this.#sweep?.cancel();
     this.#expiry.stop();
     this.#idleRooms.stop();
-    for (const [index, shard] of this.#shards.entries()) {
-      shard.close();
-      for (const listener of this.#releasedListeners) listener(index);
-    }
+    this.#deps.cluster?.placement.stop();
+    for (const index of this.#shards.keys()) this.#release(index, unavailable("the node is stopping"));
+    this.#routing?.stop();
+    this.#deps.cluster?.peers.stop();
+  }
+
+  #release(index: number, error: TrunklineError): void {
+    if (this.#shards[index]?.close(error) !== true) return;
+    // Of what was under way nobody here will say whether it is stored.
+    this.#tenantRooms.appended(index, []);
+    for (const listener of this.#releasedListeners) listener(index);
+  }
+
+  /** Where commands of the room wait for its owner; undefined: they need not. */
+  #queue(ref: RoomRef): CommandQueue | undefined {
+    return this.#routing?.queueOf(ref);
+  }
+
+  /** Undefined: the room is this node's. */
+  #elsewhere(ref: RoomRef): RemoteRooms | undefined {
+    return this.#routing?.elsewhere(ref);
   }
 
   #shard(ref: RoomRef): Shard {
@@ -133,3 +201,5 @@ export class RoomOwner {
     });
   }
 }
+
+function ignore(): void {}

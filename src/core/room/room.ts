@@ -84,7 +84,14 @@ export interface RoomContext {
   readonly archiveAfterMs: ArchiveAfterMs;
 }
 
-export class Room {
+/** A room as whoever reads it sees it, at its owner or at another node. */
+export interface SeenRoom {
+  readonly state: RoomState;
+  /** How often things may be asked of it. */
+  readonly buckets: Buckets;
+}
+
+export class Room implements SeenRoom {
   readonly ref: RoomRef;
   readonly state: RoomState;
   /** The actor of the room that this one is under. */

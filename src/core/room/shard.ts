@@ -4,7 +4,7 @@ import type { Permission } from "../../gen/trunkline/v1/message_pb.js";
 import type { ArchiveChanges } from "../../ports/archive.js";
 import type { Timer } from "../../ports/clock.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
-import type { NewRecord } from "../../ports/event-log.js";
+import type { LogRecord, NewRecord } from "../../ports/event-log.js";
 import type { Awaitable, RoomRef } from "../../ports/room-ref.js";
 import { Archiver } from "../archive/archiver.js";
 import { OwnedReading } from "../archive/owned-reading.js";
@@ -22,15 +22,17 @@ import { LogWriter, requireNotBehind } from "./log-writer.js";
 import { permit } from "./permissions.js";
 import { lacksMessages, Preparation, type Prepared } from "./preparation.js";
 import { recover } from "./recovery.js";
-import type { Room, TurnContext } from "./room.js";
+import type { Room, SeenRoom, TurnContext } from "./room.js";
 import { turnRules } from "./turn-rules.js";
-import { ownerChanged, RETRY_MS, unavailable } from "./unavailable.js";
+import { notTheOwner, ownerChanged, RETRY_MS, unavailable } from "./unavailable.js";
 
 /** First wait before a shard whose log failed is opened again, in milliseconds; doubles up to the last. */
 const REOPEN_FIRST_MS = RETRY_MS;
 const REOPEN_LAST_MS = 5_000;
 /** Longest wait for what a turn needs, in milliseconds: far less than an id is remembered. */
 const PREPARE_DEADLINE_MS = 30_000;
+/** Longest wait for what is under way before the shard is handed over, in milliseconds: until then nobody can write to its rooms. */
+const HAND_OVER_DEADLINE_MS = 1_000;
 /** Events read at once to announce what was stored without an answer. */
 const UNTOLD_PAGE = 500;
 /** Above every seq. */
@@ -72,7 +74,16 @@ export class Shard {
   /** The same for whoever opens it. */
   readonly #stored: RoomReading;
   readonly #context: () => TurnContext;
+  /** Whether this node is one of several and its lease on the shard holds; undefined: it is alone. */
+  readonly #holds: (() => boolean) | undefined;
   #status: Status = { is: "closed" };
+  /** Counts `close`: what was begun before concerns nobody any more. */
+  #life = 0;
+  /** It takes no more commands. */
+  #yielding = false;
+  /** Commands that wait for their turn, and who is told when there are none. */
+  #preparing = 0;
+  #prepared: (() => void)[] = [];
   #failures = 0;
   /** Rooms whose append failed, with the last seq announced: what stands behind it was stored and not answered. */
   readonly #untold = new Map<string, { readonly ref: RoomRef; readonly announced: number }>();
@@ -90,6 +101,8 @@ export class Shard {
     this.#blocks = blocks;
     this.#gates = gates;
     this.#deps = deps;
+    const { cluster } = deps;
+    this.#holds = cluster && (() => cluster.placement.holds(index));
     const eventId = (ref: RoomRef, userId: string, key: string): string =>
       deps.ids.digest(`${ref.key}/${userId}/${key}`);
     const rules: Omit<TurnContext, "nowMs" | "monotonicMs"> = {
@@ -105,7 +118,7 @@ export class Shard {
     this.reading =
       this.#archiver === undefined
         ? deps.archive
-        : new OwnedReading(deps.archive, this.#archiver, () => this.#requireOpen());
+        : new OwnedReading(deps.archive, this.#archiver, () => this.#requireHeld());
     const stored = { ...deps, archive: this.#stored };
     this.#actors = new Actors(stored);
     this.#asking = new Asking(new Preparation(stored, this.#actors, blocks, tenantRooms, eventId), gates, eventId);
@@ -125,16 +138,50 @@ export class Shard {
   /** Opens the log. Rejects when it cannot be opened; the shard then keeps trying by itself. */
   open(): Promise<void> {
     if (this.#status.is === "opening") return this.#status.done;
+    if (this.#status.is === "open") return Promise.resolve();
     const done = this.#reopen();
     this.#status = { is: "opening", done };
     return done;
   }
 
-  /** Ends the timers. Callers that wait are told UNAVAILABLE. */
-  close(): void {
+  /** Gives the shard up at once; it can be opened again. Callers that wait are told UNAVAILABLE. False: it was closed. */
+  close(error = unavailable("the node is stopping")): boolean {
+    if (this.#status.is === "closed") return false;
     if (this.#status.is === "away") this.#status.timer.cancel();
     this.#status = { is: "closed" };
-    this.#abandon(unavailable("the node is stopping"));
+    this.#life++;
+    this.#yielding = false;
+    this.#failures = 0;
+    // Whoever opens it next finds what nobody was told of.
+    this.#untold.clear();
+    this.#abandon(error);
+    return true;
+  }
+
+  /**
+   * Takes no more commands, and resolves once those it took are done and archived, or after HAND_OVER_DEADLINE_MS, or when it is closed. Reads
+   * go on until then.
+   */
+  async handOver(): Promise<void> {
+    this.#yielding = true;
+    const life = this.#life;
+    const over = Promise.withResolvers<void>();
+    const timer = this.#deps.clock.after(HAND_OVER_DEADLINE_MS, () => over.resolve());
+    await Promise.race([over.promise, this.#finish(life).catch(ignore)]);
+    timer.cancel();
+  }
+
+  async #finish(life: number): Promise<void> {
+    if (this.#preparing > 0) await new Promise<void>((resolve) => this.#prepared.push(resolve));
+    // What took its turn last waits for the log.
+    await this.#writer.idle();
+    if (this.#life === life) await this.#archiver?.drained();
+  }
+
+  /** Whether it takes commands now, or refuses them because its log failed. */
+  get isOpen(): boolean {
+    const { is } = this.#status;
+    return (is === "open" || is === "away") && !this.#yielding;
   }
 
   /** Where the log ends. */
@@ -179,10 +226,13 @@ export class Shard {
     if (isPromise(ready)) {
       // The turn is one step, its outcome another: what comes after it in the room need not wait for the log.
       const sinceMs = this.#deps.clock.monotonic();
-      const turn = Promise.resolve(ready).then((prepared) => {
-        this.#requireInTime(sinceMs);
-        return { outcome: this.#turn(prepared, caller) };
-      });
+      this.#preparing++;
+      const turn = Promise.resolve(ready)
+        .then((prepared) => {
+          this.#requireInTime(sinceMs);
+          return { outcome: this.#turn(prepared, caller) };
+        })
+        .finally(() => this.#isPrepared());
       return { turned: turn.then(ignore, ignore), outcome: turn.then(({ outcome }) => outcome) };
     }
     try {
@@ -192,18 +242,26 @@ export class Shard {
     }
   }
 
+  #isPrepared(): void {
+    this.#preparing--;
+    if (this.#preparing > 0) return;
+    const told = this.#prepared;
+    this.#prepared = [];
+    for (const resolve of told) resolve();
+  }
+
   /**
    * Reads a room's state, with the standings of `users` loaded. `read` is called synchronously; its answer, or what it throws, is
    * given once everything it saw is durable.
    */
-  async view<T>(ref: RoomRef, users: readonly string[], read: (room: Room) => T): Promise<T> {
+  async view<T>(ref: RoomRef, users: readonly string[], read: (room: SeenRoom) => T): Promise<T> {
     const room = await this.#load(ref, users);
     this.#requireCurrent(room, users);
     return await this.#afterTentative(room, () => read(room));
   }
 
   /** Like `view`, for a caller who may do `permission` in the room. */
-  async read<T>(ref: RoomRef, caller: Caller, permission: Permission, read: (room: Room) => T): Promise<T> {
+  async read<T>(ref: RoomRef, caller: Caller, permission: Permission, read: (room: SeenRoom) => T): Promise<T> {
     const users = [caller.identity.userId];
     const { access } = this.#gates;
     if (access !== undefined) await access.require((await this.#load(ref, users)).state, caller, permission);
@@ -218,6 +276,7 @@ export class Shard {
   #prepare(ref: RoomRef, caller: Caller, command: Command): Awaitable<Prepared> {
     try {
       this.#requireOpen();
+      if (this.#yielding) throw notTheOwner();
       return this.#asking.prepare(ref, caller, command);
     } catch (error) {
       return Promise.reject(error);
@@ -244,7 +303,10 @@ export class Shard {
     });
   }
 
-  /** Judges now, answers when all it was judged on is durable: refusals too, since they may rest on tentative events. */
+  /**
+   * Judges now, answers when all it was judged on is durable: refusals too, since they may rest on tentative events. What rests on none is
+   * said only while no other node can have written something newer.
+   */
   #afterTentative<T>(room: Room, judge: () => T): Promise<T> {
     let result: { readonly value: T } | { readonly refusal: unknown };
     try {
@@ -253,8 +315,10 @@ export class Shard {
       result = { refusal };
     }
     const settled = result;
-    if (!room.judgedOnTentative)
+    if (!room.judgedOnTentative) {
+      if (this.#holds?.() === false) return Promise.reject(notTheOwner());
       return "value" in settled ? Promise.resolve(settled.value) : Promise.reject(settled.refusal);
+    }
     return new Promise((resolve, reject) => {
       this.#writer.wait({
         done: () => ("value" in settled ? resolve(settled.value) : reject(settled.refusal)),
@@ -264,11 +328,6 @@ export class Shard {
   }
 
   // — the log —
-
-  /** Asked anew after each wait: `close` may have come between. */
-  get #isClosed(): boolean {
-    return this.#status.is === "closed";
-  }
 
   /** Nobody has seen anything of what is tentative: the actors are dropped, the log says what happened. */
   #failed(error: TrunklineError): void {
@@ -286,43 +345,51 @@ export class Shard {
   }
 
   async #reopen(): Promise<void> {
+    const life = this.#life;
     try {
       const { end, tail } = await this.#deps.log.open(this.#index);
-      if (this.#isClosed) return;
+      if (this.#life !== life) return;
       const recovered = tail.length === 0 ? [] : await recover(tail, end, this.#actors, this.#stored);
-      if (this.#isClosed) return;
+      if (this.#life !== life) return;
       for (const { end: upTo, batch } of recovered) {
         this.#archiver?.push(upTo, batch.seal().changes, batch.bytes, () => batch.archived());
       }
       // What the log holds beside events is archived too: nobody need begin with it again.
       this.#archiver?.push(end, NOTHING, 0);
-      await this.#tellUntold();
-      if (this.#isClosed) return;
+      await this.#tellUntold(life);
+      if (this.#life !== life) return;
       this.#writer.begin(end);
       this.#status = { is: "open" };
+      if (this.#holds !== undefined) this.#tellTops(tail);
       // What was stored without an answer is followed too.
       this.#appended(this.#index, end, []);
     } catch (cause) {
-      if (!this.#isClosed) this.#failed(unavailable("the log cannot be opened", cause));
+      if (this.#life === life) this.#failed(unavailable("the log cannot be opened", cause));
       throw cause;
     }
   }
 
   /** Announces what was stored without an answer: nobody else will, and whoever resends it is only told where it stands. */
-  async #tellUntold(): Promise<void> {
+  async #tellUntold(life: number): Promise<void> {
     for (const [key, { ref, announced }] of this.#untold) {
       let from = announced + 1;
       for (;;) {
         const range = { from, to: LAST_SEQ, limit: UNTOLD_PAGE, maxBytes: PAGE_BYTES };
         const events = await this.#stored.events(ref, range);
         const last = events.at(-1);
-        if (last === undefined || this.#isClosed) break;
+        if (last === undefined || this.#life !== life) break;
         this.#deps.fanout.announce(ref, events);
         this.#blocks.appended(events.map((event) => ({ room: ref, event })));
         from = last.seq + 1;
       }
       this.#untold.delete(key);
     }
+  }
+
+  /** Whoever owned the shard before may have died before it told of these. */
+  #tellTops(tail: readonly LogRecord[]): void {
+    const tops = new Map(tail.map(({ room, event }) => [room.key, { room, seq: event.seq }]));
+    for (const { room, seq } of tops.values()) this.#deps.fanout.top(room, seq);
   }
 
   /** What was prepared still holds: waiting may have taken longer than the actor lived. */
@@ -345,10 +412,16 @@ export class Shard {
       case "away":
         throw this.#status.error;
       case "opening":
-        throw unavailable("the room's owner is starting");
+        throw this.#holds === undefined ? unavailable("the room's owner is starting") : notTheOwner();
       case "closed":
-        throw unavailable("the node is stopping");
+        throw this.#holds === undefined ? unavailable("the node is stopping") : notTheOwner();
     }
+  }
+
+  /** For answers that are not written: another node may have written what this one does not know. */
+  #requireHeld(): void {
+    this.#requireOpen();
+    if (this.#holds?.() === false) throw notTheOwner();
   }
 }
 

@@ -80,7 +80,8 @@ export class RoomState {
   /** The users whose standing has been needed; whoever is absent has not been loaded. */
   readonly #standings = new Map<string, Standing>();
 
-  constructor(ref: RoomRef, document: RoomDocument | undefined, root?: RoomState) {
+  /** `membersSeq`: the last event that may have changed who is a member, where that is known. */
+  constructor(ref: RoomRef, document: RoomDocument | undefined, root?: RoomState, membersSeq?: number) {
     this.ref = ref;
     this.root = root;
     this.messages = new RoomMessages(ref.roomId);
@@ -90,7 +91,7 @@ export class RoomState {
     this.#room = document.room;
     this.seq = document.room.top?.seq ?? 0;
     this.tag = document.room.top?.tag ?? 0;
-    this.#membersSeq = this.seq;
+    this.#membersSeq = membersSeq ?? this.seq;
     this.lastMessageIndex = document.room.lastMessageIndex;
     this.activeAtMs = document.activeAtMs;
     this.#memberCount = document.room.memberCount;

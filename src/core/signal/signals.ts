@@ -12,7 +12,7 @@ import type { Caller } from "../room/calls.js";
 import { inboxRef } from "../room/inbox.js";
 import type { RoomOwner } from "../room/owner.js";
 import { isAdministrator, requireRoom } from "../room/permissions.js";
-import type { Room as RoomActor } from "../room/room.js";
+import type { SeenRoom } from "../room/room.js";
 import { rootOf } from "../room/sub-room.js";
 import { turnRules } from "../room/turn-rules.js";
 import { serverFrame } from "../session/frames.js";
@@ -138,7 +138,7 @@ export class Signals {
   async #judge(
     ref: RoomRef,
     caller: Caller,
-    further: (room: Room, actor: RoomActor) => void = ignore,
+    further: (room: Room, actor: SeenRoom) => void = ignore,
   ): Promise<{ readonly seq: number; readonly accessSeq: number; readonly direct: boolean }> {
     const { tenantId, userId } = caller.identity;
     const { seq, accessSeq, directUsers } = await this.#owner.read(ref, caller, Permission.SIGNAL, (actor) => {
@@ -289,7 +289,7 @@ function hasEnded({ status }: Typer): boolean {
   return status === "ended";
 }
 
-function requireTyping({ settings }: Room, { state }: RoomActor): void {
+function requireTyping({ settings }: Room, { state }: SeenRoom): void {
   if (settings?.typing ?? !state.isWiderThan(TYPING_MEMBERS)) return;
   throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "typing is not shown in this room");
 }

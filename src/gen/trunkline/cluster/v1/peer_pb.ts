@@ -6,6 +6,8 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Caller, Command, Outcome } from "./command_pb.js";
+import { file_trunkline_cluster_v1_command } from "./command_pb.js";
 import type { NoticedEvent } from "./fanout_pb.js";
 import { file_trunkline_cluster_v1_fanout } from "./fanout_pb.js";
 import type { MemberDocument, MessageDocument, RoomDocument } from "../../store/v1/documents_pb.js";
@@ -18,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file trunkline/cluster/v1/peer.proto.
  */
 export const file_trunkline_cluster_v1_peer: GenFile = /*@__PURE__*/
-  fileDesc("Ch90cnVua2xpbmUvY2x1c3Rlci92MS9wZWVyLnByb3RvEhR0cnVua2xpbmUuY2x1c3Rlci52MSK7AQoLUGVlclJlcXVlc3QSCgoCaWQYASABKA0SKgoEbG9vaxgCIAEoCzIaLnRydW5rbGluZS5jbHVzdGVyLnYxLkxvb2tIABIqCgRyZWFkGAMgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUmVhZEgAEj0KDmJsb2Nrc19jaGFuZ2VkGBQgASgLMiMudHJ1bmtsaW5lLmNsdXN0ZXIudjEuQmxvY2tzQ2hhbmdlZEgAQgkKB3JlcXVlc3Qi2gEKClBlZXJBbnN3ZXISCgoCaWQYASABKA0SJgoHcmVmdXNhbBgCIAEoCzITLnRydW5rbGluZS52MS5FcnJvckgAEi4KBmxvb2tlZBgDIAEoCzIcLnRydW5rbGluZS5jbHVzdGVyLnYxLkxvb2tlZEgAEjAKBHJlYWQYBCABKAsyIC50cnVua2xpbmUuY2x1c3Rlci52MS5SZWFkQW5zd2VySAASLAoFbm90ZWQYFCABKAsyGy50cnVua2xpbmUuY2x1c3Rlci52MS5Ob3RlZEgAQggKBmFuc3dlciIzCg1CbG9ja3NDaGFuZ2VkEhEKCXRlbmFudF9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJIgcKBU5vdGVkIioKBFJvb20SEQoJdGVuYW50X2lkGAEgASgJEg8KB3Jvb21faWQYAiABKAkiQgoETG9vaxIoCgRyb29tGAEgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUm9vbRIQCgh1c2VyX2lkcxgCIAMoCSKCAQoGTG9va2VkEi4KBHJvb20YASABKAsyIC50cnVua2xpbmUuc3RvcmUudjEuUm9vbURvY3VtZW50EjMKB21lbWJlcnMYAiADKAsyIi50cnVua2xpbmUuc3RvcmUudjEuTWVtYmVyRG9jdW1lbnQSEwoLbWVtYmVyc19zZXEYAyABKA0iyAQKBFJlYWQSKAoEcm9vbRgBIAEoCzIaLnRydW5rbGluZS5jbHVzdGVyLnYxLlJvb20SMgoIZG9jdW1lbnQYAiABKAsyHi50cnVua2xpbmUuY2x1c3Rlci52MS5Sb29tUmVhZEgAEjIKBm1lbWJlchgDIAEoCzIgLnRydW5rbGluZS5jbHVzdGVyLnYxLk1lbWJlclJlYWRIABI0CgdtZW1iZXJzGAQgASgLMiEudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTWVtYmVyc1JlYWRIABIyCgZldmVudHMYBSABKAsyIC50cnVua2xpbmUuY2x1c3Rlci52MS5FdmVudHNSZWFkSAASLAoDc2VxGAYgASgLMh0udHJ1bmtsaW5lLmNsdXN0ZXIudjEuU2VxUmVhZEgAEjQKB21lc3NhZ2UYByABKAsyIS50cnVua2xpbmUuY2x1c3Rlci52MS5NZXNzYWdlUmVhZEgAEjYKCG1lc3NhZ2VzGAggASgLMiIudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTWVzc2FnZXNSZWFkSAASMgoGaGlkZGVuGAkgASgLMiAudHJ1bmtsaW5lLmNsdXN0ZXIudjEuSGlkZGVuUmVhZEgAEjMKB3NlbnRfYnkYCiABKAsyIC50cnVua2xpbmUuY2x1c3Rlci52MS5TZW50QnlSZWFkSAASNwoJc3ViX3Jvb21zGAsgASgLMiIudHJ1bmtsaW5lLmNsdXN0ZXIudjEuU3ViUm9vbXNSZWFkSABCBgoEd2hhdCIKCghSb29tUmVhZCIdCgpNZW1iZXJSZWFkEg8KB3VzZXJfaWQYASABKAkiKwoLTWVtYmVyc1JlYWQSDQoFYWZ0ZXIYASABKAkSDQoFbGltaXQYAiABKA0iSAoKRXZlbnRzUmVhZBIMCgRmcm9tGAEgASgNEgoKAnRvGAIgASgNEg0KBWxpbWl0GAMgASgNEhEKCW1heF9ieXRlcxgEIAEoDSIbCgdTZXFSZWFkEhAKCGV2ZW50X2lkGAEgASgJIiEKC01lc3NhZ2VSZWFkEhIKCm1lc3NhZ2VfaWQYASABKAkiVAoMTWVzc2FnZXNSZWFkEhYKDGJlZm9yZV9pbmRleBgBIAEoDUgAEhUKC2FmdGVyX2luZGV4GAIgASgNSAASDQoFbGltaXQYAyABKA1CBgoEZnJvbSI3CgpIaWRkZW5SZWFkEg8KB3Jvb21faWQYASABKAkSDAoEZnJvbRgCIAEoDRIKCgJ0bxgDIAEoDSJJCgpTZW50QnlSZWFkEg8KB3VzZXJfaWQYASABKAkSEwoLYWZ0ZXJfaW5kZXgYAiABKA0SFQoNdGhyb3VnaF9pbmRleBgDIAEoDSIsCgxTdWJSb29tc1JlYWQSDQoFYWZ0ZXIYASABKAkSDQoFbGltaXQYAiABKA0inwIKClJlYWRBbnN3ZXISLgoEcm9vbRgBIAEoCzIgLnRydW5rbGluZS5zdG9yZS52MS5Sb29tRG9jdW1lbnQSMwoHbWVtYmVycxgCIAMoCzIiLnRydW5rbGluZS5zdG9yZS52MS5NZW1iZXJEb2N1bWVudBIyCgZldmVudHMYAyADKAsyIi50cnVua2xpbmUuY2x1c3Rlci52MS5Ob3RpY2VkRXZlbnQSNQoIbWVzc2FnZXMYBCADKAsyIy50cnVua2xpbmUuY2x1c3Rlci52MS5TdG9yZWRNZXNzYWdlEg8KB2luZGV4ZXMYBSADKA0SEwoGbnVtYmVyGAYgASgNSACIAQESEAoIcm9vbV9pZHMYByADKAlCCQoHX251bWJlciKSAQoNU3RvcmVkTWVzc2FnZRIVCg1tZXNzYWdlX2luZGV4GAEgASgNEjMKB2NyZWF0ZWQYAiABKAsyIi50cnVua2xpbmUuY2x1c3Rlci52MS5Ob3RpY2VkRXZlbnQSNQoIZG9jdW1lbnQYAyABKAsyIy50cnVua2xpbmUuc3RvcmUudjEuTWVzc2FnZURvY3VtZW50MmEKC1BlZXJTZXJ2aWNlElIKB0Nvbm5lY3QSIS50cnVua2xpbmUuY2x1c3Rlci52MS5QZWVyUmVxdWVzdBogLnRydW5rbGluZS5jbHVzdGVyLnYxLlBlZXJBbnN3ZXIoATABYgZwcm90bzM", [file_trunkline_cluster_v1_fanout, file_trunkline_store_v1_documents, file_trunkline_v1_error]);
+  fileDesc("Ch90cnVua2xpbmUvY2x1c3Rlci92MS9wZWVyLnByb3RvEhR0cnVua2xpbmUuY2x1c3Rlci52MSLrAQoLUGVlclJlcXVlc3QSCgoCaWQYASABKA0SKgoEbG9vaxgCIAEoCzIaLnRydW5rbGluZS5jbHVzdGVyLnYxLkxvb2tIABIqCgRyZWFkGAMgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUmVhZEgAEi4KBnN1Ym1pdBgEIAEoCzIcLnRydW5rbGluZS5jbHVzdGVyLnYxLlN1Ym1pdEgAEj0KDmJsb2Nrc19jaGFuZ2VkGBQgASgLMiMudHJ1bmtsaW5lLmNsdXN0ZXIudjEuQmxvY2tzQ2hhbmdlZEgAQgkKB3JlcXVlc3QikAIKClBlZXJBbnN3ZXISCgoCaWQYASABKA0SJgoHcmVmdXNhbBgCIAEoCzITLnRydW5rbGluZS52MS5FcnJvckgAEi4KBmxvb2tlZBgDIAEoCzIcLnRydW5rbGluZS5jbHVzdGVyLnYxLkxvb2tlZEgAEjAKBHJlYWQYBCABKAsyIC50cnVua2xpbmUuY2x1c3Rlci52MS5SZWFkQW5zd2VySAASNAoJc3VibWl0dGVkGAUgASgLMh8udHJ1bmtsaW5lLmNsdXN0ZXIudjEuU3VibWl0dGVkSAASLAoFbm90ZWQYFCABKAsyGy50cnVua2xpbmUuY2x1c3Rlci52MS5Ob3RlZEgAQggKBmFuc3dlciIzCg1CbG9ja3NDaGFuZ2VkEhEKCXRlbmFudF9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJIgcKBU5vdGVkIioKBFJvb20SEQoJdGVuYW50X2lkGAEgASgJEg8KB3Jvb21faWQYAiABKAkiQgoETG9vaxIoCgRyb29tGAEgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUm9vbRIQCgh1c2VyX2lkcxgCIAMoCSKuAQoGTG9va2VkEi4KBHJvb20YASABKAsyIC50cnVua2xpbmUuc3RvcmUudjEuUm9vbURvY3VtZW50EjMKB21lbWJlcnMYAiADKAsyIi50cnVua2xpbmUuc3RvcmUudjEuTWVtYmVyRG9jdW1lbnQSEwoLbWVtYmVyc19zZXEYAyABKA0SKgoEcm9vdBgEIAEoCzIcLnRydW5rbGluZS5jbHVzdGVyLnYxLkxvb2tlZCKQAQoGU3VibWl0EigKBHJvb20YASABKAsyGi50cnVua2xpbmUuY2x1c3Rlci52MS5Sb29tEiwKBmNhbGxlchgCIAEoCzIcLnRydW5rbGluZS5jbHVzdGVyLnYxLkNhbGxlchIuCgdjb21tYW5kGAMgASgLMh0udHJ1bmtsaW5lLmNsdXN0ZXIudjEuQ29tbWFuZCI7CglTdWJtaXR0ZWQSLgoHb3V0Y29tZRgBIAEoCzIdLnRydW5rbGluZS5jbHVzdGVyLnYxLk91dGNvbWUiyAQKBFJlYWQSKAoEcm9vbRgBIAEoCzIaLnRydW5rbGluZS5jbHVzdGVyLnYxLlJvb20SMgoIZG9jdW1lbnQYAiABKAsyHi50cnVua2xpbmUuY2x1c3Rlci52MS5Sb29tUmVhZEgAEjIKBm1lbWJlchgDIAEoCzIgLnRydW5rbGluZS5jbHVzdGVyLnYxLk1lbWJlclJlYWRIABI0CgdtZW1iZXJzGAQgASgLMiEudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTWVtYmVyc1JlYWRIABIyCgZldmVudHMYBSABKAsyIC50cnVua2xpbmUuY2x1c3Rlci52MS5FdmVudHNSZWFkSAASLAoDc2VxGAYgASgLMh0udHJ1bmtsaW5lLmNsdXN0ZXIudjEuU2VxUmVhZEgAEjQKB21lc3NhZ2UYByABKAsyIS50cnVua2xpbmUuY2x1c3Rlci52MS5NZXNzYWdlUmVhZEgAEjYKCG1lc3NhZ2VzGAggASgLMiIudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTWVzc2FnZXNSZWFkSAASMgoGaGlkZGVuGAkgASgLMiAudHJ1bmtsaW5lLmNsdXN0ZXIudjEuSGlkZGVuUmVhZEgAEjMKB3NlbnRfYnkYCiABKAsyIC50cnVua2xpbmUuY2x1c3Rlci52MS5TZW50QnlSZWFkSAASNwoJc3ViX3Jvb21zGAsgASgLMiIudHJ1bmtsaW5lLmNsdXN0ZXIudjEuU3ViUm9vbXNSZWFkSABCBgoEd2hhdCIKCghSb29tUmVhZCIdCgpNZW1iZXJSZWFkEg8KB3VzZXJfaWQYASABKAkiKwoLTWVtYmVyc1JlYWQSDQoFYWZ0ZXIYASABKAkSDQoFbGltaXQYAiABKA0iSAoKRXZlbnRzUmVhZBIMCgRmcm9tGAEgASgNEgoKAnRvGAIgASgNEg0KBWxpbWl0GAMgASgNEhEKCW1heF9ieXRlcxgEIAEoDSIbCgdTZXFSZWFkEhAKCGV2ZW50X2lkGAEgASgJIiEKC01lc3NhZ2VSZWFkEhIKCm1lc3NhZ2VfaWQYASABKAkiVAoMTWVzc2FnZXNSZWFkEhYKDGJlZm9yZV9pbmRleBgBIAEoDUgAEhUKC2FmdGVyX2luZGV4GAIgASgNSAASDQoFbGltaXQYAyABKA1CBgoEZnJvbSI3CgpIaWRkZW5SZWFkEg8KB3Jvb21faWQYASABKAkSDAoEZnJvbRgCIAEoDRIKCgJ0bxgDIAEoDSJJCgpTZW50QnlSZWFkEg8KB3VzZXJfaWQYASABKAkSEwoLYWZ0ZXJfaW5kZXgYAiABKA0SFQoNdGhyb3VnaF9pbmRleBgDIAEoDSIsCgxTdWJSb29tc1JlYWQSDQoFYWZ0ZXIYASABKAkSDQoFbGltaXQYAiABKA0inwIKClJlYWRBbnN3ZXISLgoEcm9vbRgBIAEoCzIgLnRydW5rbGluZS5zdG9yZS52MS5Sb29tRG9jdW1lbnQSMwoHbWVtYmVycxgCIAMoCzIiLnRydW5rbGluZS5zdG9yZS52MS5NZW1iZXJEb2N1bWVudBIyCgZldmVudHMYAyADKAsyIi50cnVua2xpbmUuY2x1c3Rlci52MS5Ob3RpY2VkRXZlbnQSNQoIbWVzc2FnZXMYBCADKAsyIy50cnVua2xpbmUuY2x1c3Rlci52MS5TdG9yZWRNZXNzYWdlEg8KB2luZGV4ZXMYBSADKA0SEwoGbnVtYmVyGAYgASgNSACIAQESEAoIcm9vbV9pZHMYByADKAlCCQoHX251bWJlciKSAQoNU3RvcmVkTWVzc2FnZRIVCg1tZXNzYWdlX2luZGV4GAEgASgNEjMKB2NyZWF0ZWQYAiABKAsyIi50cnVua2xpbmUuY2x1c3Rlci52MS5Ob3RpY2VkRXZlbnQSNQoIZG9jdW1lbnQYAyABKAsyIy50cnVua2xpbmUuc3RvcmUudjEuTWVzc2FnZURvY3VtZW50MmEKC1BlZXJTZXJ2aWNlElIKB0Nvbm5lY3QSIS50cnVua2xpbmUuY2x1c3Rlci52MS5QZWVyUmVxdWVzdBogLnRydW5rbGluZS5jbHVzdGVyLnYxLlBlZXJBbnN3ZXIoATABYgZwcm90bzM", [file_trunkline_cluster_v1_command, file_trunkline_cluster_v1_fanout, file_trunkline_store_v1_documents, file_trunkline_v1_error]);
 
 /**
  * A question to the owner of a room.
@@ -54,6 +56,14 @@ export type PeerRequest = Message<"trunkline.cluster.v1.PeerRequest"> & {
      */
     value: Read;
     case: "read";
+  } | {
+    /**
+     * A command of a room.
+     *
+     * @generated from field: trunkline.cluster.v1.Submit submit = 4;
+     */
+    value: Submit;
+    case: "submit";
   } | {
     /**
      * Whom a user has blocked may have changed.
@@ -92,7 +102,7 @@ export type PeerAnswer = Message<"trunkline.cluster.v1.PeerAnswer"> & {
    */
   answer: {
     /**
-     * It is refused. UNAVAILABLE: also where the node is not, or no longer, the room's owner.
+     * It is refused. UNAVAILABLE with the detail `owner`: the node is not, or not yet, or no longer, the room's owner, and nothing was done.
      *
      * @generated from field: trunkline.v1.Error refusal = 2;
      */
@@ -114,6 +124,14 @@ export type PeerAnswer = Message<"trunkline.cluster.v1.PeerAnswer"> & {
      */
     value: ReadAnswer;
     case: "read";
+  } | {
+    /**
+     * What came of the command.
+     *
+     * @generated from field: trunkline.cluster.v1.Submitted submitted = 5;
+     */
+    value: Submitted;
+    case: "submitted";
   } | {
     /**
      * What changed is no longer taken for what it was.
@@ -257,6 +275,13 @@ export type Looked = Message<"trunkline.cluster.v1.Looked"> & {
    * @generated from field: uint32 members_seq = 3;
    */
   membersSeq: number;
+
+  /**
+   * Of a room under another: that one, as of the same moment. Absent: it is under none.
+   *
+   * @generated from field: trunkline.cluster.v1.Looked root = 4;
+   */
+  root?: Looked | undefined;
 };
 
 /**
@@ -265,6 +290,62 @@ export type Looked = Message<"trunkline.cluster.v1.Looked"> & {
  */
 export const LookedSchema: GenMessage<Looked> = /*@__PURE__*/
   messageDesc(file_trunkline_cluster_v1_peer, 6);
+
+/**
+ * Asks for a change of a room.
+ *
+ * @generated from message trunkline.cluster.v1.Submit
+ */
+export type Submit = Message<"trunkline.cluster.v1.Submit"> & {
+  /**
+   * The room.
+   *
+   * @generated from field: trunkline.cluster.v1.Room room = 1;
+   */
+  room?: Room | undefined;
+
+  /**
+   * Who asks.
+   *
+   * @generated from field: trunkline.cluster.v1.Caller caller = 2;
+   */
+  caller?: Caller | undefined;
+
+  /**
+   * What is asked.
+   *
+   * @generated from field: trunkline.cluster.v1.Command command = 3;
+   */
+  command?: Command | undefined;
+};
+
+/**
+ * Describes the message trunkline.cluster.v1.Submit.
+ * Use `create(SubmitSchema)` to create a new message.
+ */
+export const SubmitSchema: GenMessage<Submit> = /*@__PURE__*/
+  messageDesc(file_trunkline_cluster_v1_peer, 7);
+
+/**
+ * What came of a command; all of it is durable.
+ *
+ * @generated from message trunkline.cluster.v1.Submitted
+ */
+export type Submitted = Message<"trunkline.cluster.v1.Submitted"> & {
+  /**
+   * The outcome.
+   *
+   * @generated from field: trunkline.cluster.v1.Outcome outcome = 1;
+   */
+  outcome?: Outcome | undefined;
+};
+
+/**
+ * Describes the message trunkline.cluster.v1.Submitted.
+ * Use `create(SubmittedSchema)` to create a new message.
+ */
+export const SubmittedSchema: GenMessage<Submitted> = /*@__PURE__*/
+  messageDesc(file_trunkline_cluster_v1_peer, 8);
 
 /**
  * Asks what is stored of a room, archived or not: a method of the archive.
@@ -372,7 +453,7 @@ export type Read = Message<"trunkline.cluster.v1.Read"> & {
  * Use `create(ReadSchema)` to create a new message.
  */
 export const ReadSchema: GenMessage<Read> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 7);
+  messageDesc(file_trunkline_cluster_v1_peer, 9);
 
 /**
  * Asks for the room's document.
@@ -387,7 +468,7 @@ export type RoomRead = Message<"trunkline.cluster.v1.RoomRead"> & {
  * Use `create(RoomReadSchema)` to create a new message.
  */
 export const RoomReadSchema: GenMessage<RoomRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 8);
+  messageDesc(file_trunkline_cluster_v1_peer, 10);
 
 /**
  * Asks for a user's standing.
@@ -408,7 +489,7 @@ export type MemberRead = Message<"trunkline.cluster.v1.MemberRead"> & {
  * Use `create(MemberReadSchema)` to create a new message.
  */
 export const MemberReadSchema: GenMessage<MemberRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 9);
+  messageDesc(file_trunkline_cluster_v1_peer, 11);
 
 /**
  * Asks for present members.
@@ -436,7 +517,7 @@ export type MembersRead = Message<"trunkline.cluster.v1.MembersRead"> & {
  * Use `create(MembersReadSchema)` to create a new message.
  */
 export const MembersReadSchema: GenMessage<MembersRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 10);
+  messageDesc(file_trunkline_cluster_v1_peer, 12);
 
 /**
  * Asks for events.
@@ -478,7 +559,7 @@ export type EventsRead = Message<"trunkline.cluster.v1.EventsRead"> & {
  * Use `create(EventsReadSchema)` to create a new message.
  */
 export const EventsReadSchema: GenMessage<EventsRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 11);
+  messageDesc(file_trunkline_cluster_v1_peer, 13);
 
 /**
  * Asks for an event's position.
@@ -499,7 +580,7 @@ export type SeqRead = Message<"trunkline.cluster.v1.SeqRead"> & {
  * Use `create(SeqReadSchema)` to create a new message.
  */
 export const SeqReadSchema: GenMessage<SeqRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 12);
+  messageDesc(file_trunkline_cluster_v1_peer, 14);
 
 /**
  * Asks for a message.
@@ -520,7 +601,7 @@ export type MessageRead = Message<"trunkline.cluster.v1.MessageRead"> & {
  * Use `create(MessageReadSchema)` to create a new message.
  */
 export const MessageReadSchema: GenMessage<MessageRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 13);
+  messageDesc(file_trunkline_cluster_v1_peer, 15);
 
 /**
  * Asks for messages.
@@ -564,7 +645,7 @@ export type MessagesRead = Message<"trunkline.cluster.v1.MessagesRead"> & {
  * Use `create(MessagesReadSchema)` to create a new message.
  */
 export const MessagesReadSchema: GenMessage<MessagesRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 14);
+  messageDesc(file_trunkline_cluster_v1_peer, 16);
 
 /**
  * Asks which messages are hidden.
@@ -599,7 +680,7 @@ export type HiddenRead = Message<"trunkline.cluster.v1.HiddenRead"> & {
  * Use `create(HiddenReadSchema)` to create a new message.
  */
 export const HiddenReadSchema: GenMessage<HiddenRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 15);
+  messageDesc(file_trunkline_cluster_v1_peer, 17);
 
 /**
  * Asks how many messages a user has sent.
@@ -634,7 +715,7 @@ export type SentByRead = Message<"trunkline.cluster.v1.SentByRead"> & {
  * Use `create(SentByReadSchema)` to create a new message.
  */
 export const SentByReadSchema: GenMessage<SentByRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 16);
+  messageDesc(file_trunkline_cluster_v1_peer, 18);
 
 /**
  * Asks for the rooms under a room.
@@ -662,7 +743,7 @@ export type SubRoomsRead = Message<"trunkline.cluster.v1.SubRoomsRead"> & {
  * Use `create(SubRoomsReadSchema)` to create a new message.
  */
 export const SubRoomsReadSchema: GenMessage<SubRoomsRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 17);
+  messageDesc(file_trunkline_cluster_v1_peer, 19);
 
 /**
  * What is stored: what was asked for, in its order; absent or empty where there is none.
@@ -725,7 +806,7 @@ export type ReadAnswer = Message<"trunkline.cluster.v1.ReadAnswer"> & {
  * Use `create(ReadAnswerSchema)` to create a new message.
  */
 export const ReadAnswerSchema: GenMessage<ReadAnswer> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 18);
+  messageDesc(file_trunkline_cluster_v1_peer, 20);
 
 /**
  * A message and what became of it.
@@ -760,7 +841,7 @@ export type StoredMessage = Message<"trunkline.cluster.v1.StoredMessage"> & {
  * Use `create(StoredMessageSchema)` to create a new message.
  */
 export const StoredMessageSchema: GenMessage<StoredMessage> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 19);
+  messageDesc(file_trunkline_cluster_v1_peer, 21);
 
 /**
  * For nodes only: callers show the cluster's secret, or a certificate of the cluster.

@@ -1,0 +1,252 @@
+// Commands of one shard that this node does not own, or did not own a moment ago, on their way to its owner: in the order in which they came.
+//
+// What is asked of one owner is under way together, in order. Where the owner turns out to be another, nothing more is asked until all of that
+// is answered; then what was not done goes on in its order. A command that a later one of the same device and room has overtaken is refused: its
+// caller decides.
+
+import { create } from "@bufbuild/protobuf";
+import { SubmitSchema } from "../../gen/trunkline/cluster/v1/peer_pb.js";
+import type { Clock, Timer } from "../../ports/clock.js";
+import { type PeerReply, type Peers, Unanswered } from "../../ports/peers.js";
+import type { ClusterNode } from "../../ports/placement.js";
+import type { RoomRef } from "../../ports/room-ref.js";
+import type { Caller } from "../room/calls.js";
+import type { Command, Outcome } from "../room/command.js";
+import type { Submission } from "../room/shard.js";
+import { decodeOutcome, encodeCaller, encodeCommand } from "./command-codec.js";
+import { AGAIN_MS, type Finding, HOLD_MS, isAskedAgain, noOwner } from "./finding.js";
+
+export interface QueueContext {
+  readonly shard: number;
+  readonly clock: Clock;
+  readonly peers: Peers;
+  readonly finding: Finding;
+  /** Submits a command to this node's own shard; resolves `turned` once what comes after it in its lane may begin. */
+  readonly here: (ref: RoomRef, caller: Caller, command: Command) => Submission;
+}
+
+interface Waiting {
+  readonly number: number;
+  readonly ref: RoomRef;
+  readonly caller: Caller;
+  readonly command: Command;
+  /** Monotonic. */
+  readonly dueMs: number;
+  /** Whether it may have been done. */
+  uncertain: boolean;
+  resolve(outcome: Outcome): void;
+  reject(error: unknown): void;
+}
+
+/** What must stay in order. */
+interface Lane {
+  /** How many are asked or returned. */
+  open: number;
+  /** The last that was done. */
+  done: number;
+}
+
+export class CommandQueue {
+  readonly #context: QueueContext;
+  /** Not asked yet, in order. */
+  #waiting: Waiting[] = [];
+  /** Asked of another node and not answered. */
+  readonly #asked = new Set<Waiting>();
+  /** Given to this node's own shard, which has not begun with all that comes after them. */
+  #turning = 0;
+  /** To be asked again, once nothing is under way any more. */
+  #returned: Waiting[] = [];
+  /** Lanes of what is asked or returned. */
+  readonly #lanes = new Map<string, Lane>();
+  /** Whom everything under way was asked of. */
+  #target: string | undefined;
+  /** Not before then is an owner asked again, monotonic. */
+  #againMs = 0;
+  #numbers = 0;
+  #timer: Timer | undefined;
+  #stopped = false;
+
+  constructor(context: QueueContext) {
+    this.#context = context;
+  }
+
+  /** Whether a command need not wait here for others. */
+  get idle(): boolean {
+    return this.#waiting.length === 0 && this.#asked.size === 0 && this.#turning === 0;
+  }
+
+  submit(ref: RoomRef, caller: Caller, command: Command): Submission {
+    const { clock, finding } = this.#context;
+    const outcome = new Promise<Outcome>((resolve, reject) => {
+      // Throws where too many wait.
+      finding.hold();
+      const dueMs = clock.monotonic() + HOLD_MS;
+      const number = ++this.#numbers;
+      this.#waiting.push({ number, ref, caller, command, dueMs, uncertain: false, resolve, reject });
+    });
+    this.#pump();
+    // The queue keeps the order.
+    return { turned: undefined, outcome };
+  }
+
+  /** The shard may have another owner. */
+  changed(): void {
+    this.#againMs = 0;
+    this.#pump();
+  }
+
+  /** Refuses what waits. */
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const { reject } of waiting) this.#dropped(reject);
+  }
+
+  /** Asks what may be asked now. */
+  #pump(): void {
+    this.#expire();
+    while (this.#waiting.length > 0 && !this.#stopped) {
+      const { clock, finding, shard } = this.#context;
+      // What comes back goes first.
+      if (this.#returned.length > 0 || clock.monotonic() < this.#againMs) break;
+      const owner = finding.ownerOf(shard);
+      if (owner === undefined) break;
+      const target = owner === "here" ? owner : owner.nodeId;
+      if (target !== this.#target && (this.#asked.size > 0 || this.#turning > 0)) break;
+      this.#target = target;
+      const next = this.#waiting.shift();
+      if (next === undefined) break;
+      finding.release();
+      if (owner === "here") this.#doHere(next);
+      else this.#askOf(owner, next);
+    }
+    this.#arm();
+  }
+
+  #doHere({ ref, caller, command, uncertain, resolve, reject }: Waiting): void {
+    const { turned, outcome } = this.#context.here(ref, caller, uncertain ? again(command) : command);
+    outcome.then(resolve, reject);
+    if (turned === undefined) return;
+    this.#turning++;
+    turned.then(() => {
+      this.#turning--;
+      this.#pump();
+    }, ignore);
+  }
+
+  #askOf(owner: ClusterNode, asked: Waiting): void {
+    const { ref, caller, command, uncertain } = asked;
+    this.#asked.add(asked);
+    const key = laneOf(ref, caller);
+    const lane = key === undefined ? undefined : this.#lanes.get(key);
+    if (lane !== undefined) lane.open++;
+    else if (key !== undefined) this.#lanes.set(key, { open: 1, done: 0 });
+    const { tenantId, roomId } = ref;
+    const value = create(SubmitSchema, {
+      room: { tenantId, roomId },
+      caller: encodeCaller(caller),
+      command: encodeCommand(uncertain ? again(command) : command),
+    });
+    this.#context.peers.ask(owner, { case: "submit", value }).then(
+      (reply) => this.#answered(asked, reply),
+      (error: unknown) => this.#refused(asked, error),
+    );
+  }
+
+  #answered(asked: Waiting, reply: PeerReply): void {
+    const outcome = reply.case === "submitted" ? reply.value.outcome : undefined;
+    if (outcome === undefined) {
+      this.#refused(asked, new Unanswered("the room's owner does not answer what was asked", AGAIN_MS));
+      return;
+    }
+    const lane = this.#leaveLane(asked);
+    if (lane !== undefined) lane.done = Math.max(lane.done, asked.number);
+    asked.resolve(decodeOutcome(outcome));
+    this.#settled(asked);
+  }
+
+  #refused(asked: Waiting, error: unknown): void {
+    if (isAskedAgain(error) && !this.#stopped) {
+      if (error instanceof Unanswered) asked.uncertain = true;
+      this.#returned.push(asked);
+    } else {
+      this.#leaveLane(asked);
+      asked.reject(error);
+    }
+    this.#settled(asked);
+  }
+
+  #leaveLane({ ref, caller }: Waiting): Lane | undefined {
+    const key = laneOf(ref, caller);
+    const lane = key === undefined ? undefined : this.#lanes.get(key);
+    if (key === undefined || lane === undefined) return undefined;
+    lane.open--;
+    if (lane.open === 0) this.#lanes.delete(key);
+    return lane;
+  }
+
+  #settled(asked: Waiting): void {
+    this.#asked.delete(asked);
+    if (this.#asked.size === 0) this.#takeBack();
+    this.#pump();
+  }
+
+  /** Nothing is under way any more: what was not done is asked again, before what came after it. */
+  #takeBack(): void {
+    const returned = this.#returned;
+    this.#returned = [];
+    const { clock, finding } = this.#context;
+    const back: Waiting[] = [];
+    for (const entry of returned.sort((one, other) => one.number - other.number)) {
+      const overtaken = (this.#leaveLane(entry)?.done ?? 0) > entry.number;
+      try {
+        if (overtaken || this.#stopped) throw noOwner();
+        finding.hold();
+        back.push(entry);
+      } catch (error) {
+        entry.reject(error);
+      }
+    }
+    if (back.length === 0) return;
+    this.#waiting = [...back, ...this.#waiting];
+    this.#againMs = clock.monotonic() + AGAIN_MS;
+  }
+
+  /** Those that came first are due first. */
+  #expire(): void {
+    const nowMs = this.#context.clock.monotonic();
+    const count = this.#waiting.findIndex(({ dueMs }) => dueMs > nowMs);
+    const due = this.#waiting.splice(0, count < 0 ? this.#waiting.length : count);
+    for (const { reject } of due) this.#dropped(reject);
+  }
+
+  #dropped(reject: (error: unknown) => void): void {
+    this.#context.finding.release();
+    reject(noOwner());
+  }
+
+  #arm(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    const [first] = this.#waiting;
+    if (first === undefined || this.#stopped) return;
+    const { clock } = this.#context;
+    const nowMs = clock.monotonic();
+    const nextMs = this.#againMs > nowMs ? Math.min(this.#againMs, first.dueMs) : first.dueMs;
+    this.#timer = clock.after(nextMs - nowMs, () => this.#pump());
+  }
+}
+
+/** What must stay in order: what one device asks of one room. Undefined: nothing. */
+export function laneOf(ref: RoomRef, { identity, deviceId }: Caller): string | undefined {
+  return deviceId === "" ? undefined : `${ref.key} ${identity.userId} ${deviceId}`;
+}
+
+/** Asked before, perhaps. */
+function again(command: Command): Command {
+  return { ...command, attempt: Math.max(command.attempt, 2) };
+}
+
+function ignore(): void {}

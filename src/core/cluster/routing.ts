@@ -1,0 +1,104 @@
+// A node among several: its own shards answer for their rooms, and everything else is asked of the shards' owners.
+
+import type { PeerQuestion, PeerReply } from "../../ports/peers.js";
+import type { RoomRef } from "../../ports/room-ref.js";
+import { answerRead } from "../archive/peer-reading.js";
+import type { ClusterParts, CoreDependencies } from "../core.js";
+import type { AccessGate } from "../hook/access-gate.js";
+import type { Caller } from "../room/calls.js";
+import type { Command, Outcome } from "../room/command.js";
+import { shardOf } from "../room/position.js";
+import type { Shard, Submission } from "../room/shard.js";
+import { Lanes } from "../session/lanes.js";
+import { CommandQueue, laneOf } from "./command-queue.js";
+import { Finding } from "./finding.js";
+import { encodeLooked } from "./looked.js";
+import type { PeerAnswers } from "./peer-handler.js";
+import { RemoteRooms } from "./remote-rooms.js";
+
+export class Routing {
+  readonly #shards: readonly Shard[];
+  readonly #finding: Finding;
+  readonly #queues: readonly CommandQueue[];
+  readonly #remote: RemoteRooms;
+  /** What one device asks of one room begins in order. */
+  readonly #lanes = new Lanes();
+  /** What this node answers for its own shards: others are refused, as by whoever is not the owner. */
+  readonly answers: PeerAnswers;
+
+  constructor(deps: CoreDependencies, cluster: ClusterParts, shards: readonly Shard[], access: AccessGate | undefined) {
+    this.#shards = shards;
+    const { clock } = deps;
+    this.#finding = new Finding(cluster, clock, (shard) => shards[shard]?.isOpen === true);
+    const here = (ref: RoomRef, caller: Caller, command: Command) => this.#submit(ref, caller, command);
+    this.#queues = shards.map(
+      (_, shard) => new CommandQueue({ shard, clock, peers: cluster.peers, finding: this.#finding, here }),
+    );
+    this.#finding.onChanged(() => {
+      for (const queue of this.#queues) queue.changed();
+    });
+    this.answers = {
+      look: (ref, users) => this.#shard(ref).view(ref, users, ({ state }) => encodeLooked(state, users)),
+      read: async (ref, read) => await answerRead(this.#shard(ref).reading, read),
+      submit: (ref, caller, command) => this.#submit(ref, caller, command).outcome,
+    };
+    this.#remote = new RemoteRooms(deps, this.#finding, (ref) => this.#index(ref), this.answers, access);
+  }
+
+  /** Where commands of the room's shard wait for their turn; undefined: this node's shard takes them, and none waits. */
+  queueOf(ref: RoomRef): CommandQueue | undefined {
+    const index = this.#index(ref);
+    const queue = this.#queues[index];
+    return queue?.idle === true && this.#isHere(index) ? undefined : queue;
+  }
+
+  /** Where the room is read; undefined: this node's shard may answer. */
+  elsewhere(ref: RoomRef): RemoteRooms | undefined {
+    return this.#isHere(this.#index(ref)) ? undefined : this.#remote;
+  }
+
+  /** As RoomOwner's. */
+  ask(ref: RoomRef, question: PeerQuestion, here: () => Promise<PeerReply>): Promise<PeerReply> {
+    return this.#finding.ask(this.#index(ref), question, here);
+  }
+
+  /** Shards may have other owners, or this node has opened one. */
+  changed(): void {
+    this.#finding.changed();
+  }
+
+  /** Refuses what waits. */
+  stop(): void {
+    for (const queue of this.#queues) queue.stop();
+    this.#finding.stop();
+  }
+
+  #submit(ref: RoomRef, caller: Caller, command: Command): Submission {
+    const lane = laneOf(ref, caller);
+    if (lane === undefined) return this.#shard(ref).submit(ref, caller, command);
+    const outcome = Promise.withResolvers<Outcome>();
+    const turned = Promise.withResolvers<void>();
+    this.#lanes.run(lane, () => {
+      const submitted = this.#shard(ref).submit(ref, caller, command);
+      submitted.outcome.then(outcome.resolve, outcome.reject);
+      if (submitted.turned === undefined) turned.resolve();
+      else void submitted.turned.then(() => turned.resolve());
+      return submitted.turned;
+    });
+    return { turned: turned.promise, outcome: outcome.promise };
+  }
+
+  #isHere(shard: number): boolean {
+    return this.#finding.ownerOf(shard) === "here";
+  }
+
+  #shard(ref: RoomRef): Shard {
+    const shard = this.#shards[this.#index(ref)];
+    if (shard === undefined) throw new Error("a store has at least one shard");
+    return shard;
+  }
+
+  #index({ key }: RoomRef): number {
+    return shardOf(key, this.#shards.length);
+  }
+}
