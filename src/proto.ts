@@ -5,6 +5,7 @@ export * from "./gen/trunkline/v1/auth_pb.js";
 export * from "./gen/trunkline/v1/delivery_pb.js";
 export * from "./gen/trunkline/v1/error_pb.js";
 export * from "./gen/trunkline/v1/hook_pb.js";
+export * from "./gen/trunkline/v1/inbound_pb.js";
 export * from "./gen/trunkline/v1/message_pb.js";
 export * from "./gen/trunkline/v1/outlet_pb.js";
 export * from "./gen/trunkline/v1/presence_pb.js";

@@ -3,6 +3,7 @@
 import type { Clock } from "../../ports/clock.js";
 import type { Awaitable } from "../../ports/room-ref.js";
 import { KafkaEventLog } from "./event-log.js";
+import { DEFAULT_TOPIC_PREFIX } from "./kafka/names.js";
 import type { KafkaConnectionOptions } from "./kafka/options.js";
 import { KafkaPartitions } from "./kafka/partitions.js";
 import { ensureTopic, type TopicSettings } from "./kafka/topic.js";
@@ -20,7 +21,6 @@ export interface ClusterEventLogOptions extends KafkaConnectionOptions, Omit<Top
   readonly clock: Clock;
 }
 
-const DEFAULT_TOPIC_PREFIX = "trunkline";
 /** How long the start asks for a topic that was just made, in milliseconds. */
 const START_DEADLINE_MS = 5_000;
 

@@ -6,12 +6,12 @@ import { crc32c } from "./crc32c.js";
 
 export interface RecordHeader {
   readonly name: string;
-  /** ASCII. */
+  /** A character a byte, as Latin-1 has them. */
   readonly value: string;
 }
 
 export interface KafkaRecord {
-  /** ASCII; undefined: no key. */
+  /** A character a byte; undefined: no key. */
   readonly key: string | undefined;
   /** Undefined: no value. Read ones alias the answer they came in. */
   readonly value: Uint8Array | undefined;
@@ -33,6 +33,8 @@ const ATTRIBUTES_AT = 21;
 const LAST_OFFSET_DELTA_AT = 23;
 const COUNT_AT = 57;
 const MAGIC = 2;
+/** More than fit into any batch. */
+const MOST_RECORDS = 2 ** 24;
 /** Attributes: how a batch is compressed, and that it is Kafka's own mark of a transaction. */
 const COMPRESSION_MASK = 0x07;
 const CONTROL = 0x20;
@@ -63,6 +65,12 @@ export function encodeRecordBatch(records: readonly KafkaRecord[], nowMs: number
   }
   batch.writeUInt32BE(crc32c(batch, ATTRIBUTES_AT), CRC_AT);
   return batch;
+}
+
+/** What a record takes in a batch at most, in bytes. */
+export function recordBytes(record: KafkaRecord): number {
+  const size = sizeOf(record, MOST_RECORDS);
+  return varintLength(size) + size;
 }
 
 function sizeOf({ key, value, headers }: KafkaRecord, index: number): number {

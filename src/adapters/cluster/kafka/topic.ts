@@ -1,13 +1,14 @@
-// The topic of the log: made where it is missing, looked at where it is there. What does not fit is an error at the start, not a loss later.
+// The topics of a cluster: made where they are missing, looked at where they are there. What does not fit is an error at the start, not
+// a loss later.
 
 import { setTimeout as pause } from "node:timers/promises";
 import kafkajs from "kafkajs";
-import { restIdleConnections } from "./idle-timer.js";
-import { CONNECT_DEADLINE_MS, DEFAULT_CLIENT_ID, type KafkaConnectionOptions, kafkaSasl, kafkaTls } from "./options.js";
+import { kafkaClient } from "./client.js";
+import type { KafkaConnectionOptions } from "./options.js";
 import { BATCH_HEADER_BYTES } from "./record-batch.js";
 
 // Node finds no names in this CommonJS package.
-const { ConfigResourceTypes, Kafka, KafkaJSAggregateError, KafkaJSProtocolError, logLevel } = kafkajs;
+const { ConfigResourceTypes, KafkaJSAggregateError, KafkaJSProtocolError } = kafkajs;
 
 export interface TopicSettings {
   readonly partitions: number;
@@ -24,6 +25,25 @@ export interface TopicSettings {
   readonly allowUnsafe?: boolean;
 }
 
+/** What a topic must be beside safe. */
+export interface TopicRules {
+  /** Why there must be exactly as many partitions as are asked for, after how many there are; undefined: any number will do. */
+  readonly partitionsAre?: (wanted: number) => string;
+  /** What the broker does with batches: the first is what the topic is made with, the others are taken too. Empty: whatever it does. */
+  readonly compression: readonly string[];
+  /** Least that the longest batch may be, in bytes. */
+  readonly leastMessageBytes: number;
+}
+
+/** Of the log. */
+export const LOG_RULES: TopicRules = {
+  partitionsAre: (wanted) => `the cluster ${wanted} shards`,
+  // Batches are read as they were written.
+  compression: ["producer", "uncompressed"],
+  // One command's events are one batch at least: the largest that a command makes have room in this.
+  leastMessageBytes: 1024 * 1024,
+};
+
 export interface Topic {
   readonly name: string;
   readonly partitions: number;
@@ -39,12 +59,9 @@ export class TopicError extends Error {
 const DEFAULT_REPLICATION = 3;
 const DEFAULT_RETENTION_MS = 7 * 24 * 3_600_000;
 const DEFAULT_MESSAGE_BYTES = 4 * 1024 * 1024;
-/** One command's events are one batch at least: the largest that a command makes have room in this. */
-const LEAST_MESSAGE_BYTES = 1024 * 1024;
 const LEAST_RETENTION_MS = 3_600_000;
 const SAFE_REPLICATION = 3;
 const SAFE_IN_SYNC = 2;
-const REQUEST_DEADLINE_MS = 10_000;
 /** For a topic that was just made, in tries and in milliseconds between them. */
 const TRIES = 20;
 const TRY_AGAIN_MS = 250;
@@ -74,25 +91,14 @@ export async function ensureTopic(
   connection: KafkaConnectionOptions,
   name: string,
   wanted: TopicSettings,
+  rules = LOG_RULES,
 ): Promise<Topic> {
-  restIdleConnections();
-  const sasl = kafkaSasl(connection);
-  const kafka = new Kafka({
-    brokers: [...connection.brokers],
-    clientId: connection.clientId ?? DEFAULT_CLIENT_ID,
-    ssl: kafkaTls(connection) ?? false,
-    ...(sasl === undefined ? {} : { sasl }),
-    connectionTimeout: CONNECT_DEADLINE_MS,
-    requestTimeout: REQUEST_DEADLINE_MS,
-    retry: { retries: 5, initialRetryTime: 100, maxRetryTime: 1_000 },
-    logLevel: logLevel.NOTHING,
-  });
-  const admin = kafka.admin();
+  const admin = kafkaClient(connection).admin();
   try {
     await admin.connect();
-    if (!(await admin.listTopics()).includes(name)) await create(admin, name, wanted);
+    if (!(await admin.listTopics()).includes(name)) await create(admin, name, wanted, rules);
     const found = await lookUntilThere(admin, name);
-    const reasons = misfits(found, wanted);
+    const reasons = misfits(found, wanted, rules);
     if (reasons.length > 0) throw new TopicError(`topic ${name} does not fit: ${reasons.join("; ")}`);
     return { name, partitions: found.partitions, maxBatchBytes: longest(found) - BATCH_HEADER_BYTES };
   } finally {
@@ -100,7 +106,7 @@ export async function ensureTopic(
   }
 }
 
-async function create(admin: Admin, topic: string, wanted: TopicSettings): Promise<void> {
+async function create(admin: Admin, topic: string, wanted: TopicSettings, rules: TopicRules): Promise<void> {
   const { replication = DEFAULT_REPLICATION, retentionMs = DEFAULT_RETENTION_MS } = wanted;
   const { maxMessageBytes = DEFAULT_MESSAGE_BYTES } = wanted;
   if (replication < SAFE_REPLICATION && wanted.allowUnsafe !== true) {
@@ -108,7 +114,7 @@ async function create(admin: Admin, topic: string, wanted: TopicSettings): Promi
   }
   const settings = {
     "cleanup.policy": "delete",
-    "compression.type": "producer",
+    "compression.type": rules.compression[0] ?? "producer",
     "max.message.bytes": `${maxMessageBytes}`,
     "min.insync.replicas": `${Math.min(SAFE_IN_SYNC, replication)}`,
     "retention.bytes": "-1",
@@ -162,21 +168,27 @@ async function look(admin: Admin, topic: string): Promise<FoundTopic> {
 }
 
 /** Why a topic does not fit, in words for an operator; none: it fits. */
-export function misfits({ partitions, replicas, settings }: FoundTopic, wanted: TopicSettings): readonly string[] {
+export function misfits(
+  { partitions, replicas, settings }: FoundTopic,
+  wanted: TopicSettings,
+  rules = LOG_RULES,
+): readonly string[] {
   const reasons: string[] = [];
   const refuse = (bad: boolean, reason: string): void => {
     if (bad) reasons.push(reason);
   };
   const setting = (name: string): string => settings.get(name) ?? "";
   const number = (name: string): number => Number(settings.get(name) ?? Number.NaN);
-  refuse(partitions !== wanted.partitions, `it has ${partitions} partitions, the cluster ${wanted.partitions} shards`);
-  // Compaction would remove an event for a later one of the same room.
+  const { partitionsAre, compression: taken, leastMessageBytes } = rules;
+  if (partitionsAre !== undefined)
+    refuse(partitions !== wanted.partitions, `it has ${partitions} partitions, ${partitionsAre(wanted.partitions)}`);
+  // Compaction would remove a record for a later one of the same key.
   refuse(setting("cleanup.policy") !== "delete", `cleanup.policy is ${setting("cleanup.policy")}, not delete`);
-  // Batches are read as they were written.
   const compression = setting("compression.type");
-  refuse(!["producer", "uncompressed"].includes(compression), `compression.type is ${compression}, not producer`);
+  const isTaken = taken.length === 0 || taken.includes(compression);
+  refuse(!isTaken, `compression.type is ${compression}, not ${taken.join(" or ")}`);
   const bytes = number("max.message.bytes");
-  refuse(!(bytes >= LEAST_MESSAGE_BYTES), `max.message.bytes is ${bytes}, less than ${LEAST_MESSAGE_BYTES}`);
+  refuse(!(bytes >= leastMessageBytes), `max.message.bytes is ${bytes}, less than ${leastMessageBytes}`);
   if (wanted.allowUnsafe === true) return reasons;
   refuse(!(replicas >= SAFE_REPLICATION), `${replicas} replicas are fewer than ${SAFE_REPLICATION}`);
   const inSync = number("min.insync.replicas");
@@ -187,7 +199,10 @@ export function misfits({ partitions, replicas, settings }: FoundTopic, wanted: 
   const isLong = retentionMs === -1 || retentionMs >= LEAST_RETENTION_MS;
   refuse(!isLong, `retention.ms is ${retentionMs}, less than ${LEAST_RETENTION_MS}`);
   const retained = setting("retention.bytes");
-  refuse(retained !== "-1", `retention.bytes is ${retained}: what the archive lacks may be removed; -1 is not by size`);
+  refuse(
+    retained !== "-1",
+    `retention.bytes is ${retained}: what is not dealt with yet may be removed; -1 is not by size`,
+  );
   return reasons;
 }
 
