@@ -44,8 +44,8 @@ export interface PageOptions {
 export interface Bridge {
   readonly address: string;
   readonly port: number;
-  /** Whether `/health/ready` says yes, and if not, why. Before the first call it says "starting". */
-  setReady(ready: boolean, reasons?: readonly string[]): void;
+  /** Whether `/health/ready` says yes, and if not, why; and what is not as it should be. Before the first call it says "starting". */
+  setReady(ready: boolean, reasons?: readonly string[], limits?: readonly string[]): void;
   /**
    * Stops listening, ends what is open with GOING_AWAY and resolves when all is gone, at the latest after `deadlineMs`, when
    * what is left is cut. Idempotent. Drain the core before, so that sessions have been told when to come back.

@@ -71,6 +71,7 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
   const allGone = Promise.withResolvers<void>();
   let closing: Promise<void> | undefined;
   let reasons: readonly string[] = ["starting"];
+  let limited: readonly string[] = [];
 
   const host: SocketHost = {
     clock,
@@ -111,7 +112,7 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
         callRoute(PresenceService, core.presence, limits.maxFrameBytes + USERS_BYTES, { core, telemetry, clock }),
         callRoute(DeliveryService, core.delivery, limits.maxFrameBytes + USERS_BYTES, { core, telemetry, clock }),
       ],
-      readiness: () => ({ reasons }),
+      readiness: () => ({ reasons, limits: limited }),
       page,
       issueToken: options.page?.issueToken,
     }),
@@ -127,8 +128,9 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
   return {
     address,
     port,
-    setReady(ready, why = ["not ready"]) {
+    setReady(ready, why = ["not ready"], limits = []) {
       reasons = ready ? [] : why;
+      limited = limits;
     },
     close(deadlineMs) {
       reasons = ["stopping"];

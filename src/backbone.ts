@@ -1,7 +1,6 @@
 // The backbone: wires store, verifier, core, gRPC server and bridge; starts them in order and lets go of them in order.
 
 import { hash, randomBytes } from "node:crypto";
-import type { Bridge } from "../bridge/options.js";
 import { startBridge } from "../bridge/server.js";
 import { openClusterEngine } from "./backbone/cluster-engine.js";
 import { openEmbeddedEngine } from "./backbone/embedded-engine.js";
@@ -11,7 +10,7 @@ import type { Backbone, BackboneOptions, ListenAddress, StopOptions } from "./ba
 import { outletsOf } from "./backbone/outlets.js";
 import { StartedParts } from "./backbone/started-parts.js";
 import { verifierOf } from "./backbone/verifier.js";
-import type { Ids } from "./core/core.js";
+import type { Core, Ids } from "./core/core.js";
 import { createCore } from "./core/create-core.js";
 import { limitsWith } from "./core/limit/limits.js";
 import { TenantLimits } from "./core/limit/tenants.js";
@@ -23,7 +22,6 @@ import { logTelemetry } from "./ops/log-telemetry.js";
 import { createMetrics } from "./ops/metrics.js";
 import { startMetricsServer } from "./ops/metrics-server.js";
 import type { Clock, Timer } from "./ports/clock.js";
-import type { TokenVerifier } from "./ports/token-verifier.js";
 import { startGrpcServer } from "./transport/grpc/server.js";
 
 const DEFAULT_HOST = "127.0.0.1";
@@ -55,7 +53,7 @@ async function start(options: BackboneOptions, logger: Logger, parts: StartedPar
   parts.add("log", logTelemetry(telemetry, logger, clock));
   const sampler = startLoadSampler(clock);
   parts.add("load sampler", () => sampler.stop());
-  const engine = await openEngine(options, { clock, limits, telemetry, logger, parts });
+  const engine = await openEngine(options, { clock, limits, telemetry, logger, parts, load: () => sampler.load() });
 
   const verifier = verifierOf(options.auth, clock, logger);
   if ("address" in options.auth) parts.add("auth client", () => verifier.close());
@@ -102,10 +100,15 @@ async function start(options: BackboneOptions, logger: Logger, parts: StartedPar
     ...(options.bridge ?? { port: DEFAULT_BRIDGE_PORT }),
   });
   parts.add("bridge", (leftMs) => bridge.close(leftMs));
-  const metricsAddress = options.metrics && (await serveMetrics(options.metrics, telemetry, load, parts));
+  const metricsAddress = options.metrics && (await serveMetrics(options.metrics, telemetry, load, core, parts));
 
-  grpc.setServing(true);
-  const endReadiness = watchReadiness(verifier, engine, bridge, clock);
+  const endReadiness = watchReadiness(clock, () => {
+    const { reasons, limits: limited } = engine.standing(core.shards());
+    // Services that are known by their certificates need no auth service.
+    grpc.setServing(reasons.length === 0);
+    const all = verifier.available ? reasons : ["the auth service does not answer", ...reasons];
+    bridge.setReady(all.length === 0, all, limited);
+  });
   const leave = ({ spreadMs, deadlineMs }: Required<StopOptions>) => {
     endReadiness();
     grpc.setServing(false);
@@ -158,24 +161,24 @@ async function serveMetrics(
   { host = DEFAULT_HOST, port }: ListenAddress,
   telemetry: Telemetry,
   load: () => number,
+  core: Core,
   parts: StartedParts,
 ): Promise<string> {
-  const metrics = createMetrics(telemetry, load);
+  const metrics = createMetrics(telemetry, load, () => core.shards());
   parts.add("metrics", () => metrics.stop());
   const server = await startMetricsServer(metrics, host, port);
   parts.add("metrics server", () => server.close());
   return server.address;
 }
 
-/** How old the bridge's answer about readiness may be, in milliseconds. */
+/** How old an answer about readiness may be, in milliseconds. */
 const READINESS_INTERVAL_MS = 250;
 
-/** Keeps the bridge's readiness current. Returns what ends it. */
-function watchReadiness(verifier: TokenVerifier, engine: Engine, bridge: Bridge, clock: Clock): () => void {
+/** Keeps what is said about readiness current. Returns what ends it. */
+function watchReadiness(clock: Clock, tell: () => void): () => void {
   let timer: Timer | undefined;
   const look = () => {
-    const reasons = [...(verifier.available ? [] : ["the auth service does not answer"]), ...engine.unready()];
-    bridge.setReady(reasons.length === 0, reasons);
+    tell();
     timer = clock.after(READINESS_INTERVAL_MS, look);
   };
   look();

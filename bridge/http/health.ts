@@ -6,6 +6,8 @@ import { replyJson } from "./reply.js";
 export interface Readiness {
   /** What keeps the bridge from taking connections; empty: it is ready. */
   readonly reasons: readonly string[];
+  /** What does not work as it should while it is ready; not shown where there is nothing. */
+  readonly limits: readonly string[];
 }
 
 /** True if the path was one of health's. */
@@ -15,9 +17,9 @@ export function serveHealth(path: string, response: ServerResponse, readiness: R
     return true;
   }
   if (path === "/health/ready") {
-    const { reasons } = readiness;
+    const { reasons, limits } = readiness;
     const ready = reasons.length === 0;
-    replyJson(response, ready ? 200 : 503, { ready, reasons });
+    replyJson(response, ready ? 200 : 503, { ready, reasons, ...(limits.length > 0 && { limits }) });
     return true;
   }
   return false;

@@ -2,7 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
-import type { Redis } from "ioredis";
+import { type Redis, ReplyError } from "ioredis";
 import { GrpcPeers } from "../adapters/cluster/grpc-peers.js";
 import { parseBroker } from "../adapters/cluster/kafka/options.js";
 import { TopicError } from "../adapters/cluster/kafka/topic.js";
@@ -14,13 +14,16 @@ import { checkRedis, RedisUnfit } from "../adapters/cluster/redis-check.js";
 import { RedisFanout } from "../adapters/cluster/redis-fanout.js";
 import { RedisPlacement } from "../adapters/cluster/redis-placement.js";
 import { RedisSessionDirectory } from "../adapters/cluster/redis-session-directory.js";
+import type { Telemetry } from "../core/telemetry.js";
 import { ErrorCode, TrunklineError } from "../ports/error.js";
 import type { PeerHandler } from "../ports/peers.js";
 import { type PeerServer, startPeerServer } from "../transport/grpc/peer-server.js";
 import type { ClusterOptions, PeerOptions } from "./cluster-options.js";
+import { Dependencies } from "./dependencies.js";
 import { awaitDependency, type DependencyWait } from "./dependency.js";
 import type { Engine, EngineContext } from "./engine.js";
 import { peerAddress } from "./peer-address.js";
+import { isShut, standingOf } from "./standing.js";
 
 const DEFAULT_NAME = "trunkline";
 const DEFAULT_SHARDS = 64;
@@ -51,8 +54,7 @@ export async function openClusterEngine(
   }
   // A node that comes back is another: what it had before is nobody's.
   const nodeId = `${nodeName}.${randomBytes(INCARNATION_BYTES).toString("hex")}`;
-  const fault = (where: string) => (what: string, cause: unknown) =>
-    telemetry.emit("fault", { where: `${where}: ${what}`, cause });
+  const onFault = (what: string, cause: unknown) => redisFault(telemetry, what, cause);
   const wait: DependencyWait = { clock, logger, deadlineMs, isFinal };
 
   let answer: PeerHandler = notYet;
@@ -107,9 +109,18 @@ export async function openClusterEngine(
     );
   }
 
-  const fanout = new RedisFanout({ publisher, subscriber, clock, nodeId, prefix: name, onFault: fault("fanout") });
+  const fanout = new RedisFanout({ publisher, subscriber, clock, nodeId, prefix: name, onFault });
   parts.add("fan-out", () => fanout.stop());
   await awaitDependency("Redis", wait, () => fanout.start());
+  let sessions = 0;
+  parts.add(
+    "session count",
+    telemetry.on("session.opened", () => void sessions++),
+  );
+  parts.add(
+    "session count",
+    telemetry.on("session.closed", () => void sessions--),
+  );
   const placement = new RedisPlacement({
     redis,
     subscriber,
@@ -118,7 +129,8 @@ export async function openClusterEngine(
     address,
     shards,
     prefix: name,
-    onFault: fault("placement"),
+    vitals: () => ({ sessions, load: context.load() }),
+    onFault,
   });
   const peers = new GrpcPeers({ placement, clock, tls: options.peers.clientTls, secret: options.peers.secret });
   parts.add("peers", () => peers.stop());
@@ -130,9 +142,21 @@ export async function openClusterEngine(
     placement,
     prefix: name,
     graceMs: limits.presenceGraceMs,
-    onFault: (cause) => telemetry.emit("fault", { where: "directory", cause }),
+    onFault: (cause) => onFault("directory", cause),
   });
   await awaitDependency("Redis", wait, () => directory.start());
+
+  const dependencies = new Dependencies(clock, telemetry);
+  parts.add("dependencies", () => dependencies.stop());
+  dependencies.watch("redis", () => redis.ping());
+  dependencies.watch("mongodb", () => mongo.probe());
+  let probed = 0;
+  dependencies.watch("kafka", async () => {
+    await log.probe(probed);
+    // The one that fails is asked again: its leader is what is away.
+    probed = (probed + 1) % shards;
+  });
+  let openSinceMs = clock.monotonic();
 
   return {
     log,
@@ -145,7 +169,16 @@ export async function openClusterEngine(
     answerWith: (handler) => {
       answer = handler;
     },
-    unready: () => (fanout.available ? [] : ["Redis does not bring what is published"]),
+    standing: (shards) => {
+      if (!shards.some(isShut)) openSinceMs = clock.monotonic();
+      return standingOf({
+        dependencies: dependencies.states,
+        hears: fanout.available,
+        known: placement.known,
+        shards,
+        notOpenMs: clock.monotonic() - openSinceMs,
+      });
+    },
     backup: () => Promise.reject(new Error("a cluster keeps nothing in files of its own: back up MongoDB and Kafka")),
   };
 }
@@ -164,6 +197,13 @@ async function servePeers(
 const notYet: PeerHandler = async () => {
   throw new TrunklineError(ErrorCode.UNAVAILABLE, "the node is starting", { retryAfterMs: 500 });
 };
+
+/** What a Redis that is away brings about is told as that: it is no fault of this node. */
+function redisFault(telemetry: Telemetry, what: string, cause: unknown): void {
+  const isOwn = cause instanceof ReplyError || cause instanceof TypeError || cause instanceof RangeError;
+  if (isOwn || what === "receive") telemetry.emit("fault", { where: `redis: ${what}`, cause });
+  else telemetry.emit("dependency.failed", { dependency: "redis", what, cause });
+}
 
 /** What does not mend itself by waiting. */
 function isFinal(cause: unknown): boolean {

@@ -3,6 +3,7 @@
 import { EmbeddedStore } from "../adapters/embedded/lmdb.js";
 import { EmbeddedSessionDirectory } from "../adapters/embedded/session-directory.js";
 import type { Engine, EngineContext } from "./engine.js";
+import { GOOD_STANDING } from "./standing.js";
 
 export interface EmbeddedEngineOptions {
   readonly directory: string;
@@ -35,7 +36,7 @@ export async function openEmbeddedEngine(
     cluster: undefined,
     node: undefined,
     answerWith: () => {},
-    unready: () => [],
+    standing: () => GOOD_STANDING,
     backup: (to) => store.backup(to),
   };
 }

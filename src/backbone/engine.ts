@@ -2,6 +2,7 @@
 
 import type { ClusterParts } from "../core/core.js";
 import type { Limits } from "../core/limit/limits.js";
+import type { ShardStatus } from "../core/room/shard-status.js";
 import type { Telemetry } from "../core/telemetry.js";
 import type { Logger } from "../ops/log.js";
 import type { Archive } from "../ports/archive.js";
@@ -12,6 +13,7 @@ import type { Notifier } from "../ports/notifier.js";
 import type { OutletStore } from "../ports/outlet-store.js";
 import type { PeerHandler } from "../ports/peers.js";
 import type { SessionDirectory } from "../ports/session-directory.js";
+import type { Standing } from "./standing.js";
 import type { StartedParts } from "./started-parts.js";
 
 export interface Engine {
@@ -27,8 +29,8 @@ export interface Engine {
   readonly node: { readonly id: string; readonly address: string } | undefined;
   /** Who answers other nodes from now on; until then they are refused as UNAVAILABLE. */
   answerWith(handler: PeerHandler): void;
-  /** Why clients had better go elsewhere, in words for an operator; empty: nothing is in the way. */
-  unready(): readonly string[];
+  /** How the engine stands, given how this node's shards do. */
+  standing(shards: readonly ShardStatus[]): Standing;
   /** Copies the live store to an empty directory. Rejects where the engine keeps nothing in files of its own. */
   backup(directory: string): Promise<void>;
 }
@@ -39,6 +41,8 @@ export interface EngineContext {
   readonly limits: Limits;
   readonly telemetry: Telemetry;
   readonly logger: Logger;
+  /** How busy this process is, 0 to 1. */
+  readonly load: () => number;
   /** Told of each part that was opened, in order: whoever fails on the way leaves the earlier ones to it. */
   readonly parts: StartedParts;
 }

@@ -17,6 +17,7 @@ import type { Limits } from "./limit/limits.js";
 import type { TenantLimits } from "./limit/tenants.js";
 import type { OutletOptions } from "./outlet/outlets.js";
 import type { Caller, RoomCalls } from "./room/calls.js";
+import type { ShardStatus } from "./room/shard-status.js";
 import type { ServiceCalls } from "./service-calls.js";
 import type { SessionPort } from "./session/port.js";
 import type { Telemetry } from "./telemetry.js";
@@ -73,6 +74,8 @@ export interface Core {
   readonly presence: ServiceCalls<typeof PresenceService>;
   /** Answers what other nodes ask of this one. */
   readonly answerPeer: PeerHandler;
+  /** How each shard stands on this node. */
+  shards(): readonly ShardStatus[];
   /** Verifies a token of a unary call. */
   authenticate(token: string): Promise<Caller>;
   /** Opens all shards. Nothing is served before it resolves. */

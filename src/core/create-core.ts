@@ -59,6 +59,7 @@ export function createCore(given: CoreDependencies): Core {
     delivery: limitedCalls(DeliveryService, delivery, limiter),
     presence: limitedCalls(PresenceService, presence.calls, limiter),
     answerPeer: owner.answers === undefined ? alone : peerHandler(owner.answers, owner.blocks),
+    shards: () => owner.shards,
     authenticate: async (token) => ({ identity: await deps.verifier.verify(token), deviceId: "" }),
     start: async () => {
       await owner.start();

@@ -76,12 +76,19 @@ export interface TelemetryEvents {
   };
   /** The application has failed several times in a row and is not asked for a while, or answers again. */
   "hook.turned": { readonly hook: HookName; readonly away: boolean; readonly cause?: unknown };
+  /** A service that the node stands on is away, or is there again. */
+  "dependency.turned": { readonly dependency: DependencyName; readonly away: boolean; readonly cause?: unknown };
+  /** Something asked of such a service has failed; what was asked for is done again, or was refused. */
+  "dependency.failed": { readonly dependency: DependencyName; readonly what: string; readonly cause: unknown };
   /** Something happened that should not: a bug, or a broken dependency. */
   fault: { readonly where: string; readonly cause: unknown };
 }
 
 /** A service of the application that has a say. */
 export type HookName = "publish" | "access";
+
+/** A service that the nodes of a cluster share. */
+export type DependencyName = "redis" | "kafka" | "mongodb";
 
 export type TelemetryName = keyof TelemetryEvents;
 type Listener<N extends TelemetryName> = (data: TelemetryEvents[N]) => void;

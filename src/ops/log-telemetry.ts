@@ -16,6 +16,8 @@ export function logTelemetry(telemetry: Telemetry, logger: Logger, clock: Clock)
   const faults = new Throttle(clock);
   const outlets = new Throttle(clock);
   const hooks = new Throttle(clock);
+  const failed = new Throttle(clock);
+  const archive = new Throttle(clock);
   const subscriptions = [
     telemetry.on("session.opened", (data) => logger.debug(data, "session opened")),
     telemetry.on("session.closed", (data) => logger.debug(data, "session closed")),
@@ -59,6 +61,18 @@ export function logTelemetry(telemetry: Telemetry, logger: Logger, clock: Clock)
       if (away) logger.error({ hook, err: cause }, "the hook does not answer and is not asked for a while");
       else logger.info({ hook }, "the hook answers again");
     }),
+    telemetry.on("dependency.turned", ({ dependency, away, cause }) => {
+      if (away) logger.error({ dependency, reason: messageOf(cause) }, "a service is away: what needs it is refused");
+      else logger.info({ dependency }, "a service is there again");
+    }),
+    telemetry.on("dependency.failed", ({ dependency, what, cause }) =>
+      failed.pass((more) => logger.warn({ dependency, what, reason: messageOf(cause), ...more }, "a service failed")),
+    ),
+    telemetry.on("archive.failed", ({ shard, pendingBytes, cause }) =>
+      archive.pass((more) =>
+        logger.warn({ shard, pendingBytes, reason: messageOf(cause), ...more }, "events could not be archived yet"),
+      ),
+    ),
     telemetry.on("fault", ({ where, cause }) =>
       faults.pass((more) => logger.error({ where, err: cause, ...more }, "fault")),
     ),

@@ -1,8 +1,10 @@
 // Prometheus metrics, fed by the core's events. Each name is documented by its help text and in docs/operations.md.
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { ShardStatus } from "../core/room/shard-status.js";
 import type { Telemetry } from "../core/telemetry.js";
 import { ErrorCode } from "../ports/error.js";
+import { clusterMetrics } from "./cluster-metrics.js";
 import { outletMetrics } from "./outlet-metrics.js";
 
 /** From a stored write on an idle machine (under a millisecond) to one that waits for a broken disk. */
@@ -17,7 +19,11 @@ export interface Metrics {
 }
 
 /** A registry of its own, so that several backbones can live in one process. */
-export function createMetrics(telemetry: Telemetry, load: () => number): Metrics {
+export function createMetrics(
+  telemetry: Telemetry,
+  load: () => number,
+  shards: () => readonly ShardStatus[] = () => [],
+): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   addLoad(registry, load);
@@ -30,6 +36,7 @@ export function createMetrics(telemetry: Telemetry, load: () => number): Metrics
     ...hookMetrics(registry, telemetry),
     ...faultMetrics(registry, telemetry),
     ...outletMetrics(registry, telemetry),
+    ...clusterMetrics(registry, telemetry, shards),
   ];
   return {
     contentType: registry.contentType,

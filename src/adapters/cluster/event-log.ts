@@ -168,6 +168,11 @@ export class KafkaEventLog implements EventLog {
     return records;
   }
 
+  /** Asks the shard's leader where its log ends. Rejects where it does not say. */
+  async probe(shard: number): Promise<void> {
+    await this.#partitions.end(shard);
+  }
+
   /** Ends what waits. What is called afterwards rejects. */
   close(): void {
     this.#retry.close();

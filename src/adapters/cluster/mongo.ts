@@ -7,6 +7,7 @@ import type { Pem } from "../../rpc/tls.js";
 
 /** Longest wait for an answer, in milliseconds. */
 const DEADLINE_MS = 5_000;
+const PROBE_DEADLINE_MS = 2_000;
 const RETRY_AFTER_MS = 1_000;
 const DUPLICATE_KEY = 11_000;
 
@@ -132,6 +133,8 @@ export interface Collections {
 
 export interface MongoConnection {
   readonly collections: Collections;
+  /** Rejects where the primary does not answer. */
+  probe(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -191,7 +194,8 @@ export async function connectMongo({ url, database, tls }: MongoOptions): Promis
       collections.hidden.createIndex({ message: 1 }),
       collections.idleLooks.createIndex({ at: 1 }),
     ]);
-    return { collections, close: () => client.close() };
+    const probe = async (): Promise<void> => void (await db.command({ ping: 1 }, { timeoutMS: PROBE_DEADLINE_MS }));
+    return { collections, probe, close: () => client.close() };
   } catch (cause) {
     await client.close().catch(() => {});
     throw unavailable(cause);

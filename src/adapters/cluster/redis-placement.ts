@@ -48,7 +48,17 @@ export interface RedisPlacementOptions {
   readonly roundMs?: number;
   /** What leases expire by, in milliseconds. Default: Redis's own clock, the only one that all nodes share. */
   readonly leaseClock?: () => number;
+  /** How busy the node is, for `readNodes`. Default: it does not say. */
+  readonly vitals?: () => NodeVitals;
   readonly onFault: (what: string, cause: unknown) => void;
+}
+
+/** How busy a node is, as it says with each round. */
+export interface NodeVitals {
+  /** Live sessions. */
+  readonly sessions: number;
+  /** 0 to 1. */
+  readonly load: number;
 }
 
 export class RedisPlacement implements Placement {
@@ -76,6 +86,8 @@ export class RedisPlacement implements Placement {
   #stopped = false;
   #round: Promise<void> | undefined;
   #again = false;
+  /** When the last round that was answered was begun, monotonic. */
+  #saidAtMs = Number.NEGATIVE_INFINITY;
   #timer: Timer | undefined;
   #expiry: Timer | undefined;
 
@@ -116,6 +128,11 @@ export class RedisPlacement implements Placement {
 
   holds(shard: number): boolean {
     return (this.#held.get(shard) ?? Number.NEGATIVE_INFINITY) > this.#options.clock.monotonic();
+  }
+
+  /** Whether the others know that this node lives. */
+  get known(): boolean {
+    return !this.#stopped && this.#options.clock.monotonic() - this.#saidAtMs < NODE_ROUNDS * this.#roundMs;
   }
 
   nodes(): readonly ClusterNode[] {
@@ -195,6 +212,7 @@ export class RedisPlacement implements Placement {
       ...this.#arguments(status, released, asked),
     );
     if (this.#stopped) return;
+    this.#saidAtMs = sentAtMs;
     for (const shard of released) this.#released.delete(shard);
     const before = this.#picture();
     this.#learn(live, leases);
@@ -230,9 +248,11 @@ export class RedisPlacement implements Placement {
   }
 
   #arguments(status: number, released: readonly number[], asked: readonly number[]): (string | number)[] {
-    const { address, leaseClock } = this.#options;
+    const { address, leaseClock, vitals } = this.#options;
     const times = [NODE_ROUNDS * this.#roundMs, LEASE_ROUNDS * this.#roundMs];
-    const me = [this.nodeId, address, this.#since, status, ...times, leaseClock?.() ?? 0];
+    const { sessions, load } = vitals?.() ?? { sessions: 0, load: 0 };
+    const said = `${sessions},${load.toFixed(2)}`;
+    const me = [this.nodeId, address, this.#since, status, ...times, leaseClock?.() ?? 0, said];
     return [...me, released.length, ...released, asked.length, ...asked];
   }
 

@@ -6,6 +6,7 @@ import type { EncodedEvent } from "../../ports/encoded-event.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import type { Awaitable, RoomRef } from "../../ports/room-ref.js";
 import { isPromise } from "../awaitable.js";
+import { type ArchiveLag, NO_LAG } from "../room/shard-status.js";
 import type { Telemetry } from "../telemetry.js";
 import { mergeChanges } from "./merge.js";
 
@@ -28,6 +29,8 @@ interface Pending {
   readonly end: number;
   readonly changes: ArchiveChanges;
   readonly bytes: number;
+  /** Monotonic. */
+  readonly sinceMs: number;
   readonly archived: () => void;
 }
 
@@ -75,10 +78,18 @@ export class Archiver {
     return this.#bytes;
   }
 
+  /** How far it is behind the log. */
+  get lag(): ArchiveLag {
+    const [oldest] = this.#queue;
+    if (oldest === undefined) return NO_LAG;
+    const events = this.#queue.reduce((sum, { changes }) => sum + changes.events.length, 0);
+    return { events, bytes: this.#bytes, ageMs: this.#deps.clock.monotonic() - oldest.sinceMs };
+  }
+
   /** Changes that are durable in the log up to offset `end`, after those pushed before. `archived` is called once they are that too. */
   push(end: number, changes: ArchiveChanges, bytes: number, archived: () => void = ignore): void {
     const push = ++this.#pushed;
-    this.#queue.push({ end, changes, bytes, archived });
+    this.#queue.push({ end, changes, bytes, sinceMs: this.#deps.clock.monotonic(), archived });
     this.#bytes += bytes;
     for (const room of roomsOf(changes)) this.#tail(room).push = push;
     for (const { room, event } of changes.events) this.#tail(room).events.set(event.seq, event);

@@ -22,6 +22,7 @@ import { IdleRooms } from "./idle-rooms.js";
 import { shardOf } from "./position.js";
 import type { SeenRoom } from "./room.js";
 import { type Appended, Shard, type Submission } from "./shard.js";
+import type { ShardStatus } from "./shard-status.js";
 import { ownerChanged, unavailable } from "./unavailable.js";
 
 const SWEEP_INTERVAL_MS = 60_000;
@@ -87,6 +88,11 @@ export class RoomOwner {
   /** Where each shard's log ends. */
   get ends(): readonly number[] {
     return this.#shards.map(({ end }) => end);
+  }
+
+  /** How each shard stands on this node. */
+  get shards(): readonly ShardStatus[] {
+    return this.#shards.map(({ status }) => status);
   }
 
   /** Calls the listener with events that have become durable, from now on. */

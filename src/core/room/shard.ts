@@ -23,6 +23,7 @@ import { permit } from "./permissions.js";
 import { lacksMessages, Preparation, type Prepared } from "./preparation.js";
 import { recover } from "./recovery.js";
 import type { Room, SeenRoom, TurnContext } from "./room.js";
+import { NO_LAG, type ShardStatus } from "./shard-status.js";
 import { turnRules } from "./turn-rules.js";
 import { notTheOwner, ownerChanged, RETRY_MS, unavailable } from "./unavailable.js";
 
@@ -187,6 +188,10 @@ export class Shard {
   /** Where the log ends. */
   get end(): number {
     return this.#writer.end;
+  }
+
+  get status(): ShardStatus {
+    return { shard: this.#index, is: this.#status.is, lag: this.#archiver?.lag ?? NO_LAG };
   }
 
   /** Resolves when every accepted command has been answered. */

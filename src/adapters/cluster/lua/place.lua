@@ -1,9 +1,9 @@
 -- One round of a node: it says that it lives, renews and takes leases, and learns how things stand.
 --
--- KEYS[1]  hash: node id → expiry, address, since, leaving, separated by spaces
+-- KEYS[1]  hash: node id → expiry, address, since, leaving, vitals, separated by spaces
 -- KEYS[2]  hash: shard → node id, expiry, separated by a space
 -- ARGV     node id, address, since (ms), leaving (0 or 1; 2: gone), time to live of the node (ms), of a lease (ms),
---          the time (ms; 0: by Redis's clock), number of shards given up, those shards, number of shards wanted or held, those shards
+--          the time (ms; 0: by Redis's clock), vitals (kept as they are, without spaces), number of shards given up, those shards, number of shards wanted or held, those shards
 -- Returns  whether the node was known to live, the live nodes (id, address, since, leaving …), the leases (shard, node id …)
 --
 -- Expiry is judged by one clock alone. Running it twice changes nothing more than running it once.
@@ -21,13 +21,13 @@ local known = redis.call('HEXISTS', nodes, me)
 if leaving == '2' then
   redis.call('HDEL', nodes, me)
 else
-  redis.call('HSET', nodes, me, string.format('%.0f %s %s %s', now + nodeTtl, address, since, leaving))
+  redis.call('HSET', nodes, me, string.format('%.0f %s %s %s %s', now + nodeTtl, address, since, leaving, ARGV[8]))
 end
 
 local live, alive = {}, {}
 local all = redis.call('HGETALL', nodes)
 for i = 1, #all, 2 do
-  local expiry, at, from, goes = string.match(all[i + 1], '^(%d+) (%S+) (%d+) (%d)$')
+  local expiry, at, from, goes = string.match(all[i + 1], '^(%d+) (%S+) (%d+) (%d) %S+$')
   if expiry == nil or tonumber(expiry) <= now then
     redis.call('HDEL', nodes, all[i])
   else
@@ -48,7 +48,7 @@ local function holder(shard)
   return owner
 end
 
-local at = 8
+local at = 9
 for i = 1, tonumber(ARGV[at]) do
   local shard = ARGV[at + i]
   if holder(shard) == me then redis.call('HDEL', leases, shard) end

@@ -1,0 +1,59 @@
+// How a node of a cluster stands: what keeps it from serving, and what only limits it.
+
+import type { ShardStatus } from "../core/room/shard-status.js";
+import type { DependencyName } from "../core/telemetry.js";
+import type { DependencyState } from "./dependencies.js";
+
+export interface Standing {
+  /** Why clients had better go elsewhere, in words for an operator; empty: nothing is in the way. */
+  readonly reasons: readonly string[];
+  /** What does not work as it should while clients are served. */
+  readonly limits: readonly string[];
+}
+
+export const GOOD_STANDING: Standing = { reasons: [], limits: [] };
+
+/** A shard that changes its owner is opened within far less, in milliseconds. */
+const OPENING_MS = 5_000;
+/** The archive is behind in earnest when the oldest of what it lacks waits for so long, in milliseconds. */
+const LAG_MS = 30_000;
+
+/** Without these no session can be opened, or nothing can be said. Without the archive what is recent still works. */
+const NEEDED: ReadonlySet<DependencyName> = new Set(["redis", "kafka"]);
+const NAMES: Readonly<Record<DependencyName, string>> = { redis: "Redis", kafka: "Kafka", mongodb: "MongoDB" };
+
+export interface ClusterFacts {
+  readonly dependencies: readonly DependencyState[];
+  /** Whether what is published in Redis has reached this node lately. */
+  readonly hears: boolean;
+  /** Whether the cluster knows that this node lives. */
+  readonly known: boolean;
+  readonly shards: readonly ShardStatus[];
+  /** For how long some shard of this node has not been open, in milliseconds. */
+  readonly notOpenMs: number;
+}
+
+export function standingOf({ dependencies, hears, known, shards, notOpenMs }: ClusterFacts): Standing {
+  const away = dependencies.filter((dependency) => dependency.away);
+  const told = (needed: boolean): readonly string[] =>
+    away
+      .filter(({ name }) => NEEDED.has(name) === needed)
+      .map(({ name, reason }) => `${NAMES[name]} is away: ${reason}`);
+  const reasons = [...told(true)];
+  if (!hears) reasons.push("what is published in Redis does not arrive here");
+  if (!known) reasons.push("this node's lease in Redis is over");
+  const own = shards.filter(({ is }) => is !== "closed");
+  const shut = own.filter(({ is }) => is !== "open");
+  if (shut.length > 0 && notOpenMs > OPENING_MS) {
+    reasons.push(`${shut.length} of ${own.length} shards of this node are not open`);
+  }
+  const limits = [...told(false)];
+  const lagMs = Math.max(0, ...shards.map(({ lag }) => lag.ageMs));
+  if (lagMs > LAG_MS) limits.push(`the archive is ${Math.round(lagMs / 1_000)} s behind`);
+  return { reasons, limits };
+}
+
+/** Whether a shard of this node is not open. */
+export function isShut({ is }: ShardStatus): boolean {
+  return is === "opening" || is === "away";
+}
