@@ -52,6 +52,35 @@ export function admit<S extends Counted>(
   return { admitted: true, oldest };
 }
 
+/**
+ * Which of a user's live sessions, on whatever nodes, are too many: where two have connected at the same moment on two nodes, neither has
+ * counted the other. The same whoever asks.
+ *
+ * @param sessions The one that connected first first.
+ */
+export function surplus<S extends Counted>(
+  sessions: readonly S[],
+  limits: Pick<Limits, "deviceLimits" | "maxSessionsPerUser" | "sessionPolicy">,
+): readonly S[] {
+  const beyond = (of: readonly S[], { max, policy }: DeviceLimit): readonly S[] => {
+    if (of.length <= max) return [];
+    return policy === "refuse-new" ? of.slice(max) : of.slice(0, of.length - max);
+  };
+  const crowd: S[] = [];
+  for (const kind of new Set(sessions.map(({ device }) => device.kind))) {
+    const limit = limits.deviceLimits[NAMES[kind] ?? "unspecified"];
+    if (limit === undefined) continue;
+    crowd.push(
+      ...beyond(
+        sessions.filter(({ device }) => device.kind === kind),
+        limit,
+      ),
+    );
+  }
+  const left = sessions.filter((each) => !crowd.includes(each));
+  return [...crowd, ...beyond(left, { max: limits.maxSessionsPerUser, policy: limits.sessionPolicy })];
+}
+
 /** Which of the sessions are too many beside one more. */
 function excess<S>(sessions: readonly S[], limit: DeviceLimit | undefined): readonly S[] | "refused" {
   if (limit === undefined || sessions.length < limit.max) return [];

@@ -4,8 +4,10 @@ import { create } from "@bufbuild/protobuf";
 import { CloseCode } from "../../gen/trunkline/v1/error_pb.js";
 import { DeviceSchema, GoodbyeSchema, type Hello } from "../../gen/trunkline/v1/session_pb.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
+import type { Identity } from "../../ports/token-verifier.js";
 import type { SharedFrame } from "../fanout/shared-frame.js";
 import { addressClassOf } from "../presence/address.js";
+import type { SessionsElsewhere } from "./elsewhere.js";
 import { serverFrame, wireError, wireMs } from "./frames.js";
 import { closeCodeOf, validateHello, welcome } from "./hello.js";
 import type { LiveConnection } from "./live-connection.js";
@@ -133,11 +135,11 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
   }
 
   async #open(ref: number, hello: Hello, held: readonly ClientFrame[]): Promise<void> {
-    const { deps, registry } = this.#services;
+    const { deps, registry, elsewhere } = this.#services;
     const token = hello.token || this.#origin.token;
     if (!token)
       throw new TrunklineError(ErrorCode.UNAUTHENTICATED, "hello.token: is required", { field: "hello.token" });
-    const identity = await deps.verifier.verify(token);
+    const identity = elsewhere ? await this.#admitted(token, hello, elsewhere) : await deps.verifier.verify(token);
     // Gone, refused or told to go while the token was verified.
     if (this.#state.is !== "opening") return;
 
@@ -155,6 +157,7 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
     this.#greeted(this);
     // Before what it replaces goes: nobody sees the user leave and come back.
     this.#services.presence.connected(session);
+    elsewhere?.settle(session);
     registration.replaced?.close(CloseCode.REPLACED, "the device has connected anew");
     for (const oldest of registration.oldest) oldest.close(CloseCode.TOO_MANY_SESSIONS, "the user has newer sessions");
 
@@ -173,6 +176,20 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
     for (const frame of held) this.receive(frame);
     this.reschedule();
     this.answered();
+  }
+
+  /** Whose token it is, once their sessions on other nodes have been looked at. */
+  async #admitted(token: string, hello: Hello, elsewhere: SessionsElsewhere): Promise<Identity> {
+    const { deps } = this.#services;
+    const { attempt, device = create(DeviceSchema) } = hello;
+    for (;;) {
+      const before = this.#services.revocations;
+      const identity = await deps.verifier.verify(token);
+      const { tenantId, userId } = identity;
+      await elsewhere.judge({ tenantId, userId, device, attempt });
+      // A revocation closes the sessions that there are: it has not seen this one.
+      if (before === this.#services.revocations) return identity;
+    }
   }
 
   /** The handshake has failed. */

@@ -132,7 +132,8 @@ export class Registry {
   }
 }
 
-function outdated(currentAttempt: number): TrunklineError {
+/** The device's session of a higher attempt stays. */
+export function outdated(currentAttempt: number): TrunklineError {
   return new TrunklineError(ErrorCode.CONFLICT, "the device has a session of a higher attempt", {
     field: "hello.attempt",
     details: { current_attempt: String(currentAttempt) },

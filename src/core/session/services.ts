@@ -10,6 +10,7 @@ import type { Receipts } from "../receipt/receipts.js";
 import type { Forwarding, RoomCalls } from "../room/calls.js";
 import type { RoomOwner } from "../room/owner.js";
 import type { Signals } from "../signal/signals.js";
+import type { SessionsElsewhere } from "./elsewhere.js";
 import type { Flusher } from "./flusher.js";
 import type { Registry } from "./registry.js";
 import type { Requests } from "./requests.js";
@@ -29,7 +30,11 @@ export interface SessionServices {
   readonly flusher: Flusher;
   readonly wheel: TimerWheel;
   readonly registry: Registry;
+  /** Undefined: there are no other nodes. */
+  readonly elsewhere: SessionsElsewhere | undefined;
   readonly requests: Requests;
+  /** Rises with each revocation: what was verified before one may be revoked by it. */
+  readonly revocations: number;
   /** Whether the node is leaving and takes no new requests. */
   draining(): boolean;
   /** A request was refused: for whoever watches the node. */

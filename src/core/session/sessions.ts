@@ -15,6 +15,7 @@ import { inboxRef } from "../room/inbox.js";
 import type { RoomOwner } from "../room/owner.js";
 import type { Signals } from "../signal/signals.js";
 import { SessionConnection } from "./connection.js";
+import { SessionsElsewhere } from "./elsewhere.js";
 import { Flusher } from "./flusher.js";
 import type { Admission, Connection, ConnectionOrigin, SessionPort, SessionSink } from "./port.js";
 import { Registry } from "./registry.js";
@@ -41,6 +42,8 @@ export class Sessions implements SessionPort, SessionServices {
   readonly flusher: Flusher;
   readonly wheel: TimerWheel;
   readonly registry: Registry;
+  readonly elsewhere: SessionsElsewhere | undefined;
+  revocations = 0;
   readonly requests = new Requests();
   readonly #connectRate: TokenBucket;
   /** Connections that have no session yet. */
@@ -69,6 +72,7 @@ export class Sessions implements SessionPort, SessionServices {
     this.flusher = new Flusher(deps.clock);
     this.wheel = new TimerWheel(deps.clock);
     this.registry = new Registry(deps, (identity, readers) => this.#openChannel(identity, readers));
+    this.elsewhere = deps.cluster && new SessionsElsewhere(deps);
     this.#connectRate = new TokenBucket(deps.limits.connectRate, deps.clock.monotonic());
   }
 
@@ -134,6 +138,7 @@ export class Sessions implements SessionPort, SessionServices {
   }
 
   #revoke(revocation: Revocation): void {
+    this.revocations++;
     for (const session of this.registry.revoked(revocation)) session.close(CloseCode.REVOKED, "access was revoked");
   }
 }
