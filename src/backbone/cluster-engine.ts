@@ -87,7 +87,7 @@ export async function openClusterEngine(
   const publisher = await connect("publish");
   const subscriber = await connect("subscribe");
 
-  const mongo = await awaitDependency("MongoDB", wait, () => connectMongo(options.mongo));
+  const mongo = await awaitDependency("MongoDB", wait, () => connectMongo({ ...options.mongo, shards }));
   parts.add("MongoDB", () => mongo.close());
   const archive = new MongoArchive(mongo.collections);
 

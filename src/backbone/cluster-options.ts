@@ -17,7 +17,7 @@ export interface ClusterOptions {
     /** How long the topic keeps records, where it is made, in milliseconds. Default 7 days. */
     readonly retentionMs?: number;
   };
-  readonly mongo: MongoOptions;
+  readonly mongo: Omit<MongoOptions, "shards">;
   readonly peers: PeerOptions;
   /** Takes settings of the services under which what was acknowledged can be lost. Default false. */
   readonly allowUnsafe?: boolean;

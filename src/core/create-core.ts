@@ -46,6 +46,12 @@ export function createCore(given: CoreDependencies): Core {
   // What removes events goes behind all who read them.
   const readers = [...ahead, tails, ...outlets.map(({ reader }) => reader)];
   const followers = [...ahead, new Follower(deps, new DeletedRooms(deps), readers)];
+  owner.onOpened((shard, end) => {
+    for (const each of [...followers, ...outlets]) each.opened(shard, end);
+  });
+  owner.onReleased((shard) => {
+    for (const each of [...followers, ...outlets]) each.released(shard);
+  });
   owner.onAppended((shard, from, records) => {
     for (const follower of followers) follower.appended(shard, from, records);
     for (const outlet of outlets) outlet.appended(shard);
@@ -63,7 +69,7 @@ export function createCore(given: CoreDependencies): Core {
     authenticate: async (token) => ({ identity: await deps.verifier.verify(token), deviceId: "" }),
     start: async () => {
       await owner.start();
-      for (const each of [...followers, ...outlets]) each.start(owner.ends);
+      for (const each of [...followers, ...outlets]) each.start();
       hub.start();
       presence.start();
       sessions.start();

@@ -143,11 +143,14 @@ export interface Archive extends UserArchive {
   /** The message that the event with this id created. Undefined: there is none, or it is no longer kept. */
   message(room: RoomRef, messageId: string): Awaitable<StoredMessage | undefined>;
 
-  /** Messages that expired before `beforeMs` and are not scrubbed yet, the earliest first. */
-  expired(beforeMs: number, limit: number): Awaitable<readonly ExpiredMessage[]>;
+  /** Messages of rooms in these shards that expired before `beforeMs` and are not scrubbed yet, the earliest first. */
+  expired(shards: readonly number[], beforeMs: number, limit: number): Awaitable<readonly ExpiredMessage[]>;
 
-  /** Looks whose time is before `beforeMs`, the earliest first, until they are moved. One may come back where `apply` is repeated. */
-  idleLooks(beforeMs: number, limit: number): Awaitable<readonly IdleLook[]>;
+  /**
+   * Looks at rooms in these shards whose time is before `beforeMs`, the earliest first, until they are moved. One may come back where `apply`
+   * is repeated.
+   */
+  idleLooks(shards: readonly number[], beforeMs: number, limit: number): Awaitable<readonly IdleLook[]>;
 
   /**
    * Takes the looks `from` away and puts `to` in their place; one of both stays. Resolves once it is durable; when it rejects or is cut off,
@@ -180,7 +183,7 @@ export interface Archive extends UserArchive {
    */
   followed(follower: string, shard: number): Awaitable<number | undefined>;
 
-  /** Remembers how far a follower has come. */
+  /** Remembers how far a follower has come: the farthest of what was said, also where it was said late or by another node. */
   follow(follower: string, shard: number, offset: number): Promise<void>;
 
   /** How far a user has received and read the room, also after they left. Undefined: they have not marked it. */

@@ -11,8 +11,8 @@ import type { Awaitable, RoomRef } from "./room-ref.js";
 export const DEAD_LETTERS = 10_000;
 
 export interface OutletStore {
-  /** What the outlet has parked, in no order. */
-  parked(outlet: string): Awaitable<readonly ParkedDocument[]>;
+  /** What the outlet has parked of rooms in these shards, in no order. */
+  parked(outlet: string, shards: readonly number[]): Awaitable<readonly ParkedDocument[]>;
 
   /** Keeps it, in place of what the outlet has parked for the same tenant, room and user. */
   park(outlet: string, document: ParkedDocument): Promise<void>;
@@ -35,8 +35,8 @@ export interface OutletStore {
   /** Asks that a dead letter be tried once more. */
   retry(outlet: string, letterId: string): Promise<void>;
 
-  /** Ids of dead letters that are to be tried once more, at most `limit`. */
-  retries(outlet: string, limit: number): Awaitable<readonly string[]>;
+  /** Ids of dead letters of rooms in these shards that are to be tried once more, and of some that are gone, at most `limit`. */
+  retries(outlet: string, shards: readonly number[], limit: number): Awaitable<readonly string[]>;
 
   /** It was tried. */
   retried(outlet: string, letterId: string): Promise<void>;

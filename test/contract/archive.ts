@@ -6,6 +6,7 @@ import { MarkerDocumentSchema } from "../../src/gen/trunkline/store/v1/documents
 import { RoomKind, type RoomSchema, RoomStatus } from "../../src/gen/trunkline/v1/message_pb.js";
 import type { Archive, ArchiveChanges, IdleLook, MessageRange } from "../../src/ports/archive.js";
 import { type RoomRef, roomRef } from "../../src/ports/room-ref.js";
+import { shardOf } from "../../src/ports/shard.js";
 import {
   ALL,
   changesOf,
@@ -21,6 +22,8 @@ import {
 
 export interface ArchiveSubject {
   readonly archive: Archive;
+  /** How many the store has. */
+  readonly shards: number;
   close(): Promise<void>;
 }
 
@@ -36,6 +39,21 @@ export function describeArchive(name: string, factory: () => Promise<ArchiveSubj
       end = await archive.archived(0);
     });
     afterAll(() => subject.close());
+
+    /** All that there are, but for those. */
+    function shards(...without: readonly number[]): readonly number[] {
+      return Array.from({ length: subject.shards }, (_, shard) => shard).filter((shard) => !without.includes(shard));
+    }
+
+    /** Two rooms that are in two shards, and a room under the first. */
+    function apart(): readonly [RoomRef, RoomRef, RoomRef] {
+      const one = newRoom();
+      for (;;) {
+        const other = newRoom();
+        if (shardOf(one.key, subject.shards) === shardOf(other.key, subject.shards)) continue;
+        return [one, other, roomRef(one.tenantId, `${one.roomId}~under`)];
+      }
+    }
 
     /** Applies changes as the next ones of shard 0. */
     async function apply(changes: Partial<ArchiveChanges>): Promise<void> {
@@ -360,7 +378,7 @@ export function describeArchive(name: string, factory: () => Promise<ArchiveSubj
       );
       await apply({ events: expiring });
       const expired = async (beforeMs: number, limit = 10) =>
-        (await archive.expired(beforeMs, limit)).map(({ room: { key }, messageId }) => {
+        (await archive.expired(shards(), beforeMs, limit)).map(({ room: { key }, messageId }) => {
           expect(key).toBe(room.key);
           return messageId.slice(room.roomId.length + 1);
         });
@@ -378,7 +396,7 @@ export function describeArchive(name: string, factory: () => Promise<ArchiveSubj
       const [one, other] = [newRoom(), newRoom()];
       const at = (room: RoomRef, atMs: number): IdleLook => ({ room, atMs });
       const looks = async (beforeMs: number, limit = 10) =>
-        (await archive.idleLooks(beforeMs, limit)).map(({ room, atMs }) => {
+        (await archive.idleLooks(shards(), beforeMs, limit)).map(({ room, atMs }) => {
           expect([one.key, other.key]).toContain(room.key);
           return `${room.key === one.key ? "one" : "other"} ${atMs}`;
         });
@@ -396,14 +414,45 @@ export function describeArchive(name: string, factory: () => Promise<ArchiveSubj
       expect(await looks(9_000)).toEqual([]);
     });
 
+    it("tells of the shards it is asked for alone what has expired and which rooms are to be looked at, however much there is in others", async () => {
+      const [one, other, under] = apart();
+      const here = [shardOf(one.key, subject.shards)];
+      const seqs = Array.from({ length: 30 }, (_, index) => index + 1);
+      await apply({ events: seqs.map((seq) => eventChange(other, seq, { expiresAtMs: seq })) });
+      await apply({ events: [one, under].map((room) => eventChange(room, 1, { expiresAtMs: 500 })) });
+      await apply({ idleLooks: seqs.map((atMs) => ({ room: other, atMs })) });
+      await archive.moveIdleLooks([], [{ room: one, atMs: 500 }]);
+      await apply({ idleLooks: [{ room: under, atMs: 500 }] });
+      const find = {
+        expired: async (wanted: readonly number[], limit: number) => await archive.expired(wanted, 1_000, limit),
+        looks: async (wanted: readonly number[], limit: number) => await archive.idleLooks(wanted, 1_000, limit),
+      };
+      for (const what of ["expired", "looks"] as const) {
+        const rooms = async (wanted: readonly number[], limit: number) =>
+          (await find[what](wanted, limit)).map(({ room }) => room.key);
+        expect((await rooms(here, 2)).sort()).toEqual([one.key, under.key]);
+        expect(await rooms(shards(...here), 2)).toEqual([other.key, other.key]);
+        expect(await rooms([], 10)).toEqual([]);
+        expect(await rooms(shards(), 100)).toHaveLength(32);
+      }
+      await apply({ scrubs: seqs.map((seq) => eventScrub(other, seq)) });
+      await apply({ scrubs: [one, under].map((room) => eventScrub(room, 1)) });
+      const looks = await archive.idleLooks(shards(), 1_000, 100);
+      await archive.moveIdleLooks(looks, []);
+      expect(await archive.expired(shards(), 1_000, 10)).toEqual([]);
+      expect(await archive.idleLooks(shards(), 1_000, 10)).toEqual([]);
+    });
+
     it("takes looks far in the future", async () => {
       const room = newRoom();
       const look = { room, atMs: 8_640_000_000_000 };
       await apply({ idleLooks: [look] });
-      expect(await archive.idleLooks(look.atMs, 10)).toEqual([]);
-      expect(await archive.idleLooks(look.atMs + 1, 10)).toMatchObject([{ room: { key: room.key }, atMs: look.atMs }]);
+      expect(await archive.idleLooks(shards(), look.atMs, 10)).toEqual([]);
+      expect(await archive.idleLooks(shards(), look.atMs + 1, 10)).toMatchObject([
+        { room: { key: room.key }, atMs: look.atMs },
+      ]);
       await archive.moveIdleLooks([look], []);
-      expect(await archive.idleLooks(look.atMs + 1, 10)).toEqual([]);
+      expect(await archive.idleLooks(shards(), look.atMs + 1, 10)).toEqual([]);
     });
 
     it("lists the rooms of all tenants by page", async () => {
@@ -502,6 +551,11 @@ export function describeArchive(name: string, factory: () => Promise<ArchiveSubj
       expect(await archive.followed(`${follower}2`, 0)).toBe(0);
       await archive.follow(follower, 0, 9);
       expect(await archive.followed(follower, 0)).toBe(9);
+      // Late, by who had the shard before.
+      await archive.follow(follower, 0, 8);
+      expect(await archive.followed(follower, 0)).toBe(9);
+      await Promise.all([12, 10, 11].map((offset) => archive.follow(follower, 0, offset)));
+      expect(await archive.followed(follower, 0)).toBe(12);
     });
 
     it("moves the watermark of one shard, and never back", async () => {
@@ -581,7 +635,7 @@ export function describeArchive(name: string, factory: () => Promise<ArchiveSubj
       expect(await everything(archive, room)).toEqual(before);
       expect(await seqs(room)).toEqual([4, 5]);
       expect(await archive.seqOf(room, `${room.roomId}:2`)).toBeUndefined();
-      expect(await archive.expired(Number.MAX_SAFE_INTEGER / 2, 1_000)).toEqual([]);
+      expect(await archive.expired(shards(), Number.MAX_SAFE_INTEGER / 2, 1_000)).toEqual([]);
     });
 
     it("stores nothing that was purged before it came", async () => {

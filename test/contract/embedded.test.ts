@@ -20,10 +20,13 @@ async function openStore(directory: string): Promise<EmbeddedStore> {
   return EmbeddedStore.open({ directory, shards: 3, clock: new StoreClock() });
 }
 
-async function subjectIn(directory: string): Promise<EventLogSubject & { readonly store: EmbeddedStore }> {
+async function subjectIn(
+  directory: string,
+): Promise<EventLogSubject & { readonly store: EmbeddedStore; readonly shards: number }> {
   const store = await openStore(directory);
   return {
     store,
+    shards: store.log.shards,
     log: store.log,
     archive: store.archive,
     async reopen() {
@@ -50,8 +53,8 @@ describeFanout("the embedded engine", async () => {
 describeUserArchive("the embedded engine", async () => subjectIn(await makeDirectory()));
 
 describeOutletStore("the embedded engine", async () => {
-  const { store, close } = await subjectIn(await makeDirectory());
-  return { outlets: store.outlets, close };
+  const { store, shards, close } = await subjectIn(await makeDirectory());
+  return { outlets: store.outlets, shards, close };
 });
 
 async function directoryIn(directory: string, clock: StoppedClock): Promise<SessionDirectorySubject> {

@@ -38,9 +38,9 @@ const variants: readonly [string, MemoryEngineOptions][] = [
 
 for (const [name, options] of variants) {
   describeEventLog(name, async () => logSubject(new MemoryEngine(options)));
-  describeArchive(name, async () => ({ archive: new MemoryEngine(options).archive, async close() {} }));
+  describeArchive(name, async () => ({ archive: new MemoryEngine(options).archive, shards: 4, async close() {} }));
   describeUserArchive(name, async () => ({ archive: new MemoryEngine(options).archive, async close() {} }));
-  describeOutletStore(name, async () => ({ outlets: new MemoryEngine(options).outlets, async close() {} }));
+  describeOutletStore(name, async () => ({ outlets: new MemoryEngine(options).outlets, shards: 4, async close() {} }));
 }
 
 describePlacement("the memory engine", async () => {

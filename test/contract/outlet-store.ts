@@ -10,9 +10,12 @@ import {
 } from "../../src/gen/trunkline/store/v1/documents_pb.js";
 import { DEAD_LETTERS, type OutletStore } from "../../src/ports/outlet-store.js";
 import { roomRef } from "../../src/ports/room-ref.js";
+import { shardOf } from "../../src/ports/shard.js";
 
 export interface OutletStoreSubject {
   readonly outlets: OutletStore;
+  /** How many the store has. */
+  readonly shards: number;
   close(): Promise<void>;
 }
 
@@ -26,10 +29,13 @@ function letter(letterId: string, differing: MessageInitShape<typeof DeadLetterD
 
 export function describeOutletStore(name: string, open: () => Promise<OutletStoreSubject>): void {
   describe(`what is kept of outlets by ${name}`, () => {
-    const using = (test: (outlets: OutletStore) => Promise<void>) => async () => {
+    const using = (test: (outlets: OutletStore, shards: readonly number[]) => Promise<void>) => async () => {
       const subject = await open();
       try {
-        await test(subject.outlets);
+        await test(
+          subject.outlets,
+          Array.from({ length: subject.shards }, (_, shard) => shard),
+        );
       } finally {
         await subject.close();
       }
@@ -39,12 +45,12 @@ export function describeOutletStore(name: string, open: () => Promise<OutletStor
 
     it(
       "keeps one parked document per outlet, room and user, as it was parked last, until it is taken away",
-      using(async (outlets) => {
+      using(async (outlets, shards) => {
         await outlets.park("one", parked("r", "", 1));
         await outlets.park("one", parked("r", "u", 2));
         await outlets.park("one", parked("r", "", 3));
         await outlets.park("other", parked("r", "", 4));
-        const seqs = async (outlet: string) => (await outlets.parked(outlet)).map(({ seq }) => seq).sort();
+        const seqs = async (outlet: string) => (await outlets.parked(outlet, shards)).map(({ seq }) => seq).sort();
         expect(await seqs("one")).toEqual([2, 3]);
         await outlets.unpark("one", parked("r", "", 0));
         await outlets.unpark("one", parked("r", "", 0));
@@ -72,17 +78,58 @@ export function describeOutletStore(name: string, open: () => Promise<OutletStor
 
     it(
       "remembers which dead letters are to be tried once more, until they were or are gone",
-      using(async (outlets) => {
+      using(async (outlets, shards) => {
         for (const id of ["a", "b", "c"]) {
           await outlets.bury("one", letter(id));
           await outlets.retry("one", id);
         }
-        expect(await outlets.retries("one", 2)).toEqual(["a", "b"]);
+        expect(await outlets.retries("one", shards, 2)).toEqual(["a", "b"]);
         await outlets.retried("one", "a");
         await outlets.forget("one", "b");
-        expect(await outlets.retries("one", 10)).toEqual(["c"]);
-        expect(await outlets.retries("other", 10)).toEqual([]);
+        expect(await outlets.retries("one", shards, 10)).toEqual(["c"]);
+        expect(await outlets.retries("other", shards, 10)).toEqual([]);
         expect(await ids(outlets, "one")).toEqual(["a", "c"]);
+      }),
+    );
+
+    it(
+      "takes writes in the order of the calls, whoever waits for them",
+      using(async (outlets, shards) => {
+        const writes: Promise<void>[] = [];
+        for (let seq = 1; seq <= 20; seq++) {
+          writes.push(outlets.park("one", parked("r", "", seq)), outlets.park("one", parked("gone", "", seq)));
+          if (seq < 20) writes.push(outlets.unpark("one", parked("r", "", seq)));
+          writes.push(outlets.unpark("one", parked("gone", "", seq)), outlets.bury("one", letter(`l${seq}`)));
+          writes.push(outlets.retry("one", `l${seq}`), outlets.forget("one", `l${seq}`));
+          if (seq > 18) writes.push(outlets.bury("one", letter(`l${seq}`, { tries: seq })));
+        }
+        await Promise.all(writes);
+        expect((await outlets.parked("one", shards)).map(({ roomId, seq }) => `${roomId} ${seq}`)).toEqual(["r 20"]);
+        expect(await ids(outlets, "one")).toEqual(["l19", "l20"]);
+        expect(await outlets.retries("one", shards, 10)).toEqual([]);
+      }),
+    );
+
+    it(
+      "tells of the shards it is asked for alone what is parked and what is to be tried once more",
+      using(async (outlets, shards) => {
+        const rooms = Array.from({ length: 40 }, (_, index) => `room-${index}`);
+        const under = rooms.slice(0, 3).map((roomId) => `${roomId}~under`);
+        for (const roomId of [...rooms, ...under]) {
+          await outlets.park("one", parked(roomId, "", 1));
+          await outlets.bury("one", letter(roomId, { roomId }));
+          await outlets.retry("one", roomId);
+        }
+        for (const shard of shards) {
+          const here = [...rooms, ...under]
+            .filter((roomId) => shardOf(`acme/${roomId}`, shards.length) === shard)
+            .sort();
+          expect((await outlets.parked("one", [shard])).map(({ roomId }) => roomId).sort()).toEqual(here);
+          expect(await outlets.retries("one", [shard], 100)).toEqual(here);
+          expect(await outlets.retries("one", [shard], 1)).toEqual(here.slice(0, 1));
+        }
+        expect(await outlets.parked("one", [])).toEqual([]);
+        expect(await outlets.retries("one", [], 10)).toEqual([]);
       }),
     );
 

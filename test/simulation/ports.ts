@@ -187,12 +187,12 @@ export class WeatheredArchive implements Archive {
     return this.#answer(() => this.#inner.message(room, messageId));
   }
 
-  expired(beforeMs: number, limit: number) {
-    return this.#answer(() => this.#inner.expired(beforeMs, limit));
+  expired(...asked: Parameters<Archive["expired"]>) {
+    return this.#answer(() => this.#inner.expired(...asked));
   }
 
-  idleLooks(beforeMs: number, limit: number) {
-    return this.#answer(() => this.#inner.idleLooks(beforeMs, limit));
+  idleLooks(...asked: Parameters<Archive["idleLooks"]>) {
+    return this.#answer(() => this.#inner.idleLooks(...asked));
   }
 
   moveIdleLooks(from: readonly IdleLook[], to: readonly IdleLook[]) {
@@ -312,8 +312,8 @@ export class WeatheredOutletStore implements OutletStore {
     this.#conditions = conditions;
   }
 
-  parked(outlet: string) {
-    return this.#answer(() => this.#inner.parked(outlet));
+  parked(outlet: string, shards: readonly number[]) {
+    return this.#answer(() => this.#inner.parked(outlet, shards));
   }
 
   park(outlet: string, document: ParkedDocument) {
@@ -344,8 +344,8 @@ export class WeatheredOutletStore implements OutletStore {
     return this.#inner.retry(outlet, letterId);
   }
 
-  retries(outlet: string, limit: number) {
-    return this.#answer(() => this.#inner.retries(outlet, limit));
+  retries(outlet: string, shards: readonly number[], limit: number) {
+    return this.#answer(() => this.#inner.retries(outlet, shards, limit));
   }
 
   retried(outlet: string, letterId: string) {

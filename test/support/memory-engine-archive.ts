@@ -25,6 +25,7 @@ import type {
 import { EncodedEvent } from "../../src/ports/encoded-event.js";
 import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
 import { type Awaitable, type RoomRef, roomRef } from "../../src/ports/room-ref.js";
+import { inShards } from "../../src/ports/shard.js";
 import type { DeviceChange, LastSeenChange } from "../../src/ports/user-archive.js";
 import type { Life, MemoryEngine } from "./memory-engine.js";
 import { never } from "./memory-engine-log.js";
@@ -137,10 +138,12 @@ export class MemoryArchive implements Archive {
     });
   }
 
-  expired(beforeMs: number, limit: number): Awaitable<readonly ExpiredMessage[]> {
+  expired(shards: readonly number[], beforeMs: number, limit: number): Awaitable<readonly ExpiredMessage[]> {
     return this.#answer(() => {
+      const isThere = inShards(shards, this.#engine.shards);
       const found: (ExpiredMessage & { readonly atMs: number })[] = [];
       for (const [key, { events }] of this.#engine.state.rooms) {
+        if (!isThere(key)) continue;
         for (const { eventId, expiresAtMs } of events.values()) {
           if (expiresAtMs === undefined || expiresAtMs >= beforeMs) continue;
           found.push({ room: refOf(key), messageId: eventId, atMs: expiresAtMs });
@@ -150,13 +153,14 @@ export class MemoryArchive implements Archive {
     });
   }
 
-  idleLooks(beforeMs: number, limit: number): Awaitable<readonly IdleLook[]> {
+  idleLooks(shards: readonly number[], beforeMs: number, limit: number): Awaitable<readonly IdleLook[]> {
     return this.#answer(() => {
+      const isThere = inShards(shards, this.#engine.shards);
       const all = [...this.#engine.state.idleLooks].map((key) => {
         const slash = key.indexOf("/");
         return { room: refOf(key.slice(slash + 1)), atMs: Number(key.slice(0, slash)) };
       });
-      const due = all.filter(({ atMs }) => atMs < beforeMs);
+      const due = all.filter(({ room, atMs }) => atMs < beforeMs && isThere(room.key));
       return due.sort((a, b) => a.atMs - b.atMs).slice(0, limit);
     });
   }
@@ -219,7 +223,9 @@ export class MemoryArchive implements Archive {
     await Promise.resolve();
     if (this.#dead) return never();
     this.#assertUp();
-    this.#engine.state.followed.set(`${shard}/${follower}`, offset);
+    const { followed } = this.#engine.state;
+    const key = `${shard}/${follower}`;
+    followed.set(key, Math.max(followed.get(key) ?? 0, offset));
   }
 
   marker(room: RoomRef, userId: string): Awaitable<MarkerDocument | undefined> {

@@ -12,7 +12,8 @@ import {
 import type { Page } from "../../src/ports/archive.js";
 import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
 import { DEAD_LETTERS, type OutletStore } from "../../src/ports/outlet-store.js";
-import type { Awaitable, RoomRef } from "../../src/ports/room-ref.js";
+import { type Awaitable, type RoomRef, roomRef } from "../../src/ports/room-ref.js";
+import { inShards } from "../../src/ports/shard.js";
 import type { Life, MemoryEngine } from "./memory-engine.js";
 import { never } from "./memory-engine-log.js";
 import type { OutletState } from "./memory-engine-state.js";
@@ -26,8 +27,11 @@ export class MemoryOutletStore implements OutletStore {
     this.#life = life;
   }
 
-  parked(outlet: string): Awaitable<readonly ParkedDocument[]> {
-    return this.#answer(({ parked }) => decoded(ParkedDocumentSchema, parked.get(outlet)?.values()));
+  parked(outlet: string, shards: readonly number[]): Awaitable<readonly ParkedDocument[]> {
+    const isThere = inShards(shards, this.#engine.shards);
+    return this.#answer(({ parked }) =>
+      decoded(ParkedDocumentSchema, parked.get(outlet)?.values()).filter((document) => isThere(roomKeyOf(document))),
+    );
   }
 
   park(outlet: string, document: ParkedDocument): Promise<void> {
@@ -82,8 +86,15 @@ export class MemoryOutletStore implements OutletStore {
     });
   }
 
-  retries(outlet: string, limit: number): Awaitable<readonly string[]> {
-    return this.#answer(({ retries }) => [...(retries.get(outlet) ?? [])].sort().slice(0, limit));
+  retries(outlet: string, shards: readonly number[], limit: number): Awaitable<readonly string[]> {
+    const isThere = inShards(shards, this.#engine.shards);
+    return this.#answer(({ letters, retries }) => {
+      const wanted = [...(retries.get(outlet) ?? [])].filter((id) => {
+        const bytes = letters.get(outlet)?.get(id);
+        return bytes === undefined || isThere(roomKeyOf(fromBinary(DeadLetterDocumentSchema, bytes)));
+      });
+      return wanted.sort().slice(0, limit);
+    });
   }
 
   retried(outlet: string, letterId: string): Promise<void> {
@@ -125,6 +136,10 @@ export class MemoryOutletStore implements OutletStore {
   #requireStore(): void {
     if (this.#engine.archiveDown) throw new TrunklineError(ErrorCode.UNAVAILABLE, "the store is away");
   }
+}
+
+function roomKeyOf({ tenantId, roomId }: ParkedDocument | DeadLetterDocument): string {
+  return roomRef(tenantId, roomId).key;
 }
 
 function placeOf({ tenantId, roomId, userId }: ParkedDocument): string {

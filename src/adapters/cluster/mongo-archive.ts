@@ -151,10 +151,10 @@ export class MongoArchive implements Archive {
     });
   }
 
-  expired(beforeMs: number, limit: number): Promise<readonly ExpiredMessage[]> {
+  expired(shards: readonly number[], beforeMs: number, limit: number): Promise<readonly ExpiredMessage[]> {
     return asking(async () => {
       const rows = await this.#collections.messages
-        .find({ expires: { $lt: beforeMs } })
+        .find({ shard: { $in: [...shards] }, expires: { $lt: beforeMs } })
         .sort({ expires: 1 })
         .limit(limit)
         .toArray();
@@ -162,10 +162,10 @@ export class MongoArchive implements Archive {
     });
   }
 
-  idleLooks(beforeMs: number, limit: number): Promise<readonly IdleLook[]> {
+  idleLooks(shards: readonly number[], beforeMs: number, limit: number): Promise<readonly IdleLook[]> {
     return asking(async () => {
       const rows = await this.#collections.idleLooks
-        .find({ at: { $lt: beforeMs } })
+        .find({ shard: { $in: [...shards] }, at: { $lt: beforeMs } })
         .sort({ at: 1 })
         .limit(limit)
         .toArray();
@@ -248,7 +248,7 @@ export class MongoArchive implements Archive {
   follow(follower: string, shard: number, offset: number): Promise<void> {
     return asking(async () => {
       const _id = named(follower, `${shard}`);
-      await this.#collections.followers.updateOne({ _id }, { $set: { offset } }, { upsert: true });
+      await this.#collections.followers.updateOne({ _id }, { $max: { offset } }, { upsert: true });
     });
   }
 

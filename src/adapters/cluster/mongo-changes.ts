@@ -16,6 +16,7 @@ import {
 import { RoomKind, RoomStatus } from "../../gen/trunkline/v1/message_pb.js";
 import type { ArchiveChanges, EventChange, IdleLook } from "../../ports/archive.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
+import { shardOf } from "../../ports/shard.js";
 import {
   type Collections,
   type HiddenRow,
@@ -150,7 +151,7 @@ async function writeEvents(collections: Collections, changes: readonly EventChan
           messageId: eventId,
           by: named(room.key, event.event.actor?.userId ?? ""),
           seq: 0,
-          ...(expiresAtMs === undefined ? {} : { expires: expiresAtMs }),
+          ...(expiresAtMs !== undefined && { expires: expiresAtMs, shard: shardOf(room.key, collections.shardCount) }),
         },
       },
     })),
@@ -202,7 +203,7 @@ async function writeScrubs({ events, messages }: Collections, { scrubs }: Archiv
   const operations: AnyBulkWriteOperation<MessageRow>[] = stored.map(({ _id, index }) => ({
     updateOne: {
       filter: { _id: numbered(_id.slice(0, _id.indexOf("#")), index) },
-      update: { $unset: { expires: 1 } },
+      update: { $unset: { expires: 1, shard: 1 } },
     },
   }));
   if (operations.length > 0) await messages.bulkWrite(operations, { ordered: false });
@@ -221,10 +222,16 @@ async function writeHidden({ hidden }: Collections, changes: ArchiveChanges): Pr
   await writeNewer(hidden, operations);
 }
 
-export async function writeIdleLooks({ idleLooks }: Collections, looks: readonly IdleLook[]): Promise<void> {
+export async function writeIdleLooks(
+  { idleLooks, shardCount }: Collections,
+  looks: readonly IdleLook[],
+): Promise<void> {
   await writeNewer(
     idleLooks,
-    looks.map((look) => ({ insertOne: { document: { _id: idleLookKey(look), at: look.atMs } } })),
+    looks.map((look) => {
+      const shard = shardOf(look.room.key, shardCount);
+      return { insertOne: { document: { _id: idleLookKey(look), shard, at: look.atMs } } };
+    }),
   );
 }
 

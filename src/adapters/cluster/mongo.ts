@@ -51,6 +51,8 @@ export interface MessageRow {
   readonly by: string;
   /** When it expires, in milliseconds since 1970; absent: never, or it is scrubbed. */
   readonly expires?: number;
+  /** The room's; of a message that expires. */
+  readonly shard?: number;
   /** The last event folded into `doc`; 0: unchanged since it was created. */
   readonly seq: number;
   /** trunkline.store.v1.MessageDocument */
@@ -93,6 +95,8 @@ export interface RemovedRow {
 export interface IdleLookRow {
   /** Room and time. */
   readonly _id: string;
+  /** The room's. */
+  readonly shard: number;
   /** In milliseconds since 1970. */
   readonly at: number;
 }
@@ -112,7 +116,37 @@ export interface LastSeenRow {
   readonly visibility?: number;
 }
 
+export interface ParkedRow {
+  /** Outlet, room and user. */
+  readonly _id: string;
+  readonly outlet: string;
+  /** The room's. */
+  readonly shard: number;
+  /** trunkline.store.v1.ParkedDocument */
+  readonly doc: Binary;
+}
+
+export interface DeadLetterRow {
+  /** Outlet and letter id. */
+  readonly _id: string;
+  /** The room's. */
+  readonly shard: number;
+  /** The outlet, where it is to be tried once more. */
+  readonly again?: string;
+  /** trunkline.store.v1.DeadLetterDocument */
+  readonly doc: Binary;
+}
+
+export interface BurstRow {
+  /** Room and user. */
+  readonly _id: string;
+  /** trunkline.store.v1.BurstDocument */
+  readonly doc: Binary;
+}
+
 export interface Collections {
+  /** How many shards the store has. */
+  readonly shardCount: number;
   readonly events: Collection<EventRow>;
   readonly messages: Collection<MessageRow>;
   readonly rooms: Collection<RoomRow>;
@@ -129,6 +163,9 @@ export interface Collections {
   readonly shards: Collection<{ readonly _id: number; readonly archived: number }>;
   readonly devices: Collection<DeviceRow>;
   readonly lastSeen: Collection<LastSeenRow>;
+  readonly parked: Collection<ParkedRow>;
+  readonly deadLetters: Collection<DeadLetterRow>;
+  readonly bursts: Collection<BurstRow>;
 }
 
 export interface MongoConnection {
@@ -142,6 +179,8 @@ export interface MongoOptions {
   /** `mongodb://…` with everything the driver understands: hosts, credentials, TLS, replica set. */
   readonly url: string;
   readonly database: string;
+  /** How many shards the store has: the same whenever it is opened. */
+  readonly shards: number;
   /** Turns TLS on, where the URL does not: who may have signed the servers' certificates, and the node's own; PEM. */
   readonly tls?: { readonly ca?: Pem; readonly cert?: Pem; readonly key?: Pem };
 }
@@ -153,7 +192,7 @@ export function mongoHosts(url: string): readonly string[] {
 }
 
 /** Connects, and makes the indexes that are missing. Rejects with UNAVAILABLE. */
-export async function connectMongo({ url, database, tls }: MongoOptions): Promise<MongoConnection> {
+export async function connectMongo({ url, database, shards, tls }: MongoOptions): Promise<MongoConnection> {
   const client = new MongoClient(url, {
     ...(tls && { tls: true, ...pemBuffers(tls) }),
     appName: "trunkline",
@@ -169,6 +208,7 @@ export async function connectMongo({ url, database, tls }: MongoOptions): Promis
     await client.connect();
     const db = client.db(database);
     const collections: Collections = {
+      shardCount: shards,
       events: db.collection("events"),
       messages: db.collection("messages"),
       rooms: db.collection("rooms"),
@@ -182,17 +222,22 @@ export async function connectMongo({ url, database, tls }: MongoOptions): Promis
       shards: db.collection("shards"),
       devices: db.collection("devices"),
       lastSeen: db.collection("last_seen"),
+      parked: db.collection("parked"),
+      deadLetters: db.collection("dead_letters"),
+      bursts: db.collection("bursts"),
     };
     await Promise.all([
       collections.events.createIndex({ id: 1 }, { unique: true }),
       collections.messages.createIndex({ by: 1, _id: 1 }),
-      collections.messages.createIndex({ expires: 1 }, { sparse: true }),
+      collections.messages.createIndex({ shard: 1, expires: 1 }, { sparse: true }),
       collections.rooms.createIndex({ under: 1 }, { sparse: true }),
       collections.rooms.createIndex({ counted: 1 }, { sparse: true }),
       collections.members.createIndex({ present: 1 }, { sparse: true }),
       collections.members.createIndex({ user: 1, room: 1 }, { sparse: true }),
       collections.hidden.createIndex({ message: 1 }),
-      collections.idleLooks.createIndex({ at: 1 }),
+      collections.idleLooks.createIndex({ shard: 1, at: 1 }),
+      collections.parked.createIndex({ outlet: 1, shard: 1 }),
+      collections.deadLetters.createIndex({ again: 1, shard: 1 }, { sparse: true }),
     ]);
     const probe = async (): Promise<void> => void (await db.command({ ping: 1 }, { timeoutMS: PROBE_DEADLINE_MS }));
     return { collections, probe, close: () => client.close() };

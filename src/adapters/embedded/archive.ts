@@ -24,6 +24,7 @@ import type {
 } from "../../ports/archive.js";
 import type { EncodedEvent } from "../../ports/encoded-event.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
+import { inShards } from "../../ports/shard.js";
 import type { DeviceChange, LastSeenChange } from "../../ports/user-archive.js";
 import { newerOnly, pushDocuments, pushEvent, pushHidden, pushIdleLooks, pushScrubs } from "./changes.js";
 import { type GroupCommit, reading, type Write } from "./group-commit.js";
@@ -56,7 +57,7 @@ import {
   writeShard,
 } from "./records.js";
 import { dismissRoom, purgeRoom } from "./room-removal.js";
-import type { Tables } from "./tables.js";
+import type { Table, Tables } from "./tables.js";
 import { EmbeddedUserArchive } from "./user-archive.js";
 
 /** Rooms that are looked at before others get their turn. */
@@ -67,6 +68,8 @@ export class EmbeddedArchive implements Archive {
   readonly #commit: GroupCommit;
   readonly #markers: MarkerTable;
   readonly #users: EmbeddedUserArchive;
+  /** By follower and shard: how far it was said to be. */
+  readonly #farthest = new Map<string, number>();
   /** One change after the other: each looks at what the one before has written. */
   #changed: Promise<void> = Promise.resolve();
 
@@ -168,20 +171,36 @@ export class EmbeddedArchive implements Archive {
     });
   }
 
-  expired(beforeMs: number, limit: number): readonly ExpiredMessage[] {
-    return reading(() => {
-      const keys = this.#tables.expirations.getKeys({ start: timeKey(0), end: timeKey(beforeMs), limit });
-      return Array.from(keys, (key) => {
-        const { room, eventId } = expirationOf(key);
-        return { room: refOf(room), messageId: eventId };
-      });
+  expired(shards: readonly number[], beforeMs: number, limit: number): readonly ExpiredMessage[] {
+    return this.#due(this.#tables.expirations, shards, beforeMs, limit, (key) => {
+      const { room, eventId } = expirationOf(key);
+      return { room: refOf(room), messageId: eventId };
     });
   }
 
-  idleLooks(beforeMs: number, limit: number): readonly IdleLook[] {
+  idleLooks(shards: readonly number[], beforeMs: number, limit: number): readonly IdleLook[] {
+    return this.#due(this.#tables.idleLooks, shards, beforeMs, limit, (key) => {
+      return { room: refOf(lastPart(key, timeKey(0))), atMs: timeOf(key) };
+    });
+  }
+
+  /** What a table by time holds of before then. This engine's owner has all shards but for moments: hardly ever is anything passed over. */
+  #due<T extends { readonly room: RoomRef }>(
+    table: Table,
+    shards: readonly number[],
+    beforeMs: number,
+    limit: number,
+    read: (key: string) => T,
+  ): readonly T[] {
     return reading(() => {
-      const keys = this.#tables.idleLooks.getKeys({ start: timeKey(0), end: timeKey(beforeMs), limit });
-      return Array.from(keys, (key) => ({ room: refOf(lastPart(key, timeKey(0))), atMs: timeOf(key) }));
+      const isThere = inShards(shards, this.#tables.shardCount);
+      const due: T[] = [];
+      for (const key of table.getKeys({ start: timeKey(0), end: timeKey(beforeMs) })) {
+        if (due.length >= limit) break;
+        const each = read(key);
+        if (isThere(each.room.key)) due.push(each);
+      }
+      return due;
     });
   }
 
@@ -234,8 +253,11 @@ export class EmbeddedArchive implements Archive {
   }
 
   async follow(follower: string, shard: number, offset: number): Promise<void> {
-    const value = writeOffset(offset);
-    await this.#commit.commit([{ table: this.#tables.followers, key: followerKey(follower, shard), value }]);
+    const key = followerKey(follower, shard);
+    // Also of what is being written.
+    const farthest = Math.max(this.#farthest.get(key) ?? this.followed(follower, shard) ?? 0, offset);
+    this.#farthest.set(key, farthest);
+    await this.#commit.commit([{ table: this.#tables.followers, key, value: writeOffset(farthest) }]);
   }
 
   marker(room: RoomRef, userId: string): MarkerDocument | undefined {

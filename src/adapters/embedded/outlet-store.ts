@@ -12,6 +12,7 @@ import {
 import type { Page } from "../../ports/archive.js";
 import { DEAD_LETTERS, type OutletStore } from "../../ports/outlet-store.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
+import { inShards } from "../../ports/shard.js";
 import { type GroupCommit, unavailable, type Write } from "./group-commit.js";
 import { after, lastPart, namedKey, outletKey, parkedKey, roomKey } from "./keys.js";
 import type { Table, Tables } from "./tables.js";
@@ -23,11 +24,10 @@ const REMOVED_AT_ONCE = 500;
 export class EmbeddedOutletStore implements OutletStore {
   readonly #tables: Tables;
   readonly #commit: GroupCommit;
-  /** One commit of burials after the other: each looks at what is there. */
-  #buried: Promise<void> = Promise.resolve();
-  /** By outlet, what the next one buries, and its outcome. */
-  #waiting = new Map<string, DeadLetterDocument[]>();
-  #next: Promise<void> | undefined;
+  /** One commit of dead letters after the other: each looks at what is there. */
+  #turn: Promise<unknown> = Promise.resolve();
+  /** What waits to be buried together. */
+  #burials: Burials | undefined;
   /** How many dead letters there are, of outlets where that was counted since the last one was forgotten. */
   readonly #counts = new Map<string, number>();
 
@@ -36,8 +36,11 @@ export class EmbeddedOutletStore implements OutletStore {
     this.#commit = commit;
   }
 
-  parked(outlet: string): readonly ParkedDocument[] {
-    return documents(this.#tables.parked, ParkedDocumentSchema, all(outletKey(outlet)));
+  parked(outlet: string, shards: readonly number[]): readonly ParkedDocument[] {
+    const isThere = inShards(shards, this.#tables.shardCount);
+    return documents(this.#tables.parked, ParkedDocumentSchema, all(outletKey(outlet))).filter((document) =>
+      isThere(roomKeyOf(document)),
+    );
   }
 
   async park(outlet: string, document: ParkedDocument): Promise<void> {
@@ -49,20 +52,11 @@ export class EmbeddedOutletStore implements OutletStore {
   }
 
   bury(outlet: string, letter: DeadLetterDocument): Promise<void> {
-    const waiting = this.#waiting.get(outlet) ?? [];
-    this.#waiting.set(outlet, waiting);
-    waiting.push(letter);
-    if (this.#next !== undefined) return this.#next;
-    const next = this.#buried.then(() => {
-      const all = this.#waiting;
-      this.#waiting = new Map();
-      this.#next = undefined;
-      return this.#commit.commit([...all].flatMap(([of, letters]) => this.#burials(of, letters)));
-    });
-    this.#next = next;
-    // What was counted was not written.
-    this.#buried = next.catch(() => this.#counts.clear());
-    return next;
+    const burials = this.#burials ?? this.#gather();
+    const letters = burials.letters.get(outlet) ?? [];
+    burials.letters.set(outlet, letters);
+    letters.push(letter);
+    return burials.done;
   }
 
   deadLetters(outlet: string, { after: last, limit }: Page): readonly DeadLetterDocument[] {
@@ -77,21 +71,29 @@ export class EmbeddedOutletStore implements OutletStore {
   }
 
   async forget(outlet: string, letterId: string): Promise<void> {
-    this.#counts.delete(outlet);
     const key = namedKey(outletKey(outlet), letterId);
     const { deadLetters, retries } = this.#tables;
-    await this.#commit.commit([deadLetters, retries].map((table) => ({ table, key, value: undefined })));
+    await this.#inTurn(() => {
+      this.#counts.delete(outlet);
+      return [deadLetters, retries].map((table) => ({ table, key, value: undefined }));
+    });
   }
 
   async retry(outlet: string, letterId: string): Promise<void> {
     await this.#setRetry(outlet, letterId, PRESENT);
   }
 
-  retries(outlet: string, limit: number): readonly string[] {
+  retries(outlet: string, shards: readonly number[], limit: number): readonly string[] {
     const prefix = outletKey(outlet);
+    const isThere = inShards(shards, this.#tables.shardCount);
     return reading(() => {
-      const keys = this.#tables.retries.getKeys({ ...all(prefix), limit });
-      return Array.from(keys, (key) => lastPart(key, prefix));
+      const ids: string[] = [];
+      for (const key of this.#tables.retries.getKeys(all(prefix))) {
+        if (ids.length >= limit) break;
+        const letter = document(this.#tables.deadLetters, DeadLetterDocumentSchema, key);
+        if (letter === undefined || isThere(roomKeyOf(letter))) ids.push(lastPart(key, prefix));
+      }
+      return ids;
     });
   }
 
@@ -121,7 +123,7 @@ export class EmbeddedOutletStore implements OutletStore {
     return { table: this.#tables.parked, key: parkedKey(outlet, roomKey(roomRef(tenantId, roomId)), userId), value };
   }
 
-  #burials(outlet: string, letters: readonly DeadLetterDocument[]): readonly Write[] {
+  #writesOf(outlet: string, letters: readonly DeadLetterDocument[]): readonly Write[] {
     const table = this.#tables.deadLetters;
     const prefix = outletKey(outlet);
     const buried = new Map(letters.map((letter) => [namedKey(prefix, letter.letterId), letter]));
@@ -144,8 +146,39 @@ export class EmbeddedOutletStore implements OutletStore {
   }
 
   async #setRetry(outlet: string, letterId: string, value: Uint8Array | undefined): Promise<void> {
-    await this.#commit.commit([{ table: this.#tables.retries, key: namedKey(outletKey(outlet), letterId), value }]);
+    const write = { table: this.#tables.retries, key: namedKey(outletKey(outlet), letterId), value };
+    await this.#inTurn(() => [write]);
   }
+
+  #gather(): Burials {
+    const letters = new Map<string, DeadLetterDocument[]>();
+    const done = this.#inTurn(() => {
+      this.#burials = undefined;
+      return [...letters].flatMap(([outlet, buried]) => this.#writesOf(outlet, buried));
+    });
+    // What was counted was not written.
+    done.catch(() => this.#counts.clear());
+    const burials = { letters, done };
+    this.#burials = burials;
+    return burials;
+  }
+
+  /** Commits after what was asked for before; what is buried from now on goes after it. */
+  #inTurn(writes: () => readonly Write[]): Promise<void> {
+    this.#burials = undefined;
+    const done = this.#turn.then(() => this.#commit.commit(writes()));
+    this.#turn = done.catch(() => {});
+    return done;
+  }
+}
+
+interface Burials {
+  readonly letters: Map<string, DeadLetterDocument[]>;
+  readonly done: Promise<void>;
+}
+
+function roomKeyOf({ tenantId, roomId }: ParkedDocument | DeadLetterDocument): string {
+  return roomRef(tenantId, roomId).key;
 }
 
 function all(prefix: string): { readonly start: string; readonly end: string } {

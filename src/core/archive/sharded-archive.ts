@@ -95,12 +95,12 @@ export class ShardedArchive implements Archive {
     return this.#archive.markedBy(...asked);
   }
 
-  expired(beforeMs: number, limit: number) {
-    return this.#archive.expired(beforeMs, limit);
+  expired(...asked: Parameters<Archive["expired"]>) {
+    return this.#archive.expired(...asked);
   }
 
-  idleLooks(beforeMs: number, limit: number) {
-    return this.#archive.idleLooks(beforeMs, limit);
+  idleLooks(...asked: Parameters<Archive["idleLooks"]>) {
+    return this.#archive.idleLooks(...asked);
   }
 
   moveIdleLooks(from: readonly IdleLook[], to: readonly IdleLook[]) {

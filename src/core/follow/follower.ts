@@ -6,6 +6,7 @@ import type { EncodedEvent } from "../../ports/encoded-event.js";
 import type { NewRecord } from "../../ports/event-log.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
+import { beginAt } from "./place.js";
 
 /** Events read from the log at once. */
 const READ = 256;
@@ -43,8 +44,10 @@ export interface Following {
 
 interface Place {
   readonly shard: number;
-  /** Where the log ended at the start. */
-  readonly end: number;
+  /** Where the log ended when it was opened last: all that stands before it can be read. */
+  end: number;
+  /** Whether the shard is another node's: what is under way for it moves nothing any more. */
+  over: boolean;
   /** The next offset to follow; undefined: not known yet. */
   at: number | undefined;
   remembered: number | undefined;
@@ -65,8 +68,10 @@ export class Follower implements LogReader {
   readonly #following: Following;
   readonly #ahead: readonly LogReader[];
   readonly #listeners: ((shard: number) => void)[] = [];
-  #places: Place[] = [];
+  /** Of the shards that are this node's. */
+  readonly #places = new Map<number, Place>();
   #timer: Timer | undefined;
+  #started = false;
   #stopped = false;
 
   /** What removes events waits for all who are `ahead`, for REMOVAL_WAIT_MS at most. */
@@ -78,52 +83,57 @@ export class Follower implements LogReader {
   }
 
   reached(shard: number): number {
-    return this.#places[shard]?.at ?? 0;
+    return this.#places.get(shard)?.at ?? 0;
   }
 
   onReached(listener: (shard: number) => void): void {
     this.#listeners.push(listener);
   }
 
-  /** Takes up where it was left. One that has never run begins at `ends`, where each shard's log ends now. */
-  start(ends: readonly number[]): void {
-    this.#places = ends.map((end, shard) => {
-      return {
-        shard,
-        end,
-        at: undefined,
-        remembered: undefined,
-        busy: false,
-        missed: false,
-        failures: 0,
-        retry: undefined,
-        held: undefined,
-        overdue: -1,
-      };
-    });
-    for (const place of this.#places) this.#catchUp(place);
+  /** Begins with the shards that are this node's, and with others as they come. */
+  start(): void {
+    this.#started = true;
+    for (const place of this.#places.values()) this.#catchUp(place);
     this.#schedule();
+  }
+
+  /** The shard is this node's, its log ends at `end`: takes up where the shard was left. One that has never run begins there. */
+  opened(shard: number, end: number): void {
+    if (this.#stopped) return;
+    const place = this.#places.get(shard) ?? placeOf(shard, end);
+    place.end = end;
+    this.#places.set(shard, place);
+    if (place.held === undefined) this.#catchUp(place);
+  }
+
+  /** The shard is another node's: remembers where it is, for that node, and goes no further. */
+  released(shard: number): void {
+    const place = this.#places.get(shard);
+    if (place === undefined) return;
+    this.#places.delete(shard);
+    giveUp(place);
+    void this.#rememberAll([place]);
   }
 
   /** Remembers where it is. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#timer?.cancel();
-    for (const { retry, held } of this.#places) {
-      retry?.cancel();
-      held?.cancel();
-    }
-    await this.#remember();
+    const places = [...this.#places.values()];
+    this.#places.clear();
+    for (const place of places) giveUp(place);
+    await this.#rememberAll(places);
   }
 
   /** Events have become durable, the first of them at `from`. Those that are due are followed without reading them again. */
   appended(shard: number, from: number, records: readonly NewRecord[]): void {
-    const place = this.#places[shard];
-    if (place === undefined || this.#stopped || place.held !== undefined) return;
+    const place = this.#places.get(shard);
+    if (place === undefined || place.held !== undefined) return;
     if (place.busy || place.at !== from) {
       this.#catchUp(place);
       return;
     }
+    // Offsets of one batch are dense, whatever stands between batches.
     let at = from;
     for (const { room, event } of records) {
       if (this.#hold(place, at, event)) {
@@ -142,6 +152,7 @@ export class Follower implements LogReader {
   }
 
   #reach(place: Place, at: number): void {
+    if (place.over) return;
     place.at = at;
     for (const listener of this.#listeners) listener(place.shard);
   }
@@ -172,7 +183,7 @@ export class Follower implements LogReader {
   }
 
   #release(shard: number): void {
-    const place = this.#places[shard];
+    const place = this.#places.get(shard);
     if (place?.held === undefined) return;
     place.held.cancel();
     place.held = undefined;
@@ -194,7 +205,7 @@ export class Follower implements LogReader {
   }
 
   #catchUp(place: Place): void {
-    if (this.#stopped) return;
+    if (!this.#started || place.over) return;
     if (place.busy) {
       place.missed = true;
       return;
@@ -213,25 +224,28 @@ export class Follower implements LogReader {
   async #read(place: Place): Promise<void> {
     const { archive, log } = this.#deps;
     if (place.at === undefined) {
-      const known = await archive.followed(this.#following.name, place.shard);
-      if (known === undefined) await archive.follow(this.#following.name, place.shard, place.end);
-      place.remembered = known ?? place.end;
-      this.#reach(place, place.remembered);
+      const at = await beginAt(archive, this.#following.name, place);
+      place.remembered = at;
+      this.#reach(place, at);
     }
-    for (;;) {
-      const records = await log.read(place.shard, this.reached(place.shard), READ);
+    while (!place.over) {
+      const { end } = place;
+      const records = await log.read(place.shard, place.at ?? end, READ);
       for (const { offset, room, event } of records) {
-        if (this.#stopped || this.#hold(place, offset, event)) return;
+        if (place.over || this.#hold(place, offset, event)) return;
         await this.#following.handle(room, event);
         this.#reach(place, offset + 1);
         place.failures = 0;
       }
-      if (records.length < READ) return;
+      if (records.length === READ) continue;
+      // What stands there beside events is nothing to be read again.
+      if (end > (place.at ?? end)) this.#reach(place, end);
+      return;
     }
   }
 
   #failed(place: Place, cause: unknown): void {
-    if (this.#stopped) return;
+    if (place.over) return;
     this.#deps.telemetry.emit("follower.failed", { follower: this.#following.name, shard: place.shard, cause });
     const delayMs = Math.min(RETRY_FIRST_MS * 2 ** place.failures++, RETRY_LAST_MS);
     place.retry = this.#deps.clock.after(delayMs, () => {
@@ -244,13 +258,13 @@ export class Follower implements LogReader {
   #schedule(): void {
     if (this.#stopped) return;
     this.#timer = this.#deps.clock.after(REMEMBER_MS, () => {
-      this.#remember().finally(() => this.#schedule());
+      this.#rememberAll([...this.#places.values()]).finally(() => this.#schedule());
     });
   }
 
   /** Never rejects: what could not be remembered is followed again. */
-  async #remember(): Promise<void> {
-    const moved = this.#places.filter(({ at, remembered }) => at !== remembered);
+  async #rememberAll(places: readonly Place[]): Promise<void> {
+    const moved = places.filter(({ at, remembered }) => at !== remembered);
     await Promise.allSettled(
       moved.map(async (place) => {
         const { shard, at } = place;
@@ -260,4 +274,26 @@ export class Follower implements LogReader {
       }),
     );
   }
+}
+
+function placeOf(shard: number, end: number): Place {
+  return {
+    shard,
+    end,
+    over: false,
+    at: undefined,
+    remembered: undefined,
+    busy: false,
+    missed: false,
+    failures: 0,
+    retry: undefined,
+    held: undefined,
+    overdue: -1,
+  };
+}
+
+function giveUp(place: Place): void {
+  place.over = true;
+  place.retry?.cancel();
+  place.held?.cancel();
 }

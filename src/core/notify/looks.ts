@@ -67,6 +67,16 @@ export class Looks {
     this.#arm();
   }
 
+  /** Forgets those of rooms that are another node's now. */
+  forget(isGone: (room: RoomRef) => boolean): void {
+    for (const [key, { room }] of this.#waiting) if (isGone(room)) this.#waiting.delete(key);
+    for (const [tick, due] of this.#ticks) {
+      const left = due.filter(({ room }) => !isGone(room));
+      if (left.length === 0) this.#ticks.delete(tick);
+      else this.#ticks.set(tick, left);
+    }
+  }
+
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();

@@ -19,7 +19,7 @@ import type { LogReader } from "../follow/follower.js";
 import { createdAtMs } from "../outlet/batch.js";
 import { GIVE_UP_AFTER_MS, type NotifierOptions, type Outlet } from "../outlet/outlets.js";
 import { Parking, type Tried } from "../outlet/parking.js";
-import { type PageReader, ShardPages, type Taken } from "../outlet/shard-pages.js";
+import { type Page, type PageReader, ShardPages, type Taken } from "../outlet/shard-pages.js";
 import { Starting } from "../outlet/starting.js";
 import type { Receipts } from "../receipt/receipts.js";
 import type { RoomOwner } from "../room/owner.js";
@@ -56,8 +56,7 @@ export class NotifierOutlet implements Outlet, PageReader {
   readonly #pages: ShardPages;
   readonly #parking: Parking;
   readonly #looks: Looks;
-  readonly #starting: Starting;
-  #stopped = false;
+  readonly #starting: Starting<readonly ParkedDocument[]>;
 
   constructor(deps: CoreDependencies, parts: NotifierParts, store: OutletStore, options: NotifierOptions) {
     const { graceMs = DEFAULT_GRACE_MS, wideRoom = DEFAULT_WIDE_ROOM, withBody = false } = options;
@@ -84,21 +83,36 @@ export class NotifierOutlet implements Outlet, PageReader {
         return undefined;
       },
     });
-    this.#starting = new Starting(deps, this.name);
+    this.#starting = new Starting(deps, {
+      outlet: this.name,
+      load: (shard) => this.#parking.kept(shard),
+      begin: (shard, end, kept) => {
+        this.#parking.opened(shard, kept);
+        this.#pages.opened(shard, end);
+      },
+    });
   }
 
   get reader(): LogReader {
     return this.#pages;
   }
 
-  start(ends: readonly number[]): void {
-    this.#starting.start(
-      () => this.#parking.load(),
-      () => {
-        this.#parking.start();
-        this.#pages.start(ends);
-      },
-    );
+  start(): void {
+    this.#starting.start();
+    this.#pages.start();
+  }
+
+  opened(shard: number, end: number): void {
+    if (this.#pages.has(shard)) this.#pages.opened(shard, end);
+    else this.#starting.opened(shard, end);
+  }
+
+  /** Who waits to be looked at is found again by whoever has the shard now: its place is not remembered before their time is over. */
+  released(shard: number): void {
+    this.#starting.released(shard);
+    this.#pages.released(shard);
+    this.#parking.released(shard);
+    this.#looks.forget(({ key }) => !this.#parking.holds(key));
   }
 
   appended(shard: number): void {
@@ -106,7 +120,6 @@ export class NotifierOutlet implements Outlet, PageReader {
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
     this.#starting.stop();
     this.#parking.stop();
     this.#looks.stop();
@@ -115,7 +128,7 @@ export class NotifierOutlet implements Outlet, PageReader {
 
   // — what the log says —
 
-  async take(records: readonly LogRecord[]): Promise<Taken> {
+  async take(records: readonly LogRecord[], page: Page): Promise<Taken> {
     if (this.#parking.full || this.#looks.full) return { count: 0, waitMs: FULL_RETRY_MS };
     const nowMs = this.#deps.clock.now();
     const rooms = new Map<string, { readonly room: RoomRef; readonly messages: EncodedEvent[] }>();
@@ -137,6 +150,7 @@ export class NotifierOutlet implements Outlet, PageReader {
       if (known === undefined) rooms.set(room.key, { room, messages: [event] });
       else known.messages.push(event);
     }
+    if (page.over) return { count: 0, waitMs: 0 };
     await Promise.all(Array.from(rooms.values(), ({ room, messages }) => this.#takeRoom(room, messages)));
     return { count, waitMs };
   }
@@ -167,8 +181,9 @@ export class NotifierOutlet implements Outlet, PageReader {
   // — whoever may have to be told —
 
   async #look(look: Look): Promise<void> {
+    if (!this.#parking.holds(look.room.key)) return;
     const verdict = await this.#judge.judge(look);
-    if (this.#stopped) return;
+    if (!this.#parking.holds(look.room.key)) return;
     switch (verdict.is) {
       case "over":
         return;
@@ -178,7 +193,7 @@ export class NotifierOutlet implements Outlet, PageReader {
           verdict.sinceMs > look.lastAtMs || this.#deps.clock.now() > look.lastAtMs + this.#graceMs + this.#proofMs;
         if (received || this.#looks.crowded) return;
         const marked = (await this.#receipts.deliveredSeq(look.room, look.userId)) >= look.lastSeq;
-        if (!marked) this.#looks.add(look, this.#graceMs);
+        if (!marked && this.#parking.holds(look.room.key)) this.#looks.add(look, this.#graceMs);
         return;
       }
       case "later":
@@ -203,7 +218,7 @@ export class NotifierOutlet implements Outlet, PageReader {
     try {
       await this.#look(look);
     } catch (cause) {
-      if (this.#stopped) return;
+      if (!this.#parking.holds(look.room.key)) return;
       this.#deps.telemetry.emit("fault", { where: "looking at who is away", cause });
       this.#looks.add(look, STORE_RETRY_MS);
     }
@@ -214,7 +229,7 @@ export class NotifierOutlet implements Outlet, PageReader {
     const room = roomRef(tenantId, roomId);
     const verdict = await this.#judge.judge({ room, userId, seq, messageIndex });
     if (verdict.is === "later") return { is: "more", document, waitMs: verdict.waitMs };
-    if (verdict.is !== "tell" || this.#stopped) return { is: "done" };
+    if (verdict.is !== "tell" || !this.#parking.isParked(document)) return { is: "done" };
     const { notification } = verdict;
     // The same at every try, whatever the user has received meanwhile.
     notification.notificationId = this.#deps.ids.digest(`notification/${room.key}/${userId}/${seq}`);

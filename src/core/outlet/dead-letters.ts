@@ -1,4 +1,4 @@
-// What an outlet has given up, and tries once more when it is asked to.
+// What an outlet has given up, and tries once more when it is asked to: each at the node that has the room's shard.
 
 import { create } from "@bufbuild/protobuf";
 import { type DeadLetterDocument, DeadLetterDocumentSchema } from "../../gen/trunkline/store/v1/documents_pb.js";
@@ -19,6 +19,7 @@ export class DeadLetters {
   readonly #store: OutletStore;
   readonly #outlet: string;
   readonly #handOver: (letter: DeadLetterDocument) => Promise<void>;
+  readonly #shards: () => readonly number[];
   #timer: Timer | undefined;
   #stopped = false;
 
@@ -27,11 +28,13 @@ export class DeadLetters {
     store: OutletStore,
     outlet: string,
     handOver: (letter: DeadLetterDocument) => Promise<void>,
+    shards: () => readonly number[],
   ) {
     this.#deps = deps;
     this.#store = store;
     this.#outlet = outlet;
     this.#handOver = handOver;
+    this.#shards = shards;
   }
 
   start(): void {
@@ -62,7 +65,7 @@ export class DeadLetters {
   /** Never rejects: what could not be looked at is looked at again. */
   async #look(): Promise<void> {
     try {
-      for (const letterId of await this.#store.retries(this.#outlet, TRIED_AT_ONCE)) {
+      for (const letterId of await this.#store.retries(this.#outlet, this.#shards(), TRIED_AT_ONCE)) {
         const letter = await this.#store.deadLetter(this.#outlet, letterId);
         if (this.#stopped) return;
         if (letter === undefined) await this.#store.forget(this.#outlet, letterId);

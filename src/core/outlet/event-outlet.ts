@@ -13,6 +13,7 @@ import type { EncodedEvent } from "../../ports/encoded-event.js";
 import type { LogRecord } from "../../ports/event-log.js";
 import type { OutletStore } from "../../ports/outlet-store.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
+import { shardOf } from "../../ports/shard.js";
 import type { CoreDependencies } from "../core.js";
 import type { LogReader } from "../follow/follower.js";
 import { PAGE_BYTES } from "../limit/limits.js";
@@ -20,7 +21,7 @@ import { batchOf, createdAtMs } from "./batch.js";
 import { DeadLetters } from "./dead-letters.js";
 import { type EventOutletOptions, GIVE_UP_AFTER_MS, type Outlet } from "./outlets.js";
 import { Parking, type Tried } from "./parking.js";
-import { type PageReader, ShardPages, type Taken } from "./shard-pages.js";
+import { type Page, type PageReader, ShardPages, type Taken } from "./shard-pages.js";
 import { Starting } from "./starting.js";
 
 /** Rooms set aside, at most: with so many the target is away as a whole, and the log waits. */
@@ -50,19 +51,26 @@ export class EventOutlet implements Outlet, PageReader {
   readonly #letters: DeadLetters;
   /** Of rooms set aside: the last seq that the reader has come past. */
   readonly #passed = new Map<string, number>();
-  /** Of rooms that were set aside at the start: the last seq that was handed over before the reader came there. */
+  /** Of rooms that were set aside when their shard came: the last seq that was handed over before the reader came there. */
   readonly #ahead = new Map<string, number>();
-  readonly #starting: Starting;
-  #stopped = false;
+  readonly #starting: Starting<readonly Aside[]>;
 
   constructor(deps: CoreDependencies, store: OutletStore, options: EventOutletOptions) {
     this.#deps = deps;
     this.#options = options;
     this.name = `events.${options.name}`;
     this.#pages = new ShardPages(deps, this);
-    this.#starting = new Starting(deps, this.name);
-    this.#letters = new DeadLetters(deps, store, this.name, (letter) =>
-      this.#handOver(roomRef(letter.tenantId, letter.roomId), letter.firstSeq, letter.lastSeq),
+    this.#starting = new Starting(deps, {
+      outlet: this.name,
+      load: (shard) => this.#load(shard),
+      begin: (shard, end, aside) => this.#begin(shard, end, aside),
+    });
+    this.#letters = new DeadLetters(
+      deps,
+      store,
+      this.name,
+      (letter) => this.#handOver(roomRef(letter.tenantId, letter.roomId), letter.firstSeq, letter.lastSeq),
+      () => this.#parking.shards,
     );
     this.#parking = new Parking(deps, store, {
       outlet: this.name,
@@ -77,15 +85,25 @@ export class EventOutlet implements Outlet, PageReader {
     return this.#pages;
   }
 
-  start(ends: readonly number[]): void {
-    this.#starting.start(
-      () => this.#load(),
-      () => {
-        this.#parking.start();
-        this.#pages.start(ends);
-        this.#letters.start();
-      },
-    );
+  start(): void {
+    this.#starting.start();
+    this.#pages.start();
+    this.#letters.start();
+  }
+
+  opened(shard: number, end: number): void {
+    if (this.#pages.has(shard)) this.#pages.opened(shard, end);
+    else this.#starting.opened(shard, end);
+  }
+
+  released(shard: number): void {
+    this.#starting.released(shard);
+    this.#pages.released(shard);
+    this.#parking.released(shard);
+    const { shards } = this.#deps.log;
+    for (const rooms of [this.#passed, this.#ahead]) {
+      for (const key of rooms.keys()) if (shardOf(key, shards) === shard) rooms.delete(key);
+    }
   }
 
   appended(shard: number): void {
@@ -93,7 +111,6 @@ export class EventOutlet implements Outlet, PageReader {
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
     this.#starting.stop();
     this.#parking.stop();
     this.#letters.stop();
@@ -102,25 +119,39 @@ export class EventOutlet implements Outlet, PageReader {
 
   // — what the log says —
 
-  async take(records: readonly LogRecord[]): Promise<Taken> {
+  async take(records: readonly LogRecord[], page: Page): Promise<Taken> {
     let from = 0;
-    while (from < records.length) {
+    while (from < records.length && !page.over) {
       if (this.#parking.full) return { count: from, waitMs: FULL_RETRY_MS };
       const { runs, to } = this.#collect(records, from);
-      if (runs.length > 0) await this.#send(runs);
+      if (runs.length > 0) await this.#send(runs, page);
       from = to;
     }
     return { count: from, waitMs: 0 };
   }
 
-  /** What was set aside before. What it lacks goes up to where its rooms end now, wherever the reader is. */
-  async #load(): Promise<void> {
-    for (const { tenantId, roomId } of await this.#parking.load()) {
-      const room = roomRef(tenantId, roomId);
-      const document = await this.#deps.archive.room(room);
-      this.#passed.set(room.key, document?.room?.top?.seq ?? 0);
-      this.#ahead.set(room.key, Number.POSITIVE_INFINITY);
+  /** What was set aside before of a shard, and where these rooms end now. */
+  async #load(shard: number): Promise<readonly Aside[]> {
+    const rooms: Aside[] = [];
+    for (const document of await this.#parking.kept(shard)) {
+      const stored = await this.#deps.archive.room(roomRef(document.tenantId, document.roomId));
+      rooms.push({ document, topSeq: stored?.room?.top?.seq ?? 0 });
     }
+    return rooms;
+  }
+
+  /** What a room lacks goes up to where it ends now, wherever the reader is. */
+  #begin(shard: number, end: number, aside: readonly Aside[]): void {
+    for (const { document, topSeq } of aside) {
+      const { key } = roomRef(document.tenantId, document.roomId);
+      this.#passed.set(key, topSeq);
+      this.#ahead.set(key, Number.POSITIVE_INFINITY);
+    }
+    this.#parking.opened(
+      shard,
+      aside.map(({ document }) => document),
+    );
+    this.#pages.opened(shard, end);
   }
 
   /** What of the records from `from` on goes in one batch, and up to where. */
@@ -165,11 +196,11 @@ export class EventOutlet implements Outlet, PageReader {
   }
 
   /** Hands over together; where that fails, each room is set aside. */
-  async #send(runs: readonly Run[]): Promise<void> {
+  async #send(runs: readonly Run[], page: Page): Promise<void> {
     try {
       await this.#deliver(runs);
     } catch (cause) {
-      if (this.#stopped) throw cause;
+      if (page.over) throw cause;
       this.#deps.telemetry.emit("outlet.failed", { outlet: this.name, tries: 1, cause });
       await Promise.all(runs.map((run) => this.#setAside(run)));
     }
@@ -202,6 +233,7 @@ export class EventOutlet implements Outlet, PageReader {
     const room = roomRef(document.tenantId, document.roomId);
     const { events, next } = await this.#read(room, document.seq, LAST_SEQ, eventsAtOnce(document));
     if (events.length > 0) await this.#deliver([{ room, events }]);
+    if (!this.#parking.isParked(document)) return { is: "done" };
     if (next === undefined || next > (this.#passed.get(room.key) ?? 0)) {
       this.#passed.delete(room.key);
       if (this.#ahead.has(room.key)) this.#ahead.set(room.key, (next ?? document.seq) - 1);
@@ -251,6 +283,12 @@ export class EventOutlet implements Outlet, PageReader {
 
 function eventsAtOnce({ tries }: ParkedDocument): number {
   return tries < ONE_BY_ONE_TRIES ? TRIED_EVENTS : 1;
+}
+
+/** A room that was set aside. */
+interface Aside {
+  readonly document: ParkedDocument;
+  readonly topSeq: number;
 }
 
 interface Read {

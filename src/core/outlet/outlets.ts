@@ -50,8 +50,12 @@ export const GIVE_UP_AFTER_MS = 86_400_000;
 export interface Outlet {
   /** What reads the log for it. */
   readonly reader: LogReader;
-  /** Takes up where it was left. One that has never run begins at `ends`, where each shard's log ends now. */
-  start(ends: readonly number[]): void;
+  /** Begins with the shards that are this node's, and with others as they come. */
+  start(): void;
+  /** The shard is this node's, its log ends at `end`: takes up where the shard was left. One that has never run begins there. */
+  opened(shard: number, end: number): void;
+  /** The shard is another node's: nothing more is kept of it. */
+  released(shard: number): void;
   /** A shard's log has grown. */
   appended(shard: number): void;
   /** Remembers where it is. What is being handed over is not waited for. */

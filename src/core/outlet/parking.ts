@@ -1,9 +1,12 @@
-// What an outlet could not hand over: kept durably, tried again with growing waits, and given up in the end.
+// What an outlet could not hand over: kept durably, tried again with growing waits, and given up in the end. Each node does so for the rooms
+// of its shards.
 
 import { create } from "@bufbuild/protobuf";
 import { type ParkedDocument, ParkedDocumentSchema } from "../../gen/trunkline/store/v1/documents_pb.js";
 import type { Timer } from "../../ports/clock.js";
 import type { OutletStore } from "../../ports/outlet-store.js";
+import { roomRef } from "../../ports/room-ref.js";
+import { shardOf } from "../../ports/shard.js";
 import type { CoreDependencies } from "../core.js";
 
 /** First wait before another try, in milliseconds; doubled up to the last. */
@@ -34,7 +37,13 @@ export interface ParkingOptions {
   giveUp(document: ParkedDocument, cause: unknown): Promise<ParkedDocument | undefined>;
 }
 
+/** A shard while it is this node's. */
+interface Held {
+  over: boolean;
+}
+
 interface Item {
+  readonly held: Held;
   document: ParkedDocument;
   dueMs: number;
   busy: boolean;
@@ -45,6 +54,7 @@ export class Parking {
   readonly #store: OutletStore;
   readonly #options: ParkingOptions;
   readonly #items = new Map<string, Item>();
+  readonly #held = new Map<number, Held>();
   #trying = 0;
   #timer: Timer | undefined;
   #timerDueMs = 0;
@@ -59,23 +69,52 @@ export class Parking {
     this.#options = options;
   }
 
-  /** Takes up what was parked. Rejects when it cannot be read. */
-  async load(): Promise<readonly ParkedDocument[]> {
-    const documents = await this.#store.parked(this.#options.outlet);
-    for (const document of documents) this.#keep(document, 0);
-    return documents;
+  /** What was parked of a shard. Rejects when it cannot be read. */
+  async kept(shard: number): Promise<readonly ParkedDocument[]> {
+    return await this.#store.parked(this.#options.outlet, [shard]);
   }
 
-  /** Begins to try. */
-  start(): void {
+  /** The shard is this node's: takes up what was kept of it. */
+  opened(shard: number, kept: readonly ParkedDocument[]): void {
+    const held: Held = { over: false };
+    this.#held.set(shard, held);
+    for (const document of kept) this.#keep(held, document, 0);
     this.#tell();
     this.#arm();
+  }
+
+  /** The shard is another node's: what is being tried may be done, and nobody hears of it. */
+  released(shard: number): void {
+    const held = this.#held.get(shard);
+    if (held === undefined) return;
+    held.over = true;
+    this.#held.delete(shard);
+    for (const [key, item] of this.#items) if (item.held === held) this.#items.delete(key);
+    this.#released = this.#released.filter((document) => this.#heldOf(document) !== undefined);
+    this.#tell();
   }
 
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();
     this.#unparkTimer?.cancel();
+    for (const held of this.#held.values()) held.over = true;
+    this.#held.clear();
+  }
+
+  /** The shards whose rooms it looks after. */
+  get shards(): readonly number[] {
+    return [...this.#held.keys()];
+  }
+
+  /** Whether it looks after the room. */
+  holds(roomKey: string): boolean {
+    return this.#held.has(shardOf(roomKey, this.#deps.log.shards));
+  }
+
+  /** Whether this, and not what came after it, is parked. */
+  isParked(document: ParkedDocument): boolean {
+    return this.#items.get(keyOf(document))?.document === document;
   }
 
   has(tenantId: string, roomId: string, userId = ""): boolean {
@@ -86,24 +125,33 @@ export class Parking {
     return this.#items.size >= this.#options.places;
   }
 
-  /** Resolves once it is kept. Not of what is parked already. `waitMs`: until it is tried. */
+  /** Resolves once it is kept. Not of what is parked already. `waitMs`: until it is tried. Rejects where it does not hold the room. */
   async park(document: ParkedDocument, waitMs = this.#waitMs(document)): Promise<void> {
+    const held = this.#heldOf(document);
+    if (held === undefined) throw new Error("the room's shard is another node's");
     await this.#store.park(this.#options.outlet, document);
-    this.#keep(document, waitMs);
+    // Whoever has the shard now finds it, or the event itself.
+    if (held.over) return;
+    this.#keep(held, document, waitMs);
     this.#tell();
     this.#armFor(this.#deps.clock.monotonic() + waitMs);
   }
 
   /** It is done: from now on it is not there. Should the store not hear of that, it comes back with the next start. */
   release(document: ParkedDocument): void {
-    if (!this.#items.delete(keyOf(document))) return;
+    if (!this.isParked(document)) return;
+    this.#items.delete(keyOf(document));
     this.#tell();
     this.#unpark(document);
   }
 
+  #heldOf({ tenantId, roomId }: ParkedDocument): Held | undefined {
+    return this.#held.get(shardOf(roomRef(tenantId, roomId).key, this.#deps.log.shards));
+  }
+
   #unpark(document: ParkedDocument): void {
     this.#store.unpark(this.#options.outlet, document).catch((cause: unknown) => {
-      if (this.#stopped) return;
+      if (this.#heldOf(document) === undefined) return;
       this.#fault(cause);
       this.#released.push(document);
       this.#unparkTimer ??= this.#deps.clock.after(STORE_RETRY_MS, () => {
@@ -116,9 +164,9 @@ export class Parking {
     });
   }
 
-  #keep(document: ParkedDocument, waitMs: number): void {
+  #keep(held: Held, document: ParkedDocument, waitMs: number): void {
     const dueMs = this.#deps.clock.monotonic() + waitMs;
-    this.#items.set(keyOf(document), { document, dueMs, busy: false });
+    this.#items.set(keyOf(document), { held, document, dueMs, busy: false });
   }
 
   #arm(): void {
@@ -158,8 +206,8 @@ export class Parking {
   /** Never rejects. */
   async #try(item: Item): Promise<void> {
     try {
-      const tried = await this.#attempt(item.document);
-      if (this.#stopped) return;
+      const tried = await this.#attempt(item);
+      if (item.held.over) return;
       if (tried.is === "done") {
         this.release(item.document);
         return;
@@ -169,17 +217,17 @@ export class Parking {
       item.document = document;
       item.dueMs = this.#deps.clock.monotonic() + waitMs;
     } catch (cause) {
-      if (this.#stopped) return;
+      if (item.held.over) return;
       this.#fault(cause);
       item.dueMs = this.#deps.clock.monotonic() + STORE_RETRY_MS;
     }
   }
 
-  async #attempt(document: ParkedDocument): Promise<Tried> {
+  async #attempt({ held, document }: Item): Promise<Tried> {
     try {
       return await this.#options.attempt(document);
     } catch (cause) {
-      if (this.#stopped) return { is: "done" };
+      if (held.over) return { is: "done" };
       const { outlet, giveUpAfterMs } = this.#options;
       const tries = document.tries + 1;
       this.#deps.telemetry.emit("outlet.failed", { outlet, tries, cause });

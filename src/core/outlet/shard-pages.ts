@@ -1,9 +1,10 @@
-// Reads every shard's log from a place that is remembered, a page at a time and a few shards at once.
+// Reads the logs of this node's shards from places that are remembered, a page at a time and a few shards at once.
 
 import type { Timer } from "../../ports/clock.js";
 import type { LogRecord } from "../../ports/event-log.js";
 import type { CoreDependencies } from "../core.js";
 import type { LogReader } from "../follow/follower.js";
+import { beginAt } from "../follow/place.js";
 import { createdAtMs } from "./batch.js";
 
 /** Events read at once, of one shard. */
@@ -23,9 +24,15 @@ export interface PageReader {
   readonly keptMs: number;
   /**
    * Deals with the first of the records, or more of them. At least once: a page that rejected is read again, and so are those after the
-   * place that was remembered last. Pages of one shard come one after the other.
+   * place that was remembered last. Pages of one shard come one after the other, but for the last one before the shard became another
+   * node's: of that one nothing counts any more, and nothing more is to be kept.
    */
-  take(records: readonly LogRecord[]): Promise<Taken>;
+  take(records: readonly LogRecord[], page: Page): Promise<Taken>;
+}
+
+export interface Page {
+  /** The shard is another node's. */
+  readonly over: boolean;
 }
 
 export interface Taken {
@@ -37,7 +44,10 @@ export interface Taken {
 
 interface Place {
   readonly shard: number;
-  readonly end: number;
+  /** Where the log ended when it was opened last. */
+  end: number;
+  /** Whether the shard is another node's: what is under way for it moves nothing any more. */
+  over: boolean;
   at: number | undefined;
   /** Where it was, the oldest first. */
   passed: { readonly at: number; readonly monotonicMs: number }[];
@@ -50,12 +60,14 @@ interface Place {
 export class ShardPages implements LogReader {
   readonly #deps: CoreDependencies;
   readonly #reader: PageReader;
-  #places: readonly Place[] = [];
+  /** Of the shards that are this node's. */
+  readonly #places = new Map<number, Place>();
   /** Those that may hold something new, in the order in which they are read. */
   readonly #behind = new Set<Place>();
   readonly #listeners: ((shard: number) => void)[] = [];
   #reading = 0;
   #asked = false;
+  #started = false;
   #timer: Timer | undefined;
   #stopped = false;
 
@@ -64,27 +76,38 @@ export class ShardPages implements LogReader {
     this.#reader = reader;
   }
 
-  /** Takes up where it was left. One that has never run begins at `ends`, where each shard's log ends now. */
-  start(ends: readonly number[]): void {
-    this.#places = ends.map((end, shard) => {
-      return {
-        shard,
-        end,
-        at: undefined,
-        passed: [],
-        remembered: undefined,
-        busy: false,
-        failures: 0,
-        timer: undefined,
-      };
-    });
-    for (const place of this.#places) this.#behind.add(place);
+  /** Begins with the shards that are this node's, and with others as they come. */
+  start(): void {
+    this.#started = true;
     this.#ask();
     this.#schedule();
   }
 
+  /** The shard is this node's, its log ends at `end`: takes up where the shard was left. One that has never run begins there. */
+  opened(shard: number, end: number): void {
+    if (this.#stopped) return;
+    const place = this.#places.get(shard) ?? placeOf(shard, end);
+    place.end = end;
+    this.#places.set(shard, place);
+    this.appended(shard);
+  }
+
+  /** The shard is another node's: remembers where it is, for that node, and goes no further. */
+  released(shard: number): void {
+    const place = this.#places.get(shard);
+    if (place === undefined) return;
+    this.#places.delete(shard);
+    this.#giveUp(place);
+    void this.#rememberAll([place]);
+  }
+
+  /** Whether it reads the shard. */
+  has(shard: number): boolean {
+    return this.#places.has(shard);
+  }
+
   reached(shard: number): number {
-    return this.#places[shard]?.at ?? 0;
+    return this.#places.get(shard)?.at ?? 0;
   }
 
   onReached(listener: (shard: number) => void): void {
@@ -93,7 +116,7 @@ export class ShardPages implements LogReader {
 
   /** A shard's log has grown. */
   appended(shard: number): void {
-    const place = this.#places[shard];
+    const place = this.#places.get(shard);
     if (place === undefined || place.timer !== undefined) return;
     this.#behind.add(place);
     this.#ask();
@@ -103,13 +126,21 @@ export class ShardPages implements LogReader {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#timer?.cancel();
-    for (const { timer } of this.#places) timer?.cancel();
-    await this.#remember();
+    const places = [...this.#places.values()];
+    this.#places.clear();
+    for (const place of places) this.#giveUp(place);
+    await this.#rememberAll(places);
+  }
+
+  #giveUp(place: Place): void {
+    place.over = true;
+    place.timer?.cancel();
+    this.#behind.delete(place);
   }
 
   /** Later in this turn: the append that is being told of goes first. */
   #ask(): void {
-    if (this.#asked || this.#stopped) return;
+    if (this.#asked || !this.#started || this.#stopped) return;
     this.#asked = true;
     this.#deps.clock.soon(() => {
       this.#asked = false;
@@ -131,7 +162,7 @@ export class ShardPages implements LogReader {
             if (waitMs !== undefined) this.#again(place, waitMs);
           },
           (cause: unknown) => {
-            if (this.#stopped) return;
+            if (place.over) return;
             this.#deps.telemetry.emit("follower.failed", { follower: this.#reader.name, shard: place.shard, cause });
             this.#again(place, Math.min(RETRY_FIRST_MS * 2 ** place.failures++, RETRY_LAST_MS));
           },
@@ -148,16 +179,21 @@ export class ShardPages implements LogReader {
   async #read(place: Place): Promise<number | undefined> {
     const { archive, log } = this.#deps;
     if (place.at === undefined) {
-      const known = await archive.followed(this.#reader.name, place.shard);
-      if (known === undefined) await archive.follow(this.#reader.name, place.shard, place.end);
-      const at = known ?? place.end;
+      const at = await beginAt(archive, this.#reader.name, place);
       this.#reach(place, at);
       place.remembered = at;
       place.passed = [{ at, monotonicMs: this.#deps.clock.monotonic() }];
     }
-    const records = await log.read(place.shard, this.reached(place.shard), PAGE);
-    if (records.length === 0 || this.#stopped) return undefined;
-    const { count, waitMs } = await this.#reader.take(records);
+    const { at = 0, end } = place;
+    const records = await log.read(place.shard, at, PAGE);
+    if (place.over) return undefined;
+    if (records.length === 0) {
+      // What stands there beside events is nothing to be read again.
+      if (end > at) this.#reach(place, end);
+      return undefined;
+    }
+    const { count, waitMs } = await this.#reader.take(records, place);
+    if (place.over) return undefined;
     const last = records[count - 1];
     if (last !== undefined) this.#reach(place, last.offset + 1);
     const behind = records[Math.min(count, records.length - 1)];
@@ -169,12 +205,13 @@ export class ShardPages implements LogReader {
   }
 
   #reach(place: Place, at: number): void {
+    if (place.over) return;
     place.at = at;
     for (const listener of this.#listeners) listener(place.shard);
   }
 
   #again(place: Place, waitMs: number): void {
-    if (this.#stopped) return;
+    if (place.over) return;
     if (waitMs <= 0) {
       this.#behind.add(place);
       return;
@@ -191,15 +228,15 @@ export class ShardPages implements LogReader {
   #schedule(): void {
     if (this.#stopped) return;
     this.#timer = this.#deps.clock.after(REMEMBER_MS, () => {
-      this.#remember().finally(() => this.#schedule());
+      this.#rememberAll([...this.#places.values()]).finally(() => this.#schedule());
     });
   }
 
   /** Never rejects: what could not be remembered is read again. */
-  async #remember(): Promise<void> {
+  async #rememberAll(places: readonly Place[]): Promise<void> {
     const nowMs = this.#deps.clock.monotonic();
     await Promise.allSettled(
-      this.#places.map(async (place) => {
+      places.map(async (place) => {
         const { shard, at, passed } = place;
         if (at === undefined) return;
         if (passed.at(-1)?.at !== at) passed.push({ at, monotonicMs: nowMs });
@@ -212,4 +249,18 @@ export class ShardPages implements LogReader {
       }),
     );
   }
+}
+
+function placeOf(shard: number, end: number): Place {
+  return {
+    shard,
+    end,
+    over: false,
+    at: undefined,
+    passed: [],
+    remembered: undefined,
+    busy: false,
+    failures: 0,
+    timer: undefined,
+  };
 }

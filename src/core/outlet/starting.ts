@@ -1,36 +1,82 @@
-// The start of an outlet: what was kept of it is read first, again and again while the store is away.
+// The start of an outlet in each shard: what was kept of it is read first, again and again while the store is away.
 
 import type { Timer } from "../../ports/clock.js";
 import type { CoreDependencies } from "../core.js";
 
 const RETRY_MS = 1_000;
 
-export class Starting {
-  readonly #deps: CoreDependencies;
-  readonly #outlet: string;
-  #retry: Timer | undefined;
-  #stopped = false;
+interface Coming {
+  readonly shard: number;
+  /** Where its log ends. */
+  end: number;
+  over: boolean;
+  retry: Timer | undefined;
+}
 
-  constructor(deps: CoreDependencies, outlet: string) {
+export interface StartingParts<T> {
+  readonly outlet: string;
+  /** Reads what was kept of a shard. */
+  load(shard: number): Promise<T>;
+  /** It was read, and the shard still is this node's. */
+  begin(shard: number, end: number, kept: T): void;
+}
+
+export class Starting<T> {
+  readonly #deps: CoreDependencies;
+  readonly #parts: StartingParts<T>;
+  /** Shards that have not begun. */
+  readonly #coming = new Map<number, Coming>();
+  #started = false;
+
+  constructor(deps: CoreDependencies, parts: StartingParts<T>) {
     this.#deps = deps;
-    this.#outlet = outlet;
+    this.#parts = parts;
   }
 
-  start(load: () => Promise<unknown>, begin: () => void): void {
-    load().then(
-      () => {
-        if (!this.#stopped) begin();
-      },
-      (cause: unknown) => {
-        if (this.#stopped) return;
-        this.#deps.telemetry.emit("fault", { where: `starting the outlet ${this.#outlet}`, cause });
-        this.#retry = this.#deps.clock.after(RETRY_MS, () => this.start(load, begin));
-      },
-    );
+  /** Begins with the shards that are this node's, and with others as they come. */
+  start(): void {
+    this.#started = true;
+    for (const coming of this.#coming.values()) this.#load(coming);
+  }
+
+  /** The shard is this node's. Not of one that has begun. */
+  opened(shard: number, end: number): void {
+    const known = this.#coming.get(shard);
+    if (known !== undefined) {
+      known.end = end;
+      return;
+    }
+    const coming: Coming = { shard, end, over: false, retry: undefined };
+    this.#coming.set(shard, coming);
+    if (this.#started) this.#load(coming);
+  }
+
+  /** The shard is another node's. */
+  released(shard: number): void {
+    const coming = this.#coming.get(shard);
+    if (coming === undefined) return;
+    this.#coming.delete(shard);
+    coming.over = true;
+    coming.retry?.cancel();
   }
 
   stop(): void {
-    this.#stopped = true;
-    this.#retry?.cancel();
+    for (const shard of [...this.#coming.keys()]) this.released(shard);
+  }
+
+  #load(coming: Coming): void {
+    const { shard } = coming;
+    this.#parts.load(shard).then(
+      (kept) => {
+        if (coming.over) return;
+        this.#coming.delete(shard);
+        this.#parts.begin(shard, coming.end, kept);
+      },
+      (cause: unknown) => {
+        if (coming.over) return;
+        this.#deps.telemetry.emit("fault", { where: `starting the outlet ${this.#parts.outlet}`, cause });
+        coming.retry = this.#deps.clock.after(RETRY_MS, () => this.#load(coming));
+      },
+    );
   }
 }

@@ -1,17 +1,18 @@
 // Archives rooms that nobody uses any more. There is no timer per room: the archive keeps when to look at which, a look finds out since when
-// the room is idle, and the room judges in its turn whether that is still so.
+// the room is idle, and the room judges in its turn whether that is still so. Each node looks at the rooms of its own shards.
 
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { RoomDocument } from "../../gen/trunkline/store/v1/documents_pb.js";
 import { RoomStatus } from "../../gen/trunkline/v1/message_pb.js";
 import type { IdleLook } from "../../ports/archive.js";
-import type { Timer } from "../../ports/clock.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
 import type { Caller } from "./calls.js";
 import type { Command, Outcome } from "./command.js";
 import { archiveAfterMs, lookAtMs, MIN_ARCHIVE_AFTER_MS } from "./idle.js";
 import { systemOf } from "./inbox.js";
+import type { OwnedShards } from "./owned-shards.js";
+import { Rounds } from "./rounds.js";
 
 /** How late a room may be archived. */
 const INTERVAL_MS = 1_000;
@@ -21,43 +22,42 @@ const BATCH = 200;
 const MAX_GOES = 10;
 /** Documents of one round, on the walk through all rooms. */
 const WALKED = 500;
+/** Whoever has it walks through the rooms of all shards, and asks for looks that the others make. */
+const WALKING_SHARD = 0;
 
 export class IdleRooms {
   readonly #deps: CoreDependencies;
   readonly #submit: (ref: RoomRef, caller: Caller, command: Command) => Promise<Outcome>;
-  #timer: Timer | undefined;
-  #stopped = false;
+  readonly #owned: OwnedShards;
+  readonly #rounds: Rounds;
   /** How far the walk has come that makes a changed default known to rooms that nobody touches. */
   #walk: { readonly revision: number; readonly after: string | undefined } | undefined;
 
-  constructor(deps: CoreDependencies, submit: (ref: RoomRef, caller: Caller, command: Command) => Promise<Outcome>) {
+  constructor(
+    deps: CoreDependencies,
+    submit: (ref: RoomRef, caller: Caller, command: Command) => Promise<Outcome>,
+    owned: OwnedShards,
+  ) {
     this.#deps = deps;
     this.#submit = submit;
+    this.#owned = owned;
+    // What fails is found again: a look stays in the archive until it is done.
+    const round = () => this.#round();
+    this.#rounds = new Rounds(deps, { intervalMs: INTERVAL_MS, what: "archiving idle rooms", round });
   }
 
   start(): void {
-    this.#schedule();
+    this.#rounds.start();
   }
 
   stop(): void {
-    this.#stopped = true;
-    this.#timer?.cancel();
-  }
-
-  #schedule(): void {
-    if (this.#stopped) return;
-    this.#timer = this.#deps.clock.after(INTERVAL_MS, () => {
-      // What fails is found again: a look stays in the archive until it is done.
-      this.#round()
-        .catch((cause: unknown) => this.#deps.telemetry.emit("fault", { where: "archiving idle rooms", cause }))
-        .finally(() => this.#schedule());
-    });
+    this.#rounds.stop();
   }
 
   async #round(): Promise<void> {
     await this.#walkOn();
-    for (let go = 0; go < MAX_GOES && !this.#stopped; go++) {
-      const due = await this.#deps.archive.idleLooks(this.#deps.clock.now(), BATCH);
+    for (let go = 0; go < MAX_GOES && !this.#rounds.stopped; go++) {
+      const due = await this.#deps.archive.idleLooks(this.#owned.all, this.#deps.clock.now(), BATCH);
       if (due.length === 0) return;
       const looked = await Promise.allSettled(due.map(({ room }) => this.#look(room)));
       const retryMs = this.#deps.clock.now() + MIN_ARCHIVE_AFTER_MS;
@@ -115,6 +115,11 @@ export class IdleRooms {
   async #walkOn(): Promise<void> {
     const { archive, clock, tenants } = this.#deps;
     const { revision } = tenants;
+    if (!this.#owned.has(WALKING_SHARD)) {
+      // Another node walks, from the beginning; so does this one where the shard comes back.
+      this.#walk = undefined;
+      return;
+    }
     if (this.#walk?.revision !== revision) this.#walk = { revision, after: walks(this.#deps) ? "" : undefined };
     const { after } = this.#walk;
     if (after === undefined) return;

@@ -19,6 +19,7 @@ import type { Caller } from "./calls.js";
 import type { Command } from "./command.js";
 import { Expiry } from "./expiry.js";
 import { IdleRooms } from "./idle-rooms.js";
+import { OwnedShards } from "./owned-shards.js";
 import { shardOf } from "./position.js";
 import type { SeenRoom } from "./room.js";
 import { type Appended, Shard, type Submission } from "./shard.js";
@@ -61,8 +62,9 @@ export class RoomOwner {
         }),
     );
     this.#routing = deps.cluster && new Routing(deps, deps.cluster, this.#shards, this.access);
-    this.#expiry = new Expiry(deps, submit);
-    this.#idleRooms = new IdleRooms(deps, submit);
+    const owned = new OwnedShards(this);
+    this.#expiry = new Expiry(deps, submit, owned);
+    this.#idleRooms = new IdleRooms(deps, submit, owned);
   }
 
   /** Opens every shard, or joins the cluster and opens those that are due to this node. Rejects when one, or the cluster, cannot be opened. */

@@ -1,6 +1,6 @@
 // The tag of a position: a fingerprint of the history up to and including an event.
 
-import { SUB_ROOM_MARK } from "./sub-room.js";
+export { shardOf } from "../../ports/shard.js";
 
 /**
  * 32 bits chained over the event ids, never 0. Chained, because an event id alone says nothing of what stands before it: a client
@@ -16,14 +16,4 @@ export function nextTag(tag: number, eventId: string): number {
   hash = Math.imul(hash, 0xc2b2ae35);
   hash ^= hash >>> 16;
   return hash >>> 0 || 1;
-}
-
-/** Which shard a room lives in: FNV-1a of its root's key. */
-export function shardOf(roomKey: string, shards: number): number {
-  // Behind the first character of the room's id: ids of the system begin with the mark.
-  const mark = roomKey.indexOf(SUB_ROOM_MARK, roomKey.indexOf("/") + 2);
-  const length = mark < 0 ? roomKey.length : mark;
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < length; i++) hash = Math.imul(hash ^ roomKey.charCodeAt(i), 0x01000193);
-  return (hash >>> 0) % shards;
 }

@@ -6,6 +6,7 @@ import * as rpc from "../../gen/trunkline/v1/room_pb.js";
 import type { MessageRef } from "../../gen/trunkline/v1/session_pb.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
+import { SUB_ROOM_MARK } from "../../ports/shard.js";
 import type { CoreDependencies } from "../core.js";
 import type { PresenceCore } from "../presence/presence.js";
 import type { Receipts } from "../receipt/receipts.js";
@@ -17,7 +18,7 @@ import type { Command, NewMember, Outcome } from "./command.js";
 import { makeDirect } from "./direct.js";
 import type { RoomOwner } from "./owner.js";
 import { RoomReader } from "./reader.js";
-import { isSubRoom, SUB_ROOM_MARK } from "./sub-room.js";
+import { isSubRoom } from "./sub-room.js";
 import { UserService } from "./user-service.js";
 
 export class RoomService implements RoomCalls, Forwarding {

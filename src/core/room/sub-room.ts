@@ -1,10 +1,8 @@
 // A room under another, its root: it has the root's members and lives in the root's shard. Its id says so, so that nobody needs to look.
 
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
+import { SUB_ROOM_MARK } from "../../ports/shard.js";
 import { SYSTEM_ID_PREFIX } from "../validate.js";
-
-/** Stands between the id of the root and the name of the room under it. Nobody can choose an id with it otherwise. */
-export const SUB_ROOM_MARK = "~";
 
 /** The root of a room under another; undefined: it is under none. */
 export function rootOf({ tenantId, roomId }: RoomRef): RoomRef | undefined {

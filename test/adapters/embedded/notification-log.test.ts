@@ -60,9 +60,10 @@ test("dead letters of all outlets are listed from outside, and what is asked for
     return letters.map(({ outlet, letter }) => `${outlet} ${letter.letterId}`);
   });
   expect(listed).toEqual(["events.a 1", "events.b 1", "events.b 2"]);
-  const { outlets } = await useStore({ directory });
-  expect(await outlets.retries("events.b", 10)).toEqual(["1", "2"]);
-  expect(await outlets.retries("events.a", 10)).toEqual([]);
+  const { outlets, log } = await useStore({ directory });
+  const shards = Array.from({ length: log.shards }, (_, shard) => shard);
+  expect(await outlets.retries("events.b", shards, 10)).toEqual(["1", "2"]);
+  expect(await outlets.retries("events.a", shards, 10)).toEqual([]);
 });
 
 test("a directory without a store is not made one", async () => {

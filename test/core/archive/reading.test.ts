@@ -42,7 +42,7 @@ describeArchive("a room's owner on another node", async () => {
     const heard = fromBinary(ReadSchema, toBinary(ReadSchema, read));
     return fromBinary(ReadAnswerSchema, toBinary(ReadAnswerSchema, await answerRead(archive, heard)));
   });
-  return { archive: readBy(archive, reading), close: async () => {} };
+  return { archive: readBy(archive, reading), shards: 4, close: async () => {} };
 });
 
 describeArchive("a room's owner that writes it behind the log", async () => {
@@ -81,6 +81,7 @@ describeArchive("a room's owner that writes it behind the log", async () => {
       dismiss: drained(dismiss),
       putMarkers: drained(putMarkers),
     }),
+    shards: 4,
     close: async () => {},
   };
 });

@@ -41,7 +41,8 @@ async function follow(rooms: TestRooms): Promise<Following> {
   const followers = [members, new Follower(rooms.deps, new DeletedRooms(rooms.deps), [members, reader])];
   for (const follower of followers) {
     rooms.owner.onAppended((shard, from, records) => follower.appended(shard, from, records));
-    follower.start(rooms.owner.ends);
+    for (const [shard, end] of rooms.owner.ends.entries()) follower.opened(shard, end);
+    follower.start();
   }
   const stop = () => Promise.all(followers.map((follower) => follower.stop()));
   // Not waited for: an archive that has died with its process never answers.

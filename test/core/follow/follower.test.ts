@@ -43,7 +43,8 @@ function follow(
 ): { follower: Follower; recorder: Recorder } {
   const follower = new Follower(deps, following);
   rooms.owner.onAppended((shard, from, records) => follower.appended(shard, from, records));
-  follower.start(rooms.owner.ends);
+  for (const [shard, end] of rooms.owner.ends.entries()) follower.opened(shard, end);
+  follower.start();
   // Not waited for: an archive that has died with its process never answers.
   onTestFinished(() => void follower.stop());
   return { follower, recorder: following };

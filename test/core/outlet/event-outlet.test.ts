@@ -170,7 +170,7 @@ it("forgets in the end that a room was set aside, though the store was away when
   expect(target.texts).toEqual(["one"]);
   engine.archiveDown = false;
   await core.elapse(3_000);
-  expect(await engine.outlets.parked("events.orders")).toEqual([]);
+  expect(await engine.outlets.parked("events.orders", [0, 1, 2, 3])).toEqual([]);
   expect(target.texts).toEqual(["one"]);
 });
 
@@ -196,7 +196,7 @@ it("gives up only the event that is not taken, after a day, and goes on behind i
   await engine.outlets.retry("events.orders", letter?.letterId ?? "");
   await core.elapse(10_000);
   expect(await engine.outlets.deadLetters("events.orders", { after: "", limit: 10 })).toHaveLength(1);
-  expect(await engine.outlets.retries("events.orders", 10)).toEqual([]);
+  expect(await engine.outlets.retries("events.orders", [0, 1, 2, 3], 10)).toEqual([]);
 
   target.refuses = () => false;
   await engine.outlets.retry("events.orders", letter?.letterId ?? "");

@@ -18,7 +18,8 @@ it("waits as long as the reader says, also where more was appended while it read
       return page.promise;
     },
   });
-  reader.start(rooms.owner.ends.map(() => 0));
+  for (const [shard] of rooms.owner.ends.entries()) reader.opened(shard, 0);
+  reader.start();
   await settle();
   for (const [shard] of rooms.owner.ends.entries()) reader.appended(shard);
   pages[0]?.resolve({ count: 0, waitMs: 1_000 });

@@ -334,7 +334,7 @@ describe("a message that expires", () => {
     expect((await rooms.events("r")).at(-1)).toMatchObject({ kind: { value: { messageId: eventId, expired: true } } });
     expect((await rooms.events("r")).at(-1)?.actor).toBeUndefined();
     expect(await stored(rooms)).not.toContain("fleeting");
-    expect(await rooms.engine.archive.expired(rooms.clock.now(), 10)).toEqual([]);
+    expect(await rooms.engine.archive.expired([0, 1, 2, 3], rooms.clock.now(), 10)).toEqual([]);
   });
 
   it("cannot be changed after its time, though its end was not announced yet", async () => {
