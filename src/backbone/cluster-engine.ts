@@ -13,6 +13,7 @@ import { connectRedis, redisHosts } from "../adapters/cluster/redis.js";
 import { checkRedis, RedisUnfit } from "../adapters/cluster/redis-check.js";
 import { RedisFanout } from "../adapters/cluster/redis-fanout.js";
 import { RedisPlacement } from "../adapters/cluster/redis-placement.js";
+import { RedisRateShares } from "../adapters/cluster/redis-rate-shares.js";
 import { RedisSessionDirectory } from "../adapters/cluster/redis-session-directory.js";
 import type { Telemetry } from "../core/telemetry.js";
 import { ErrorCode, TrunklineError } from "../ports/error.js";
@@ -164,7 +165,7 @@ export async function openClusterEngine(
     fanout,
     directory,
     outlets: undefined,
-    cluster: { placement, peers },
+    cluster: { placement, peers, rateShares: new RedisRateShares({ redis, nodeId, prefix: name }) },
     node: { id: nodeId, address },
     answerWith: (handler) => {
       answer = handler;

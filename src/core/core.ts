@@ -36,6 +36,8 @@ export interface ClusterParts {
   readonly placement: Placement;
   /** Stopped with the core. */
   readonly peers: Peers;
+  /** What nodes share of the rates of users and tenants. Undefined: each node grants the whole of them. */
+  readonly rateShares?: RateShares | undefined;
 }
 
 export interface CoreDependencies {
@@ -62,8 +64,6 @@ export interface CoreDependencies {
   readonly outlets?: OutletOptions | undefined;
   /** Undefined: this node owns every shard, and no other node writes to the store. */
   readonly cluster?: ClusterParts | undefined;
-  /** What nodes share of the rates of users and tenants. Undefined: this node keeps them alone. */
-  readonly rateShares?: RateShares | undefined;
 }
 
 export interface Core {

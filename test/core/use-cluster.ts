@@ -16,6 +16,7 @@ import { type PeerQuestion, type PeerReply, type Peers, Unanswered } from "../..
 import type { ClusterNode, Placement, PlacementListener } from "../../src/ports/placement.js";
 import { MemoryEngine } from "../support/memory-engine.js";
 import { MemoryDirectory } from "../support/memory-engine-directory.js";
+import { MemoryRateShares } from "../support/memory-rate-shares.js";
 import { StoppedClock } from "../support/stopped-clock.js";
 import { type CoreOptions, settle, TestCore } from "./use-core.js";
 
@@ -177,13 +178,14 @@ export class TestCluster {
     this.engine = options.engine ?? new MemoryEngine({ archivesOnAppend: false });
     const { clock, engine } = this;
     const directory = new MemoryDirectory({ archive: () => engine.archive, clock, answersLater: true });
+    const shares = new MemoryRateShares(clock);
     this.nodes = Array.from({ length: options.nodes ?? 3 }, (_, index) => {
       const nodeId = `n${index + 1}`;
       const placement = new TestPlacement(this, nodeId, engine.shards);
       const parts = {
         log: engine.nodeLog(),
         directory: directory.node(),
-        cluster: { placement, peers: new TestPeers(this, nodeId) },
+        cluster: { placement, peers: new TestPeers(this, nodeId), rateShares: shares.node() },
       };
       return new ClusterCore(nodeId, placement, { ...options, engine, clock, name: nodeId, parts });
     });

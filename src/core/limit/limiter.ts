@@ -46,7 +46,7 @@ export interface LimiterDependencies {
   readonly telemetry: Telemetry;
   readonly tenants: TenantLimits;
   /** Undefined: this node alone serves everybody. */
-  readonly rateShares?: RateShares | undefined;
+  readonly cluster?: { readonly rateShares?: RateShares | undefined } | undefined;
 }
 
 export class Limiter {
@@ -62,7 +62,8 @@ export class Limiter {
 
   constructor(deps: LimiterDependencies) {
     this.#deps = deps;
-    const { clock, telemetry, rateShares } = deps;
+    const { clock, telemetry, cluster } = deps;
+    const rateShares = cluster?.rateShares;
     this.#shared = rateShares && new SharedBuckets({ clock, telemetry, rateShares });
   }
 
