@@ -58,7 +58,10 @@ export function createCore(given: CoreDependencies): Core {
     tops.appended(records);
     again.appended(records);
   });
-  owner.onReleased(() => owner.blocks.relearn());
+  owner.onReleased((shard) => {
+    owner.blocks.relearn();
+    tops.released(shard);
+  });
   return {
     sessions,
     rooms: limitedRooms(rooms, limiter),

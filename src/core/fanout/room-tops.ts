@@ -11,6 +11,7 @@ import type { CoreDependencies } from "../core.js";
 import { isAnnouncements } from "../room/announcements.js";
 import { inboxRef, isInbox } from "../room/inbox.js";
 import { mayRead } from "../room/permissions.js";
+import { shardOf } from "../room/position.js";
 import { rootOf } from "../room/sub-room.js";
 import { serverFrame } from "../session/frames.js";
 
@@ -33,6 +34,8 @@ interface Watched {
   changes: number;
   /** The inboxes of those who may read it; undefined: not known. Empty where they are too many. */
   readers: readonly RoomRef[] | undefined;
+  /** Its shard has been released since. */
+  gone: boolean;
 }
 
 export class RoomTops {
@@ -59,6 +62,16 @@ export class RoomTops {
     if (this.#stopped) return;
     for (const { room, event } of records) this.#move(this.#rooms.get(room.key) ?? this.#watch(room), event.event);
     this.#schedule();
+  }
+
+  /** The shard is another node's: what is known of its rooms grows old, and their members are told by that node. */
+  released(shard: number): void {
+    for (const room of this.#rooms.values()) {
+      if (shardOf(room.ref.key, this.#deps.log.shards) !== shard) continue;
+      this.#rooms.delete(room.ref.key);
+      this.#moved.delete(room);
+      room.gone = true;
+    }
   }
 
   #move(room: Watched | undefined, { kind, position }: NewRecord["event"]["event"]): void {
@@ -89,7 +102,15 @@ export class RoomTops {
   #watch(ref: RoomRef): Watched | undefined {
     if (isInbox(ref) || isAnnouncements(ref.roomId)) return undefined;
     const rootRef = rootOf(ref);
-    const room: Watched = { ref, rootRef, position: undefined, lastMessageIndex: 0, changes: 0, readers: undefined };
+    const room: Watched = {
+      ref,
+      rootRef,
+      position: undefined,
+      lastMessageIndex: 0,
+      changes: 0,
+      readers: undefined,
+      gone: false,
+    };
     this.#rooms.set(ref.key, room);
     if (this.#rooms.size > MAX_ROOMS) {
       const oldest = this.#rooms.values().next();
@@ -120,6 +141,7 @@ export class RoomTops {
     this.#moved = new Set();
     let reads = 0;
     for (const room of moved) {
+      if (room.gone) continue;
       if (this.#membersOf(room).readers === undefined && ++reads > MAX_READS) {
         this.#moved.add(room);
         continue;
@@ -129,7 +151,7 @@ export class RoomTops {
       try {
         await this.#tell(room);
       } catch (cause) {
-        this.#deps.telemetry.emit("fault", { where: "telling of a room's top", cause });
+        if (!room.gone) this.#deps.telemetry.emit("fault", { where: "telling of a room's top", cause });
       }
       if (this.#stopped) return;
     }
@@ -140,7 +162,7 @@ export class RoomTops {
     const readers = members.readers ?? (await this.#read(members));
     if (room.lastMessageIndex === 0) room.lastMessageIndex = await this.#lastIndexOf(room.ref);
     const [first] = readers;
-    if (first === undefined || this.#stopped) return;
+    if (first === undefined || room.gone || this.#stopped) return;
     const { ref, position, lastMessageIndex } = room;
     const top = create(RoomTopSchema, { roomId: ref.roomId, top: position, lastMessageIndex });
     const frame = EncodedFrame.of(serverFrame({ case: "signals", value: create(SignalsSchema, { top }) }));
