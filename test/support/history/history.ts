@@ -76,6 +76,8 @@ export type FindingKind =
 
 export interface Finding {
   readonly kind: FindingKind;
+  /** Where it shows; 0: nowhere in particular. */
+  readonly seq: number;
   readonly what: string;
 }
 
@@ -97,17 +99,29 @@ function checkStored(stored: readonly SeenEvent[], published: ReadonlySet<string
   const seqOfKey = new Map<string, number>();
   for (const [index, event] of stored.entries()) {
     if (event.seq !== index + 1) {
-      findings.push({ kind: "hole", what: `the store has seq ${event.seq} where ${index + 1} belongs` });
+      findings.push({
+        kind: "hole",
+        seq: event.seq,
+        what: `the store has seq ${event.seq} where ${index + 1} belongs`,
+      });
       break;
     }
     if (event.clientMessageId === "") continue;
     const first = seqOfKey.get(event.clientMessageId);
     if (first !== undefined) {
-      findings.push({ kind: "doubled", what: `${event.clientMessageId} is stored at ${first} and ${event.seq}` });
+      findings.push({
+        kind: "doubled",
+        seq: event.seq,
+        what: `${event.clientMessageId} is stored at ${first} and ${event.seq}`,
+      });
     }
     seqOfKey.set(event.clientMessageId, event.seq);
     if (!published.has(event.clientMessageId)) {
-      findings.push({ kind: "phantom", what: `${event.clientMessageId} at ${event.seq} was never published` });
+      findings.push({
+        kind: "phantom",
+        seq: event.seq,
+        what: `${event.clientMessageId} at ${event.seq} was never published`,
+      });
     }
   }
   return findings;
@@ -120,7 +134,7 @@ function checkArchived(stored: readonly SeenEvent[], archived: readonly SeenEven
     const [inLog, inArchive] = [stored[index], archived[index]];
     if (inLog !== undefined && inArchive !== undefined && same(inLog, inArchive)) continue;
     const what = `the log has ${told(inLog)} and the archive ${told(inArchive)} as event ${index + 1}`;
-    findings.push({ kind: "not archived", what });
+    findings.push({ kind: "not archived", seq: index + 1, what });
   }
   return findings;
 }
@@ -132,11 +146,15 @@ function checkAcknowledged(stored: readonly SeenEvent[], acknowledged: readonly 
   for (const ack of acknowledged) {
     const event = bySeq.get(ack.seq);
     const named = `${ack.clientMessageId}, acknowledged at ${ack.seq}`;
-    if (event === undefined) findings.push({ kind: "lost", what: named });
+    if (event === undefined) findings.push({ kind: "lost", seq: ack.seq, what: named });
     else if (event.clientMessageId !== ack.clientMessageId) {
-      findings.push({ kind: "lost", what: `${named}: ${event.clientMessageId || event.eventId} stands there` });
+      findings.push({
+        kind: "lost",
+        seq: ack.seq,
+        what: `${named}: ${event.clientMessageId || event.eventId} stands there`,
+      });
     } else if (event.tag !== ack.tag || event.eventId !== ack.messageId || event.text !== ack.text) {
-      findings.push({ kind: "different", what: `${named}, is stored with another tag, id or text` });
+      findings.push({ kind: "different", seq: ack.seq, what: `${named}, is stored with another tag, id or text` });
     }
   }
   return findings;
@@ -148,12 +166,12 @@ function checkRefused(stored: readonly SeenEvent[], refused: readonly Refused[])
   const byKey = new Map(stored.map((event) => [event.clientMessageId, event]));
   for (const { clientMessageId, code, retryable } of refused) {
     if (!/^ERROR_CODE_[A-Z_]+$/.test(code) || code === "ERROR_CODE_UNSPECIFIED") {
-      findings.push({ kind: "untyped", what: `${clientMessageId} was refused with "${code}"` });
+      findings.push({ kind: "untyped", seq: 0, what: `${clientMessageId} was refused with "${code}"` });
     }
     const event = byKey.get(clientMessageId);
     if (retryable || event === undefined) continue;
     const what = `${clientMessageId} was refused for good with ${code} and stands at ${event.seq}`;
-    findings.push({ kind: "taken up", what });
+    findings.push({ kind: "taken up", seq: event.seq, what });
   }
   return findings;
 }
@@ -166,7 +184,11 @@ function checkPlaces({ acknowledged, receivers }: RoomHistory): readonly Finding
     const before = tellers.get(seq);
     if (before === undefined) tellers.set(seq, { eventId, by });
     else if (before.eventId !== eventId) {
-      findings.push({ kind: "reused", what: `${seq} is ${before.eventId} to ${before.by} and ${eventId} to ${by}` });
+      findings.push({
+        kind: "reused",
+        seq,
+        what: `${seq} is ${before.eventId} to ${before.by} and ${eventId} to ${by}`,
+      });
     }
   };
   for (const { seq, messageId, clientMessageId } of acknowledged) take(seq, messageId, clientMessageId);
@@ -190,7 +212,7 @@ function checkTimes(acknowledged: readonly Acknowledged[]): readonly Finding[] {
     // Answered again, it is where it was.
     if (last === undefined || last.seq <= begun.seq) continue;
     const what = `${begun.clientMessageId} stands at ${begun.seq}, and was asked for when ${last.clientMessageId} was at ${last.seq}`;
-    findings.push({ kind: "reordered", what });
+    findings.push({ kind: "reordered", seq: begun.seq, what });
   }
   return findings;
 }
@@ -204,17 +226,19 @@ function checkReceiver(stored: readonly SeenEvent[], receiver: Receiver): readon
   for (const event of receiver.events) {
     const named = `${receiver.name} was handed ${event.seq}`;
     const original = bySeq.get(event.seq);
-    if (original === undefined) findings.push({ kind: "phantom", what: `${named}, which is not in the store` });
+    if (original === undefined)
+      findings.push({ kind: "phantom", seq: event.seq, what: `${named}, which is not in the store` });
     else if (!same(original, event))
-      findings.push({ kind: "different", what: `${named}, and it differs from the stored one` });
-    if (seen.has(event.seq)) findings.push({ kind: "doubled", what: `${named} twice` });
-    else if (event.seq < last) findings.push({ kind: "reordered", what: `${named} after ${last}` });
-    else if (event.seq > last + 1) findings.push({ kind: "hole", what: `${named} after ${last}` });
+      findings.push({ kind: "different", seq: event.seq, what: `${named}, and it differs from the stored one` });
+    if (seen.has(event.seq)) findings.push({ kind: "doubled", seq: event.seq, what: `${named} twice` });
+    else if (event.seq < last) findings.push({ kind: "reordered", seq: event.seq, what: `${named} after ${last}` });
+    else if (event.seq > last + 1) findings.push({ kind: "hole", seq: event.seq, what: `${named} after ${last}` });
     seen.add(event.seq);
     last = Math.max(last, event.seq);
   }
   const top = stored.at(-1)?.seq ?? 0;
-  if (last < top) findings.push({ kind: "incomplete", what: `${receiver.name} stopped at ${last} of ${top}` });
+  if (last < top)
+    findings.push({ kind: "incomplete", seq: last, what: `${receiver.name} stopped at ${last} of ${top}` });
   return findings;
 }
 

@@ -85,7 +85,11 @@ export class Cast {
       const messages = stored.filter((event) => event.clientMessageId !== "");
       const history = await readHistory(client, token, roomId);
       if (JSON.stringify(history) !== JSON.stringify(messages)) {
-        findings.push({ kind: "different", what: `${roomId}: GetHistory and GetEvents tell different messages` });
+        findings.push({
+          kind: "different",
+          seq: 0,
+          what: `${roomId}: GetHistory and GetEvents tell different messages`,
+        });
       }
     }
     const violations = this.#everybody().flatMap((member) => member.violations);
