@@ -12,6 +12,7 @@ import { StartedParts } from "./backbone/started-parts.js";
 import { verifierOf } from "./backbone/verifier.js";
 import type { Core, Ids } from "./core/core.js";
 import { createCore } from "./core/create-core.js";
+import { Inbound } from "./core/delivery/inbound.js";
 import { limitsWith } from "./core/limit/limits.js";
 import { TenantLimits } from "./core/limit/tenants.js";
 import { Telemetry } from "./core/telemetry.js";
@@ -100,6 +101,7 @@ async function start(options: BackboneOptions, logger: Logger, parts: StartedPar
     ...(options.bridge ?? { port: DEFAULT_BRIDGE_PORT }),
   });
   parts.add("bridge", (leftMs) => bridge.close(leftMs));
+  await engine.openInbound?.(new Inbound(core.delivery));
   const metricsAddress = options.metrics && (await serveMetrics(options.metrics, telemetry, load, core, parts));
 
   const endReadiness = watchReadiness(clock, () => {

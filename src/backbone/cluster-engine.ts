@@ -19,6 +19,7 @@ import type { Telemetry } from "../core/telemetry.js";
 import { ErrorCode, TrunklineError } from "../ports/error.js";
 import type { PeerHandler } from "../ports/peers.js";
 import { type PeerServer, startPeerServer } from "../transport/grpc/peer-server.js";
+import { inboundOf } from "./cluster-inbound.js";
 import type { ClusterOptions, PeerOptions } from "./cluster-options.js";
 import { Dependencies } from "./dependencies.js";
 import { awaitDependency, type DependencyWait } from "./dependency.js";
@@ -92,16 +93,9 @@ export async function openClusterEngine(
   parts.add("MongoDB", () => mongo.close());
   const archive = new MongoArchive(mongo.collections);
 
+  const topics = { ...options.kafka, topicPrefix: name, allowUnsafe };
   const log = await awaitDependency("Kafka", wait, () =>
-    openEventLog({
-      ...options.kafka,
-      topicPrefix: name,
-      shards,
-      node: nodeId,
-      archived: (shard) => archive.archived(shard),
-      clock,
-      allowUnsafe,
-    }),
+    openEventLog({ ...topics, shards, node: nodeId, archived: (shard) => archive.archived(shard), clock }),
   );
   parts.add("Kafka", () => log.close());
   if (limits.maxFrameBytes * FRAMES_PER_BATCH >= log.maxBatchBytes) {
@@ -170,6 +164,7 @@ export async function openClusterEngine(
     answerWith: (handler) => {
       answer = handler;
     },
+    openInbound: options.inbound === true ? inboundOf(topics, context, wait) : undefined,
     standing: (shards) => {
       if (!shards.some(isShut)) openSinceMs = clock.monotonic();
       return standingOf({

@@ -12,12 +12,16 @@ export interface ClusterOptions {
   readonly nodeName?: string;
   readonly redis: RedisAddress;
   readonly kafka: KafkaConnectionOptions & {
-    /** Brokers that keep each partition, where the topic is made. Default 3. */
+    /** Brokers that keep each partition, where a topic is made. Default 3. */
     readonly replication?: number;
-    /** How long the topic keeps records, where it is made, in milliseconds. Default 7 days. */
+    /** How long a topic keeps records, where it is made, in milliseconds. Default 7 days. */
     readonly retentionMs?: number;
+    /** Partitions of the topics beside the log's, where they are made. Default 16. */
+    readonly partitions?: number;
   };
   readonly mongo: Omit<MongoOptions, "shards">;
+  /** Whether other services publish by Kafka: whoever may write to the topic acts as any service of any tenant. Default false. */
+  readonly inbound?: boolean;
   readonly peers: PeerOptions;
   /** Takes settings of the services under which what was acknowledged can be lost. Default false. */
   readonly allowUnsafe?: boolean;

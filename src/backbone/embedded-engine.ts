@@ -36,6 +36,7 @@ export async function openEmbeddedEngine(
     cluster: undefined,
     node: undefined,
     answerWith: () => {},
+    openInbound: undefined,
     standing: () => GOOD_STANDING,
     backup: (to) => store.backup(to),
   };

@@ -9,6 +9,7 @@ import type { Archive } from "../ports/archive.js";
 import type { Clock } from "../ports/clock.js";
 import type { EventLog } from "../ports/event-log.js";
 import type { Fanout } from "../ports/fanout.js";
+import type { InboundDoor } from "../ports/inbound.js";
 import type { Notifier } from "../ports/notifier.js";
 import type { OutletStore } from "../ports/outlet-store.js";
 import type { PeerHandler } from "../ports/peers.js";
@@ -29,6 +30,8 @@ export interface Engine {
   readonly node: { readonly id: string; readonly address: string } | undefined;
   /** Who answers other nodes from now on; until then they are refused as UNAVAILABLE. */
   answerWith(handler: PeerHandler): void;
+  /** Lets commands in that come without a call, until the parts are stopped; undefined: there is no such way in. */
+  readonly openInbound: ((door: InboundDoor) => Promise<void>) | undefined;
   /** How the engine stands, given how this node's shards do. */
   standing(shards: readonly ShardStatus[]): Standing;
   /** Copies the live store to an empty directory. Rejects where the engine keeps nothing in files of its own. */

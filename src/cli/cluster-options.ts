@@ -20,6 +20,7 @@ export function clusterOptions(config: Config): ClusterOptions {
     ...(config.nodeName !== undefined && { nodeName: config.nodeName }),
     redis: redisOptions(config),
     kafka: kafkaOptions(config),
+    inbound: config.inbound,
     mongo: mongoOptions(config),
     peers: peerOptions(config),
     allowUnsafe: config.allowUnsafe,
@@ -50,6 +51,7 @@ function kafkaOptions(config: Config): ClusterOptions["kafka"] {
     brokers: config.kafkaBrokers,
     replication: config.kafkaReplication,
     retentionMs: config.kafkaRetention,
+    partitions: config.kafkaPartitions,
     ...(tls && { tls }),
   };
   const mechanism = config.kafkaSasl;

@@ -61,6 +61,26 @@ export interface TelemetryEvents {
   };
   /** How far behind the log an outlet is. */
   "outlet.advanced": { readonly outlet: string; readonly shard: number; readonly lagMs: number };
+  /** A command that came without a call was carried out, now or before. */
+  "inbound.taken": { readonly partition: number };
+  /** A record that came in place of a call was given up, with the reason. */
+  "inbound.buried": {
+    readonly partition: number;
+    readonly offset: number;
+    readonly code: ErrorCode;
+    readonly message: string;
+  };
+  /** A record that came in place of a call waits; it is tried again. */
+  "inbound.held": {
+    readonly partition: number;
+    readonly offset: number;
+    readonly tries: number;
+    readonly cause: unknown;
+  };
+  /** So many records of a partition are not dealt with yet. */
+  "inbound.lag": { readonly partition: number; readonly records: number };
+  /** What comes in place of calls cannot be read; it is tried again. */
+  "inbound.failed": { readonly cause: unknown };
   /** Events were handed to a room's subscribers. */
   "fanout.flushed": { readonly events: number; readonly recipients: number };
   /** The fan-out's collecting window has changed with the load. */

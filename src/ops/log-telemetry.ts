@@ -16,6 +16,7 @@ export function logTelemetry(telemetry: Telemetry, logger: Logger, clock: Clock)
   const faults = new Throttle(clock);
   const outlets = new Throttle(clock);
   const hooks = new Throttle(clock);
+  const inbound = new Throttle(clock);
   const failed = new Throttle(clock);
   const archive = new Throttle(clock);
   const subscriptions = [
@@ -50,6 +51,17 @@ export function logTelemetry(telemetry: Telemetry, logger: Logger, clock: Clock)
     ),
     telemetry.on("outlet.buried", ({ cause, ...data }) =>
       outlets.pass((more) => logger.error({ ...data, reason: messageOf(cause), ...more }, "an outlet gave up")),
+    ),
+    telemetry.on("inbound.buried", ({ code, message, ...data }) =>
+      inbound.pass((more) =>
+        logger.warn({ ...data, code: ErrorCode[code], reason: message, ...more }, "a record became a dead letter"),
+      ),
+    ),
+    telemetry.on("inbound.held", ({ cause, ...data }) =>
+      inbound.pass((more) => logger.info({ ...data, reason: messageOf(cause), ...more }, "a record waits")),
+    ),
+    telemetry.on("inbound.failed", ({ cause }) =>
+      inbound.pass((more) => logger.error({ err: cause, ...more }, "the inbound topic cannot be read")),
     ),
     telemetry.on("fanout.window", (data) => logger.debug(data, "fan-out window changed")),
     telemetry.on("hook.failed", ({ hook, letThrough, cause }) => {

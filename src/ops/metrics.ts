@@ -5,6 +5,7 @@ import type { ShardStatus } from "../core/room/shard-status.js";
 import type { Telemetry } from "../core/telemetry.js";
 import { ErrorCode } from "../ports/error.js";
 import { clusterMetrics } from "./cluster-metrics.js";
+import { inboundMetrics } from "./inbound-metrics.js";
 import { outletMetrics } from "./outlet-metrics.js";
 
 /** From a stored write on an idle machine (under a millisecond) to one that waits for a broken disk. */
@@ -36,6 +37,7 @@ export function createMetrics(
     ...hookMetrics(registry, telemetry),
     ...faultMetrics(registry, telemetry),
     ...outletMetrics(registry, telemetry),
+    ...inboundMetrics(registry, telemetry),
     ...clusterMetrics(registry, telemetry, shards),
   ];
   return {

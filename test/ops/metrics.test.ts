@@ -34,6 +34,11 @@ test("the core's events become figures", async () => {
   telemetry.emit("outlet.failed", { outlet, tries: 1, cause: undefined });
   telemetry.emit("outlet.parked", { outlet, parked: 2 });
   telemetry.emit("outlet.buried", { outlet, roomId: "r", tries: 9, cause: undefined });
+  telemetry.emit("inbound.taken", { partition: 3 });
+  telemetry.emit("inbound.buried", { partition: 3, offset: 9, code: ErrorCode.NOT_FOUND, message: "no" });
+  telemetry.emit("inbound.held", { partition: 3, offset: 10, tries: 1, cause: undefined });
+  telemetry.emit("inbound.lag", { partition: 3, records: 7 });
+  telemetry.emit("inbound.failed", { cause: undefined });
   telemetry.emit("outlet.advanced", { outlet, shard: 0, lagMs: 1_500 });
   const text = await metrics.scrape();
   for (const line of [
@@ -54,6 +59,11 @@ test("the core's events become figures", async () => {
     'trunkline_hook_seconds_count{hook="publish"} 1',
     'trunkline_hook_failures_total{hook="publish",fault="no-answer",outcome="refused"} 1',
     'trunkline_hook_away{hook="publish"} 1',
+    "trunkline_inbound_taken_total 1",
+    'trunkline_inbound_dead_letters_total{code="NOT_FOUND"} 1',
+    "trunkline_inbound_held_total 1",
+    'trunkline_inbound_lag{partition="3"} 7',
+    "trunkline_inbound_failures_total 1",
     'trunkline_outlet_sent_total{outlet="events.orders"} 3',
     'trunkline_outlet_failures_total{outlet="events.orders"} 1',
     'trunkline_outlet_parked{outlet="events.orders"} 2',
