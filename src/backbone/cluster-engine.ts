@@ -2,19 +2,21 @@
 
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
-import { type Redis, ReplyError } from "ioredis";
+import { ReplyError } from "ioredis";
 import { GrpcPeers } from "../adapters/cluster/grpc-peers.js";
 import { parseBroker } from "../adapters/cluster/kafka/options.js";
 import { TopicError } from "../adapters/cluster/kafka/topic.js";
 import { connectMongo, mongoHosts } from "../adapters/cluster/mongo.js";
 import { MongoArchive } from "../adapters/cluster/mongo-archive.js";
 import { openEventLog } from "../adapters/cluster/open-event-log.js";
-import { connectRedis, redisHosts } from "../adapters/cluster/redis.js";
+import { connectRedis, type RedisCommands, redisHosts } from "../adapters/cluster/redis.js";
+import { RedisChannels } from "../adapters/cluster/redis-channels.js";
 import { checkRedis, RedisUnfit } from "../adapters/cluster/redis-check.js";
 import { RedisFanout } from "../adapters/cluster/redis-fanout.js";
 import { RedisPlacement } from "../adapters/cluster/redis-placement.js";
 import { RedisRateShares } from "../adapters/cluster/redis-rate-shares.js";
 import { RedisSessionDirectory } from "../adapters/cluster/redis-session-directory.js";
+import { shardOf } from "../core/room/position.js";
 import type { Telemetry } from "../core/telemetry.js";
 import { ErrorCode, TrunklineError } from "../ports/error.js";
 import type { PeerHandler } from "../ports/peers.js";
@@ -72,10 +74,9 @@ export async function openClusterEngine(
     ],
   });
 
-  const connect = async (purpose: string): Promise<Redis> => {
+  const connect = async (purpose: string): Promise<RedisCommands> => {
     const redis = await awaitDependency("Redis", wait, () =>
-      connectRedis({
-        ...options.redis,
+      connectRedis(options.redis, {
         name: `${name}:${nodeName}:${purpose}`,
         onError: (cause) => logger.debug({ err: cause, purpose }, "a connection to Redis has failed"),
       }),
@@ -87,7 +88,18 @@ export async function openClusterEngine(
   await awaitDependency("Redis", wait, () => checkRedis(redis, allowUnsafe));
   // What is published must not hold up the leases.
   const publisher = await connect("publish");
-  const subscriber = await connect("subscribe");
+  const channels = await awaitDependency("Redis", wait, () =>
+    RedisChannels.open({
+      address: options.redis,
+      commands: publisher,
+      clock,
+      nodeId,
+      prefix: name,
+      name: `${name}:${nodeName}:subscribe`,
+      onFault,
+    }),
+  );
+  parts.add("Redis (subscribe)", () => channels.stop());
 
   const mongo = await awaitDependency("MongoDB", wait, () => connectMongo({ ...options.mongo, shards }));
   parts.add("MongoDB", () => mongo.close());
@@ -104,9 +116,15 @@ export async function openClusterEngine(
     );
   }
 
-  const fanout = new RedisFanout({ publisher, subscriber, clock, nodeId, prefix: name, onFault });
+  const fanout = new RedisFanout({
+    publisher,
+    channels,
+    nodeId,
+    prefix: name,
+    shardOf: (room) => shardOf(room.key, shards),
+    onFault,
+  });
   parts.add("fan-out", () => fanout.stop());
-  await awaitDependency("Redis", wait, () => fanout.start());
   let sessions = 0;
   parts.add(
     "session count",
@@ -118,7 +136,7 @@ export async function openClusterEngine(
   );
   const placement = new RedisPlacement({
     redis,
-    subscriber,
+    channels,
     clock,
     nodeId,
     address,
@@ -131,7 +149,7 @@ export async function openClusterEngine(
   parts.add("peers", () => peers.stop());
   const directory = new RedisSessionDirectory({
     redis,
-    subscriber,
+    channels,
     archive,
     clock,
     placement,
@@ -169,7 +187,7 @@ export async function openClusterEngine(
       if (!shards.some(isShut)) openSinceMs = clock.monotonic();
       return standingOf({
         dependencies: dependencies.states,
-        hears: fanout.available,
+        hears: channels.available,
         known: placement.known,
         shards,
         notOpenMs: clock.monotonic() - openSinceMs,

@@ -2,7 +2,7 @@
 
 import type { KafkaConnectionOptions } from "../adapters/cluster/kafka/options.js";
 import type { MongoOptions } from "../adapters/cluster/mongo.js";
-import type { RedisAddress } from "../adapters/cluster/redis.js";
+import type { RedisAddress } from "../adapters/cluster/redis-address.js";
 import type { ClientTls, ServerTls } from "../rpc/tls.js";
 
 export interface ClusterOptions {

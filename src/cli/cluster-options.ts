@@ -30,17 +30,35 @@ export function clusterOptions(config: Config): ClusterOptions {
 
 function redisOptions(config: Config): ClusterOptions["redis"] {
   const url = withPassword(config, "redisUrl", "redisPasswordFile", /^rediss?:$/);
-  const { redisSentinels: sentinels, redisMaster: master } = config;
+  const { redisSentinels: sentinels, redisMaster: master, redisCluster: cluster } = config;
   if (sentinels.length > 0 !== (master !== undefined)) {
     throw new CommandError(`--${flagName("redisSentinels")} and --${flagName("redisMaster")} go together`);
   }
+  if (sentinels.length > 0 && cluster.length > 0) {
+    throw new CommandError(`--${flagName("redisSentinels")} and --${flagName("redisCluster")} exclude each other`);
+  }
   const ca = readPem(config, "redisCa");
   const pair = readPair(config, "redisClientCert", "redisClientKey");
-  const tls = { ...(ca && { ca: text(ca) }), ...(pair && { cert: text(pair.cert), key: text(pair.key) }) };
+  const files = { ...(ca && { ca: text(ca) }), ...(pair && { cert: text(pair.cert), key: text(pair.key) }) };
+  const isSecured = Object.keys(files).length > 0 || url.startsWith("rediss:");
+  const tls = isSecured ? { tls: files } : {};
+  if (master === undefined && cluster.length === 0) return { url, ...tls };
+  const { username, password, pathname } = new URL(url);
+  const login = {
+    ...(username !== "" && { user: decodeURIComponent(username) }),
+    ...(password !== "" && { password: decodeURIComponent(password) }),
+    ...tls,
+  };
+  if (master === undefined) return { cluster, ...login };
+  const sentinelPassword = readSecret(config, "redisSentinelPasswordFile") ?? config.redisSentinelPassword;
   return {
-    url,
-    ...(master !== undefined && { sentinels, master }),
-    ...(Object.keys(tls).length > 0 && { tls }),
+    sentinels,
+    master,
+    ...login,
+    ...(pathname.length > 1 && { db: Number(pathname.slice(1)) }),
+    ...(config.redisSentinelUser !== undefined && { sentinelUser: config.redisSentinelUser }),
+    ...(sentinelPassword !== undefined && { sentinelPassword }),
+    ...(config.redisSentinelTls && { sentinelTls: files }),
   };
 }
 

@@ -92,12 +92,14 @@ export function describeSessionDirectory(name: string, factory: () => Promise<Se
 
       it(
         "are among equals those of the session set last, with its text",
-        using(async ({ subject: { here, there }, session, presence, soon }) => {
+        using(async ({ subject: { here, there }, session, presence, soon, settle }) => {
           const [desk, phone] = [session("ann", "desk"), session("ann", "phone")];
           here.connect(desk);
           there.connect(phone);
           const text = async () => (await presence(here, "ann")).text;
           here.choose(desk, of(AWAY, "first"));
+          // Between nodes, what arrives first is first.
+          await settle();
           there.choose(phone, of(AWAY, "second"));
           await soon(text, "second");
           here.choose(desk, of(AWAY, "third"));

@@ -2,7 +2,8 @@
 
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import type { Redis } from "ioredis";
+import { Cluster } from "ioredis";
+import type { RedisCommands } from "./redis.js";
 
 /** Users of a tenant are spread over so many parts, so that no tenant is one slot's. */
 export const PARTS = 16;
@@ -30,11 +31,11 @@ export interface UserPlace {
 }
 
 export class DirectoryScripts {
-  readonly #redis: Redis;
+  readonly #redis: RedisCommands;
   readonly #prefix: string;
   readonly #digests: Readonly<Record<DirectoryScript, string>>;
 
-  constructor(redis: Redis, prefix: string) {
+  constructor(redis: RedisCommands, prefix: string) {
     this.#redis = redis;
     this.#prefix = prefix;
     this.#digests = {
@@ -91,7 +92,10 @@ export class DirectoryScripts {
 
   /** Makes the scripts known, so that no call has to be repeated, and come out of its order. */
   async load(): Promise<void> {
-    for (const script of Object.keys(SCRIPTS)) await this.#redis.script("LOAD", textOf(script as DirectoryScript));
+    // Every node of a Redis Cluster has its own.
+    const nodes = this.#redis instanceof Cluster ? this.#redis.nodes("master") : [this.#redis];
+    const texts = Object.keys(SCRIPTS).map((script) => textOf(script as DirectoryScript));
+    await Promise.all(nodes.flatMap((node) => texts.map((text) => node.script("LOAD", text))));
   }
 }
 

@@ -1,6 +1,7 @@
 // Whether a Redis is one that a cluster can stand on.
 
-import type { Redis } from "ioredis";
+import { Cluster } from "ioredis";
+import type { RedisCommands } from "./redis.js";
 
 /** Sharded pub/sub came with it. */
 const LEAST_VERSION = 7;
@@ -16,17 +17,34 @@ export interface RedisFacts {
   readonly maxMemory: number;
   /** `maxmemory-policy` */
   readonly policy: string;
+  readonly clusterEnabled: boolean;
 }
 
-/** Rejects with RedisUnfit that says what does not fit, or with Redis's own error. */
-export async function checkRedis(redis: Pick<Redis, "info">, allowUnsafe: boolean): Promise<void> {
-  const reasons = redisMisfits(factsOf(`${await redis.info("server")}\n${await redis.info("memory")}`), allowUnsafe);
-  if (reasons.length > 0) throw new RedisUnfit(`does not fit: ${reasons.join("; ")}`);
+/** Rejects with RedisUnfit that says what does not fit, or with Redis's own error. Each master of a Redis Cluster is to fit. */
+export async function checkRedis(redis: RedisCommands, allowUnsafe: boolean): Promise<void> {
+  const nodes = redis instanceof Cluster ? redis.nodes("master") : [redis];
+  const reasons = await Promise.all(
+    nodes.map(async (node) => {
+      const facts = factsOf(
+        `${await node.info("server")}\n${await node.info("memory")}\n${await node.info("cluster")}`,
+      );
+      const isClustered = redis instanceof Cluster;
+      return redisMisfits(facts, { allowUnsafe, isClustered }).map((reason) =>
+        isClustered ? `${node.options.host}:${node.options.port}: ${reason}` : reason,
+      );
+    }),
+  );
+  if (reasons.flat().length > 0) throw new RedisUnfit(`does not fit: ${reasons.flat().join("; ")}`);
 }
 
 /** Why it does not fit, in words for an operator; none: it fits. */
-export function redisMisfits({ version, maxMemory, policy }: RedisFacts, allowUnsafe: boolean): readonly string[] {
+export function redisMisfits(
+  { version, maxMemory, policy, clusterEnabled }: RedisFacts,
+  { allowUnsafe, isClustered }: { readonly allowUnsafe: boolean; readonly isClustered: boolean },
+): readonly string[] {
   const reasons: string[] = [];
+  // It would refuse most keys.
+  if (clusterEnabled && !isClustered) reasons.push("it is a node of a Redis Cluster, and was given as a single Redis");
   if (!(Number.parseInt(version, 10) >= LEAST_VERSION))
     reasons.push(`it is Redis ${version}, older than ${LEAST_VERSION}`);
   // Leases and sessions that vanish one by one are noticed by nobody.
@@ -50,5 +68,6 @@ export function factsOf(info: string): RedisFacts {
     version: values.get("redis_version") ?? "of an unknown version",
     maxMemory: Number(values.get("maxmemory") ?? 0),
     policy: values.get("maxmemory_policy") ?? "noeviction",
+    clusterEnabled: values.get("cluster_enabled") === "1",
   };
 }

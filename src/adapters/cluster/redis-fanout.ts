@@ -1,34 +1,31 @@
-// The fan-out of a cluster: one sharded pub/sub channel of Redis per room. Redis keeps nothing of it, and may lose any message: holes are
-// found by seq, a lost last event by its room's top, a lost connection by `onGap`.
+// The fan-out of a cluster: one sharded pub/sub channel of Redis per room, those of a shard in one hash slot. Redis keeps nothing of it, and
+// may lose any message: holes are found by seq, a lost last event by its room's top, a lost subscription by `onGap`.
 
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import type { Redis } from "ioredis";
+import { Cluster } from "ioredis";
 import { NoticedEventSchema, type RoomNotice, RoomNoticeSchema } from "../../gen/trunkline/cluster/v1/fanout_pb.js";
-import type { Clock, Timer } from "../../ports/clock.js";
 import { EncodedEvent } from "../../ports/encoded-event.js";
 import { EncodedFrame } from "../../ports/encoded-frame.js";
-import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import type { Fanout, FanoutListener, FanoutSubscription, GapListener, SignalListener } from "../../ports/fanout.js";
 import type { RoomRef } from "../../ports/room-ref.js";
+import type { RedisCommands } from "./redis.js";
+import type { ChannelSubscription, RedisChannels } from "./redis-channels.js";
 
-/** How often the way from a publish to the subscriber's connection is tried, in milliseconds. */
-const PROBE_INTERVAL_MS = 2_000;
-/** A subscriber's connection that has brought no probe for so long is dead, whatever TCP thinks, in milliseconds. */
-const PROBE_DEADLINE_MS = 6_000;
 /** Bytes of announcements on their way to Redis beyond which further ones are lost: their receivers find the holes. */
 const MAX_WAITING_BYTES = 32 * 1024 * 1024;
 
 export interface RedisFanoutOptions {
   /** For publishing. Its owner ends it. */
-  readonly publisher: Redis;
-  /** For nothing but subscriptions, with `autoResubscribe: false`. Its owner ends it. */
-  readonly subscriber: Redis;
-  readonly clock: Clock;
+  readonly publisher: RedisCommands;
+  /** Its owner stops it. */
+  readonly channels: Pick<RedisChannels, "subscribe">;
   /** This incarnation of the node, unique in the cluster. */
   readonly nodeId: string;
-  /** Of all channels, so that several clusters can share a Redis. */
+  /** Of all channels, so that several clusters can share a Redis. Without braces. */
   readonly prefix: string;
-  /** Something could not be published, or the subscriber's connection was given up. */
+  /** Which of the cluster's shards a room belongs to. */
+  readonly shardOf: (room: RoomRef) => number;
+  /** Something could not be published, or was received and is no announcement. */
   readonly onFault: (what: string, cause: unknown) => void;
 }
 
@@ -39,54 +36,35 @@ interface Subscription {
 }
 
 /** A room that somebody here listens to. */
-interface Channel {
-  readonly name: string;
+interface Heard {
+  readonly key: string;
   readonly subscriptions: Set<Subscription>;
-  /** Resolves once Redis has the subscription; undefined: it has not. */
-  ready: Promise<void> | undefined;
+  /** Undefined: Redis was asked for it in vain. */
+  channel: Promise<ChannelSubscription> | undefined;
+}
+
+interface Outgoing {
+  readonly shard: number;
+  readonly channel: string;
+  readonly message: Buffer;
 }
 
 export class RedisFanout implements Fanout {
   readonly lossy = true;
   readonly #options: RedisFanoutOptions;
-  readonly #roomPrefix: string;
-  readonly #probeChannel: string;
-  readonly #channels = new Map<string, Channel>();
-  #outgoing: { readonly channel: string; readonly message: Buffer }[] = [];
+  readonly #rooms = new Map<string, Heard>();
+  #outgoing: Outgoing[] = [];
   #waitingBytes = 0;
-  /** When the last probe came back, monotonic; undefined: none has since the connection was made. */
-  #probedAtMs: number | undefined;
-  #connectedAtMs = 0;
-  #timer: Timer | undefined;
   #stopped = false;
 
   constructor(options: RedisFanoutOptions) {
     this.#options = options;
-    this.#roomPrefix = `${options.prefix}:room:`;
-    this.#probeChannel = `${options.prefix}:probe:${options.nodeId}`;
-  }
-
-  /** Resolves once what is published reaches this node. Rejects with UNAVAILABLE. */
-  async start(): Promise<void> {
-    const { subscriber, clock } = this.#options;
-    subscriber.on("smessageBuffer", this.#receive);
-    subscriber.on("ready", this.#reconnected);
-    this.#connectedAtMs = clock.monotonic();
-    await this.#ask(this.#probeChannel);
-    this.#probe();
-  }
-
-  /** Whether what is published has reached this node lately. */
-  get available(): boolean {
-    return this.#probedAtMs !== undefined && this.#options.clock.monotonic() - this.#probedAtMs < PROBE_DEADLINE_MS;
   }
 
   stop(): void {
     this.#stopped = true;
-    this.#timer?.cancel();
-    this.#options.subscriber.off("smessageBuffer", this.#receive);
-    this.#options.subscriber.off("ready", this.#reconnected);
-    this.#channels.clear();
+    for (const { channel } of this.#rooms.values()) channel?.then(close, ignore);
+    this.#rooms.clear();
     this.#outgoing = [];
   }
 
@@ -113,40 +91,44 @@ export class RedisFanout implements Fanout {
     onSignal?: SignalListener,
     onGap?: GapListener,
   ): Promise<FanoutSubscription> {
-    const name = this.#roomPrefix + room.key;
-    const channel = this.#channels.get(name) ?? { name, subscriptions: new Set(), ready: undefined };
-    this.#channels.set(name, channel);
+    const heard = this.#rooms.get(room.key) ?? { key: room.key, subscriptions: new Set(), channel: undefined };
+    this.#rooms.set(room.key, heard);
     const subscription: Subscription = { listener, onSignal, onGap };
     // Counted from now on, so that nobody else unsubscribes; called once it has resolved.
     const waiting: Subscription = { listener: () => {}, onSignal: undefined, onGap: undefined };
-    channel.subscriptions.add(waiting);
+    heard.subscriptions.add(waiting);
+    heard.channel ??= this.#options.channels.subscribe(this.#channelOf(room), {
+      message: (bytes) => this.#receive(heard, bytes),
+      missed: () => {
+        for (const { onGap } of heard.subscriptions) onGap?.(undefined);
+      },
+    });
+    const { channel } = heard;
     try {
-      channel.ready ??= this.#ask(name);
-      await channel.ready;
+      await channel;
     } catch (cause) {
-      channel.ready = undefined;
-      this.#leave(channel, waiting);
-      throw unavailable("the fan-out is not reachable", cause);
+      if (heard.channel === channel) heard.channel = undefined;
+      this.#leave(heard, waiting);
+      throw cause;
     }
-    channel.subscriptions.add(subscription);
-    channel.subscriptions.delete(waiting);
-    return { close: () => this.#leave(channel, subscription) };
+    heard.subscriptions.add(subscription);
+    heard.subscriptions.delete(waiting);
+    return { close: () => this.#leave(heard, subscription) };
   }
 
-  #leave(channel: Channel, subscription: Subscription): void {
-    if (!channel.subscriptions.delete(subscription) || channel.subscriptions.size > 0) return;
-    if (this.#channels.get(channel.name) !== channel) return;
-    this.#channels.delete(channel.name);
-    // A connection that fails has no subscriptions any more either.
-    this.#options.subscriber.sunsubscribe(channel.name).catch(ignore);
-  }
-
-  async #ask(name: string): Promise<void> {
-    await this.#options.subscriber.ssubscribe(name);
+  #leave(heard: Heard, subscription: Subscription): void {
+    if (!heard.subscriptions.delete(subscription) || heard.subscriptions.size > 0) return;
+    if (this.#rooms.get(heard.key) !== heard) return;
+    this.#rooms.delete(heard.key);
+    heard.channel?.then(close, ignore);
   }
 
   #subscriptionsOf(room: RoomRef): Iterable<Subscription> {
-    return this.#channels.get(this.#roomPrefix + room.key)?.subscriptions ?? NOBODY;
+    return this.#rooms.get(room.key)?.subscriptions ?? NOBODY;
+  }
+
+  #channelOf(room: RoomRef): string {
+    return `${this.#options.prefix}:{${this.#options.shardOf(room)}}:room:${room.key}`;
   }
 
   // — what goes out: everything of one turn in one write —
@@ -157,7 +139,7 @@ export class RedisFanout implements Fanout {
     const bytes = toBinary(RoomNoticeSchema, notice);
     const message = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     if (this.#outgoing.length === 0) queueMicrotask(() => this.#flush());
-    this.#outgoing.push({ channel: this.#roomPrefix + room.key, message });
+    this.#outgoing.push({ shard: this.#options.shardOf(room), channel: this.#channelOf(room), message });
     this.#waitingBytes += message.length;
   }
 
@@ -165,6 +147,12 @@ export class RedisFanout implements Fanout {
     const outgoing = this.#outgoing;
     this.#outgoing = [];
     if (outgoing.length === 0) return;
+    // A pipeline of a Redis Cluster takes commands of one slot.
+    if (!(this.#options.publisher instanceof Cluster)) this.#send(outgoing);
+    else for (const some of Map.groupBy(outgoing, ({ shard }) => shard).values()) this.#send(some);
+  }
+
+  #send(outgoing: readonly Outgoing[]): void {
     const bytes = outgoing.reduce((sum, { message }) => sum + message.length, 0);
     const pipeline = this.#options.publisher.pipeline();
     for (const { channel, message } of outgoing) pipeline.spublish(channel, message);
@@ -182,14 +170,7 @@ export class RedisFanout implements Fanout {
 
   // — what comes in —
 
-  readonly #receive = (name: Buffer, message: Buffer): void => {
-    const channelName = name.toString("latin1");
-    if (channelName === this.#probeChannel) {
-      this.#probedAtMs = this.#options.clock.monotonic();
-      return;
-    }
-    const channel = this.#channels.get(channelName);
-    if (channel === undefined) return;
+  #receive({ subscriptions }: Heard, message: Buffer): void {
     let notice: RoomNotice;
     try {
       notice = fromBinary(RoomNoticeSchema, message);
@@ -198,7 +179,6 @@ export class RedisFanout implements Fanout {
       return;
     }
     if (notice.nodeId === this.#options.nodeId) return;
-    const { subscriptions } = channel;
     if (notice.events.length > 0) {
       // The bytes are a view of the message, which is nobody else's.
       const events = notice.events.map(({ seq, tag, event }) => new EncodedEvent(seq, tag, event));
@@ -209,55 +189,13 @@ export class RedisFanout implements Fanout {
       for (const { onSignal } of subscriptions) onSignal?.(frame);
     }
     if (notice.top > 0) for (const { onGap } of subscriptions) onGap?.(notice.top);
-  };
-
-  /** The connection is there again: whatever was said meanwhile is lost. */
-  readonly #reconnected = (): void => {
-    this.#connectedAtMs = this.#options.clock.monotonic();
-    this.#probedAtMs = undefined;
-    for (const channel of this.#channels.values()) this.#askAgain(channel);
-    this.#ask(this.#probeChannel).catch(ignore);
-  };
-
-  /** Whoever listens already is told that something may be missing; who still waits is not. */
-  #askAgain(channel: Channel): void {
-    const ready = this.#ask(channel.name);
-    channel.ready = ready;
-    ready.then(
-      () => this.#missed(channel),
-      // The next connection, or else the next probe, tries again.
-      () => {
-        if (channel.ready === ready) channel.ready = undefined;
-      },
-    );
-  }
-
-  #missed({ subscriptions }: Channel): void {
-    for (const { onGap } of subscriptions) onGap?.(undefined);
-  }
-
-  // — whether the way is open: a connection can be dead for minutes before TCP says so —
-
-  #probe(): void {
-    if (this.#stopped) return;
-    const { publisher, subscriber, clock, onFault } = this.#options;
-    const sinceMs = clock.monotonic() - Math.max(this.#probedAtMs ?? 0, this.#connectedAtMs);
-    if (sinceMs > PROBE_DEADLINE_MS && subscriber.status === "ready") {
-      onFault("subscriber", new Error(`no probe for ${Math.round(sinceMs)} ms`));
-      subscriber.disconnect(true);
-    }
-    publisher.spublish(this.#probeChannel, "").catch(ignore);
-    if (subscriber.status === "ready") {
-      for (const channel of this.#channels.values()) if (channel.ready === undefined) this.#askAgain(channel);
-    }
-    this.#timer = clock.after(PROBE_INTERVAL_MS, () => this.#probe());
   }
 }
 
 const NOBODY: readonly Subscription[] = [];
 
-function unavailable(message: string, cause: unknown): TrunklineError {
-  return new TrunklineError(ErrorCode.UNAVAILABLE, message, { retryAfterMs: 500, cause });
+function close(subscription: ChannelSubscription): void {
+  subscription.close();
 }
 
 function ignore(): void {}

@@ -1,10 +1,12 @@
 // Placement by leases in Redis: every node says once a second that it lives, renews its leases and takes what is due to it.
 
 import { readFileSync } from "node:fs";
-import type { Redis, Result } from "ioredis";
+import type { Result } from "ioredis";
 import type { Clock, Timer } from "../../ports/clock.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import type { ClusterNode, Placement, PlacementListener } from "../../ports/placement.js";
+import type { RedisCommands } from "./redis.js";
+import type { ChannelSubscription, RedisChannels } from "./redis-channels.js";
 import { rendezvous } from "./rendezvous.js";
 
 declare module "ioredis" {
@@ -35,9 +37,9 @@ const LEAVES = 1;
 const GONE = 2;
 
 export interface RedisPlacementOptions {
-  readonly redis: Redis;
-  /** For nothing but subscriptions, with `autoResubscribe: false`; may be shared. */
-  readonly subscriber: Redis;
+  readonly redis: RedisCommands;
+  /** Its owner stops it. */
+  readonly channels: Pick<RedisChannels, "subscribe">;
   readonly clock: Clock;
   readonly nodeId: string;
   /** Where other nodes reach this one. */
@@ -88,6 +90,7 @@ export class RedisPlacement implements Placement {
   #again = false;
   /** When the last round that was answered was begun, monotonic. */
   #saidAtMs = Number.NEGATIVE_INFINITY;
+  #notices: ChannelSubscription | undefined;
   #timer: Timer | undefined;
   #expiry: Timer | undefined;
 
@@ -99,17 +102,17 @@ export class RedisPlacement implements Placement {
     this.#since = options.clock.now();
     // One hash slot, so that the script may touch both.
     this.#keys = [`${options.prefix}:{placement}:nodes`, `${options.prefix}:{placement}:leases`];
-    this.#channel = `${options.prefix}:placement`;
+    this.#channel = `${options.prefix}:{placement}:changed`;
     options.redis.defineCommand("trunklinePlace", { numberOfKeys: KEYS, lua: SCRIPT });
   }
 
   async start(listener: PlacementListener): Promise<void> {
     this.#listener = listener;
-    const { subscriber } = this.#options;
-    subscriber.on("smessageBuffer", this.#noticed);
-    subscriber.on("ready", this.#subscribe);
-    this.#subscribe();
     try {
+      this.#notices = await this.#options.channels.subscribe(this.#channel, {
+        message: this.#noticed,
+        missed: this.#noticed,
+      });
       // The first one learns who is there, the second takes what is due.
       await this.#place();
       await this.#place();
@@ -152,8 +155,7 @@ export class RedisPlacement implements Placement {
     this.#stopped = true;
     this.#timer?.cancel();
     this.#expiry?.cancel();
-    this.#options.subscriber.off("smessageBuffer", this.#noticed);
-    this.#options.subscriber.off("ready", this.#subscribe);
+    this.#notices?.close();
     this.#held.clear();
   }
 
@@ -342,13 +344,9 @@ export class RedisPlacement implements Placement {
     for (const listener of this.#listeners) listener();
   }
 
-  readonly #subscribe = (): void => {
-    this.#options.subscriber.ssubscribe(this.#channel).catch(ignore);
-  };
-
-  /** Somebody has come, gone, or given something up. */
-  readonly #noticed = (channel: Buffer): void => {
-    if (channel.toString("latin1") === this.#channel) this.#run();
+  /** Somebody has come, gone, or given something up; or that may have been said and was not heard. */
+  readonly #noticed = (): void => {
+    this.#run();
   };
 }
 

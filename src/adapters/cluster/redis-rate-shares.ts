@@ -2,9 +2,9 @@
 
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import type { Redis } from "ioredis";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { RATE_LEASE_MS, type RateReport, type RateShares } from "../../ports/rate-shares.js";
+import type { RedisCommands } from "./redis.js";
 
 const SCRIPT = readFileSync(new URL("lua/share.lua", import.meta.url), "utf8");
 const DIGEST = createHash("sha1").update(SCRIPT).digest("hex");
@@ -13,7 +13,7 @@ const KEYS = 1;
 const BY_REDIS = 0;
 
 export interface RedisRateSharesOptions {
-  readonly redis: Redis;
+  readonly redis: RedisCommands;
   readonly nodeId: string;
   readonly prefix: string;
   /** What leases expire by, in milliseconds. Default: Redis's own clock. */

@@ -1,6 +1,5 @@
 // The session directory of a cluster, in Redis. Every node keeps its own sessions too: a Redis that was emptied is filled again by them.
 
-import type { Redis } from "ioredis";
 import { CloseCode } from "../../gen/trunkline/v1/error_pb.js";
 import { type LastSeenVisibility, PresenceStatus } from "../../gen/trunkline/v1/session_pb.js";
 import type { Clock, Timer } from "../../ports/clock.js";
@@ -20,6 +19,9 @@ import type { UserArchive } from "../../ports/user-archive.js";
 import { LastSeenWriter } from "../last-seen-writer.js";
 import { type Entry, entryOf, readEntry, sessionOf, shownBy } from "./directory-entry.js";
 import { DirectoryScripts, type UserPlace } from "./directory-scripts.js";
+import type { RedisCommands } from "./redis.js";
+import type { ChannelSubscription, RedisChannels } from "./redis-channels.js";
+import { readHashes } from "./redis-hashes.js";
 
 /** Timers reach 24 days; nothing needs to be that far ahead. */
 const LONGEST_WAIT_MS = 24 * 3_600_000;
@@ -30,9 +32,9 @@ const ROUND_MS = 1_000;
 const COUNTED_AT_ONCE = 1_000;
 
 export interface RedisSessionDirectoryOptions {
-  readonly redis: Redis;
-  /** For nothing but subscriptions, with `autoResubscribe: false`; may be shared. */
-  readonly subscriber: Redis;
+  readonly redis: RedisCommands;
+  /** Its owner stops it. */
+  readonly channels: Pick<RedisChannels, "subscribe">;
   readonly archive: UserArchive;
   readonly clock: Clock;
   readonly placement: Pick<Placement, "nodeId" | "nodes">;
@@ -59,14 +61,11 @@ export class RedisSessionDirectory implements SessionDirectory {
   readonly #nodesKey: string;
   readonly #own = new Map<string, Own>();
   readonly #timers = new Set<Timer>();
-  readonly #watches = new Map<
-    string,
-    { readonly listeners: Set<{ readonly listener: () => void }>; ready: Promise<unknown> }
-  >();
   /** Parts of tenants that this node has entries in, as Redis was told. */
   readonly #tags = new Set<string>();
   readonly #underWay = new Set<Promise<unknown>>();
   #round = 0;
+  #orders: ChannelSubscription | undefined;
   #timer: Timer | undefined;
   #stopped: Promise<void> | undefined;
 
@@ -82,14 +81,15 @@ export class RedisSessionDirectory implements SessionDirectory {
 
   /** Rejects with UNAVAILABLE. */
   async start(): Promise<void> {
-    const { redis, subscriber } = this.#options;
+    const { redis, channels } = this.#options;
     await asking(async () => {
       await this.#scripts.load();
       await redis.hset(this.#nodesKey, this.#nodeId, this.#round);
-      await subscriber.ssubscribe(this.#nodeChannel(this.#nodeId));
+      const name = this.#nodeChannel(this.#nodeId);
+      // Telling of all sessions again shows which of them were replaced meanwhile.
+      const missed = (): void => this.#registerAgain();
+      this.#orders = await channels.subscribe(name, { message: (order) => this.#closeOwn(order), missed });
     });
-    subscriber.on("smessageBuffer", this.#receive);
-    subscriber.on("ready", this.#reconnected);
     this.#schedule();
   }
 
@@ -205,32 +205,8 @@ export class RedisSessionDirectory implements SessionDirectory {
   }
 
   watch(tenantId: string, userId: string, listener: () => void): Promise<DirectoryWatch> {
-    return asking(async () => {
-      const channel = this.#scripts.channel(this.#scripts.place(tenantId, userId));
-      const { subscriber } = this.#options;
-      let watched = this.#watches.get(channel);
-      if (watched === undefined) {
-        watched = { listeners: new Set(), ready: subscriber.ssubscribe(channel) };
-        this.#watches.set(channel, watched);
-      }
-      const { listeners, ready } = watched;
-      // An object of its own for each, so that one listener can watch twice.
-      const watch = { listener };
-      listeners.add(watch);
-      const close = (): void => {
-        listeners.delete(watch);
-        if (listeners.size > 0 || this.#watches.get(channel)?.listeners !== listeners) return;
-        this.#watches.delete(channel);
-        subscriber.sunsubscribe(channel).catch(ignore);
-      };
-      try {
-        await ready;
-      } catch (error) {
-        close();
-        throw error;
-      }
-      return { close };
-    });
+    const channel = this.#scripts.channel(this.#scripts.place(tenantId, userId));
+    return asking(() => this.#options.channels.subscribe(channel, { message: listener, missed: listener }));
   }
 
   sessions(tenantId: string, userId: string): Promise<readonly SessionEntry[]> {
@@ -255,9 +231,8 @@ export class RedisSessionDirectory implements SessionDirectory {
 
   async #stop(): Promise<void> {
     this.#timer?.cancel();
-    const { clock, redis, subscriber } = this.#options;
-    subscriber.off("smessageBuffer", this.#receive);
-    subscriber.off("ready", this.#reconnected);
+    const { clock, redis } = this.#options;
+    this.#orders?.close();
     for (const timer of this.#timers) timer.cancel();
     await Promise.allSettled([...this.#underWay]);
     // What is left goes as that of a node that is gone; who was lost was last seen then.
@@ -272,12 +247,10 @@ export class RedisSessionDirectory implements SessionDirectory {
     if (userIds.length === 0) return [];
     const nodes = new Set(this.#options.placement.nodes().map(({ nodeId }) => nodeId));
     nodes.add(this.#nodeId);
-    const pipeline = this.#options.redis.pipeline();
-    for (const userId of userIds) pipeline.hgetall(this.#scripts.userKey(this.#scripts.place(tenantId, userId)));
-    const answers = (await pipeline.exec()) ?? [];
-    return answers.map(([error, stored]) => {
-      if (error !== null) throw error;
-      const fields = Object.entries(stored as Record<string, string>);
+    const keys = userIds.map((userId) => this.#scripts.userKey(this.#scripts.place(tenantId, userId)));
+    const all = await readHashes(this.#options.redis, keys);
+    return all.map((stored) => {
+      const fields = Object.entries(stored);
       // What a node had that is gone is gone with it, swept or not.
       return fields.flatMap(([field, text]) => readEntry(field, text)).filter(({ n }) => nodes.has(n));
     });
@@ -365,29 +338,11 @@ export class RedisSessionDirectory implements SessionDirectory {
 
   // — what this node hears —
 
-  readonly #receive = (name: Buffer, message: Buffer): void => {
-    const channel = name.toString("latin1");
-    if (channel === this.#nodeChannel(this.#nodeId)) this.#closeOwn(message);
-    else for (const { listener } of [...(this.#watches.get(channel)?.listeners ?? [])]) listener();
-  };
-
   #closeOwn(message: Buffer): void {
     const { sessionId, code, reason } = JSON.parse(message.toString()) as Record<string, unknown>;
     const own = this.#own.get(String(sessionId));
     own?.session.close(Number(code), String(reason));
   }
-
-  /** What was said meanwhile is lost: whoever watches looks again. */
-  readonly #reconnected = (): void => {
-    const { subscriber } = this.#options;
-    subscriber.ssubscribe(this.#nodeChannel(this.#nodeId)).catch(this.#fault);
-    for (const [channel, watched] of this.#watches) {
-      watched.ready = subscriber.ssubscribe(channel).then(() => {
-        for (const { listener } of [...watched.listeners]) listener();
-      });
-      watched.ready.catch(this.#fault);
-    }
-  };
 
   // — rounds: what Redis has lost, and who is gone —
 

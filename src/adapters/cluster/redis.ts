@@ -1,25 +1,23 @@
 // Connections to Redis. Nothing waits for a Redis that is away: commands fail at once, or after a deadline.
 
-import { type CommonRedisOptions, Redis, type RedisOptions } from "ioredis";
+import { Cluster, type Command, Redis } from "ioredis";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
+import {
+  type ClusteredRedis,
+  CONNECT_DEADLINE_MS,
+  clusterOptions,
+  hostAndPort,
+  nodeOptions,
+  type RedisAddress,
+  sentinelOptions,
+  standaloneOptions,
+  standaloneUrl,
+} from "./redis-address.js";
 
-/** Longest wait for a command's answer, in milliseconds. */
-const COMMAND_DEADLINE_MS = 2_000;
-const CONNECT_DEADLINE_MS = 5_000;
-/** Longest wait between two tries to connect, in milliseconds. */
-const RECONNECT_MS = 1_000;
+/** Takes commands: one Redis, its master by Sentinel, or a Redis Cluster. */
+export type RedisCommands = Redis | Cluster;
 
-export interface RedisAddress {
-  /** `redis://[user:password@]host:port[/db]`, or `rediss://` for TLS. */
-  readonly url: string;
-  /** With Sentinel: the addresses of its processes as `host:port`, and the name of the master. The URL then names user, password and db only. */
-  readonly sentinels?: readonly string[];
-  readonly master?: string;
-  /** Files of a TLS connection, as PEM. */
-  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
-}
-
-export interface RedisConnectionOptions extends RedisAddress {
+export interface RedisConnectionOptions {
   /** What the connection is for, as CLIENT LIST shows it. */
   readonly name: string;
   /** Longest wait for the first connection, in milliseconds. Default 5,000. */
@@ -29,15 +27,40 @@ export interface RedisConnectionOptions extends RedisAddress {
 }
 
 /** The hosts that an address names. */
-export function redisHosts({ url, sentinels }: RedisAddress): readonly string[] {
-  const hosts = sentinels?.map((address) => address.slice(0, Math.max(address.lastIndexOf(":"), 0)));
-  return (hosts ?? [new URL(url).hostname]).map((host) => host.replaceAll(/[[\]]/g, ""));
+export function redisHosts(address: RedisAddress): readonly string[] {
+  if ("cluster" in address) return address.cluster.map((node) => hostAndPort(node).host);
+  if ("sentinels" in address) return address.sentinels.map((sentinel) => hostAndPort(sentinel).host);
+  return [new URL(address.url).hostname.replaceAll(/[[\]]/g, "")];
+}
+
+/** Resolves once commands are taken; rejects with UNAVAILABLE where that is not in time, and gives up. */
+export async function connectRedis(address: RedisAddress, options: RedisConnectionOptions): Promise<RedisCommands> {
+  if (!("cluster" in address)) return await opened(createRedis(address, options.name), options);
+  const nodes = address.cluster.map((node) => hostAndPort(node));
+  const cluster = await opened(new BoundedCluster(nodes, clusterOptions(address, options.name)), options);
+  cluster.on("node error", options.onError);
+  // Made before they are needed: a command would wait for them.
+  await Promise.all(cluster.nodes("master").map((node) => node.ping())).catch(options.onError);
+  return cluster;
+}
+
+/** A connection that is not made yet. */
+export function createRedis(address: Exclude<RedisAddress, ClusteredRedis>, name: string): Redis {
+  if ("sentinels" in address) return new Redis(sentinelOptions(address, name));
+  return new Redis(standaloneUrl(address), standaloneOptions(address, name));
+}
+
+/** A connection to one node of a Redis Cluster, given as `host:port`, that is not made yet. */
+export function createNode(address: ClusteredRedis, node: string, name: string): Redis {
+  return new Redis(nodeOptions(address, hostAndPort(node), name));
 }
 
 /** Resolves once the connection is ready; rejects with UNAVAILABLE where it is not in time, and gives up. */
-export async function connectRedis(options: RedisConnectionOptions): Promise<Redis> {
-  const redis = createRedis(options);
-  redis.on("error", options.onError);
+export async function opened<T extends RedisCommands>(
+  redis: T,
+  { onError, deadlineMs = CONNECT_DEADLINE_MS }: Omit<RedisConnectionOptions, "name">,
+): Promise<T> {
+  redis.on("error", onError);
   const ready = Promise.withResolvers<void>();
   let last: unknown;
   const failed = (error: unknown): void => {
@@ -45,7 +68,7 @@ export async function connectRedis(options: RedisConnectionOptions): Promise<Red
   };
   redis.once("ready", ready.resolve);
   redis.on("error", failed);
-  const timer = setTimeout(() => ready.reject(last), options.deadlineMs ?? CONNECT_DEADLINE_MS);
+  const timer = setTimeout(() => ready.reject(last), deadlineMs);
   try {
     redis.connect().catch(failed);
     await ready.promise;
@@ -59,32 +82,15 @@ export async function connectRedis(options: RedisConnectionOptions): Promise<Red
   }
 }
 
-function createRedis({ url, sentinels, master, tls, name }: RedisConnectionOptions): Redis {
-  const common: CommonRedisOptions = {
-    connectionName: name,
-    connectTimeout: CONNECT_DEADLINE_MS,
-    commandTimeout: COMMAND_DEADLINE_MS,
-    // Nobody may wait without bound for a Redis that is away, and nothing may be done twice behind the caller's back.
-    enableOfflineQueue: false,
-    autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: 0,
-    // Who subscribes must know when messages may have been lost.
-    autoResubscribe: false,
-    retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 6), RECONNECT_MS),
-    ...(tls === undefined ? {} : { tls }),
-  };
-  const options: RedisOptions = { ...common, lazyConnect: true };
-  if (sentinels === undefined || master === undefined) return new Redis(url, options);
-  const { username, password, pathname } = new URL(url);
-  return new Redis({
-    ...options,
-    name: master,
-    sentinels: sentinels.map((address) => {
-      const at = address.lastIndexOf(":");
-      return { host: address.slice(0, at), port: Number(address.slice(at + 1)) };
-    }),
-    ...(username === "" ? {} : { username: decodeURIComponent(username) }),
-    ...(password === "" ? {} : { password: decodeURIComponent(password) }),
-    ...(pathname.length > 1 ? { db: Number(pathname.slice(1)) } : {}),
-  });
+/** Refuses commands at once where no node is known: ioredis would keep them until there is one. */
+class BoundedCluster extends Cluster {
+  override sendCommand(...[command, ...rest]: Parameters<Cluster["sendCommand"]>): unknown {
+    if (this.status === "ready" || command.name === "cluster") return super.sendCommand(command, ...rest);
+    return refuse(command);
+  }
+}
+
+function refuse(command: Command): Promise<unknown> {
+  command.reject(new Error("no node of the Redis Cluster is reachable"));
+  return command.promise;
 }

@@ -1,64 +1,64 @@
 // The fan-out over a real Redis: what it promises every engine, and what becomes of it when its connections die.
 
 import { randomUUID } from "node:crypto";
-import type { Redis } from "ioredis";
 import { expect, it, onTestFinished } from "vitest";
 import { connectRedis } from "../../../src/adapters/cluster/redis.js";
+import type { RedisAddress } from "../../../src/adapters/cluster/redis-address.js";
 import { RedisFanout } from "../../../src/adapters/cluster/redis-fanout.js";
-import { createSystemClock } from "../../../src/ops/clock.js";
 import { ErrorCode } from "../../../src/ports/error.js";
 import { describeFanout } from "../../contract/fanout.js";
 import { eventChange, newRoom } from "../../contract/samples.js";
-import { describeWith } from "../../support/services/describe-with.js";
+import { cutChannels, describeEachRedis, type RedisOfNode, redisOfNode, someShard } from "./use-redis.js";
 
-interface Node {
+interface Node extends RedisOfNode {
+  readonly nodeId: string;
   readonly fanout: RedisFanout;
-  readonly publisher: Redis;
-  readonly subscriber: Redis;
-  stop(): Promise<void>;
 }
 
-async function startNode(url: string, prefix: string): Promise<Node> {
-  const options = { url, name: "test", onError: () => {} };
-  const [publisher, subscriber] = await Promise.all([connectRedis(options), connectRedis(options)]);
-  const clock = createSystemClock();
-  const fanout = new RedisFanout({ publisher, subscriber, clock, nodeId: randomUUID(), prefix, onFault: () => {} });
-  await fanout.start();
+async function startNode(address: RedisAddress, prefix: string): Promise<Node> {
+  const nodeId = randomUUID();
+  const own = await redisOfNode(address, nodeId, prefix);
+  const { redis: publisher, channels } = own;
+  const fanout = new RedisFanout({ publisher, channels, nodeId, prefix, shardOf: someShard, onFault: () => {} });
   return {
+    ...own,
+    nodeId,
     fanout,
-    publisher,
-    subscriber,
-    stop: async () => {
+    stop: () => {
       fanout.stop();
-      publisher.disconnect();
-      subscriber.disconnect();
+      own.stop();
     },
   };
 }
 
-describeWith("redis", "a fan-out over Redis", (url) => {
+describeEachRedis("a fan-out over Redis", (subject) => {
   describeFanout("one node", async () => {
-    const node = await startNode(url, randomUUID());
-    return { owner: node.fanout, listener: node.fanout, close: node.stop };
+    const node = await startNode(subject().address, randomUUID());
+    return { owner: node.fanout, listener: node.fanout, close: async () => node.stop() };
   });
 
   describeFanout("two nodes", async () => {
-    const prefix = randomUUID();
-    const [owner, listener] = await Promise.all([startNode(url, prefix), startNode(url, prefix)]);
+    const [owner, listener] = await startNodes();
     return {
       owner: owner.fanout,
       listener: listener.fanout,
       close: async () => {
-        await Promise.all([owner.stop(), listener.stop()]);
+        owner.stop();
+        listener.stop();
       },
     };
   });
 
-  async function useNodes(): Promise<readonly [Node, Node]> {
+  function startNodes(): Promise<[Node, Node]> {
     const prefix = randomUUID();
-    const nodes = await Promise.all([startNode(url, prefix), startNode(url, prefix)]);
-    onTestFinished(async () => {
-      await Promise.all(nodes.map((node) => node.stop()));
+    const { address } = subject();
+    return Promise.all([startNode(address, prefix), startNode(address, prefix)]);
+  }
+
+  async function useNodes(): Promise<readonly [Node, Node]> {
+    const nodes = await startNodes();
+    onTestFinished(() => {
+      for (const node of nodes) node.stop();
     });
     return nodes;
   }
@@ -69,15 +69,15 @@ describeWith("redis", "a fan-out over Redis", (url) => {
     const missed = Promise.withResolvers<number | undefined>();
     const heard = Promise.withResolvers<number>();
     await other.fanout.subscribe(room, ([event]) => heard.resolve(event?.seq ?? 0), undefined, missed.resolve);
-    other.subscriber.disconnect(true);
+    await cutChannels(owner.redis, other.nodeId);
     expect(await missed.promise).toBeUndefined();
     owner.fanout.announce(room, [eventChange(room, 4).event]);
     expect(await heard.promise).toBe(4);
   });
 
-  it("refuses a subscription while its connection is down", async () => {
+  it("refuses a subscription where nothing can be listened to", async () => {
     const [, other] = await useNodes();
-    other.subscriber.disconnect();
+    other.channels.stop();
     await expect(other.fanout.subscribe(newRoom(), () => {})).rejects.toMatchObject({ code: ErrorCode.UNAVAILABLE });
   });
 
@@ -86,18 +86,25 @@ describeWith("redis", "a fan-out over Redis", (url) => {
     const room = newRoom();
     const heard: number[] = [];
     await owner.fanout.subscribe(room, (events) => heard.push(...events.map(({ seq }) => seq)));
-    owner.publisher.disconnect();
+    owner.redis.disconnect();
     owner.fanout.announce(room, [eventChange(room, 1).event]);
     expect(heard).toEqual([1]);
   });
 
   it("is available once a probe has come back", async () => {
     const [owner] = await useNodes();
-    await expect.poll(() => owner.fanout.available).toBe(true);
+    await expect.poll(() => owner.channels.available).toBe(true);
   });
 });
 
 it("does not wait for a Redis that is not there", async () => {
-  const nowhere = connectRedis({ url: "redis://127.0.0.1:1", name: "test", deadlineMs: 200, onError: () => {} });
-  await expect(nowhere).rejects.toMatchObject({ code: ErrorCode.UNAVAILABLE });
+  const options = { name: "test", deadlineMs: 200, onError: () => {} };
+  const nowhere: readonly RedisAddress[] = [
+    { url: "redis://127.0.0.1:1" },
+    { sentinels: ["127.0.0.1:1"], master: "main" },
+    { cluster: ["127.0.0.1:1"] },
+  ];
+  for (const address of nowhere) {
+    await expect(connectRedis(address, options)).rejects.toMatchObject({ code: ErrorCode.UNAVAILABLE });
+  }
 });

@@ -1,14 +1,13 @@
 // Placement over a real Redis.
 
 import { randomUUID } from "node:crypto";
-import type { Redis } from "ioredis";
 import { expect, it, onTestFinished } from "vitest";
 import { connectRedis } from "../../../src/adapters/cluster/redis.js";
 import { RedisPlacement } from "../../../src/adapters/cluster/redis-placement.js";
 import { rendezvous } from "../../../src/adapters/cluster/rendezvous.js";
 import { describePlacement, type PlacementSubject } from "../../contract/placement.js";
-import { describeWith } from "../../support/services/describe-with.js";
 import { StoppedClock } from "../../support/stopped-clock.js";
+import { describeEachRedis, heardAll, type RedisOfNode, type RedisSubject, redisOfNode } from "./use-redis.js";
 
 const SHARDS = 16;
 const ROUND_MS = 1_000;
@@ -16,20 +15,15 @@ const ROUND_MS = 1_000;
 const STEPS = 4;
 const TURNS = 8;
 
-async function cluster(url: string): Promise<PlacementSubject & { readonly prefix: string }> {
+async function cluster(redis: RedisSubject): Promise<PlacementSubject & { readonly prefix: string }> {
   const prefix = randomUUID();
-  const connections: Redis[] = [];
+  const nodes: RedisOfNode[] = [];
   const placements: RedisPlacement[] = [];
   const clock = new StoppedClock();
-  const connect = async (): Promise<Redis> => {
-    const redis = await connectRedis({ url, name: "test", onError: () => {} });
-    connections.push(redis);
-    return redis;
-  };
-  /** Redis answers in order, so that a ping on each connection comes back after everything asked before. */
+  /** Redis answers in order, so that what is asked for on each connection comes back after everything asked before. */
   const settle = async (): Promise<void> => {
     for (let turn = 0; turn < TURNS; turn++) {
-      await Promise.allSettled(connections.map((redis) => redis.ping()));
+      await Promise.allSettled(nodes.map((node) => heardAll(node, redis)));
       await new Promise((resolve) => setImmediate(resolve));
     }
   };
@@ -37,13 +31,15 @@ async function cluster(url: string): Promise<PlacementSubject & { readonly prefi
     prefix,
     shards: SHARDS,
     node: async () => {
-      const [redis, subscriber] = [await connect(), await connect()];
+      const nodeId = randomUUID();
+      const own = await redisOfNode(redis.address, nodeId, prefix);
+      nodes.push(own);
       const placement = new RedisPlacement({
-        redis,
-        subscriber,
+        redis: own.redis,
+        channels: own.channels,
         clock,
         leaseClock: () => 1 + clock.now(),
-        nodeId: randomUUID(),
+        nodeId,
         address: "127.0.0.1:1",
         shards: SHARDS,
         prefix,
@@ -52,10 +48,7 @@ async function cluster(url: string): Promise<PlacementSubject & { readonly prefi
       placements.push(placement);
       return {
         placement,
-        cutOff: () => {
-          redis.disconnect();
-          subscriber.disconnect();
-        },
+        cutOff: () => own.stop(),
       };
     },
     rounds: async (count) => {
@@ -66,22 +59,22 @@ async function cluster(url: string): Promise<PlacementSubject & { readonly prefi
     },
     close: async () => {
       for (const placement of placements) placement.stop();
-      for (const redis of connections) redis.disconnect();
+      for (const node of nodes) node.stop();
     },
   };
 }
 
-describeWith("redis", "leases in Redis", (url) => {
-  describePlacement("Redis", () => cluster(url));
+describeEachRedis("leases in Redis", (redis) => {
+  describePlacement("Redis", () => cluster(redis()));
 
   it("are taken again after Redis was emptied", async () => {
-    const subject = await cluster(url);
+    const subject = await cluster(redis());
     onTestFinished(() => subject.close());
-    const redis = await connectRedis({ url, name: "test", onError: () => {} });
-    onTestFinished(() => redis.disconnect());
+    const admin = await connectRedis(redis().address, { name: "test", onError: () => {} });
+    onTestFinished(() => admin.disconnect());
     const { placement } = await subject.node();
     await placement.start({ gained: () => {}, lost: () => {}, yields: async () => {} });
-    await redis.del(`${subject.prefix}:{placement}:nodes`, `${subject.prefix}:{placement}:leases`);
+    await admin.del(`${subject.prefix}:{placement}:nodes`, `${subject.prefix}:{placement}:leases`);
     const second = await subject.node();
     await second.placement.start({ gained: () => {}, lost: () => {}, yields: async () => {} });
     await subject.rounds(6);

@@ -1,18 +1,17 @@
 // Shares of rates over a real Redis.
 
 import { randomUUID } from "node:crypto";
-import type { Redis } from "ioredis";
 import { afterAll, expect, it, onTestFinished } from "vitest";
-import { connectRedis } from "../../../src/adapters/cluster/redis.js";
+import { connectRedis, type RedisCommands } from "../../../src/adapters/cluster/redis.js";
 import { RedisRateShares } from "../../../src/adapters/cluster/redis-rate-shares.js";
 import { ErrorCode } from "../../../src/ports/error.js";
 import { RATE_LEASE_MS } from "../../../src/ports/rate-shares.js";
 import { describeRateShares } from "../../contract/rate-shares.js";
-import { describeWith } from "../../support/services/describe-with.js";
+import { describeEachRedis, nodesOf } from "./use-redis.js";
 
-describeWith("redis", "shares of rates in Redis", (url) => {
-  const connect = (): Promise<Redis> => connectRedis({ url, name: "test", onError: () => {} });
-  let shared: Promise<Redis> | undefined;
+describeEachRedis("shares of rates in Redis", (subject) => {
+  const connect = (): Promise<RedisCommands> => connectRedis(subject().address, { name: "test", onError: () => {} });
+  let shared: Promise<RedisCommands> | undefined;
 
   afterAll(async () => (await shared)?.disconnect());
 
@@ -51,7 +50,7 @@ describeWith("redis", "shares of rates in Redis", (url) => {
 
   it("survive that Redis loses its scripts", async () => {
     const { redis, shares } = await useShares();
-    await redis.script("FLUSH");
+    for (const node of nodesOf(redis)) await node.script("FLUSH");
     expect(await shares.lease([{ name: "publish:acme/ann", demand: 1 }])).toEqual([1_000]);
   });
 

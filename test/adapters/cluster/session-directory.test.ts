@@ -1,9 +1,8 @@
 // The session directory over a real Redis.
 
 import { randomUUID } from "node:crypto";
-import type { Redis } from "ioredis";
 import { expect, it, onTestFinished } from "vitest";
-import { connectRedis } from "../../../src/adapters/cluster/redis.js";
+import type { RedisCommands } from "../../../src/adapters/cluster/redis.js";
 import { RedisSessionDirectory } from "../../../src/adapters/cluster/redis-session-directory.js";
 import { PresenceStatus } from "../../../src/gen/trunkline/v1/session_pb.js";
 import type { ClusterNode } from "../../../src/ports/placement.js";
@@ -11,8 +10,8 @@ import type { UserArchive } from "../../../src/ports/user-archive.js";
 import { describeSessionDirectory, of, Scene } from "../../contract/session-directory.js";
 import { describeSessionDirectoryNodes, type SessionDirectoryNodes } from "../../contract/session-directory-nodes.js";
 import { MemoryEngine } from "../../support/memory-engine.js";
-import { describeWith } from "../../support/services/describe-with.js";
 import { StoppedClock } from "../../support/stopped-clock.js";
+import { describeEachRedis, heardAll, keysOf, type RedisOfNode, type RedisSubject, redisOfNode } from "./use-redis.js";
 
 const GRACE_MS = 5_000;
 const LEASE_MS = 5_000;
@@ -23,49 +22,50 @@ const MOMENT_MS = 10;
 const TURNS = 6;
 
 interface Cluster extends SessionDirectoryNodes {
-  readonly redis: Redis;
+  readonly redis: RedisCommands;
   readonly prefix: string;
 }
 
-async function cluster(url: string, prefix: string, archive: UserArchive, clock: StoppedClock): Promise<Cluster> {
-  const connections: Redis[] = [];
+async function cluster(
+  redis: RedisSubject,
+  prefix: string,
+  archive: UserArchive,
+  clock: StoppedClock,
+): Promise<Cluster> {
+  const connections: RedisOfNode[] = [];
   const nodes: ClusterNode[] = [];
   const dead = new Set<ClusterNode>();
   const faults: unknown[] = [];
-  const connect = async (): Promise<Redis> => {
-    const redis = await connectRedis({ url, name: "test", onError: () => {} });
-    connections.push(redis);
-    return redis;
-  };
   const start = async () => {
     const nodeId = randomUUID();
     const node = { nodeId, address: "", since: 0, leaving: false };
     nodes.push(node);
-    const [redis, subscriber] = [await connect(), await connect()];
+    const own = await redisOfNode(redis.address, nodeId, prefix);
+    connections.push(own);
     const placement = { nodeId, nodes: () => nodes };
     const onFault = (cause: unknown): void => {
       // A node whose connections are cut cannot say that its sessions have ended.
       if (!dead.has(node)) faults.push(cause);
     };
-    const options = { redis, subscriber, archive, clock, placement, prefix, graceMs: GRACE_MS, onFault };
+    const options = { ...own, archive, clock, placement, prefix, graceMs: GRACE_MS, onFault };
     const directory = new RedisSessionDirectory(options);
     await directory.start();
-    return { directory, redis, subscriber, node };
+    return { directory, own, node };
   };
   const [here, there] = [await start(), await start()];
   const settle = async (): Promise<void> => {
     for (let turn = 0; turn < TURNS; turn++) {
-      await Promise.allSettled(connections.map((redis) => redis.ping()));
+      await Promise.allSettled(connections.map((own) => heardAll(own, redis)));
       await new Promise((resolve) => setImmediate(resolve));
     }
   };
   const stop = async (): Promise<void> => {
     await Promise.all([here.directory.stop(), there.directory.stop()]);
-    for (const redis of connections) redis.disconnect();
+    for (const own of connections) own.stop();
     expect(faults).toEqual([]);
   };
   return {
-    redis: there.redis,
+    redis: there.own.redis,
     prefix,
     here: here.directory,
     there: there.directory,
@@ -82,12 +82,11 @@ async function cluster(url: string, prefix: string, archive: UserArchive, clock:
     },
     reopen: async () => {
       await stop();
-      return await cluster(url, prefix, archive, clock);
+      return await cluster(redis, prefix, archive, clock);
     },
     leaseMs: LEASE_MS,
     crash: () => {
-      here.redis.disconnect();
-      here.subscriber.disconnect();
+      here.own.stop();
       dead.add(here.node);
       clock.after(LEASE_MS, () => nodes.splice(nodes.indexOf(here.node), 1));
     },
@@ -95,8 +94,8 @@ async function cluster(url: string, prefix: string, archive: UserArchive, clock:
   };
 }
 
-describeWith("redis", "a session directory in Redis", (url) => {
-  const open = () => cluster(url, randomUUID(), new MemoryEngine().archive, new StoppedClock());
+describeEachRedis("a session directory in Redis", (redis) => {
+  const open = () => cluster(redis(), randomUUID(), new MemoryEngine().archive, new StoppedClock());
   describeSessionDirectory("Redis", open);
   describeSessionDirectoryNodes("Redis", open);
 
@@ -112,8 +111,8 @@ describeWith("redis", "a session directory in Redis", (url) => {
     await subject.pass(1_000);
     subject.crash();
     await subject.pass(LEASE_MS + 2_000);
-    expect(await subject.redis.keys(`${subject.prefix}*ann*`)).toEqual([]);
-    expect(await subject.redis.keys(`${subject.prefix}:directory:*`)).toHaveLength(1);
+    expect(await keysOf(subject.redis, `${subject.prefix}*ann*`)).toEqual([]);
+    expect(await keysOf(subject.redis, `${subject.prefix}:directory:*`)).toHaveLength(1);
   });
 
   it("has everybody back, with what they set, after Redis was emptied", async () => {
@@ -123,8 +122,8 @@ describeWith("redis", "a session directory in Redis", (url) => {
     subject.there.connect(bob);
     subject.there.choose(bob, of(PresenceStatus.AWAY, "lunch"));
     await subject.pass(2_000);
-    const keys = await subject.redis.keys(`${subject.prefix}*`);
-    await subject.redis.del(...keys);
+    const keys = await keysOf(subject.redis, `${subject.prefix}*`);
+    await Promise.all(keys.map((key) => subject.redis.del(key)));
     await subject.pass(2_000);
     for (const directory of [subject.here, subject.there]) {
       expect(await scene.status(directory, "ann")).toBe(PresenceStatus.ONLINE);
@@ -140,7 +139,7 @@ describeWith("redis", "a session directory in Redis", (url) => {
     subject.here.choose(sessions[0] ?? scene.session("cem"), of(PresenceStatus.AWAY));
     for (const session of sessions) subject.here.disconnect(session, true);
     await subject.pass(GRACE_MS + 1_000);
-    expect(await subject.redis.keys(`${subject.prefix}:{*`)).toEqual([]);
-    expect(await subject.redis.keys(`${subject.prefix}:session:*`)).toEqual([]);
+    expect(await keysOf(subject.redis, `${subject.prefix}:{*`)).toEqual([]);
+    expect(await keysOf(subject.redis, `${subject.prefix}:session:*`)).toEqual([]);
   });
 });

@@ -6,6 +6,51 @@ import { Redis } from "ioredis";
 import { find, freePort, removeDirectory, ServiceProcess, temporaryDirectory } from "./process.js";
 import type { RunningService } from "./service.js";
 
+/** A redis-server of its own directory, without persistence. */
+export class RedisServer {
+  readonly port: number;
+  readonly #directory: string;
+  readonly #process: ServiceProcess;
+
+  private constructor(port: number, directory: string, process: ServiceProcess) {
+    this.port = port;
+    this.#directory = directory;
+    this.#process = process;
+  }
+
+  /** Resolves once it takes connections. `settings` come before all others, as redis-server takes them. */
+  static async start(command: string, settings: readonly string[] = [], port?: number): Promise<RedisServer> {
+    const directory = await temporaryDirectory("redis");
+    const at = port ?? (await freePort());
+    const quiet = ["--loglevel", "warning", "--logfile", join(directory, "redis.log")];
+    const own = ["--port", `${at}`, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", directory];
+    const process = await ServiceProcess.start({
+      command,
+      arguments: [...settings, ...own, ...quiet],
+      directory,
+      port: at,
+    });
+    return new RedisServer(at, directory, process);
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.port}`;
+  }
+
+  pause(): void {
+    this.#process.pause();
+  }
+
+  resume(): void {
+    this.#process.resume();
+  }
+
+  async stop(signal?: "SIGKILL"): Promise<void> {
+    await this.#process.stop(signal);
+    await removeDirectory(this.#directory);
+  }
+}
+
 export interface RunningRedis extends RunningService {
   /** host:port */
   readonly address: string;

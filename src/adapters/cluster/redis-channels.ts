@@ -1,0 +1,415 @@
+// The sharded channels of Redis that a node listens to, over one connection to each Redis node that has some of them. Redis says nothing of
+// what it could not deliver, and drops subscriptions when a slot moves or a connection ends: they are made again wherever the slot is then, and
+// whoever listens is told that messages may be missing.
+
+import type { Redis } from "ioredis";
+import type { Clock, Timer } from "../../ports/clock.js";
+import { ErrorCode, TrunklineError } from "../../ports/error.js";
+import { createNode, createRedis, opened, type RedisCommands } from "./redis.js";
+import type { RedisAddress } from "./redis-address.js";
+import { hashedPart, slotOf } from "./redis-slot.js";
+import { RedisSlotMap } from "./redis-slot-map.js";
+
+/** How often is looked whether every subscription is where its slot is, in milliseconds. */
+const ROUND_MS = 1_000;
+/** In every so many rounds the way from a publish to the subscription is tried. */
+const PROBE_ROUNDS = 2;
+/** A subscription that has brought no probe for so long is dead, whatever TCP thinks, in milliseconds. */
+const PROBE_DEADLINE_MS = 6_000;
+/** Channels asked for in one command. */
+const AT_ONCE = 500;
+/** How often a subscription is sent on to the node that its slot is said to be at. */
+const MAX_MOVES = 4;
+
+export interface ChannelListener {
+  /** Something was said. The bytes are nobody else's. Must not throw. */
+  readonly message: (bytes: Buffer) => void;
+  /** The subscription was lost and is there again: what was said meanwhile is missing. Must not throw. */
+  readonly missed: () => void;
+}
+
+export interface ChannelSubscription {
+  /** After it returns the listener is not called again. Idempotent. */
+  close(): void;
+}
+
+export interface RedisChannelsOptions {
+  readonly address: RedisAddress;
+  /** For probes, and for where the slots of a Redis Cluster are. Its owner ends it. */
+  readonly commands: RedisCommands;
+  readonly clock: Clock;
+  /** This incarnation of the node, unique in the cluster. */
+  readonly nodeId: string;
+  /** Of all channels, so that several clusters can share a Redis. Without braces. */
+  readonly prefix: string;
+  /** What the connections are for, as CLIENT LIST shows it. */
+  readonly name: string;
+  /** Longest wait for the first connection, in milliseconds. Default 5,000. */
+  readonly deadlineMs?: number;
+  /** A connection has failed, or was given up because it brought nothing; it is made again by itself. */
+  readonly onFault: (what: string, cause: unknown) => void;
+}
+
+/** A connection to one Redis node. */
+interface Link {
+  /** `host:port`; empty where there is but one. */
+  readonly address: string;
+  readonly redis: Redis;
+  readonly opened: Promise<unknown>;
+  looking: boolean;
+}
+
+interface Channel {
+  readonly name: string;
+  readonly group: Group;
+  readonly listeners: Set<ChannelListener>;
+  /** How many wait for the subscription. */
+  waiting: number;
+  /** Resolves once Redis has the subscription; undefined: it has not. */
+  ready: Promise<void> | undefined;
+}
+
+/** The channels of one hash slot, which are lost together; all of them where Redis is no cluster. */
+interface Group {
+  readonly slot: number;
+  /** A channel among them that says whether the way is open. */
+  readonly probe: string;
+  readonly channels: Map<string, Channel>;
+  link: Link | undefined;
+  state: "asking" | "there" | "lost";
+  /** When the group was asked for, and when a probe last came back, monotonic. */
+  thereAtMs: number;
+  probedAtMs: number | undefined;
+}
+
+export class RedisChannels {
+  readonly #options: RedisChannelsOptions;
+  readonly #map: RedisSlotMap | undefined;
+  readonly #groups = new Map<number, Group>();
+  readonly #channels = new Map<string, Channel>();
+  readonly #links = new Map<string, Link>();
+  /** Is always listened to, so that there is something to be probed. */
+  readonly #own: string;
+  #rounds = 0;
+  #timer: Timer | undefined;
+  #stopped = false;
+
+  private constructor(options: RedisChannelsOptions) {
+    this.#options = options;
+    this.#map = "cluster" in options.address ? new RedisSlotMap() : undefined;
+    this.#own = `${options.prefix}:channels:{${options.nodeId}}`;
+  }
+
+  /** Resolves once what is published reaches this node; rejects with UNAVAILABLE. */
+  static async open(options: RedisChannelsOptions): Promise<RedisChannels> {
+    const channels = new RedisChannels(options);
+    try {
+      await channels.#map?.learn(options.commands);
+      await channels.subscribe(channels.#own, { message: () => {}, missed: () => {} });
+    } catch (cause) {
+      channels.stop();
+      throw cause instanceof TrunklineError ? cause : unavailable(cause);
+    }
+    channels.#round();
+    return channels;
+  }
+
+  /** Whether everything that is listened to has been heard of lately. */
+  get available(): boolean {
+    const own = this.#channels.get(this.#own)?.group;
+    if (own?.probedAtMs === undefined) return false;
+    return [...this.#groups.values()].every((group) => group.state !== "lost" && !this.#isSilent(group));
+  }
+
+  /** Resolves once what is published from then on reaches the listener; rejects with UNAVAILABLE. */
+  async subscribe(name: string, listener: ChannelListener): Promise<ChannelSubscription> {
+    const channel = this.#channelOf(name);
+    const own = { ...listener };
+    channel.waiting++;
+    try {
+      channel.ready ??= this.#ask(channel.group, [name]);
+      const { ready } = channel;
+      await ready.catch((cause: unknown) => {
+        if (channel.ready === ready) channel.ready = undefined;
+        throw unavailable(cause);
+      });
+      channel.listeners.add(own);
+    } finally {
+      channel.waiting--;
+      this.#tidy(channel);
+    }
+    return {
+      close: () => {
+        if (channel.listeners.delete(own)) this.#tidy(channel);
+      },
+    };
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    for (const { redis } of this.#links.values()) redis.disconnect();
+    this.#links.clear();
+    this.#groups.clear();
+    this.#channels.clear();
+  }
+
+  // — channels and their groups —
+
+  #channelOf(name: string): Channel {
+    const known = this.#channels.get(name);
+    if (known !== undefined) return known;
+    const group = this.#groupOf(name);
+    const channel: Channel = { name, group, listeners: new Set(), waiting: 0, ready: undefined };
+    group.channels.set(name, channel);
+    this.#channels.set(name, channel);
+    return channel;
+  }
+
+  #groupOf(name: string): Group {
+    const slot = this.#map === undefined ? 0 : slotOf(name);
+    const known = this.#groups.get(slot);
+    if (known !== undefined) return known;
+    const { prefix, nodeId, clock } = this.#options;
+    const group: Group = {
+      slot,
+      probe: `${prefix}:probe:{${hashedPart(name)}}:${nodeId}`,
+      channels: new Map(),
+      link: undefined,
+      state: "asking",
+      thereAtMs: clock.monotonic(),
+      probedAtMs: undefined,
+    };
+    this.#groups.set(slot, group);
+    this.#listenToProbe(group);
+    return group;
+  }
+
+  #listenToProbe(group: Group): void {
+    const message = (): void => {
+      group.probedAtMs = this.#options.clock.monotonic();
+    };
+    const listeners = new Set([{ message, missed: () => {} }]);
+    const channel: Channel = { name: group.probe, group, listeners, waiting: 0, ready: undefined };
+    group.channels.set(group.probe, channel);
+    this.#channels.set(group.probe, channel);
+    this.#settle(group);
+  }
+
+  #tidy(channel: Channel): void {
+    if (channel.listeners.size > 0 || channel.waiting > 0) return;
+    if (this.#channels.get(channel.name) !== channel) return;
+    const { group } = channel;
+    const dropped = [channel.name];
+    if (group.channels.size === 2) dropped.push(group.probe);
+    for (const name of dropped) {
+      this.#channels.delete(name);
+      group.channels.delete(name);
+    }
+    if (group.channels.size === 0) this.#groups.delete(group.slot);
+    // A connection that fails has no subscriptions any more either.
+    if (group.link?.redis.status === "ready") group.link.redis.sunsubscribe(...dropped).catch(ignore);
+  }
+
+  // — asking Redis —
+
+  /** Asks for channels of a group where its slot is, wherever that is said to be. */
+  async #ask(group: Group, names: readonly string[]): Promise<void> {
+    for (let moves = 0; ; moves++) {
+      const link = this.#linkOf(group);
+      await link.opened;
+      // Nobody may want some of them any more.
+      const wanted = names.filter((name) => this.#channels.has(name));
+      if (wanted.length === 0) return;
+      try {
+        await link.redis.ssubscribe(...wanted);
+        return;
+      } catch (error) {
+        const address = movedTo(error);
+        if (address === undefined || moves === MAX_MOVES || this.#stopped) throw error;
+        this.#map?.moved(group.slot, address);
+        // The others have lost their subscriptions too.
+        if (group.state === "there") this.#settle(group);
+      }
+    }
+  }
+
+  /** Asks for all channels of a group, and tells whoever listens to them already. */
+  #settle(group: Group): void {
+    if (this.#stopped) return;
+    group.state = "asking";
+    group.probedAtMs = undefined;
+    const channels = [...group.channels.values()];
+    const asked = this.#askAll(
+      group,
+      channels.map(({ name }) => name),
+    );
+    for (const channel of channels) channel.ready = asked;
+    asked.then(
+      () => {
+        if (channels.every(({ ready }) => ready !== asked)) return;
+        group.state = "there";
+        group.thereAtMs = this.#options.clock.monotonic();
+        this.#probe(group);
+        for (const { listeners } of channels) for (const { missed } of listeners) missed();
+      },
+      // A later round tries again.
+      () => this.#lost(group, asked),
+    );
+  }
+
+  async #askAll(group: Group, names: readonly string[]): Promise<void> {
+    const parts: Promise<void>[] = [];
+    for (let from = 0; from < names.length; from += AT_ONCE) {
+      parts.push(this.#ask(group, names.slice(from, from + AT_ONCE)));
+    }
+    await Promise.all(parts);
+  }
+
+  /** What was asked for in vain, or all: the connection is gone. */
+  #lost(group: Group, asked?: Promise<void>): void {
+    let lost = false;
+    for (const channel of group.channels.values()) {
+      if (asked !== undefined && channel.ready !== asked) continue;
+      channel.ready = undefined;
+      lost = true;
+    }
+    if (lost) group.state = "lost";
+  }
+
+  // — connections —
+
+  #linkOf(group: Group): Link {
+    if (this.#stopped) throw new Error("nothing is listened to any more");
+    const address = this.#map === undefined ? "" : this.#map.nodeOf(group.slot);
+    if (address === undefined) throw new Error(`nobody serves slot ${group.slot}`);
+    const link = this.#links.get(address) ?? this.#connect(address);
+    group.link = link;
+    return link;
+  }
+
+  #connect(address: string): Link {
+    const { address: given, name, deadlineMs, onFault } = this.#options;
+    const redis = "cluster" in given ? createNode(given, address, name) : createRedis(given, name);
+    const onError = (error: Error): void => onFault("channels", error);
+    const ready = opened(redis, { onError, ...(deadlineMs === undefined ? {} : { deadlineMs }) });
+    const link: Link = { address, redis, opened: ready, looking: false };
+    this.#links.set(address, link);
+    redis.on("smessageBuffer", (channel: Buffer, message: Buffer) => this.#receive(link, channel, message));
+    ready.then(
+      () => {
+        redis.on("ready", () => {
+          for (const group of this.#groupsOn(link)) this.#settle(group);
+        });
+        redis.on("close", () => {
+          for (const group of this.#groupsOn(link)) this.#lost(group);
+        });
+        redis.on("moved", () => void this.#lookAfter(link));
+      },
+      () => {
+        if (this.#links.get(address) === link) this.#links.delete(address);
+      },
+    );
+    return link;
+  }
+
+  #groupsOn(link: Link): readonly Group[] {
+    return [...this.#groups.values()].filter((group) => group.link === link);
+  }
+
+  #receive(link: Link, name: Buffer, message: Buffer): void {
+    const channel = this.#channels.get(name.toString("utf8"));
+    // A node that the slot was at may still say something, which its new one says too.
+    if (channel?.group.link !== link) return;
+    for (const listener of channel.listeners) listener.message(message);
+  }
+
+  /** A slot has left the node, which knows best where to. */
+  async #lookAfter(link: Link): Promise<void> {
+    if (link.looking || this.#map === undefined) return;
+    link.looking = true;
+    try {
+      await this.#map.learn(link.redis, link.address.slice(0, link.address.lastIndexOf(":")));
+      this.#follow();
+    } catch (cause) {
+      this.#options.onFault("channels", cause);
+    } finally {
+      link.looking = false;
+    }
+  }
+
+  /** Asks for the groups of slots that have moved where they are now. */
+  #follow(): void {
+    for (const group of this.#groups.values()) {
+      const address = this.#map?.nodeOf(group.slot);
+      if (group.state === "there" && address !== undefined && group.link?.address !== address) this.#settle(group);
+    }
+  }
+
+  // — rounds: what is lost is asked for again, what is silent made anew —
+
+  #round(): void {
+    if (this.#stopped) return;
+    this.#look().catch((cause: unknown) => this.#options.onFault("channels", cause));
+    this.#timer = this.#options.clock.after(ROUND_MS, () => this.#round());
+  }
+
+  async #look(): Promise<void> {
+    const { commands } = this.#options;
+    const groups = [...this.#groups.values()];
+    if (this.#rounds++ % PROBE_ROUNDS === 0) for (const group of groups) this.#probe(group);
+    const troubled = groups.some((group) => group.state === "lost" || this.#isSilent(group));
+    if (troubled && this.#map !== undefined && commands.status === "ready") {
+      await this.#map.learn(commands);
+      this.#follow();
+    }
+    for (const group of this.#groups.values()) {
+      if (group.state === "lost" && this.#canBeAsked(group)) this.#settle(group);
+    }
+    for (const link of [...this.#links.values()]) this.#lookAt(link);
+  }
+
+  /** Not while the connection of a slot that has not moved is down: its return is what is waited for. */
+  #canBeAsked(group: Group): boolean {
+    const address = this.#map === undefined ? "" : this.#map.nodeOf(group.slot);
+    const link = address === undefined ? undefined : this.#links.get(address);
+    return address !== undefined && (link === undefined || link.redis.status === "ready");
+  }
+
+  #lookAt(link: Link): void {
+    const groups = this.#groupsOn(link);
+    if (groups.length === 0) {
+      this.#links.delete(link.address);
+      link.redis.disconnect();
+      return;
+    }
+    const silent = groups.filter((group) => this.#isSilent(group));
+    if (silent.length === 0 || link.redis.status !== "ready") return;
+    this.#options.onFault("channels", new Error(`no probe for ${PROBE_DEADLINE_MS} ms`));
+    if (silent.length === groups.length) link.redis.disconnect(true);
+    else for (const group of silent) this.#settle(group);
+  }
+
+  #isSilent({ state, probedAtMs, thereAtMs }: Group): boolean {
+    const sinceMs = Math.max(probedAtMs ?? Number.NEGATIVE_INFINITY, thereAtMs);
+    return state === "there" && this.#options.clock.monotonic() - sinceMs > PROBE_DEADLINE_MS;
+  }
+
+  #probe({ state, probe }: Group): void {
+    if (state === "there") this.#options.commands.spublish(probe, "").catch(ignore);
+  }
+}
+
+/** Where the slot is, as a node says that does not serve it. */
+function movedTo(error: unknown): string | undefined {
+  return error instanceof Error ? /^MOVED \d+ (\S+)$/.exec(error.message)?.[1] : undefined;
+}
+
+function unavailable(cause: unknown): TrunklineError {
+  return new TrunklineError(ErrorCode.UNAVAILABLE, "the channels of Redis are not reachable", {
+    retryAfterMs: 500,
+    cause,
+  });
+}
+
+function ignore(): void {}
