@@ -1,6 +1,6 @@
 // Commands of one shard that this node does not own, or did not own a moment ago, on their way to its owner: in the order in which they came.
 //
-// What is asked of one owner is under way together, in order. Where the owner turns out to be another, nothing more is asked until all of that
+// What is asked of one owner is under way together, in order, once it has taken the first. Where the owner turns out to be another, nothing more is asked until all of that
 // is answered; then what was not done goes on in its order. A command that a later one of the same device and room has overtaken is refused: its
 // caller decides.
 
@@ -60,6 +60,8 @@ export class CommandQueue {
   readonly #lanes = new Map<string, Lane>();
   /** Whom everything under way was asked of. */
   #target: string | undefined;
+  /** Whether the target has taken nothing yet. One that is about to take the shard over would refuse the first, and take the next. */
+  #probing = false;
   /** Not before then is an owner asked again, monotonic. */
   #againMs = 0;
   #numbers = 0;
@@ -115,7 +117,9 @@ export class CommandQueue {
       if (owner === undefined) break;
       const target = owner === "here" ? owner : owner.nodeId;
       if (target !== this.#target && (this.#asked.size > 0 || this.#turning > 0)) break;
+      if (target !== this.#target) this.#probing = owner !== "here";
       this.#target = target;
+      if (this.#probing && this.#asked.size > 0) break;
       const next = this.#waiting.shift();
       if (next === undefined) break;
       finding.release();
@@ -161,6 +165,7 @@ export class CommandQueue {
       this.#refused(asked, new Unanswered("the room's owner does not answer what was asked", AGAIN_MS));
       return;
     }
+    this.#probing = false;
     const lane = this.#leaveLane(asked);
     if (lane !== undefined) lane.done = Math.max(lane.done, asked.number);
     asked.resolve(decodeOutcome(outcome));
@@ -172,6 +177,7 @@ export class CommandQueue {
       if (error instanceof Unanswered) asked.uncertain = true;
       this.#returned.push(asked);
     } else {
+      this.#probing = false;
       this.#leaveLane(asked);
       asked.reject(error);
     }
@@ -211,6 +217,7 @@ export class CommandQueue {
     }
     if (back.length === 0) return;
     this.#waiting = [...back, ...this.#waiting];
+    this.#probing = true;
     this.#againMs = clock.monotonic() + AGAIN_MS;
   }
 

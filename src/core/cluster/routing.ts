@@ -16,7 +16,11 @@ import { encodeLooked } from "./looked.js";
 import type { PeerAnswers } from "./peer-handler.js";
 import { RemoteRooms } from "./remote-rooms.js";
 
+/** Longest wait of what another node asks for a shard that is being opened, in milliseconds. */
+const OPENING_DEADLINE_MS = 1_000;
+
 export class Routing {
+  readonly #clock: CoreDependencies["clock"];
   readonly #shards: readonly Shard[];
   readonly #finding: Finding;
   readonly #queues: readonly CommandQueue[];
@@ -29,6 +33,7 @@ export class Routing {
   constructor(deps: CoreDependencies, cluster: ClusterParts, shards: readonly Shard[], access: AccessGate | undefined) {
     this.#shards = shards;
     const { clock } = deps;
+    this.#clock = clock;
     this.#finding = new Finding(cluster, clock, (shard) => shards[shard]?.isOpen === true);
     const here = (ref: RoomRef, caller: Caller, command: Command) => this.#submit(ref, caller, command);
     this.#queues = shards.map(
@@ -38,9 +43,10 @@ export class Routing {
       for (const queue of this.#queues) queue.changed();
     });
     this.answers = {
-      look: (ref, users) => this.#shard(ref).view(ref, users, ({ state }) => encodeLooked(state, users)),
-      read: async (ref, read) => await answerRead(this.#shard(ref).reading, read),
-      submit: (ref, caller, command) => this.#submit(ref, caller, command).outcome,
+      look: (ref, users) =>
+        this.#opened(ref, () => this.#shard(ref).view(ref, users, ({ state }) => encodeLooked(state, users))),
+      read: (ref, read) => this.#opened(ref, () => answerRead(this.#shard(ref).reading, read)),
+      submit: (ref, caller, command) => this.#opened(ref, () => this.#submit(ref, caller, command).outcome),
     };
     this.#remote = new RemoteRooms(deps, this.#finding, (ref) => this.#index(ref), this.answers, access);
   }
@@ -86,6 +92,20 @@ export class Routing {
       return submitted.turned;
     });
     return { turned: turned.promise, outcome: outcome.promise };
+  }
+
+  /** Answers at once, or when the room's shard has been opened, if that is under way: in the order of the calls. */
+  #opened<T>(ref: RoomRef, answer: () => Promise<T>): Promise<T> {
+    const { opening } = this.#shard(ref);
+    if (opening === undefined) return answer();
+    const waited = Promise.withResolvers<void>();
+    const timer = this.#clock.after(OPENING_DEADLINE_MS, waited.resolve);
+    opening.then(waited.resolve, waited.resolve);
+    // Where it is not open by then, the answer says so.
+    return waited.promise.then(() => {
+      timer.cancel();
+      return answer();
+    });
   }
 
   #isHere(shard: number): boolean {

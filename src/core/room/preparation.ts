@@ -4,12 +4,14 @@ import type { EncodedEvent } from "../../ports/encoded-event.js";
 import type { TrunklineError } from "../../ports/error.js";
 import type { Awaitable, RoomRef } from "../../ports/room-ref.js";
 import { isPromise } from "../awaitable.js";
+import type { CoreDependencies } from "../core.js";
 import type { TenantRooms } from "../limit/tenant-rooms.js";
 import type { ActorDependencies, Actors } from "./actors.js";
 import type { Blocks } from "./blocks.js";
 import type { Caller } from "./calls.js";
 import { type Command, messagesOf, pairOf, usersOf } from "./command.js";
 import { loadMessages, missingOf } from "./message-loading.js";
+import { recentIds } from "./recent-ids.js";
 import type { Room, TurnContext } from "./room.js";
 
 /** A command whose turn may come. */
@@ -32,15 +34,17 @@ export function lacksMessages(room: Room, command: Command): boolean {
   return missingOf(room, messagesOf(command), command.kind === "deleteMessage") !== undefined;
 }
 
+type Dependencies = ActorDependencies & Pick<CoreDependencies, "log">;
+
 export class Preparation {
-  readonly #deps: ActorDependencies;
+  readonly #deps: Dependencies;
   readonly #actors: Actors;
   readonly #blocks: Blocks;
   readonly #tenantRooms: TenantRooms;
   readonly #eventId: TurnContext["eventId"];
 
   constructor(
-    deps: ActorDependencies,
+    deps: Dependencies,
     actors: Actors,
     blocks: Blocks,
     tenantRooms: TenantRooms,
@@ -105,13 +109,32 @@ export class Preparation {
 
   /** Asks the archive for a repeat where memory cannot tell. */
   #lookUp(room: Room, caller: Caller, command: Command): Awaitable<Prepared> {
-    const monotonicMs = this.#deps.clock.monotonic();
-    if (command.attempt <= 1 && room.recent.isConclusive(monotonicMs)) return { room, command, found: undefined };
+    const { recent } = room;
+    const first = command.attempt <= 1;
+    const learning = first ? this.#learn(room) : undefined;
+    if (learning !== undefined) return learning.then(() => this.#lookUp(room, caller, command));
+    const conclusive = first && recent.isConclusive(this.#deps.clock.monotonic());
+    if (conclusive && !recent.knowsStored) return { room, command, found: undefined };
     const id = this.#eventId(room.ref, caller.identity.userId, command.key);
-    if (room.recent.find(id) !== undefined) return { room, command, found: undefined };
+    if (recent.find(id) !== undefined) return { room, command, found: undefined };
+    if (conclusive && !recent.isStored(id)) return { room, command, found: undefined };
     const seq = this.#deps.archive.seqOf(room.ref, id);
     if (isPromise(seq)) return seq.then((found) => this.#fetch(room, command, found));
     return this.#fetch(room, command, seq);
+  }
+
+  /** Reads once what was changed before the room was this owner's, where asking each time takes another service. Undefined: it is done. */
+  #learn(room: Room): Promise<void> | undefined {
+    const { recent } = room;
+    const { archive, log, clock } = this.#deps;
+    if (log.archivesOnAppend || recent.isConclusive(clock.monotonic())) return undefined;
+    if (recent.learned) return undefined;
+    recent.learning ??= recentIds(archive, room, clock.now())
+      .then((ids) => recent.learn(ids))
+      .finally(() => {
+        recent.learning = undefined;
+      });
+    return recent.learning;
   }
 
   #fetch(room: Room, command: Command, seq: number | undefined): Awaitable<Prepared> {

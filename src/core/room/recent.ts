@@ -16,11 +16,43 @@ interface Remembered {
 
 export class RecentChanges {
   readonly #changes = new Map<string, Remembered>();
+  readonly #sinceMs: number;
   /** Everything accepted since then is remembered. */
   #completeSinceMs: number;
+  /** Ids of before, which the archive tells more of. */
+  #stored: ReadonlySet<string> = NOTHING;
+  #learned = false;
+  /** Settles once the ids of before have been asked for. */
+  learning: Promise<void> | undefined;
 
   constructor(monotonicMs: number) {
+    this.#sinceMs = monotonicMs;
     this.#completeSinceMs = monotonicMs;
+  }
+
+  /** Whether the ids of before have been asked for: nobody need ask again. */
+  get learned(): boolean {
+    return this.#learned;
+  }
+
+  /** The ids of all changes from before that are young enough to matter; undefined: they are too many. */
+  learn(stored: ReadonlySet<string> | undefined): void {
+    this.#learned = true;
+    if (stored === undefined) return;
+    // Unless what was accepted since has been too much to remember.
+    if (this.#completeSinceMs !== this.#sinceMs) return;
+    this.#stored = stored;
+    this.#completeSinceMs = Number.NEGATIVE_INFINITY;
+  }
+
+  /** Whether a change of before has this id, as far as is known. */
+  isStored(eventId: string): boolean {
+    return this.#stored.has(eventId);
+  }
+
+  /** Whether the id of a change tells whether it was made before. */
+  get knowsStored(): boolean {
+    return this.#stored.size > 0;
   }
 
   find(eventId: string): Outcome | undefined {
@@ -45,9 +77,12 @@ export class RecentChanges {
 
   /** Drops what is too old to matter. */
   expire(monotonicMs: number): void {
+    if (monotonicMs - this.#sinceMs > REMEMBER_MS) this.#stored = NOTHING;
     for (const [eventId, { atMs }] of this.#changes) {
       if (monotonicMs - atMs <= REMEMBER_MS) return;
       this.#changes.delete(eventId);
     }
   }
 }
+
+const NOTHING: ReadonlySet<string> = new Set();

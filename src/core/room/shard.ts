@@ -179,6 +179,11 @@ export class Shard {
     if (this.#life === life) await this.#archiver?.drained();
   }
 
+  /** Settles when the log was opened, or could not be; undefined: that is not under way. */
+  get opening(): Promise<void> | undefined {
+    return this.#status.is === "opening" ? this.#status.done : undefined;
+  }
+
   /** Whether it takes commands now, or refuses them because its log failed. */
   get isOpen(): boolean {
     const { is } = this.#status;
