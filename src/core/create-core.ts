@@ -59,7 +59,7 @@ export function createCore(given: CoreDependencies): Core {
     again.appended(records);
   });
   owner.onReleased((shard) => {
-    owner.blocks.relearn();
+    owner.notices.relearn();
     tops.released(shard);
   });
   return {
@@ -67,7 +67,7 @@ export function createCore(given: CoreDependencies): Core {
     rooms: limitedRooms(rooms, limiter),
     delivery: limitedCalls(DeliveryService, delivery, limiter),
     presence: limitedCalls(PresenceService, presence.calls, limiter),
-    answerPeer: owner.answers === undefined ? alone : peerHandler(owner.answers, owner.blocks),
+    answerPeer: owner.answers === undefined ? alone : peerHandler(owner.answers, owner.notices),
     shards: () => owner.shards,
     authenticate: async (token) => ({ identity: await deps.verifier.verify(token), deviceId: "" }),
     start: async () => {

@@ -13,11 +13,11 @@ import {
 import { TrunklineError } from "../../ports/error.js";
 import type { PeerHandler } from "../../ports/peers.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
-import type { Blocks } from "../room/blocks.js";
 import type { Caller } from "../room/calls.js";
 import type { Command, Outcome } from "../room/command.js";
 import { MAX_ID_LENGTH, validateId } from "../validate.js";
 import { decodeCaller, decodeCommand, encodeOutcome } from "./command-codec.js";
+import type { UserNotices } from "./user-notices.js";
 
 /** Users, documents, events or messages in one question or answer, at most. */
 const MAX_ENTRIES = 10_000;
@@ -30,7 +30,7 @@ export interface PeerAnswers {
   submit(ref: RoomRef, caller: Caller, command: Command): Promise<Outcome>;
 }
 
-export function peerHandler(answers: PeerAnswers, blocks: Pick<Blocks, "answer">): PeerHandler {
+export function peerHandler(answers: PeerAnswers, notices: Pick<UserNotices, "answer">): PeerHandler {
   return async (question) => {
     switch (question.case) {
       case "look":
@@ -39,8 +39,8 @@ export function peerHandler(answers: PeerAnswers, blocks: Pick<Blocks, "answer">
         return { case: "read", value: await read(answers, question.value) };
       case "submit":
         return { case: "submitted", value: await submit(answers, question.value) };
-      case "blocksChanged":
-        return blocks.answer(question.value);
+      case "userChanged":
+        return notices.answer(question.value);
       case undefined:
         // Of a newer node.
         throw TrunklineError.invalid("request", "is not known to this node");

@@ -5,6 +5,7 @@ import type { Timer } from "../../ports/clock.js";
 import type { Awaitable } from "../../ports/room-ref.js";
 import type { DirectoryWatch } from "../../ports/session-directory.js";
 import { isPromise } from "../awaitable.js";
+import type { UserNotices } from "../cluster/user-notices.js";
 import type { CoreDependencies } from "../core.js";
 import type { Blocks } from "../room/blocks.js";
 import { wirePresence } from "./wire.js";
@@ -33,7 +34,7 @@ interface Watched {
   watch: DirectoryWatch | undefined;
   /** Whom they have blocked. Undefined: not known, which nobody needed so far. Replaced, never changed. */
   blocked: ReadonlySet<string> | undefined;
-  /** When that was asked for, monotonic. */
+  /** When that was asked for, as UserNotices says. */
   blockedAtMs: number;
   /** Whether it may have changed since. */
   doubtful: boolean;
@@ -44,17 +45,20 @@ interface Watched {
 export class PresenceHub {
   readonly #deps: Pick<CoreDependencies, "clock" | "directory" | "telemetry">;
   readonly #blocks: Blocks;
+  readonly #notices: UserNotices;
   readonly #users = new Map<string, Watched>();
   #changed = new Set<Watched>();
   #timer: Timer | undefined;
   #telling = false;
   #stopped = false;
 
-  constructor(deps: Pick<CoreDependencies, "clock" | "directory" | "telemetry">, blocks: Blocks) {
+  constructor(deps: Pick<CoreDependencies, "clock" | "directory" | "telemetry">, blocks: Blocks, notices: UserNotices) {
     this.#deps = deps;
     this.#blocks = blocks;
+    this.#notices = notices;
     blocks.onChanged((...change) => this.#blockChanged(...change));
-    blocks.onDoubt((tenantId, userId) => this.#doubt(tenantId, userId));
+    // Where all may have changed, each shows with the user's next change.
+    notices.onChanged((tenantId, userId) => this.#doubt(tenantId, userId), ignore);
   }
 
   /** Resolves once changes of the user reach the reader, and `hides` knows of the user where the reader heeds blocks. */
@@ -132,7 +136,7 @@ export class PresenceHub {
   #askBlocks(watched: Watched): Promise<void> | undefined {
     if (watched.asking !== undefined) return watched.asking.done;
     if (watched.blocked !== undefined && !watched.doubtful) return undefined;
-    const askedAtMs = this.#deps.clock.monotonic();
+    const askedAtMs = this.#notices.now;
     watched.doubtful = false;
     const asked = this.#blocks.blockedBy(watched.tenantId, watched.userId);
     if (!isPromise(asked)) {
@@ -170,7 +174,7 @@ export class PresenceHub {
     for (const reader of [...readers]) if (reader.heedsBlocks) reader.blockChanged(userId, other);
   }
 
-  /** Another node says that something has changed: with the next tick it is known what. */
+  /** Something may have changed: with the next tick it is known what. */
   #doubt(tenantId: string, userId: string): void {
     const watched = this.#users.get(`${tenantId}/${userId}`);
     if (watched?.blocked === undefined && watched?.asking === undefined) return;
@@ -232,7 +236,8 @@ export class PresenceHub {
       try {
         for (const watched of users) {
           // What nobody could tell this node shows with the user's next change.
-          if (watched.blocked !== undefined && this.#blocks.isOld(watched.blockedAtMs)) watched.doubtful = true;
+          if (watched.blocked !== undefined && this.#notices.age(watched.blockedAtMs) === "old")
+            watched.doubtful = true;
           if ((watched.blocked === undefined || watched.doubtful) && [...watched.readers].some(heedsBlocks)) {
             await this.#askBlocks(watched);
           }

@@ -31,7 +31,7 @@ export class PresenceCore {
   readonly #watching: WatchServices;
 
   constructor(deps: CoreDependencies, owner: RoomOwner) {
-    const hub = new PresenceHub(deps, owner.blocks);
+    const hub = new PresenceHub(deps, owner.blocks, owner.notices);
     this.#deps = deps;
     this.#devices = new DeviceRegistry(deps);
     this.calls = new PresenceService(deps, hub);

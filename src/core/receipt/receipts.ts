@@ -64,7 +64,7 @@ export class Receipts {
   constructor(deps: CoreDependencies, owner: RoomOwner) {
     this.#deps = deps;
     this.#owner = owner;
-    this.#privacy = new ReadingPrivacy(deps.archive);
+    this.#privacy = new ReadingPrivacy(deps.archive, owner.notices);
     this.#tracker = new Tracker(deps.archive);
     this.#teller = new MarkerTeller(deps, owner, this.#privacy);
     this.#keeper = new MarkerKeeper(deps);

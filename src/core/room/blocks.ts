@@ -1,27 +1,15 @@
-// Who has blocked whom, as their inboxes say: asked once, then known until somebody says that it has changed.
-//
-// Who says so: the inbox's log, where this node owns the inbox; and in a cluster whoever was asked to block, on whatever node, before they answer
-// (see `changed`). A node that cannot be told is waited for: nobody takes what they know for true longer than TRUSTED_MS. So from the
-// answer to BlockUser on, every node judges by it, and no publish waits for another node as long as its two users are known.
+// Who has blocked whom, as their inboxes say: asked once, then known until somebody says that it has changed. The inbox's log says so where this
+// node owns the inbox; of others UserNotices hears.
 
-import { create } from "@bufbuild/protobuf";
-import { type BlocksChanged, BlocksChangedSchema, NotedSchema } from "../../gen/trunkline/cluster/v1/peer_pb.js";
 import type { NewRecord } from "../../ports/event-log.js";
-import type { PeerReply, Peers } from "../../ports/peers.js";
-import type { Placement } from "../../ports/placement.js";
 import type { Awaitable, RoomRef } from "../../ports/room-ref.js";
 import { isPromise } from "../awaitable.js";
-import type { CoreDependencies } from "../core.js";
+import type { UserNotices } from "../cluster/user-notices.js";
+import type { Ids } from "../core.js";
 import { inboxRef } from "./inbox.js";
 
 /** Users remembered, at most; the oldest are forgotten. */
 const MAX_KNOWN = 20_000;
-/** How long a node of several takes what it knows for true, in milliseconds, from before it was asked for: so long an answer to BlockUser waits for a node that cannot be told. */
-const TRUSTED_MS = 5_000;
-/** What is used after so long is asked for again meanwhile, in milliseconds: nobody waits for it. */
-const RENEWED_MS = 3_000;
-/** A node that has just come may not be known to others, who do not tell it: so long it remembers nothing, in milliseconds. Nodes know of each other within a second. */
-const UNKNOWN_MS = 2_000;
 
 /** What matters of an inbox. */
 interface Inbox {
@@ -37,19 +25,11 @@ type View = (
 
 /** Told that `blocker` has blocked `other`, or no longer does, as soon as that is durable. Must not throw. */
 export type BlockListener = (tenantId: string, blocker: string, other: string, blocked: boolean) => void;
-/** Told that whom `blocker` has blocked may have changed: `blockedBy` says what it is now. Must not throw. */
-export type DoubtListener = (tenantId: string, blocker: string) => void;
-
-interface Dependencies extends Pick<CoreDependencies, "clock" | "ids"> {
-  readonly cluster?:
-    | { readonly placement: Pick<Placement, "nodeId" | "nodes">; readonly peers: Pick<Peers, "ask"> }
-    | undefined;
-}
 
 interface Known {
   readonly blocked: ReadonlySet<string>;
   readonly inboxKey: string;
-  /** Monotonic; before it was asked for. */
+  /** As UserNotices says. */
   readonly askedAtMs: number;
 }
 
@@ -64,7 +44,8 @@ interface Asking {
 const NOBODY: ReadonlySet<string> = new Set();
 
 export class Blocks {
-  readonly #deps: Dependencies;
+  readonly #ids: Ids;
+  readonly #notices: UserNotices;
   readonly #view: View;
   /** By tenant and user. */
   readonly #known = new Map<string, Known>();
@@ -72,13 +53,17 @@ export class Blocks {
   /** Users that are known or asked about, by their inbox. */
   readonly #inboxes = new Map<string, string>();
   readonly #listeners: BlockListener[] = [];
-  readonly #doubtListeners: DoubtListener[] = [];
-  /** When it was first asked, monotonic. Undefined: it was not. */
-  #sinceMs: number | undefined;
 
-  constructor(deps: Dependencies, view: View) {
-    this.#deps = deps;
+  constructor(ids: Ids, notices: UserNotices, view: View) {
+    this.#ids = ids;
+    this.#notices = notices;
     this.#view = view;
+    notices.onChanged(
+      (tenantId, userId) => this.#forget(userKey(tenantId, userId)),
+      () => {
+        for (const user of [...this.#known.keys(), ...this.#asking.keys()]) this.#forget(user);
+      },
+    );
   }
 
   /** Whether one of the two has blocked the other. */
@@ -99,11 +84,6 @@ export class Blocks {
     this.#listeners.push(listener);
   }
 
-  /** Calls the listener when another node says that something has changed, from now on. */
-  onDoubt(listener: DoubtListener): void {
-    this.#doubtListeners.push(listener);
-  }
-
   /** Events have become durable. */
   appended(records: readonly NewRecord[]): void {
     for (const { room, event } of records) {
@@ -117,59 +97,15 @@ export class Blocks {
     }
   }
 
-  /** Whom the user has blocked has changed, or may have: what was known of it is not used from now on. */
-  doubt(tenantId: string, userId: string): void {
-    this.#forget(userKey(tenantId, userId));
-    for (const listener of this.#doubtListeners) listener(tenantId, userId);
-  }
-
-  /** Another node says so. */
-  answer({ tenantId, userId }: BlocksChanged): PeerReply {
-    this.doubt(tenantId, userId);
-    return { case: "noted", value: create(NotedSchema) };
-  }
-
-  /**
-   * Before anybody is told that a user has blocked another, or no longer does, and after it is durable: resolves once no node judges by what was
-   * before. Never rejects; takes TRUSTED_MS where a node cannot be told.
-   */
-  async changed(tenantId: string, userId: string): Promise<void> {
-    const { cluster, clock } = this.#deps;
-    if (cluster === undefined) return;
-    const { placement, peers } = cluster;
-    const forgotten = Promise.withResolvers<void>();
-    const timer = clock.after(TRUSTED_MS, () => forgotten.resolve());
-    const others = placement.nodes().filter(({ nodeId }) => nodeId !== placement.nodeId);
-    this.doubt(tenantId, userId);
-    const question = { case: "blocksChanged" as const, value: create(BlocksChangedSchema, { tenantId, userId }) };
-    const told = others.map((node) => peers.ask(node, question).then(ignore, () => forgotten.promise));
-    await Promise.all(told);
-    timer.cancel();
-  }
-
-  /** Nobody may have been told what to tell this node for a while: it begins anew. */
-  relearn(): void {
-    for (const user of [...this.#known.keys(), ...this.#asking.keys()]) this.#forget(user);
-    this.#sinceMs = undefined;
-  }
-
-  /** Whether what was learnt then, monotonic, may be something that nobody has said to have changed since. */
-  isOld(learntAtMs: number): boolean {
-    const { cluster, clock } = this.#deps;
-    return cluster !== undefined && clock.monotonic() - learntAtMs > TRUSTED_MS;
-  }
-
   /** Whom a user has blocked, as of the call or later. Not to be changed; does not change. */
   blockedBy(tenantId: string, userId: string): Awaitable<ReadonlySet<string>> {
     const user = userKey(tenantId, userId);
     const known = this.#known.get(user);
     if (known === undefined) return this.#ask(user, tenantId, userId);
-    const { cluster, clock } = this.#deps;
-    if (cluster === undefined) return known.blocked;
-    const ageMs = clock.monotonic() - known.askedAtMs;
-    if (ageMs >= TRUSTED_MS) return this.#ask(user, tenantId, userId);
+    const age = this.#notices.age(known.askedAtMs);
+    if (age === "old") return this.#ask(user, tenantId, userId);
     // Nobody waits for it: a failure shows where it is asked for and waited for.
-    if (ageMs > RENEWED_MS) this.#ask(user, tenantId, userId).catch(ignore);
+    if (age === "renew") this.#ask(user, tenantId, userId).catch(ignore);
     return known.blocked;
   }
 
@@ -177,7 +113,7 @@ export class Blocks {
   #ask(user: string, tenantId: string, userId: string): Promise<ReadonlySet<string>> {
     const under = this.#asking.get(user);
     if (under !== undefined) return under.answer;
-    const inbox = inboxRef(this.#deps.ids, tenantId, userId);
+    const inbox = inboxRef(this.#ids, tenantId, userId);
     const asking: Asking = { answer: Promise.resolve(NOBODY), inboxKey: inbox.key, outdated: false };
     this.#asking.set(user, asking);
     this.#inboxes.set(inbox.key, user);
@@ -191,7 +127,7 @@ export class Blocks {
   async #read(user: string, inbox: RoomRef, asking: Asking): Promise<ReadonlySet<string>> {
     for (;;) {
       asking.outdated = false;
-      const askedAtMs = this.#deps.clock.monotonic();
+      const askedAtMs = this.#notices.now;
       // A copy: the state goes on.
       const blocked = await this.#view(inbox, [], ({ state }) =>
         state.user.blocked.size === 0 ? NOBODY : new Set(state.user.blocked),
@@ -213,8 +149,7 @@ export class Blocks {
   }
 
   #remember(user: string, known: Known): void {
-    this.#sinceMs ??= known.askedAtMs;
-    if (this.#deps.cluster !== undefined && known.askedAtMs - this.#sinceMs < UNKNOWN_MS) return;
+    if (!this.#notices.remembers(known.askedAtMs)) return;
     this.#known.delete(user);
     this.#known.set(user, known);
     if (this.#known.size <= MAX_KNOWN) return;

@@ -10,6 +10,7 @@ import type { CommandQueue } from "../cluster/command-queue.js";
 import type { PeerAnswers } from "../cluster/peer-handler.js";
 import type { RemoteRooms } from "../cluster/remote-rooms.js";
 import { Routing } from "../cluster/routing.js";
+import { UserNotices } from "../cluster/user-notices.js";
 import type { CoreDependencies } from "../core.js";
 import { AccessGate } from "../hook/access-gate.js";
 import { PublishGate } from "../hook/publish-gate.js";
@@ -33,6 +34,7 @@ export class RoomOwner {
   readonly #shards: readonly Shard[];
   /** Undefined: every shard is this node's. */
   readonly #routing: Routing | undefined;
+  readonly notices: UserNotices;
   readonly blocks: Blocks;
   readonly access: AccessGate | undefined;
   readonly #tenantRooms: TenantRooms;
@@ -45,7 +47,8 @@ export class RoomOwner {
 
   constructor(deps: CoreDependencies) {
     this.#deps = deps;
-    this.blocks = new Blocks(deps, (ref, users, read) => this.view(ref, users, read));
+    this.notices = new UserNotices(deps);
+    this.blocks = new Blocks(deps.ids, this.notices, (ref, users, read) => this.view(ref, users, read));
     const submit = (ref: RoomRef, caller: Caller, command: Command) => this.submit(ref, caller, command).outcome;
     this.access = deps.accessHook && new AccessGate(deps, deps.accessHook, submit);
     this.#tenantRooms = new TenantRooms(deps);

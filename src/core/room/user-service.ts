@@ -68,7 +68,7 @@ export class UserService {
     validateId("key", key);
     if (other === caller.identity.userId) throw TrunklineError.invalid("user_id", "is yourself");
     await this.#submit(caller, { kind: "block", key, attempt, other, blocked });
-    await this.#owner.blocks.changed(caller.identity.tenantId, caller.identity.userId);
+    await this.#owner.notices.changed(caller.identity.tenantId, caller.identity.userId);
     return create(rpc.BlockUserResponseSchema);
   }
 

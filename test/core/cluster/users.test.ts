@@ -101,6 +101,27 @@ describe("whoever is blocked", () => {
   });
 });
 
+describe("a user who hides their reading", () => {
+  it("is hidden on every node once that is answered", async () => {
+    const cluster = await useCluster();
+    const ada = await cluster.node(0).connect("ada");
+    const bob = await cluster.node(1).connect("bob");
+    const roomId = await cluster.node(0).room(ada, "shared", "bob");
+    await cluster.elapse(KNOWN_MS);
+    const position = (await ada.ask(text(roomId, "m"))).value;
+    if (position === undefined || !("position" in position)) throw new Error("not published");
+    await ada.ask({ case: "mark", value: { roomId, read: position.position } });
+    await cluster.elapse(1_250);
+    const read = async () => {
+      const listed = await call(bob, { case: "listMarkers", value: { roomId } });
+      return listed.case === "listMarkers" ? listed.value.markers.map(({ readSeq }) => readSeq) : [];
+    };
+    expect(await read()).toEqual([2]);
+    await call(ada, { case: "setReceiptPrivacy", value: { privacy: { hidden: true } } });
+    expect(await read()).toEqual([0]);
+  });
+});
+
 describe("a user's sessions", () => {
   it("are as many as may be on all nodes together, and the oldest goes", async () => {
     const cluster = await useCluster({ limits: { maxSessionsPerUser: 2 } });
