@@ -43,8 +43,9 @@ export function createCore(given: CoreDependencies): Core {
   const outlets = createOutlets(deps, { owner, receipts, presence });
   const following = [new InboxEffects(deps, owner), new DeletedRoomMembers(deps), new DeletedRoots(deps, owner)];
   const ahead = following.map((each) => new Follower(deps, each));
-  // What removes events goes behind all who read them.
-  const readers = [...ahead, tails, ...outlets.map(({ reader }) => reader)];
+  // What removes events goes behind all who read them where they are removed: this node's, of its shards, and of the tails those that would
+  // find them gone.
+  const readers = [...ahead, ...(archivesOnAppend ? [tails] : []), ...outlets.map(({ reader }) => reader)];
   const followers = [...ahead, new Follower(deps, new DeletedRooms(deps), readers)];
   owner.onOpened((shard, end) => {
     for (const each of [...followers, ...outlets]) each.opened(shard, end);

@@ -80,6 +80,9 @@ export interface EventLog {
    */
   append(shard: number, at: number, batch: AppendBatch): Promise<AppendOutcome>;
 
+  /** Where each shard's log ends: behind everything that was durable before the call, whoever has appended it. Rejects with UNAVAILABLE. */
+  ends(): Promise<readonly number[]>;
+
   /**
    * Records from offset `from` on, in order, at most `limit`; only durable ones, and of those that were purged none where the log is the
    * archive's own. Fewer than `limit`: there are no more yet, as far as this node knows; what another node has appended is seen after a

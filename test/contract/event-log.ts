@@ -208,6 +208,23 @@ export function describeEventLog(name: string, factory: () => Promise<EventLogSu
       expect((await rival.open(2)).end).toBeGreaterThanOrEqual(end);
     });
 
+    it("says where every shard ends, behind what was appended, also by another node", async () => {
+      const room = newRoom();
+      const before = await subject.log.ends();
+      expect(before).toHaveLength(subject.log.shards);
+      const { end } = await append(1, sampleBatch(room, 1, 3));
+      const ends = await subject.log.ends();
+      expect(ends[1]).toBe(end);
+      expect(await subject.log.read(1, end, 10)).toEqual([]);
+      expect(before.every((at, shard) => at <= (ends[shard] ?? -1))).toBe(true);
+      const rival = await subject.rival?.();
+      if (rival === undefined) return;
+      expect((await rival.ends())[1]).toBe(end);
+      const opened = await rival.open(1);
+      const outcome = await rival.append(1, opened.end, sampleBatch(room, 4));
+      expect((await subject.log.ends())[1]).toBe(outcome.status === "durable" ? outcome.end : -1);
+    });
+
     it("has every durable event after coming back", async () => {
       const room = newRoom();
       const { at, end } = await append(2, sampleBatch(room, 1, 4));

@@ -130,6 +130,10 @@ export class WeatheredLog implements EventLog {
     return this.#inner.append(shard, at, batch);
   }
 
+  ends(): Promise<readonly number[]> {
+    return this.#inner.ends();
+  }
+
   read(shard: number, from: number, limit: number): Promise<readonly LogRecord[]> {
     return this.#inner.read(shard, from, limit);
   }

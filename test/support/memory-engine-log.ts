@@ -106,6 +106,12 @@ export class MemoryLog implements EventLog {
     return { status: "durable", end: state.end };
   }
 
+  async ends(): Promise<readonly number[]> {
+    await Promise.resolve();
+    if (this.#dead) return never();
+    return this.#engine.state.shards.map(({ end }) => end);
+  }
+
   async read(shard: number, from: number, limit: number): Promise<readonly LogRecord[]> {
     await Promise.resolve();
     if (this.#dead) return never();

@@ -105,8 +105,8 @@ export class KafkaEventLog implements EventLog {
     const beyond = [...offsets.entries()].filter(([shard, offset]) => offset > this.#place(shard).durable);
     const held = await Promise.all(
       beyond.map(async ([shard, offset]) => {
-        const end = this.#retry.run(READ_DEADLINE_MS, () => this.#partitions.end(shard));
-        return offset <= (await uncertain(end));
+        const [end = 0] = await this.#endsOf([shard]);
+        return offset <= end;
       }),
     );
     return held.every((is) => is);
@@ -170,13 +170,23 @@ export class KafkaEventLog implements EventLog {
 
   /** Asks the shard's leader where its log ends. Rejects where it does not say. */
   async probe(shard: number): Promise<void> {
-    await this.#partitions.end(shard);
+    await this.#partitions.ends([shard]);
+  }
+
+  async ends(): Promise<readonly number[]> {
+    const ends = await this.#endsOf([...this.#places.keys()]);
+    // A new leader does not show everything at once.
+    return ends.map((end, shard) => Math.max(end, this.#place(shard).durable));
   }
 
   /** Ends what waits. What is called afterwards rejects. */
   close(): void {
     this.#retry.close();
     this.#partitions.close();
+  }
+
+  async #endsOf(shards: readonly number[]): Promise<readonly number[]> {
+    return await uncertain(this.#retry.run(READ_DEADLINE_MS, () => this.#partitions.ends(shards)));
   }
 
   async #barrier(shard: number): Promise<number> {

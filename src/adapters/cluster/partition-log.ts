@@ -25,8 +25,8 @@ export interface PartitionLog {
   /** What stands at an offset and behind it, about so many bytes of it: at least one batch, however long it is. */
   read(partition: number, from: number, bytes: number): Promise<PartitionPage>;
 
-  /** The offset after the last record that is on all in-sync replicas. */
-  end(partition: number): Promise<number>;
+  /** Of each of these partitions the offset after the last record that is on all in-sync replicas, in their order. */
+  ends(partitions: readonly number[]): Promise<readonly number[]>;
 
   /** Ends what is under way; what is called afterwards rejects. */
   close(): void;

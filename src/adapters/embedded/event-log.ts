@@ -50,6 +50,10 @@ export class EmbeddedEventLog implements EventLog {
     return { status: "durable", end };
   }
 
+  async ends(): Promise<readonly number[]> {
+    return Array.from({ length: this.shards }, (_, shard) => this.#end(shard));
+  }
+
   async read(shard: number, from: number, limit: number): Promise<readonly LogRecord[]> {
     this.#assertShard(shard);
     try {

@@ -24,7 +24,7 @@ export interface TailScope {
 
 export class Tail {
   readonly scope: TailScope;
-  readonly #log: EventLog;
+  readonly #log: Pick<EventLog, "era" | "read">;
   readonly #offsets: number[];
   readonly #onReached: (shard: number) => void;
   /** Shards that may hold something new, in the order in which they are read. */
@@ -34,7 +34,12 @@ export class Tail {
   #end: { readonly error: TrunklineError | undefined } | undefined;
 
   /** `offsets`: where it begins in each shard. `reached` is called when it has gone on in one. */
-  constructor(log: EventLog, scope: TailScope, offsets: readonly number[], reached: (shard: number) => void) {
+  constructor(
+    log: Pick<EventLog, "era" | "read">,
+    scope: TailScope,
+    offsets: readonly number[],
+    reached: (shard: number) => void,
+  ) {
     this.#log = log;
     this.#onReached = reached;
     this.scope = scope;
@@ -49,7 +54,7 @@ export class Tail {
       : (this.#offsets[shard] ?? Number.POSITIVE_INFINITY);
   }
 
-  /** The shard's log has grown. */
+  /** The shard's log may have grown. */
   appended(shard: number): void {
     if (this.scope.shards?.has(shard) === false) return;
     this.#behind.add(shard);

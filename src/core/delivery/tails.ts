@@ -1,4 +1,5 @@
-// All tails of this node.
+// All tails of this node. A tail reads the logs of all shards, whoever owns them: of those of this node it hears at once, of others within a
+// second or two.
 
 import type { TailRequest, TailResponse } from "../../gen/trunkline/v1/delivery_pb.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
@@ -11,6 +12,8 @@ import type { RoomOwner } from "../room/owner.js";
 import { shardOf } from "../room/position.js";
 import { validateId } from "../validate.js";
 import { readCursor } from "./cursor.js";
+import { Growth } from "./growth.js";
+import { SharedReads } from "./shared-reads.js";
 import { Tail, type TailScope } from "./tail.js";
 
 /** Rooms that one tail may name. */
@@ -30,15 +33,21 @@ export class Tails implements LogReader {
   /** With what ends each with its token. */
   readonly #open = new Map<Tail, Expiry>();
   readonly #listeners: ((shard: number) => void)[] = [];
+  readonly #reads: SharedReads;
+  /** Undefined: nobody else appends. */
+  readonly #growth: Growth | undefined;
   #endRevocations: (() => void) | undefined;
   #leaving = false;
 
   constructor(deps: CoreDependencies, owner: RoomOwner) {
     this.#deps = deps;
     this.#owner = owner;
-    owner.onAppended((shard) => {
+    this.#reads = new SharedReads(deps.log);
+    const grown = (shard: number): void => {
       for (const tail of this.#open.keys()) tail.appended(shard);
-    });
+    };
+    owner.onAppended(grown);
+    this.#growth = deps.cluster && new Growth(deps, { grown, wanted: () => this.#open.size > 0 });
   }
 
   /** How far the slowest of those that are open has come. */
@@ -54,11 +63,13 @@ export class Tails implements LogReader {
 
   start(): void {
     this.#endRevocations = this.#deps.verifier.onRevoked((revocation) => this.#revoked(revocation));
+    this.#growth?.start();
   }
 
   /** Ends all of them: their readers go on from their cursors elsewhere. Idempotent. */
   stop(): void {
     this.#leaving = true;
+    this.#growth?.stop();
     this.#endRevocations?.();
     for (const [tail, expiry] of this.#open) {
       tail.end(leaving());
@@ -71,14 +82,14 @@ export class Tails implements LogReader {
     request: TailRequest,
     signal: AbortSignal,
   ): AsyncGenerator<TailResponse, void, undefined> {
-    const from = request.cursor === "" ? this.#owner.ends : await this.#goOn(request.cursor);
+    const from = request.cursor === "" ? await this.#now() : await this.#goOn(request.cursor);
     const tail = this.#begin(caller, request, from);
     // A reader that vanishes while it is behind never comes back for more: what it holds is let go of here.
     const abandon = () => {
       tail.end(undefined);
       this.#open.get(tail)?.cancel();
       if (!this.#open.delete(tail)) return;
-      for (const shard of this.#owner.ends.keys()) this.#tellReached(shard);
+      for (const shard of from.keys()) this.#tellReached(shard);
     };
     signal.addEventListener("abort", abandon, { once: true });
     if (signal.aborted) abandon();
@@ -88,6 +99,11 @@ export class Tails implements LogReader {
       signal.removeEventListener("abort", abandon);
       abandon();
     }
+  }
+
+  /** Behind everything that is durable. */
+  async #now(): Promise<readonly number[]> {
+    return this.#growth === undefined ? this.#owner.ends : await this.#deps.log.ends();
   }
 
   /** Where a cursor goes on. Rejects where what was read up to it is not what the log holds: nobody could say what was missed. */
@@ -121,8 +137,9 @@ export class Tails implements LogReader {
         ? undefined
         : new Set(roomIds.map((roomId) => shardOf(roomRef(identity.tenantId, roomId).key, offsets.length))),
     };
-    const tail = new Tail(this.#deps.log, scope, offsets, (shard) => this.#tellReached(shard));
+    const tail = new Tail(this.#reads, scope, offsets, (shard) => this.#tellReached(shard));
     this.#open.set(tail, this.#expire(tail));
+    this.#growth?.begun();
     return tail;
   }
 

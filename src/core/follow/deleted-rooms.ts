@@ -20,7 +20,11 @@ export class DeletedRoomMembers implements Following {
   }
 }
 
-/** Waits for all others. */
+/**
+ * Waits for all others who read what it removes: for followers and outlets, which run where it runs, and which look into the archive; and for
+ * tails where the log is the archive's own, since both are in one process then. Tails of other nodes nobody could wait for, and need not: a
+ * log that is kept beside the archive keeps its records for as long as its own retention says, whatever is removed from the archive.
+ */
 export class DeletedRooms implements Following {
   readonly name = "deleted-rooms";
   readonly #deps: CoreDependencies;

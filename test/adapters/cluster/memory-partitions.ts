@@ -42,8 +42,8 @@ export class MemoryPartitions implements PartitionLog {
     return { status: "page", records, next: (records.at(-1)?.offset ?? from - 1) + 1, end };
   }
 
-  async end(partition: number): Promise<number> {
-    return this.#ends[partition] ?? 0;
+  async ends(partitions: readonly number[]): Promise<readonly number[]> {
+    return partitions.map((partition) => this.#ends[partition] ?? 0);
   }
 
   close(): void {}
@@ -95,8 +95,8 @@ export class FatefulPartitions implements PartitionLog {
     return this.#inner.read(partition, from, bytes);
   }
 
-  end(partition: number): Promise<number> {
-    return this.#inner.end(partition);
+  ends(partitions: readonly number[]): Promise<readonly number[]> {
+    return this.#inner.ends(partitions);
   }
 
   close(): void {

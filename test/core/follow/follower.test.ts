@@ -91,6 +91,7 @@ describe("a follower", () => {
       maxBatchBytes: log.maxBatchBytes,
       open: (shard) => log.open(shard),
       append: (shard, at, batch) => log.append(shard, at, batch),
+      ends: () => log.ends(),
       read: async (shard, from, limit) => {
         const records = await log.read(shard, from, limit);
         await read.promise;

@@ -9,7 +9,7 @@ import { restIdleConnections } from "./idle-timer.js";
 import { DEFAULT_CLIENT_ID, type KafkaConnectionOptions, kafkaSasl, kafkaTls, parseBroker } from "./options.js";
 import { ProduceLane } from "./produce-lane.js";
 import { decodeRecordBatches, encodeRecordBatch, type KafkaRecord } from "./record-batch.js";
-import { type BrokerAddress, fetchRequest, offsetRequest, type PartitionBatch, produceRequest } from "./requests.js";
+import { type BrokerAddress, fetchRequest, offsetsRequest, type PartitionBatch, produceRequest } from "./requests.js";
 
 /** From handing an append or a read over to giving it up, in milliseconds. */
 export const REQUEST_DEADLINE_MS = 2_000;
@@ -58,10 +58,26 @@ export class KafkaPartitions implements PartitionLog {
     return await this.#tried(() => this.#read(partition, from, bytes));
   }
 
-  end(partition: number): Promise<number> {
+  /** One request to each leader. */
+  ends(partitions: readonly number[]): Promise<readonly number[]> {
     return this.#tried(async () => {
-      const connection = this.#brokers.connection(await this.#brokers.leader(partition), "read");
-      return await connection.request(offsetRequest(this.#topic, partition, "end"), REQUEST_DEADLINE_MS);
+      const leaders = new Map<string, { readonly leader: BrokerAddress; readonly led: number[] }>();
+      for (const partition of partitions) {
+        const leader = await this.#brokers.leader(partition);
+        const name = nameOf(leader);
+        const known = leaders.get(name);
+        if (known === undefined) leaders.set(name, { leader, led: [partition] });
+        else known.led.push(partition);
+      }
+      const ends = new Map<number, number>();
+      await Promise.all(
+        Array.from(leaders.values(), async ({ leader, led }) => {
+          const connection = this.#brokers.connection(leader, "read");
+          const answer = await connection.request(offsetsRequest(this.#topic, led, "end"), REQUEST_DEADLINE_MS);
+          for (const [partition, end] of answer) ends.set(partition, end);
+        }),
+      );
+      return partitions.map((partition) => offsetOf(ends, partition));
     });
   }
 
@@ -77,11 +93,13 @@ export class KafkaPartitions implements PartitionLog {
     const fetched = await connection.request(request, REQUEST_DEADLINE_MS);
     if (fetched === undefined) throw new Error(`the answer has no partition ${partition}`);
     if (fetched.code === KafkaCode.OFFSET_OUT_OF_RANGE) {
-      const [first, end] = await Promise.all([
-        connection.request(offsetRequest(this.#topic, partition, "first"), REQUEST_DEADLINE_MS),
-        connection.request(offsetRequest(this.#topic, partition, "end"), REQUEST_DEADLINE_MS),
-      ]);
-      return { status: "out-of-range", first, end };
+      const [first, end] = await Promise.all(
+        (["first", "end"] as const).map(async (which) => {
+          const request = offsetsRequest(this.#topic, [partition], which);
+          return offsetOf(await connection.request(request, REQUEST_DEADLINE_MS), partition);
+        }),
+      );
+      return { status: "out-of-range", first: first ?? 0, end: end ?? 0 };
     }
     if (fetched.code !== KafkaCode.NONE) throw new KafkaError(fetched.code, `read of partition ${partition}`);
     const { records, next = from } = decodeRecordBatches(fetched.batches, from);
@@ -99,7 +117,7 @@ export class KafkaPartitions implements PartitionLog {
   }
 
   #lane(leader: BrokerAddress): ProduceLane {
-    const name = `${leader.host}:${leader.port}`;
+    const name = nameOf(leader);
     let lane = this.#lanes.get(name);
     if (lane === undefined) {
       lane = new ProduceLane((batches) => this.#send(leader, batches), this.#clock);
@@ -112,4 +130,14 @@ export class KafkaPartitions implements PartitionLog {
     const request = produceRequest(this.#topic, batches, REPLICAS_DEADLINE_MS);
     return await this.#brokers.connection(leader, "append").request(request, REQUEST_DEADLINE_MS);
   }
+}
+
+function nameOf({ host, port }: BrokerAddress): string {
+  return `${host}:${port}`;
+}
+
+function offsetOf(offsets: ReadonlyMap<number, number>, partition: number): number {
+  const offset = offsets.get(partition);
+  if (offset === undefined) throw new Error(`list offsets: the answer has no partition ${partition}`);
+  return offset;
 }

@@ -158,24 +158,26 @@ function readFetched(answer: ByteReader): FetchedPartition | undefined {
   return topics.flat()[0];
 }
 
-/** Of a partition: the first offset that is still there, or the one after the last that all in-sync replicas have. */
-export function offsetRequest(topic: string, partition: number, which: "first" | "end"): KafkaRequest<number> {
-  const body = new ByteWriter().int32(-1).int32(1).string(topic).int32(1);
-  body.int32(partition).int64(which === "first" ? -2 : -1);
-  return { apiKey: 2, apiVersion: 1, apiName: "ListOffsets", body: body.finish(), decode: readOffset };
+/** By partition: the first offset that is still there, or the one after the last that all in-sync replicas have. */
+export function offsetsRequest(
+  topic: string,
+  partitions: readonly number[],
+  which: "first" | "end",
+): KafkaRequest<ReadonlyMap<number, number>> {
+  const body = new ByteWriter().int32(-1).int32(1).string(topic);
+  body.array(partitions, (partition) => body.int32(partition).int64(which === "first" ? -2 : -1));
+  return { apiKey: 2, apiVersion: 1, apiName: "ListOffsets", body: body.finish(), decode: readOffsets };
 }
 
-function readOffset(answer: ByteReader): number {
+function readOffsets(answer: ByteReader): ReadonlyMap<number, number> {
   const topics = answer.array(() => {
     answer.string();
     return answer.array(() => {
-      answer.int32();
+      const partition = answer.int32();
       requireNoError(answer.int16(), "list offsets");
       answer.int64();
-      return answer.int64();
+      return [partition, answer.int64()] as const;
     });
   });
-  const [offset] = topics.flat();
-  if (offset === undefined) throw new Error("list offsets: the answer has no partition");
-  return offset;
+  return new Map(topics.flat());
 }

@@ -1,0 +1,60 @@
+// Notices that logs have grown to which other nodes append: one question for all shards and all tails of this node.
+
+import type { CoreDependencies } from "../core.js";
+import { Rounds } from "../room/rounds.js";
+
+/** Between two looks, in milliseconds. */
+const INTERVAL_MS = 500;
+/** So often a shard that has grown is told of, look by look: what others have appended may be read as late as a second after. */
+const TIMES = 3;
+
+export interface GrowthParts {
+  /** Whether anybody wants to know. */
+  wanted(): boolean;
+  /** There may be more to read. */
+  grown(shard: number): void;
+}
+
+export class Growth {
+  readonly #deps: Pick<CoreDependencies, "log" | "clock" | "telemetry">;
+  readonly #parts: GrowthParts;
+  readonly #rounds: Rounds;
+  /** By shard: where it ended when it was looked at last; and how often it is still to be told of. */
+  readonly #ends: number[];
+  readonly #left: number[];
+
+  constructor(deps: Pick<CoreDependencies, "log" | "clock" | "telemetry">, parts: GrowthParts) {
+    this.#deps = deps;
+    this.#parts = parts;
+    this.#ends = Array.from({ length: deps.log.shards }, () => -1);
+    this.#left = this.#ends.map(() => 0);
+    const round = () => this.#look();
+    this.#rounds = new Rounds(deps, { intervalMs: INTERVAL_MS, what: "looking where the logs end", round });
+  }
+
+  start(): void {
+    this.#rounds.start();
+  }
+
+  stop(): void {
+    this.#rounds.stop();
+  }
+
+  /** Somebody begins to read, and may be shown less than there is. */
+  begun(): void {
+    this.#left.fill(TIMES);
+  }
+
+  async #look(): Promise<void> {
+    if (!this.#parts.wanted()) return;
+    const ends = await this.#deps.log.ends();
+    for (const [shard, end] of ends.entries()) {
+      if (end !== this.#ends[shard]) this.#left[shard] = TIMES;
+      this.#ends[shard] = end;
+      const left = this.#left[shard] ?? 0;
+      if (left === 0) continue;
+      this.#left[shard] = left - 1;
+      this.#parts.grown(shard);
+    }
+  }
+}
