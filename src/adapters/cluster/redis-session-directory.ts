@@ -28,6 +28,11 @@ const LONGEST_WAIT_MS = 24 * 3_600_000;
 const REPLACED = "the device has connected anew";
 /** How often the node looks whether Redis still has what it was told, and for nodes that are gone, in milliseconds. */
 const ROUND_MS = 1_000;
+/** How long a node is told to close a session that it may not have heard of, in milliseconds. */
+const ORDER_MS = 60_000;
+/** Whether Redis is told of a session for the first time. */
+const FIRST = 0;
+const AGAIN = 1;
 /** Users asked for in one command. */
 const COUNTED_AT_ONCE = 1_000;
 
@@ -50,6 +55,8 @@ interface Own {
   readonly session: LocalSession;
   choice: PresenceChoice | undefined;
   timer: Timer | undefined;
+  /** It was told to close: once is enough. */
+  closing: boolean;
 }
 
 export class RedisSessionDirectory implements SessionDirectory {
@@ -94,8 +101,8 @@ export class RedisSessionDirectory implements SessionDirectory {
   }
 
   connect(session: LocalSession): void {
-    this.#own.set(session.sessionId, { session, choice: undefined, timer: undefined });
-    this.#register(session, undefined);
+    this.#own.set(session.sessionId, { session, choice: undefined, timer: undefined, closing: false });
+    this.#register(session, undefined, FIRST);
   }
 
   disconnect(session: LocalSession, abrupt: boolean): void {
@@ -271,7 +278,7 @@ export class RedisSessionDirectory implements SessionDirectory {
 
   // — what this node says —
 
-  #register(session: LocalSession, choice: PresenceChoice | undefined): void {
+  #register(session: LocalSession, choice: PresenceChoice | undefined, time: 0 | 1): void {
     const place = this.#placeOf(session);
     this.#does(async () => {
       const { redis } = this.#options;
@@ -281,7 +288,7 @@ export class RedisSessionDirectory implements SessionDirectory {
       }
       redis.set(this.#sessionKey(place.tenantId, session.sessionId), place.userId).catch(this.#fault);
       const entry = entryOf(this.#nodeId, session, choice);
-      const rivals = (await this.#run("connect", place, JSON.stringify(entry))) as string[];
+      const rivals = (await this.#run("connect", place, JSON.stringify(entry), time)) as string[];
       for (let at = 0; at + 1 < rivals.length; at += 2) {
         this.#does(() => this.#tellToClose(rivals[at] ?? "", rivals[at + 1] ?? "", CloseCode.REPLACED, REPLACED));
       }
@@ -315,8 +322,15 @@ export class RedisSessionDirectory implements SessionDirectory {
   }
 
   async #tellToClose(nodeId: string, sessionId: string, code: CloseCode, reason: string): Promise<void> {
+    const { redis } = this.#options;
     const message = JSON.stringify({ sessionId, code, reason });
-    await this.#options.redis.spublish(this.#nodeChannel(nodeId), message);
+    // What is said may be lost on the way: the node looks here too.
+    const orders = this.#ordersKey(nodeId);
+    await Promise.all([
+      redis.rpush(orders, message),
+      redis.pexpire(orders, ORDER_MS),
+      redis.spublish(this.#nodeChannel(nodeId), message),
+    ]);
   }
 
   #run(
@@ -338,10 +352,21 @@ export class RedisSessionDirectory implements SessionDirectory {
 
   // — what this node hears —
 
-  #closeOwn(message: Buffer): void {
+  #closeOwn(message: Buffer | string): void {
     const { sessionId, code, reason } = JSON.parse(message.toString()) as Record<string, unknown>;
     const own = this.#own.get(String(sessionId));
-    own?.session.close(Number(code), String(reason));
+    if (own === undefined || own.closing) return;
+    own.closing = true;
+    own.session.close(Number(code), String(reason));
+  }
+
+  /** What was said to this node and it may not have heard. */
+  async #closeMissed(): Promise<void> {
+    const { redis } = this.#options;
+    const orders = this.#ordersKey(this.#nodeId);
+    const said = await redis.lrange(orders, 0, -1);
+    for (const order of said) this.#closeOwn(order);
+    if (said.length > 0) await redis.ltrim(orders, said.length, -1);
   }
 
   // — rounds: what Redis has lost, and who is gone —
@@ -357,6 +382,7 @@ export class RedisSessionDirectory implements SessionDirectory {
 
   async #look(): Promise<void> {
     const { redis, placement } = this.#options;
+    await this.#closeMissed();
     const known = await redis.hget(this.#nodesKey, this.#nodeId);
     await redis.hset(this.#nodesKey, this.#nodeId, this.#round + 1);
     // Emptied, or taken back to what it was before.
@@ -375,7 +401,7 @@ export class RedisSessionDirectory implements SessionDirectory {
   #registerAgain(): void {
     this.#tags.clear();
     for (const { session, choice } of this.#own.values()) {
-      this.#register(session, choice);
+      this.#register(session, choice, AGAIN);
     }
   }
 
@@ -407,6 +433,10 @@ export class RedisSessionDirectory implements SessionDirectory {
 
   #tagsKey(nodeId: string): string {
     return `${this.#options.prefix}:directory:parts:${nodeId}`;
+  }
+
+  #ordersKey(nodeId: string): string {
+    return `${this.#options.prefix}:directory:orders:${nodeId}`;
   }
 
   #nodeChannel(nodeId: string): string {

@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import { expect, it, onTestFinished } from "vitest";
 import type { RedisCommands } from "../../../src/adapters/cluster/redis.js";
 import { RedisSessionDirectory } from "../../../src/adapters/cluster/redis-session-directory.js";
+import { CloseCode } from "../../../src/gen/trunkline/v1/error_pb.js";
 import { PresenceStatus } from "../../../src/gen/trunkline/v1/session_pb.js";
 import type { ClusterNode } from "../../../src/ports/placement.js";
 import type { UserArchive } from "../../../src/ports/user-archive.js";
@@ -24,6 +25,8 @@ const TURNS = 6;
 interface Cluster extends SessionDirectoryNodes {
   readonly redis: RedisCommands;
   readonly prefix: string;
+  /** From now on `here` hears nothing of what others say. */
+  deafen(): void;
 }
 
 async function cluster(
@@ -85,6 +88,7 @@ async function cluster(
       return await cluster(redis, prefix, archive, clock);
     },
     leaseMs: LEASE_MS,
+    deafen: () => here.own.channels.stop(),
     crash: () => {
       here.own.stop();
       dead.add(here.node);
@@ -141,5 +145,36 @@ describeEachRedis("a session directory in Redis", (redis) => {
     await subject.pass(GRACE_MS + 1_000);
     expect(await keysOf(subject.redis, `${subject.prefix}:{*`)).toEqual([]);
     expect(await keysOf(subject.redis, `${subject.prefix}:session:*`)).toEqual([]);
+  });
+
+  it("lets the later of two equal sessions of a device stay when all are told of again", async () => {
+    const { subject, scene } = await useScene();
+    const [old, young] = [scene.session("ann"), scene.session("ann")];
+    subject.here.connect(old);
+    await subject.pass(1_000);
+    const later = { ...young, connectedAtMs: subject.now() };
+    subject.there.connect(later);
+    await subject.pass(1_000);
+    expect([old.told, young.told]).toEqual([["REPLACED"], []]);
+    await subject.redis.del(`${subject.prefix}:directory:nodes`);
+    await subject.pass(2_000);
+    expect(old.told).toContain("REPLACED");
+    expect(young.told).toEqual([]);
+  });
+
+  it("closes a session within a second that could not be told at once", async () => {
+    const { subject, scene } = await useScene();
+    const ann = scene.session("ann");
+    subject.here.connect(ann);
+    await subject.pass(1_000);
+    subject.deafen();
+    expect(await subject.there.close(scene.tenantId, { userId: "ann" }, CloseCode.KICKED, "out")).toBe(1);
+    await subject.pass(0);
+    expect(ann.told).toEqual([]);
+    await subject.pass(1_000);
+    expect(ann.told).toEqual(["KICKED"]);
+    await subject.pass(2_000);
+    expect(ann.told).toEqual(["KICKED"]);
+    expect(await keysOf(subject.redis, `${subject.prefix}:directory:orders:*`)).toEqual([]);
   });
 });

@@ -1,13 +1,13 @@
--- A session is live. ARGV[4] the entry as JSON.
+-- A session is live. ARGV[4] the entry as JSON; ARGV[5] 1: it was live before, and is told of again.
 -- Returns the sessions to be closed because of it, as node id and session id in turn: itself, where a later one of its device lives.
 
 local session = cjson.decode(ARGV[4])
 local lostField = 'l:' .. session.d
-local rivals, goesOn, current = {}, entries[lostField], session.a
+local again = ARGV[5] == '1'
+local rivals, goesOn = {}, entries[lostField]
 for field, entry in pairs(entries) do
   if entry.d == session.d and not entry.due and entry.s ~= session.s then
     rivals[#rivals + 1] = entry
-    if entry.a > current then current = entry.a end
     if not goesOn or goesOn.due or entry.c >= goesOn.c then goesOn = entry end
   end
 end
@@ -24,9 +24,16 @@ local function close(entry)
   closed[#closed + 1] = entry.n
   closed[#closed + 1] = entry.s
 end
-if current > session.a then close(session) end
-for _, rival in ipairs(rivals) do
-  if rival.a <= session.a then close(rival) end
+-- Of equal attempts the later one stays: the one that is new, and of those that are told of again the one that connected later.
+local function isLater(rival)
+  if rival.a ~= session.a or not again then return rival.a > session.a end
+  if rival.c ~= session.c then return rival.c > session.c end
+  return rival.s > session.s
 end
+local outdone = false
+for _, rival in ipairs(rivals) do
+  if isLater(rival) then outdone = true else close(rival) end
+end
+if outdone then close(session) end
 finish()
 return closed
