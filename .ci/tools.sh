@@ -1,12 +1,12 @@
 # Sourced, not run: installs what the tests need beside Node and exports where it is. Skips whatever is already there.
-#   TRUNKLINE_TEST_PYTHON    a Python with grpcio and grpcio-tools
+#   TRUNKLINE_TEST_PYTHON    a Python with grpcio, grpcio-tools and confluent-kafka
 #   TRUNKLINE_TEST_CHROMIUM  a Chromium
 #   TRUNKLINE_TEST_GRPCURL   grpcurl
 # Redis, Java and Maven are found in PATH: the tests start the services of a cluster themselves.
 # Expects Debian, and root if a package is missing.
 
 trunkline_cache="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/.cache"
-trunkline_python_packages=(grpcio==1.85.1 grpcio-tools==1.85.1 googleapis-common-protos==1.76.0)
+trunkline_python_packages=(grpcio==1.85.1 grpcio-tools==1.85.1 googleapis-common-protos==1.76.0 confluent-kafka==2.16.1)
 # The older one builds with the Go of Debian 12.
 trunkline_grpcurl_versions=(v1.9.3 v1.8.9)
 

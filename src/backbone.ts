@@ -54,7 +54,15 @@ async function start(options: BackboneOptions, logger: Logger, parts: StartedPar
   parts.add("log", logTelemetry(telemetry, logger, clock));
   const sampler = startLoadSampler(clock);
   parts.add("load sampler", () => sampler.stop());
-  const engine = await openEngine(options, { clock, limits, telemetry, logger, parts, load: () => sampler.load() });
+  const engine = await openEngine(options, {
+    clock,
+    limits,
+    telemetry,
+    logger,
+    parts,
+    notifies: options.outlets?.notifier !== undefined,
+    load: () => sampler.load(),
+  });
 
   const verifier = verifierOf(options.auth, clock, logger);
   if ("address" in options.auth) parts.add("auth client", () => verifier.close());
@@ -64,7 +72,7 @@ async function start(options: BackboneOptions, logger: Logger, parts: StartedPar
   const access = options.accessHook && accessHookOf(options.accessHook, clock, telemetry);
   if (access !== undefined) parts.add("access hook", () => access.close());
 
-  const outside = options.outlets && outletsOf(options.outlets, outletsKept(engine), clock);
+  const outside = options.outlets && outletsOf(options.outlets, engine, clock);
   if (outside !== undefined) parts.add("webhooks", () => outside.close());
 
   const load = () => sampler.load();
@@ -143,11 +151,6 @@ function openEngine(options: BackboneOptions, context: EngineContext): Promise<E
   }
   if (dataDirectory === undefined) throw new Error("say where to store everything (dataDirectory), or give a cluster");
   return openEmbeddedEngine({ directory: dataDirectory, shards, retentionMs }, context);
-}
-
-function outletsKept({ outlets }: Engine): NonNullable<Engine["outlets"]> {
-  if (outlets === undefined) throw new Error("outlets need the embedded engine: a cluster has no store for them yet");
-  return outlets;
 }
 
 const RANDOM_ID_BYTES = 16;

@@ -8,6 +8,8 @@ import { parseBroker } from "../adapters/cluster/kafka/options.js";
 import { TopicError } from "../adapters/cluster/kafka/topic.js";
 import { connectMongo, mongoHosts } from "../adapters/cluster/mongo.js";
 import { MongoArchive } from "../adapters/cluster/mongo-archive.js";
+import { MongoOutletStore } from "../adapters/cluster/mongo-outlet-store.js";
+import { openNotifications } from "../adapters/cluster/notifications.js";
 import { openEventLog } from "../adapters/cluster/open-event-log.js";
 import { connectRedis, type RedisCommands, redisHosts } from "../adapters/cluster/redis.js";
 import { RedisChannels } from "../adapters/cluster/redis-channels.js";
@@ -116,6 +118,11 @@ export async function openClusterEngine(
     );
   }
 
+  const notifications = context.notifies
+    ? await awaitDependency("Kafka", wait, () => openNotifications({ ...topics, clock }))
+    : undefined;
+  if (notifications !== undefined) parts.add("notifications", () => notifications.close());
+
   const fanout = new RedisFanout({
     publisher,
     channels,
@@ -176,7 +183,8 @@ export async function openClusterEngine(
     archive,
     fanout,
     directory,
-    outlets: undefined,
+    outlets: new MongoOutletStore(mongo.collections),
+    notifications,
     cluster: { placement, peers, rateShares: new RedisRateShares({ redis, nodeId, prefix: name }) },
     node: { id: nodeId, address },
     answerWith: (handler) => {

@@ -22,8 +22,10 @@ export interface Engine {
   readonly archive: Archive;
   readonly fanout: Fanout;
   readonly directory: SessionDirectory;
-  /** Where outlets keep what they set aside, and what users who are away were told; undefined: the engine has no place for it yet. */
-  readonly outlets: { readonly store: OutletStore; readonly notifications: Notifier } | undefined;
+  /** Where outlets keep what they set aside. */
+  readonly outlets: OutletStore;
+  /** Where what users who are away are told is written down; undefined: nobody is to be told. */
+  readonly notifications: Notifier | undefined;
   /** Undefined: this process is alone. */
   readonly cluster: ClusterParts | undefined;
   /** This incarnation of the node, and where others reach it; undefined: this process is alone. */
@@ -44,6 +46,8 @@ export interface EngineContext {
   readonly limits: Limits;
   readonly telemetry: Telemetry;
   readonly logger: Logger;
+  /** Whether users who are away are told. */
+  readonly notifies: boolean;
   /** How busy this process is, 0 to 1. */
   readonly load: () => number;
   /** Told of each part that was opened, in order: whoever fails on the way leaves the earlier ones to it. */

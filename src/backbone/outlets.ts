@@ -30,7 +30,7 @@ export interface WebhookOptions extends WebhookTarget {
 }
 
 export interface NotifierTarget {
-  /** Default: notifications are only written down in the store. */
+  /** Default: notifications are only written down, in the store or the cluster's topic. */
   readonly webhook?: WebhookTarget;
   /** How long a user must have been away, and a message unreceived, in milliseconds. Default 10,000. */
   readonly graceMs?: number;
@@ -56,7 +56,7 @@ const NOTIFIER_ENDPOINT = "notifier";
 /** Throws where a URL is not one to send what users say to, or two webhooks have one name. */
 export function outletsOf(
   { notifier, webhooks = [] }: OutletTargets,
-  kept: NonNullable<Engine["outlets"]>,
+  engine: Pick<Engine, "outlets" | "notifications">,
   clock: Clock,
 ): { readonly outlets: OutletOptions; close(): void } {
   if (new Set(webhooks.map(({ name }) => name)).size < webhooks.length) throw new Error("two webhooks have one name");
@@ -79,10 +79,10 @@ export function outletsOf(
   });
   const away = notifier && {
     ...notifier,
-    notifier: written(kept.notifications, notifier.webhook && webhook(NOTIFIER_ENDPOINT, notifier.webhook)),
+    notifier: written(engine.notifications, notifier.webhook && webhook(NOTIFIER_ENDPOINT, notifier.webhook)),
   };
   return {
-    outlets: { store: kept.store, events, ...(away && { notifier: away }) },
+    outlets: { store: engine.outlets, events, ...(away && { notifier: away }) },
     close: () => {
       for (const each of open) each.close();
     },
@@ -90,7 +90,8 @@ export function outletsOf(
 }
 
 /** Written down once it was taken. */
-function written(log: Notifier, target: Notifier | undefined): Notifier {
+function written(log: Notifier | undefined, target: Notifier | undefined): Notifier {
+  if (log === undefined) throw new Error("the engine was opened without a place for notifications");
   if (target === undefined) return log;
   return {
     notify: async (notification) => {
