@@ -126,8 +126,9 @@ export function sentinelOptions(address: SentinelRedis, name: string): Connectio
     sentinels: sentinels.map((sentinel) => hostAndPort(sentinel, DEFAULT_SENTINEL_PORT)),
     sentinelRetryStrategy: retryStrategy,
     sentinelCommandTimeout: COMMAND_DEADLINE_MS,
-    // A master that Sentinel has replaced may be there all the same, and would be written to.
-    failoverDetector: true,
+    // A master that was replaced may be there all the same, as a replica. (ioredis's own detector can end a connection for good: it interrupts
+    // one that is being made.)
+    reconnectOnError: (error) => error.message.startsWith("READONLY"),
     enableTLSForSentinelMode: tls !== undefined,
     ...(db === undefined ? {} : { db }),
     ...(sentinelUser === undefined ? {} : { sentinelUsername: sentinelUser }),

@@ -91,6 +91,7 @@ export class RedisChannels {
   /** Is always listened to, so that there is something to be probed. */
   readonly #own: string;
   #rounds = 0;
+  #isReading = false;
   #timer: Timer | undefined;
   #stopped = false;
 
@@ -350,23 +351,28 @@ export class RedisChannels {
 
   #round(): void {
     if (this.#stopped) return;
-    this.#look().catch((cause: unknown) => this.#options.onFault("channels", cause));
+    const groups = [...this.#groups.values()];
+    if (this.#rounds++ % PROBE_ROUNDS === 0) for (const group of groups) this.#probe(group);
+    const isTroubled = groups.some((group) => group.state === "lost" || this.#isSilent(group));
+    for (const link of [...this.#links.values()]) this.#lookAt(link);
+    if (isTroubled) void this.#readMap();
+    for (const group of groups) if (group.state === "lost" && this.#canBeAsked(group)) this.#settle(group);
     this.#timer = this.#options.clock.after(ROUND_MS, () => this.#round());
   }
 
-  async #look(): Promise<void> {
-    const { commands } = this.#options;
-    const groups = [...this.#groups.values()];
-    if (this.#rounds++ % PROBE_ROUNDS === 0) for (const group of groups) this.#probe(group);
-    const troubled = groups.some((group) => group.state === "lost" || this.#isSilent(group));
-    if (troubled && this.#map !== undefined && commands.status === "ready") {
+  /** What is lost may be elsewhere by now. */
+  async #readMap(): Promise<void> {
+    const { commands, onFault } = this.#options;
+    if (this.#map === undefined || this.#isReading || commands.status !== "ready") return;
+    this.#isReading = true;
+    try {
       await this.#map.learn(commands);
       this.#follow();
+    } catch (cause) {
+      onFault("channels", cause);
+    } finally {
+      this.#isReading = false;
     }
-    for (const group of this.#groups.values()) {
-      if (group.state === "lost" && this.#canBeAsked(group)) this.#settle(group);
-    }
-    for (const link of [...this.#links.values()]) this.#lookAt(link);
   }
 
   /** Not while the connection of a slot that has not moved is down: its return is what is waited for. */

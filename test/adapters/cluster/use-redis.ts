@@ -6,6 +6,7 @@ import { connectRedis, type RedisCommands } from "../../../src/adapters/cluster/
 import type { RedisAddress } from "../../../src/adapters/cluster/redis-address.js";
 import { RedisChannels } from "../../../src/adapters/cluster/redis-channels.js";
 import { createSystemClock } from "../../../src/ops/clock.js";
+import type { Clock } from "../../../src/ports/clock.js";
 import type { RoomRef } from "../../../src/ports/room-ref.js";
 import { describeWith } from "../../support/services/describe-with.js";
 import { find } from "../../support/services/process.js";
@@ -66,11 +67,18 @@ export async function redisOfNode(
   address: RedisAddress,
   nodeId: string,
   prefix: string,
-  onFault: (what: string, cause: unknown) => void = () => {},
+  { clock = createSystemClock() }: { readonly clock?: Clock } = {},
 ): Promise<RedisOfNode> {
   const redis = await connectRedis(address, { name: "test", onError: () => {} });
-  const clock = createSystemClock();
-  const channels = await RedisChannels.open({ address, commands: redis, clock, nodeId, prefix, name: nodeId, onFault });
+  const channels = await RedisChannels.open({
+    address,
+    commands: redis,
+    clock,
+    nodeId,
+    prefix,
+    name: nodeId,
+    onFault: () => {},
+  });
   return {
     redis,
     channels,

@@ -12,6 +12,7 @@ const MASTERS = 3;
 const NODE_TIMEOUT_MS = 1_000;
 const DEADLINE_MS = 15_000;
 const POLL_MS = 25;
+const KEYS_AT_ONCE = 100;
 
 export interface RedisClusterNode {
   readonly server: RedisServer;
@@ -67,6 +68,16 @@ export class RedisClusterServers {
     for (const { admin } of [to, ...this.masters.filter((node) => node !== to)]) {
       await admin.cluster("SETSLOT", slot, "NODE", to.id);
     }
+  }
+
+  /** Moves a slot with the keys it holds, as resharding does: for a moment each node has some of them. */
+  async moveWithKeys(slot: number, from: RedisClusterNode, to: RedisClusterNode): Promise<void> {
+    await to.admin.cluster("SETSLOT", slot, "IMPORTING", from.id);
+    await from.admin.cluster("SETSLOT", slot, "MIGRATING", to.id);
+    for (const key of await from.admin.cluster("GETKEYSINSLOT", slot, KEYS_AT_ONCE)) {
+      await from.admin.migrate("127.0.0.1", to.server.port, key, 0, DEADLINE_MS);
+    }
+    await this.move(slot, to);
   }
 
   async stop(): Promise<void> {
