@@ -50,7 +50,14 @@ export function createCore(given: CoreDependencies): Core {
   owner.onOpened((shard, end) => {
     for (const each of [...followers, ...outlets]) each.opened(shard, end);
   });
+  owner.onYielding(async (shard) => {
+    await Promise.allSettled([
+      receipts.yielding(shard),
+      ...[...followers, ...outlets].map((each) => each.yielding(shard)),
+    ]);
+  });
   owner.onReleased((shard) => {
+    receipts.released(shard);
     for (const each of [...followers, ...outlets]) each.released(shard);
   });
   owner.onAppended((shard, from, records) => {
@@ -68,7 +75,7 @@ export function createCore(given: CoreDependencies): Core {
     rooms: limitedRooms(rooms, limiter),
     delivery: limitedCalls(DeliveryService, delivery, limiter),
     presence: limitedCalls(PresenceService, presence.calls, limiter),
-    answerPeer: owner.answers === undefined ? alone : peerHandler(owner.answers, owner.notices),
+    answerPeer: owner.answers === undefined ? alone : peerHandler(owner.answers, owner.notices, receipts.far),
     shards: () => owner.shards,
     authenticate: async (token) => ({ identity: await deps.verifier.verify(token), deviceId: "" }),
     start: async () => {

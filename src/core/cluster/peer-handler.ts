@@ -13,6 +13,7 @@ import {
 import { TrunklineError } from "../../ports/error.js";
 import type { PeerHandler } from "../../ports/peers.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
+import type { FarReceipts } from "../receipt/far-receipts.js";
 import type { Caller } from "../room/calls.js";
 import type { Command, Outcome } from "../room/command.js";
 import { MAX_ID_LENGTH, validateId } from "../validate.js";
@@ -30,7 +31,11 @@ export interface PeerAnswers {
   submit(ref: RoomRef, caller: Caller, command: Command): Promise<Outcome>;
 }
 
-export function peerHandler(answers: PeerAnswers, notices: Pick<UserNotices, "answer">): PeerHandler {
+export function peerHandler(
+  answers: PeerAnswers,
+  notices: Pick<UserNotices, "answer">,
+  receipts: Pick<FarReceipts, "answer">,
+): PeerHandler {
   return async (question) => {
     switch (question.case) {
       case "look":
@@ -39,6 +44,10 @@ export function peerHandler(answers: PeerAnswers, notices: Pick<UserNotices, "an
         return { case: "read", value: await read(answers, question.value) };
       case "submit":
         return { case: "submitted", value: await submit(answers, question.value) };
+      case "mark":
+      case "markers":
+      case "markedBy":
+        return await receipts.answer(question);
       case "userChanged":
         return notices.answer(question.value);
       case undefined:
@@ -96,6 +105,6 @@ function requireShort(field: string, text: string, length: number): void {
   if (text.length > length) throw TrunklineError.invalid(field, `at most ${length} bytes`);
 }
 
-function requireFew(field: string, count: number): void {
+export function requireFew(field: string, count: number): void {
   if (count > MAX_ENTRIES) throw TrunklineError.invalid(field, `at most ${MAX_ENTRIES}`);
 }

@@ -107,6 +107,10 @@ export class NotifierOutlet implements Outlet, PageReader {
     else this.#starting.opened(shard, end);
   }
 
+  yielding(shard: number): Promise<void> {
+    return this.#pages.yielding(shard);
+  }
+
   /** Who waits to be looked at is found again by whoever has the shard now: its place is not remembered before their time is over. */
   released(shard: number): void {
     this.#starting.released(shard);

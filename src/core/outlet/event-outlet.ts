@@ -96,6 +96,10 @@ export class EventOutlet implements Outlet, PageReader {
     else this.#starting.opened(shard, end);
   }
 
+  yielding(shard: number): Promise<void> {
+    return this.#pages.yielding(shard);
+  }
+
   released(shard: number): void {
     this.#starting.released(shard);
     this.#pages.released(shard);

@@ -54,6 +54,8 @@ export interface Outlet {
   start(): void;
   /** The shard is this node's, its log ends at `end`: takes up where the shard was left. One that has never run begins there. */
   opened(shard: number, end: number): void;
+  /** The shard is to be another node's: remembers where it is. Never rejects. */
+  yielding(shard: number): Promise<void>;
   /** The shard is another node's: nothing more is kept of it. */
   released(shard: number): void;
   /** A shard's log has grown. */

@@ -92,6 +92,12 @@ export class ShardPages implements LogReader {
     this.appended(shard);
   }
 
+  /** The shard is to be another node's: remembers where it is, for that node. */
+  async yielding(shard: number): Promise<void> {
+    const place = this.#places.get(shard);
+    if (place !== undefined) await this.#rememberAll([place]);
+  }
+
   /** The shard is another node's: remembers where it is, for that node, and goes no further. */
   released(shard: number): void {
     const place = this.#places.get(shard);

@@ -1,6 +1,7 @@
 // Stores markers that have moved: once a second for all, not once per frame.
 
 import type { Timer } from "../../ports/clock.js";
+import type { RoomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
 import type { Tracked } from "./tracker.js";
 
@@ -25,19 +26,33 @@ export class MarkerKeeper {
     this.#schedule();
   }
 
+  /** Stores what is left of these rooms now. Never rejects. */
+  async flush(isWanted: (ref: RoomRef) => boolean): Promise<void> {
+    const wanted = () => [...this.#moved].filter(({ room }) => isWanted(room.ref));
+    // What is forgotten meanwhile is to be stored all the same; what could not be, just now, is tried again.
+    const left = wanted();
+    await this.#writing;
+    await this.#write([...new Set([...left, ...wanted()])]);
+  }
+
+  /** Forgets what nobody looks for here any more, stored or not. */
+  forgetGone(): void {
+    for (const tracked of this.#moved) if (tracked.room.gone) this.#moved.delete(tracked);
+  }
+
   /** Stores what is left. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#timer?.cancel();
     await this.#writing;
-    await this.#write();
+    await this.#write([...this.#moved]);
   }
 
   #schedule(): void {
     if (this.#timer !== undefined || this.#writing !== undefined || this.#stopped) return;
     this.#timer = this.#deps.clock.after(INTERVAL_MS, () => {
       this.#timer = undefined;
-      this.#writing = this.#write().finally(() => {
+      this.#writing = this.#write([...this.#moved]).finally(() => {
         this.#writing = undefined;
         if (this.#moved.size > 0) this.#schedule();
       });
@@ -45,9 +60,8 @@ export class MarkerKeeper {
   }
 
   /** Never rejects: what could not be stored is tried again. */
-  async #write(): Promise<void> {
-    const moved = [...this.#moved];
-    this.#moved.clear();
+  async #write(moved: readonly Tracked[]): Promise<void> {
+    for (const tracked of moved) this.#moved.delete(tracked);
     for (let from = 0; from < moved.length; from += BATCH) {
       const batch = moved.slice(from, from + BATCH);
       const changes = batch.map(({ room, marker }) => ({ room: room.ref, document: marker.document() }));
@@ -55,7 +69,7 @@ export class MarkerKeeper {
         await this.#deps.archive.putMarkers(changes);
         for (const [index, tracked] of batch.entries()) tracked.stored = changes[index]?.document.revision ?? 0;
       } catch (cause) {
-        for (const tracked of moved.slice(from)) this.#moved.add(tracked);
+        for (const tracked of moved.slice(from)) if (!tracked.room.gone) this.#moved.add(tracked);
         this.#deps.telemetry.emit("fault", { where: "storing markers", cause });
         return;
       }

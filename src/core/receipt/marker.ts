@@ -34,13 +34,16 @@ export class Marker implements Progress {
   deliveredSeq = 0;
   readSeq = 0;
   readIndex = 0;
-  /** How often it has moved. */
+  /** How often it has moved, at least. */
   revision = 0;
+  #leap: number;
   /** The oldest first. Replaced, never changed. */
   #steps: readonly Step[] = NO_STEPS;
 
-  constructor(userId: string, document?: MarkerDocument) {
+  /** `leap`: how many revisions the next move skips, beside what it counts itself. */
+  constructor(userId: string, document?: MarkerDocument, leap = 0) {
     this.userId = userId;
+    this.#leap = leap;
     if (document === undefined) return;
     this.deliveredSeq = document.deliveredSeq;
     this.readSeq = document.readSeq;
@@ -61,7 +64,8 @@ export class Marker implements Progress {
     if (to.readSeq > this.readSeq) this.readIndex = Math.max(this.readIndex, to.readIndex);
     this.deliveredSeq = deliveredSeq;
     this.readSeq = readSeq;
-    this.revision++;
+    this.revision += 1 + this.#leap;
+    this.#leap = 0;
     const before = joinStep ? this.#steps.slice(0, -1) : this.#steps;
     this.#steps = [...before, { deliveredSeq, readSeq, atMs }].slice(-MAX_STEPS);
     return true;

@@ -1,4 +1,5 @@
-// Receipts: how far everybody has received and read the rooms of this owner. Markers are no events: the furthest counts, whenever it
+// Receipts: how far everybody has received and read rooms. A room's markers are merged, kept and told of where the room is owned; what is said and
+// asked at other nodes goes there. Markers are no events: the furthest counts, whenever it
 // is said and however often, so they need no order and no log.
 
 import { create } from "@bufbuild/protobuf";
@@ -16,6 +17,7 @@ import type { Page } from "../../ports/archive.js";
 import { EncodedFrame } from "../../ports/encoded-frame.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
+import { shardOf } from "../../ports/shard.js";
 import type { CoreDependencies } from "../core.js";
 import { isAnnouncements } from "../room/announcements.js";
 import type { Caller } from "../room/calls.js";
@@ -23,13 +25,15 @@ import { inboxRef } from "../room/inbox.js";
 import type { RoomOwner } from "../room/owner.js";
 import { hasPermission, isAdministrator, permit } from "../room/permissions.js";
 import { membersRoomOf } from "../room/sub-room.js";
+import { isNotTheOwner, notTheOwner } from "../room/unavailable.js";
 import { pageSize, validateId, validateOptionalId } from "../validate.js";
+import { FarReceipts, type Marks, type OwnedReceipts } from "./far-receipts.js";
 import { MarkerKeeper } from "./keeper.js";
 import { Marker, type Passed } from "./marker.js";
 import { messageIndexAt, type Top } from "./place.js";
 import { ReadingPrivacy } from "./privacy.js";
 import { isBlocked, MarkerTeller } from "./teller.js";
-import { Tracker } from "./tracker.js";
+import { leapOf, Tracker } from "./tracker.js";
 
 /** In rooms of up to so many members everybody follows everybody's markers. */
 export const SMALL_ROOM = 100;
@@ -60,12 +64,23 @@ export class Receipts {
   readonly #tracker: Tracker;
   readonly #teller: MarkerTeller;
   readonly #keeper: MarkerKeeper;
+  readonly #here: OwnedReceipts = {
+    mark: (ref, caller, marks) => this.#mark(ref, caller, marks),
+    markers: async (ref, userIds) => {
+      const markers = await this.#ownMarkers(ref, userIds);
+      return markers.filter(({ revision }) => revision > 0).map((marker) => marker.document());
+    },
+    markedBy: (ref, page) => this.#markedHere(ref, page),
+  };
+  /** Rooms that other nodes own, and what those ask. */
+  readonly far: FarReceipts;
 
   constructor(deps: CoreDependencies, owner: RoomOwner) {
     this.#deps = deps;
     this.#owner = owner;
     this.#privacy = new ReadingPrivacy(deps.archive, owner.notices);
-    this.#tracker = new Tracker(deps.archive);
+    this.#tracker = new Tracker(deps.archive, leapOf(deps));
+    this.far = new FarReceipts(owner, this.#here);
     this.#teller = new MarkerTeller(deps, owner, this.#privacy);
     this.#keeper = new MarkerKeeper(deps);
   }
@@ -76,14 +91,59 @@ export class Receipts {
     await this.#keeper.stop();
   }
 
+  /** The shard is to be another node's: stores what is left, for that node. Never rejects. */
+  async yielding(shard: number): Promise<void> {
+    this.#teller.tellNow(this.#isIn(shard));
+    await this.#keeper.flush(this.#isIn(shard));
+  }
+
+  /** The shard is another node's: forgets its rooms. What was not stored is as lost as in a crash, where it was not yielded. */
+  released(shard: number): void {
+    const isGone = this.#isIn(shard);
+    this.#teller.tellNow(isGone);
+    // Too late, perhaps: what the other node has stored meanwhile counts then.
+    void this.#keeper.flush(isGone);
+    this.#tracker.release(isGone);
+    this.#keeper.forgetGone();
+  }
+
+  #isIn(shard: number): (ref: RoomRef) => boolean {
+    const { shards } = this.#deps.log;
+    return ({ key }) => shardOf(key, shards) === shard;
+  }
+
   /** Takes a mark. Resolves once it counts; rejects with the refusal. */
   async mark(caller: Caller, { roomId, delivered, read }: Mark): Promise<void> {
     validateId("mark.room_id", roomId);
     if (delivered === undefined && read === undefined) {
       throw TrunklineError.invalid("mark", "neither delivered nor read is set");
     }
-    const { tenantId, userId } = caller.identity;
-    const ref = roomRef(tenantId, roomId);
+    const ref = roomRef(caller.identity.tenantId, roomId);
+    await this.#atOwner(
+      ref,
+      () => this.#mark(ref, caller, { delivered, read }),
+      () => this.far.mark(ref, caller, { delivered, read }),
+    );
+  }
+
+  /** Here where this node owns the room, else there. */
+  async #atOwner<T>(ref: RoomRef, here: () => Promise<T>, there: () => Promise<T>): Promise<T> {
+    if (!this.#owner.owns(ref)) return await there();
+    try {
+      return await here();
+    } catch (error) {
+      if (!isNotTheOwner(error)) throw error;
+      return await there();
+    }
+  }
+
+  #requireOwned(ref: RoomRef): void {
+    if (!this.#owner.owns(ref)) throw notTheOwner();
+  }
+
+  async #mark(ref: RoomRef, caller: Caller, { delivered, read }: Marks): Promise<void> {
+    this.#requireOwned(ref);
+    const { userId } = caller.identity;
     const { top, small, pair } = await this.#owner.read(ref, caller, Permission.READ, ({ state }) => {
       if (state.member(userId) === undefined)
         throw new TrunklineError(ErrorCode.NOT_A_MEMBER, "you are not a member of the room");
@@ -92,6 +152,8 @@ export class Receipts {
     });
     const loaded = await this.#tracker.load(ref, userId);
     const to = await this.#progress(ref, top, loaded.marker, delivered, read);
+    this.#requireOwned(ref);
+    if (loaded.room.gone) throw notTheOwner();
     const tracked = this.#tracker.current(loaded);
     Object.assign(tracked.room, { small, pair });
     if (!tracked.marker.advance(to, this.#deps.clock.now(), tracked.waiting)) return;
@@ -134,16 +196,16 @@ export class Receipts {
     const hidden = await this.#privacy.hidden(tenantId, userId);
     const seesMembers =
       isAdministrator(identity) || (member !== undefined && hasPermission(member, Permission.SEE_MEMBERS));
-    const own = await this.#marker(ref, userId);
     const markers: WireMarker[] = [];
+    const others: string[] = [];
     const small = (room?.memberCount ?? 0) <= SMALL_ROOM && !isAnnouncements(ref.roomId);
     if (seesMembers && small && !(await isBlocked(this.#owner, tenantId, pair))) {
-      for (const other of await this.#membersOf(ref, membersSeq)) {
-        if (other === userId) continue;
-        const { marker } = await this.#tracker.load(ref, other);
-        if (marker.revision === 0) continue;
-        markers.push(marker.wire(hidden || (await this.#privacy.hidden(tenantId, other))));
-      }
+      others.push(...(await this.#membersOf(ref, membersSeq)).filter((other) => other !== userId));
+    }
+    const [own = new Marker(userId), ...theirs] = await this.#markers(ref, [userId, ...others]);
+    for (const marker of theirs) {
+      if (marker.revision === 0) continue;
+      markers.push(marker.wire(hidden || (await this.#privacy.hidden(tenantId, marker.userId))));
     }
     return { marker: own.revision === 0 ? undefined : own.wire(false), markers, seesMembers, hidesReading: hidden };
   }
@@ -230,12 +292,12 @@ export class Receipts {
     const userIds = await this.#marking(ref, { after: request.pageToken, limit });
     const callerHides = await this.#privacy.hidden(tenantId, userId);
     const blocked = await isBlocked(this.#owner, tenantId, pair);
+    const seen = blocked ? userIds.filter((other) => other === userId) : userIds;
+    const markers = new Map((await this.#markers(ref, seen)).map((marker) => [marker.userId, marker]));
     const page: { readonly marker: Marker; readonly hidden: boolean }[] = [];
     for (const other of userIds) {
-      const own = other === userId;
-      const hidden = !own && (callerHides || (await this.#privacy.hidden(tenantId, other)));
-      const marker = own || !blocked ? await this.#marker(ref, other) : new Marker(other);
-      page.push({ marker, hidden });
+      const hidden = other !== userId && (callerHides || (await this.#privacy.hidden(tenantId, other)));
+      page.push({ marker: markers.get(other) ?? new Marker(other), hidden });
     }
     return { page, nextPageToken: userIds.length < limit ? "" : (userIds.at(-1) ?? "") };
   }
@@ -247,6 +309,16 @@ export class Receipts {
       const documents = await archive.members(membersRoomOf(ref), page);
       return documents.flatMap(({ member }) => (member === undefined ? [] : [member.userId]));
     }
+    return await this.#atOwner(
+      ref,
+      () => this.#markedHere(ref, page),
+      () => this.far.markedBy(ref, page),
+    );
+  }
+
+  async #markedHere(ref: RoomRef, page: Page): Promise<readonly string[]> {
+    this.#requireOwned(ref);
+    const { archive } = this.#deps;
     // Before the store is read: what is stored meanwhile is in one of the two.
     const unstored = this.#tracker.unstored(ref).filter((userId) => userId > page.after);
     const stored = await archive.markedBy(ref, page);
@@ -255,11 +327,38 @@ export class Receipts {
 
   /** The marker as it is now, for an answer. */
   async #marker(ref: RoomRef, userId: string): Promise<Marker> {
-    const known = this.#tracker.find(ref, userId);
-    if (known !== undefined) return known.marker;
-    const stored = await this.#deps.archive.marker(ref, userId);
-    // It may have been marked meanwhile.
-    return this.#tracker.find(ref, userId)?.marker ?? new Marker(userId, stored);
+    const [marker = new Marker(userId)] = await this.#markers(ref, [userId]);
+    return marker;
+  }
+
+  /** The markers of these users as they are now, in their order. */
+  async #markers(ref: RoomRef, userIds: readonly string[]): Promise<readonly Marker[]> {
+    if (userIds.length === 0) return [];
+    return await this.#atOwner(
+      ref,
+      () => this.#ownMarkers(ref, userIds),
+      async () => {
+        const documents = await this.far.markers(ref, userIds);
+        const known = new Map(documents.map((document) => [document.userId, new Marker(document.userId, document)]));
+        return userIds.map((userId) => known.get(userId) ?? new Marker(userId));
+      },
+    );
+  }
+
+  /** Those of a small room are remembered: everybody who opens it asks for them. */
+  async #ownMarkers(ref: RoomRef, userIds: readonly string[]): Promise<readonly Marker[]> {
+    this.#requireOwned(ref);
+    const remembered = userIds.length > 1 && userIds.length <= SMALL_ROOM;
+    return await Promise.all(
+      userIds.map(async (userId) => {
+        const known = this.#tracker.find(ref, userId);
+        if (known !== undefined) return known.marker;
+        if (remembered) return (await this.#tracker.load(ref, userId)).marker;
+        const stored = await this.#deps.archive.marker(ref, userId);
+        // It may have been marked meanwhile.
+        return this.#tracker.find(ref, userId)?.marker ?? new Marker(userId, stored);
+      }),
+    );
   }
 
   /** The room, if the caller may read it and see who is in it. */

@@ -59,6 +59,16 @@ export class MarkerTeller {
     if (this.#due.length === 1) this.#deps.clock.soon(() => this.#tellDue());
   }
 
+  /** Tells what is still to be told of these rooms: whoever has them next does not know of it. */
+  tellNow(isWanted: (ref: RoomRef) => boolean): void {
+    for (const tracked of this.#waiting) {
+      if (!isWanted(tracked.room.ref)) continue;
+      this.#waiting.delete(tracked);
+      this.#due.push(tracked);
+    }
+    this.#tellDue();
+  }
+
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();

@@ -1,10 +1,12 @@
-// The markers of rooms that are marked or read now: loaded on first use, dropped when they are stored and others are wanted.
+// The markers of this node's rooms that are marked or read now: loaded on first use, dropped when they are stored and others are wanted, or when
+// their shard goes to another node.
 
 import type { MarkerDocument } from "../../gen/trunkline/store/v1/documents_pb.js";
 import type { Archive } from "../../ports/archive.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import type { Awaitable, RoomRef } from "../../ports/room-ref.js";
 import { isPromise } from "../awaitable.js";
+import type { CoreDependencies } from "../core.js";
 import { Marker } from "./marker.js";
 
 /** Markers and rooms kept in memory, at most, but for what is not stored yet. Up to 2 KiB each. */
@@ -14,6 +16,16 @@ const MAX_UNSTORED = 2 * MAX_MARKERS;
 /** Rooms looked at to make place for one marker. */
 const EVICTION_LOOKS = 8;
 const RETRY_MS = 1_000;
+/**
+ * Revisions that a marker skips when it first moves after it was loaded, where another node may have had it before: what that node may still
+ * write, late, is older than this.
+ */
+const LEAP = 100;
+
+/** As said of LEAP; none where no other node has ever had the room. */
+export function leapOf({ cluster }: Pick<CoreDependencies, "cluster">): number {
+  return cluster === undefined ? 0 : LEAP;
+}
 
 /** A marker that is in use. */
 export interface Tracked {
@@ -31,6 +43,8 @@ export interface Tracked {
 
 export interface ActiveRoom {
   readonly ref: RoomRef;
+  /** Its shard has gone to another node: nobody looks here any more. */
+  gone: boolean;
   readonly users: Map<string, Tracked>;
   /** Whether everybody who is subscribed is told of every marker. */
   small: boolean;
@@ -48,19 +62,42 @@ const NOTHING = { deliveredSeq: 0, readSeq: 0 };
 
 export class Tracker {
   readonly #archive: Archive;
+  readonly #leap: number;
   /** The least recently used first. */
   readonly #rooms = new Map<string, ActiveRoom>();
   #size = 0;
+  /** Counts shards that went to other nodes: what was being loaded then may be older than what those have stored. */
+  #releases = 0;
 
-  constructor(archive: Archive) {
+  constructor(archive: Archive, leap = 0) {
     this.#archive = archive;
+    this.#leap = leap;
+  }
+
+  /** Forgets these rooms, whatever is not stored of them. */
+  release(isGone: (ref: RoomRef) => boolean): void {
+    this.#releases++;
+    for (const [key, room] of this.#rooms) {
+      if (!isGone(room.ref)) continue;
+      this.#rooms.delete(key);
+      this.#size -= room.users.size;
+      room.gone = true;
+    }
   }
 
   room(ref: RoomRef): ActiveRoom {
     const known = this.#rooms.get(ref.key);
     if (known === undefined) this.#makePlace(ref);
     else this.#rooms.delete(ref.key);
-    const room = known ?? { ref, users: new Map(), small: true, pair: NOBODY, members: undefined, authors: NO_AUTHORS };
+    const room = known ?? {
+      ref,
+      gone: false,
+      users: new Map(),
+      small: true,
+      pair: NOBODY,
+      members: undefined,
+      authors: NO_AUTHORS,
+    };
     this.#rooms.set(ref.key, room);
     return room;
   }
@@ -81,8 +118,13 @@ export class Tracker {
   load(ref: RoomRef, userId: string): Awaitable<Tracked> {
     const known = this.find(ref, userId);
     if (known !== undefined) return known;
+    const releases = this.#releases;
     const document = this.#archive.marker(ref, userId);
-    if (isPromise(document)) return document.then((found) => this.#add(ref, userId, found));
+    if (isPromise(document)) {
+      return document.then((found) =>
+        releases === this.#releases ? this.#add(ref, userId, found) : this.load(ref, userId),
+      );
+    }
     return this.#add(ref, userId, document);
   }
 
@@ -101,7 +143,7 @@ export class Tracker {
   #add(ref: RoomRef, userId: string, document: MarkerDocument | undefined): Tracked {
     const known = this.find(ref, userId);
     if (known !== undefined) return known;
-    const marker = new Marker(userId, document);
+    const marker = new Marker(userId, document, this.#leap);
     const { deliveredSeq, readSeq, revision } = marker;
     return this.#insert(ref, userId, {
       room: this.room(ref),

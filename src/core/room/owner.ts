@@ -42,6 +42,7 @@ export class RoomOwner {
   readonly #idleRooms: IdleRooms;
   readonly #listeners: Appended[] = [];
   readonly #openedListeners: ((shard: number, end: number) => void)[] = [];
+  readonly #yieldingListeners: ((shard: number) => Promise<void>)[] = [];
   readonly #releasedListeners: ((shard: number) => void)[] = [];
   #sweep: Timer | undefined;
 
@@ -81,6 +82,7 @@ export class RoomOwner {
         lost: (shard) => this.#release(shard, ownerChanged()),
         yields: async (shard) => {
           await this.#shards[shard]?.handOver();
+          await Promise.all(this.#yieldingListeners.map((listener) => listener(shard)));
           this.#release(shard, ownerChanged());
         },
       });
@@ -108,6 +110,14 @@ export class RoomOwner {
   /** Calls the listener when this node has opened a shard's log, which ends at `end`: also when it is opened anew after a failure. */
   onOpened(listener: (shard: number, end: number) => void): void {
     this.#openedListeners.push(listener);
+  }
+
+  /**
+   * Calls the listener when another node is to have the shard, which takes nothing more here: what it resolves with is waited for, so that the
+   * other finds what is kept of it. Not where the shard is lost. Must not reject.
+   */
+  onYielding(listener: (shard: number) => Promise<void>): void {
+    this.#yieldingListeners.push(listener);
   }
 
   /** Calls the listener when a shard is no longer this node's: another node may have it already. */

@@ -10,17 +10,19 @@ import type { Caller, Command, Outcome } from "./command_pb.js";
 import { file_trunkline_cluster_v1_command } from "./command_pb.js";
 import type { NoticedEvent } from "./fanout_pb.js";
 import { file_trunkline_cluster_v1_fanout } from "./fanout_pb.js";
-import type { MemberDocument, MessageDocument, RoomDocument } from "../../store/v1/documents_pb.js";
+import type { MarkerDocument, MemberDocument, MessageDocument, RoomDocument } from "../../store/v1/documents_pb.js";
 import { file_trunkline_store_v1_documents } from "../../store/v1/documents_pb.js";
 import type { Error } from "../../v1/error_pb.js";
 import { file_trunkline_v1_error } from "../../v1/error_pb.js";
+import type { Position } from "../../v1/message_pb.js";
+import { file_trunkline_v1_message } from "../../v1/message_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file trunkline/cluster/v1/peer.proto.
  */
 export const file_trunkline_cluster_v1_peer: GenFile = /*@__PURE__*/
-  fileDesc("Ch90cnVua2xpbmUvY2x1c3Rlci92MS9wZWVyLnByb3RvEhR0cnVua2xpbmUuY2x1c3Rlci52MSLnAQoLUGVlclJlcXVlc3QSCgoCaWQYASABKA0SKgoEbG9vaxgCIAEoCzIaLnRydW5rbGluZS5jbHVzdGVyLnYxLkxvb2tIABIqCgRyZWFkGAMgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUmVhZEgAEi4KBnN1Ym1pdBgEIAEoCzIcLnRydW5rbGluZS5jbHVzdGVyLnYxLlN1Ym1pdEgAEjkKDHVzZXJfY2hhbmdlZBgUIAEoCzIhLnRydW5rbGluZS5jbHVzdGVyLnYxLlVzZXJDaGFuZ2VkSABCCQoHcmVxdWVzdCKQAgoKUGVlckFuc3dlchIKCgJpZBgBIAEoDRImCgdyZWZ1c2FsGAIgASgLMhMudHJ1bmtsaW5lLnYxLkVycm9ySAASLgoGbG9va2VkGAMgASgLMhwudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTG9va2VkSAASMAoEcmVhZBgEIAEoCzIgLnRydW5rbGluZS5jbHVzdGVyLnYxLlJlYWRBbnN3ZXJIABI0CglzdWJtaXR0ZWQYBSABKAsyHy50cnVua2xpbmUuY2x1c3Rlci52MS5TdWJtaXR0ZWRIABIsCgVub3RlZBgUIAEoCzIbLnRydW5rbGluZS5jbHVzdGVyLnYxLk5vdGVkSABCCAoGYW5zd2VyIjEKC1VzZXJDaGFuZ2VkEhEKCXRlbmFudF9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJIgcKBU5vdGVkIioKBFJvb20SEQoJdGVuYW50X2lkGAEgASgJEg8KB3Jvb21faWQYAiABKAkiQgoETG9vaxIoCgRyb29tGAEgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUm9vbRIQCgh1c2VyX2lkcxgCIAMoCSKuAQoGTG9va2VkEi4KBHJvb20YASABKAsyIC50cnVua2xpbmUuc3RvcmUudjEuUm9vbURvY3VtZW50EjMKB21lbWJlcnMYAiADKAsyIi50cnVua2xpbmUuc3RvcmUudjEuTWVtYmVyRG9jdW1lbnQSEwoLbWVtYmVyc19zZXEYAyABKA0SKgoEcm9vdBgEIAEoCzIcLnRydW5rbGluZS5jbHVzdGVyLnYxLkxvb2tlZCKQAQoGU3VibWl0EigKBHJvb20YASABKAsyGi50cnVua2xpbmUuY2x1c3Rlci52MS5Sb29tEiwKBmNhbGxlchgCIAEoCzIcLnRydW5rbGluZS5jbHVzdGVyLnYxLkNhbGxlchIuCgdjb21tYW5kGAMgASgLMh0udHJ1bmtsaW5lLmNsdXN0ZXIudjEuQ29tbWFuZCI7CglTdWJtaXR0ZWQSLgoHb3V0Y29tZRgBIAEoCzIdLnRydW5rbGluZS5jbHVzdGVyLnYxLk91dGNvbWUiyAQKBFJlYWQSKAoEcm9vbRgBIAEoCzIaLnRydW5rbGluZS5jbHVzdGVyLnYxLlJvb20SMgoIZG9jdW1lbnQYAiABKAsyHi50cnVua2xpbmUuY2x1c3Rlci52MS5Sb29tUmVhZEgAEjIKBm1lbWJlchgDIAEoCzIgLnRydW5rbGluZS5jbHVzdGVyLnYxLk1lbWJlclJlYWRIABI0CgdtZW1iZXJzGAQgASgLMiEudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTWVtYmVyc1JlYWRIABIyCgZldmVudHMYBSABKAsyIC50cnVua2xpbmUuY2x1c3Rlci52MS5FdmVudHNSZWFkSAASLAoDc2VxGAYgASgLMh0udHJ1bmtsaW5lLmNsdXN0ZXIudjEuU2VxUmVhZEgAEjQKB21lc3NhZ2UYByABKAsyIS50cnVua2xpbmUuY2x1c3Rlci52MS5NZXNzYWdlUmVhZEgAEjYKCG1lc3NhZ2VzGAggASgLMiIudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTWVzc2FnZXNSZWFkSAASMgoGaGlkZGVuGAkgASgLMiAudHJ1bmtsaW5lLmNsdXN0ZXIudjEuSGlkZGVuUmVhZEgAEjMKB3NlbnRfYnkYCiABKAsyIC50cnVua2xpbmUuY2x1c3Rlci52MS5TZW50QnlSZWFkSAASNwoJc3ViX3Jvb21zGAsgASgLMiIudHJ1bmtsaW5lLmNsdXN0ZXIudjEuU3ViUm9vbXNSZWFkSABCBgoEd2hhdCIKCghSb29tUmVhZCIdCgpNZW1iZXJSZWFkEg8KB3VzZXJfaWQYASABKAkiKwoLTWVtYmVyc1JlYWQSDQoFYWZ0ZXIYASABKAkSDQoFbGltaXQYAiABKA0iSAoKRXZlbnRzUmVhZBIMCgRmcm9tGAEgASgNEgoKAnRvGAIgASgNEg0KBWxpbWl0GAMgASgNEhEKCW1heF9ieXRlcxgEIAEoDSIbCgdTZXFSZWFkEhAKCGV2ZW50X2lkGAEgASgJIiEKC01lc3NhZ2VSZWFkEhIKCm1lc3NhZ2VfaWQYASABKAkiVAoMTWVzc2FnZXNSZWFkEhYKDGJlZm9yZV9pbmRleBgBIAEoDUgAEhUKC2FmdGVyX2luZGV4GAIgASgNSAASDQoFbGltaXQYAyABKA1CBgoEZnJvbSI3CgpIaWRkZW5SZWFkEg8KB3Jvb21faWQYASABKAkSDAoEZnJvbRgCIAEoDRIKCgJ0bxgDIAEoDSJJCgpTZW50QnlSZWFkEg8KB3VzZXJfaWQYASABKAkSEwoLYWZ0ZXJfaW5kZXgYAiABKA0SFQoNdGhyb3VnaF9pbmRleBgDIAEoDSIsCgxTdWJSb29tc1JlYWQSDQoFYWZ0ZXIYASABKAkSDQoFbGltaXQYAiABKA0inwIKClJlYWRBbnN3ZXISLgoEcm9vbRgBIAEoCzIgLnRydW5rbGluZS5zdG9yZS52MS5Sb29tRG9jdW1lbnQSMwoHbWVtYmVycxgCIAMoCzIiLnRydW5rbGluZS5zdG9yZS52MS5NZW1iZXJEb2N1bWVudBIyCgZldmVudHMYAyADKAsyIi50cnVua2xpbmUuY2x1c3Rlci52MS5Ob3RpY2VkRXZlbnQSNQoIbWVzc2FnZXMYBCADKAsyIy50cnVua2xpbmUuY2x1c3Rlci52MS5TdG9yZWRNZXNzYWdlEg8KB2luZGV4ZXMYBSADKA0SEwoGbnVtYmVyGAYgASgNSACIAQESEAoIcm9vbV9pZHMYByADKAlCCQoHX251bWJlciKSAQoNU3RvcmVkTWVzc2FnZRIVCg1tZXNzYWdlX2luZGV4GAEgASgNEjMKB2NyZWF0ZWQYAiABKAsyIi50cnVua2xpbmUuY2x1c3Rlci52MS5Ob3RpY2VkRXZlbnQSNQoIZG9jdW1lbnQYAyABKAsyIy50cnVua2xpbmUuc3RvcmUudjEuTWVzc2FnZURvY3VtZW50MmEKC1BlZXJTZXJ2aWNlElIKB0Nvbm5lY3QSIS50cnVua2xpbmUuY2x1c3Rlci52MS5QZWVyUmVxdWVzdBogLnRydW5rbGluZS5jbHVzdGVyLnYxLlBlZXJBbnN3ZXIoATABYgZwcm90bzM", [file_trunkline_cluster_v1_command, file_trunkline_cluster_v1_fanout, file_trunkline_store_v1_documents, file_trunkline_v1_error]);
+  fileDesc("Ch90cnVua2xpbmUvY2x1c3Rlci92MS9wZWVyLnByb3RvEhR0cnVua2xpbmUuY2x1c3Rlci52MSL6AgoLUGVlclJlcXVlc3QSCgoCaWQYASABKA0SKgoEbG9vaxgCIAEoCzIaLnRydW5rbGluZS5jbHVzdGVyLnYxLkxvb2tIABIqCgRyZWFkGAMgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUmVhZEgAEi4KBnN1Ym1pdBgEIAEoCzIcLnRydW5rbGluZS5jbHVzdGVyLnYxLlN1Ym1pdEgAEioKBG1hcmsYBSABKAsyGi50cnVua2xpbmUuY2x1c3Rlci52MS5NYXJrSAASMAoHbWFya2VycxgGIAEoCzIdLnRydW5rbGluZS5jbHVzdGVyLnYxLk1hcmtlcnNIABIzCgltYXJrZWRfYnkYByABKAsyHi50cnVua2xpbmUuY2x1c3Rlci52MS5NYXJrZWRCeUgAEjkKDHVzZXJfY2hhbmdlZBgUIAEoCzIhLnRydW5rbGluZS5jbHVzdGVyLnYxLlVzZXJDaGFuZ2VkSABCCQoHcmVxdWVzdCLIAgoKUGVlckFuc3dlchIKCgJpZBgBIAEoDRImCgdyZWZ1c2FsGAIgASgLMhMudHJ1bmtsaW5lLnYxLkVycm9ySAASLgoGbG9va2VkGAMgASgLMhwudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTG9va2VkSAASMAoEcmVhZBgEIAEoCzIgLnRydW5rbGluZS5jbHVzdGVyLnYxLlJlYWRBbnN3ZXJIABI0CglzdWJtaXR0ZWQYBSABKAsyHy50cnVua2xpbmUuY2x1c3Rlci52MS5TdWJtaXR0ZWRIABI2CgdtYXJrZXJzGAYgASgLMiMudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTWFya2Vyc0Fuc3dlckgAEiwKBW5vdGVkGBQgASgLMhsudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTm90ZWRIAEIICgZhbnN3ZXIiMQoLVXNlckNoYW5nZWQSEQoJdGVuYW50X2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkiBwoFTm90ZWQiKgoEUm9vbRIRCgl0ZW5hbnRfaWQYASABKAkSDwoHcm9vbV9pZBgCIAEoCSJCCgRMb29rEigKBHJvb20YASABKAsyGi50cnVua2xpbmUuY2x1c3Rlci52MS5Sb29tEhAKCHVzZXJfaWRzGAIgAygJIq4BCgZMb29rZWQSLgoEcm9vbRgBIAEoCzIgLnRydW5rbGluZS5zdG9yZS52MS5Sb29tRG9jdW1lbnQSMwoHbWVtYmVycxgCIAMoCzIiLnRydW5rbGluZS5zdG9yZS52MS5NZW1iZXJEb2N1bWVudBITCgttZW1iZXJzX3NlcRgDIAEoDRIqCgRyb290GAQgASgLMhwudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTG9va2VkIpABCgZTdWJtaXQSKAoEcm9vbRgBIAEoCzIaLnRydW5rbGluZS5jbHVzdGVyLnYxLlJvb20SLAoGY2FsbGVyGAIgASgLMhwudHJ1bmtsaW5lLmNsdXN0ZXIudjEuQ2FsbGVyEi4KB2NvbW1hbmQYAyABKAsyHS50cnVua2xpbmUuY2x1c3Rlci52MS5Db21tYW5kIjsKCVN1Ym1pdHRlZBIuCgdvdXRjb21lGAEgASgLMh0udHJ1bmtsaW5lLmNsdXN0ZXIudjEuT3V0Y29tZSKvAQoETWFyaxIoCgRyb29tGAEgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUm9vbRIsCgZjYWxsZXIYAiABKAsyHC50cnVua2xpbmUuY2x1c3Rlci52MS5DYWxsZXISKQoJZGVsaXZlcmVkGAMgASgLMhYudHJ1bmtsaW5lLnYxLlBvc2l0aW9uEiQKBHJlYWQYBCABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24iRQoHTWFya2VycxIoCgRyb29tGAEgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUm9vbRIQCgh1c2VyX2lkcxgCIAMoCSJSCghNYXJrZWRCeRIoCgRyb29tGAEgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUm9vbRINCgVhZnRlchgCIAEoCRINCgVsaW1pdBgDIAEoDSJWCg1NYXJrZXJzQW5zd2VyEjMKB21hcmtlcnMYASADKAsyIi50cnVua2xpbmUuc3RvcmUudjEuTWFya2VyRG9jdW1lbnQSEAoIdXNlcl9pZHMYAiADKAkiyAQKBFJlYWQSKAoEcm9vbRgBIAEoCzIaLnRydW5rbGluZS5jbHVzdGVyLnYxLlJvb20SMgoIZG9jdW1lbnQYAiABKAsyHi50cnVua2xpbmUuY2x1c3Rlci52MS5Sb29tUmVhZEgAEjIKBm1lbWJlchgDIAEoCzIgLnRydW5rbGluZS5jbHVzdGVyLnYxLk1lbWJlclJlYWRIABI0CgdtZW1iZXJzGAQgASgLMiEudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTWVtYmVyc1JlYWRIABIyCgZldmVudHMYBSABKAsyIC50cnVua2xpbmUuY2x1c3Rlci52MS5FdmVudHNSZWFkSAASLAoDc2VxGAYgASgLMh0udHJ1bmtsaW5lLmNsdXN0ZXIudjEuU2VxUmVhZEgAEjQKB21lc3NhZ2UYByABKAsyIS50cnVua2xpbmUuY2x1c3Rlci52MS5NZXNzYWdlUmVhZEgAEjYKCG1lc3NhZ2VzGAggASgLMiIudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTWVzc2FnZXNSZWFkSAASMgoGaGlkZGVuGAkgASgLMiAudHJ1bmtsaW5lLmNsdXN0ZXIudjEuSGlkZGVuUmVhZEgAEjMKB3NlbnRfYnkYCiABKAsyIC50cnVua2xpbmUuY2x1c3Rlci52MS5TZW50QnlSZWFkSAASNwoJc3ViX3Jvb21zGAsgASgLMiIudHJ1bmtsaW5lLmNsdXN0ZXIudjEuU3ViUm9vbXNSZWFkSABCBgoEd2hhdCIKCghSb29tUmVhZCIdCgpNZW1iZXJSZWFkEg8KB3VzZXJfaWQYASABKAkiKwoLTWVtYmVyc1JlYWQSDQoFYWZ0ZXIYASABKAkSDQoFbGltaXQYAiABKA0iSAoKRXZlbnRzUmVhZBIMCgRmcm9tGAEgASgNEgoKAnRvGAIgASgNEg0KBWxpbWl0GAMgASgNEhEKCW1heF9ieXRlcxgEIAEoDSIbCgdTZXFSZWFkEhAKCGV2ZW50X2lkGAEgASgJIiEKC01lc3NhZ2VSZWFkEhIKCm1lc3NhZ2VfaWQYASABKAkiVAoMTWVzc2FnZXNSZWFkEhYKDGJlZm9yZV9pbmRleBgBIAEoDUgAEhUKC2FmdGVyX2luZGV4GAIgASgNSAASDQoFbGltaXQYAyABKA1CBgoEZnJvbSI3CgpIaWRkZW5SZWFkEg8KB3Jvb21faWQYASABKAkSDAoEZnJvbRgCIAEoDRIKCgJ0bxgDIAEoDSJJCgpTZW50QnlSZWFkEg8KB3VzZXJfaWQYASABKAkSEwoLYWZ0ZXJfaW5kZXgYAiABKA0SFQoNdGhyb3VnaF9pbmRleBgDIAEoDSIsCgxTdWJSb29tc1JlYWQSDQoFYWZ0ZXIYASABKAkSDQoFbGltaXQYAiABKA0inwIKClJlYWRBbnN3ZXISLgoEcm9vbRgBIAEoCzIgLnRydW5rbGluZS5zdG9yZS52MS5Sb29tRG9jdW1lbnQSMwoHbWVtYmVycxgCIAMoCzIiLnRydW5rbGluZS5zdG9yZS52MS5NZW1iZXJEb2N1bWVudBIyCgZldmVudHMYAyADKAsyIi50cnVua2xpbmUuY2x1c3Rlci52MS5Ob3RpY2VkRXZlbnQSNQoIbWVzc2FnZXMYBCADKAsyIy50cnVua2xpbmUuY2x1c3Rlci52MS5TdG9yZWRNZXNzYWdlEg8KB2luZGV4ZXMYBSADKA0SEwoGbnVtYmVyGAYgASgNSACIAQESEAoIcm9vbV9pZHMYByADKAlCCQoHX251bWJlciKSAQoNU3RvcmVkTWVzc2FnZRIVCg1tZXNzYWdlX2luZGV4GAEgASgNEjMKB2NyZWF0ZWQYAiABKAsyIi50cnVua2xpbmUuY2x1c3Rlci52MS5Ob3RpY2VkRXZlbnQSNQoIZG9jdW1lbnQYAyABKAsyIy50cnVua2xpbmUuc3RvcmUudjEuTWVzc2FnZURvY3VtZW50MmEKC1BlZXJTZXJ2aWNlElIKB0Nvbm5lY3QSIS50cnVua2xpbmUuY2x1c3Rlci52MS5QZWVyUmVxdWVzdBogLnRydW5rbGluZS5jbHVzdGVyLnYxLlBlZXJBbnN3ZXIoATABYgZwcm90bzM", [file_trunkline_cluster_v1_command, file_trunkline_cluster_v1_fanout, file_trunkline_store_v1_documents, file_trunkline_v1_error, file_trunkline_v1_message]);
 
 /**
  * A question to the owner of a room.
@@ -64,6 +66,30 @@ export type PeerRequest = Message<"trunkline.cluster.v1.PeerRequest"> & {
      */
     value: Submit;
     case: "submit";
+  } | {
+    /**
+     * How far a user has received and read a room.
+     *
+     * @generated from field: trunkline.cluster.v1.Mark mark = 5;
+     */
+    value: Mark;
+    case: "mark";
+  } | {
+    /**
+     * How far users have received and read a room.
+     *
+     * @generated from field: trunkline.cluster.v1.Markers markers = 6;
+     */
+    value: Markers;
+    case: "markers";
+  } | {
+    /**
+     * Who has marked a room.
+     *
+     * @generated from field: trunkline.cluster.v1.MarkedBy marked_by = 7;
+     */
+    value: MarkedBy;
+    case: "markedBy";
   } | {
     /**
      * Something that nodes remember of a user may have changed.
@@ -134,7 +160,15 @@ export type PeerAnswer = Message<"trunkline.cluster.v1.PeerAnswer"> & {
     case: "submitted";
   } | {
     /**
-     * What changed is no longer taken for what it was.
+     * Markers, or whose there are.
+     *
+     * @generated from field: trunkline.cluster.v1.MarkersAnswer markers = 6;
+     */
+    value: MarkersAnswer;
+    case: "markers";
+  } | {
+    /**
+     * It is done.
      *
      * @generated from field: trunkline.cluster.v1.Noted noted = 20;
      */
@@ -349,6 +383,139 @@ export const SubmittedSchema: GenMessage<Submitted> = /*@__PURE__*/
   messageDesc(file_trunkline_cluster_v1_peer, 8);
 
 /**
+ * Says how far a user has received and read a room. Answered with Noted once it counts. Saying it again changes nothing.
+ *
+ * @generated from message trunkline.cluster.v1.Mark
+ */
+export type Mark = Message<"trunkline.cluster.v1.Mark"> & {
+  /**
+   * The room.
+   *
+   * @generated from field: trunkline.cluster.v1.Room room = 1;
+   */
+  room?: Room | undefined;
+
+  /**
+   * Who says so.
+   *
+   * @generated from field: trunkline.cluster.v1.Caller caller = 2;
+   */
+  caller?: Caller | undefined;
+
+  /**
+   * Up to where it was received.
+   *
+   * @generated from field: trunkline.v1.Position delivered = 3;
+   */
+  delivered?: Position | undefined;
+
+  /**
+   * Up to where it was read.
+   *
+   * @generated from field: trunkline.v1.Position read = 4;
+   */
+  read?: Position | undefined;
+};
+
+/**
+ * Describes the message trunkline.cluster.v1.Mark.
+ * Use `create(MarkSchema)` to create a new message.
+ */
+export const MarkSchema: GenMessage<Mark> = /*@__PURE__*/
+  messageDesc(file_trunkline_cluster_v1_peer, 9);
+
+/**
+ * Asks for the markers of users in a room, stored or not.
+ *
+ * @generated from message trunkline.cluster.v1.Markers
+ */
+export type Markers = Message<"trunkline.cluster.v1.Markers"> & {
+  /**
+   * The room.
+   *
+   * @generated from field: trunkline.cluster.v1.Room room = 1;
+   */
+  room?: Room | undefined;
+
+  /**
+   * The users.
+   *
+   * @generated from field: repeated string user_ids = 2;
+   */
+  userIds: string[];
+};
+
+/**
+ * Describes the message trunkline.cluster.v1.Markers.
+ * Use `create(MarkersSchema)` to create a new message.
+ */
+export const MarkersSchema: GenMessage<Markers> = /*@__PURE__*/
+  messageDesc(file_trunkline_cluster_v1_peer, 10);
+
+/**
+ * Asks who has marked a room, by user id; also of those who have left.
+ *
+ * @generated from message trunkline.cluster.v1.MarkedBy
+ */
+export type MarkedBy = Message<"trunkline.cluster.v1.MarkedBy"> & {
+  /**
+   * The room.
+   *
+   * @generated from field: trunkline.cluster.v1.Room room = 1;
+   */
+  room?: Room | undefined;
+
+  /**
+   * Those after this user id.
+   *
+   * @generated from field: string after = 2;
+   */
+  after: string;
+
+  /**
+   * How many at most.
+   *
+   * @generated from field: uint32 limit = 3;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message trunkline.cluster.v1.MarkedBy.
+ * Use `create(MarkedBySchema)` to create a new message.
+ */
+export const MarkedBySchema: GenMessage<MarkedBy> = /*@__PURE__*/
+  messageDesc(file_trunkline_cluster_v1_peer, 11);
+
+/**
+ * Markers of a room.
+ *
+ * @generated from message trunkline.cluster.v1.MarkersAnswer
+ */
+export type MarkersAnswer = Message<"trunkline.cluster.v1.MarkersAnswer"> & {
+  /**
+   * Of those of the users who have marked it.
+   *
+   * @generated from field: repeated trunkline.store.v1.MarkerDocument markers = 1;
+   */
+  markers: MarkerDocument[];
+
+  /**
+   * Who has marked it.
+   *
+   * @generated from field: repeated string user_ids = 2;
+   */
+  userIds: string[];
+};
+
+/**
+ * Describes the message trunkline.cluster.v1.MarkersAnswer.
+ * Use `create(MarkersAnswerSchema)` to create a new message.
+ */
+export const MarkersAnswerSchema: GenMessage<MarkersAnswer> = /*@__PURE__*/
+  messageDesc(file_trunkline_cluster_v1_peer, 12);
+
+/**
  * Asks what is stored of a room, archived or not: a method of the archive.
  *
  * @generated from message trunkline.cluster.v1.Read
@@ -454,7 +621,7 @@ export type Read = Message<"trunkline.cluster.v1.Read"> & {
  * Use `create(ReadSchema)` to create a new message.
  */
 export const ReadSchema: GenMessage<Read> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 9);
+  messageDesc(file_trunkline_cluster_v1_peer, 13);
 
 /**
  * Asks for the room's document.
@@ -469,7 +636,7 @@ export type RoomRead = Message<"trunkline.cluster.v1.RoomRead"> & {
  * Use `create(RoomReadSchema)` to create a new message.
  */
 export const RoomReadSchema: GenMessage<RoomRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 10);
+  messageDesc(file_trunkline_cluster_v1_peer, 14);
 
 /**
  * Asks for a user's standing.
@@ -490,7 +657,7 @@ export type MemberRead = Message<"trunkline.cluster.v1.MemberRead"> & {
  * Use `create(MemberReadSchema)` to create a new message.
  */
 export const MemberReadSchema: GenMessage<MemberRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 11);
+  messageDesc(file_trunkline_cluster_v1_peer, 15);
 
 /**
  * Asks for present members.
@@ -518,7 +685,7 @@ export type MembersRead = Message<"trunkline.cluster.v1.MembersRead"> & {
  * Use `create(MembersReadSchema)` to create a new message.
  */
 export const MembersReadSchema: GenMessage<MembersRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 12);
+  messageDesc(file_trunkline_cluster_v1_peer, 16);
 
 /**
  * Asks for events.
@@ -560,7 +727,7 @@ export type EventsRead = Message<"trunkline.cluster.v1.EventsRead"> & {
  * Use `create(EventsReadSchema)` to create a new message.
  */
 export const EventsReadSchema: GenMessage<EventsRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 13);
+  messageDesc(file_trunkline_cluster_v1_peer, 17);
 
 /**
  * Asks for an event's position.
@@ -581,7 +748,7 @@ export type SeqRead = Message<"trunkline.cluster.v1.SeqRead"> & {
  * Use `create(SeqReadSchema)` to create a new message.
  */
 export const SeqReadSchema: GenMessage<SeqRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 14);
+  messageDesc(file_trunkline_cluster_v1_peer, 18);
 
 /**
  * Asks for a message.
@@ -602,7 +769,7 @@ export type MessageRead = Message<"trunkline.cluster.v1.MessageRead"> & {
  * Use `create(MessageReadSchema)` to create a new message.
  */
 export const MessageReadSchema: GenMessage<MessageRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 15);
+  messageDesc(file_trunkline_cluster_v1_peer, 19);
 
 /**
  * Asks for messages.
@@ -646,7 +813,7 @@ export type MessagesRead = Message<"trunkline.cluster.v1.MessagesRead"> & {
  * Use `create(MessagesReadSchema)` to create a new message.
  */
 export const MessagesReadSchema: GenMessage<MessagesRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 16);
+  messageDesc(file_trunkline_cluster_v1_peer, 20);
 
 /**
  * Asks which messages are hidden.
@@ -681,7 +848,7 @@ export type HiddenRead = Message<"trunkline.cluster.v1.HiddenRead"> & {
  * Use `create(HiddenReadSchema)` to create a new message.
  */
 export const HiddenReadSchema: GenMessage<HiddenRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 17);
+  messageDesc(file_trunkline_cluster_v1_peer, 21);
 
 /**
  * Asks how many messages a user has sent.
@@ -716,7 +883,7 @@ export type SentByRead = Message<"trunkline.cluster.v1.SentByRead"> & {
  * Use `create(SentByReadSchema)` to create a new message.
  */
 export const SentByReadSchema: GenMessage<SentByRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 18);
+  messageDesc(file_trunkline_cluster_v1_peer, 22);
 
 /**
  * Asks for the rooms under a room.
@@ -744,7 +911,7 @@ export type SubRoomsRead = Message<"trunkline.cluster.v1.SubRoomsRead"> & {
  * Use `create(SubRoomsReadSchema)` to create a new message.
  */
 export const SubRoomsReadSchema: GenMessage<SubRoomsRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 19);
+  messageDesc(file_trunkline_cluster_v1_peer, 23);
 
 /**
  * What is stored: what was asked for, in its order; absent or empty where there is none.
@@ -807,7 +974,7 @@ export type ReadAnswer = Message<"trunkline.cluster.v1.ReadAnswer"> & {
  * Use `create(ReadAnswerSchema)` to create a new message.
  */
 export const ReadAnswerSchema: GenMessage<ReadAnswer> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 20);
+  messageDesc(file_trunkline_cluster_v1_peer, 24);
 
 /**
  * A message and what became of it.
@@ -842,7 +1009,7 @@ export type StoredMessage = Message<"trunkline.cluster.v1.StoredMessage"> & {
  * Use `create(StoredMessageSchema)` to create a new message.
  */
 export const StoredMessageSchema: GenMessage<StoredMessage> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 21);
+  messageDesc(file_trunkline_cluster_v1_peer, 25);
 
 /**
  * For nodes only: callers show the cluster's secret, or a certificate of the cluster.
