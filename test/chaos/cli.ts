@@ -23,6 +23,8 @@ ${TITLES.map((title) => `  ${title}`).join("\n")}`;
 const FAILED = 1;
 const MISUSED = 2;
 const MINUTE_MS = 60_000;
+/** The first ends it after the round, the second at once. */
+const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 export async function main(argv: readonly string[], print: (line: string) => void): Promise<number> {
   const { values } = parseArgs({
@@ -56,7 +58,11 @@ export async function main(argv: readonly string[], print: (line: string) => voi
   const size = { rooms, publishersPerRoom: perRoom - receiversPerRoom, receiversPerRoom, everyMs };
   print(`chaos: --seed ${seed}`);
   const random = seeded(seed);
-  const until = performance.now() + minutes * MINUTE_MS;
+  let until = performance.now() + minutes * MINUTE_MS;
+  const enough = (): void => {
+    until = 0;
+  };
+  for (const signal of SIGNALS) process.once(signal, enough);
   const cluster = await FaultyCluster.start({ nodes });
   if (cluster === undefined) {
     print("redis-server, Java and Maven are needed");
@@ -77,6 +83,7 @@ export async function main(argv: readonly string[], print: (line: string) => voi
     print(`chaos: ${round} rounds, every promise kept`);
     return 0;
   } finally {
+    for (const signal of SIGNALS) process.off(signal, enough);
     await cluster.stop();
   }
 }

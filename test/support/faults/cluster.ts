@@ -4,7 +4,7 @@
 import { TestCluster, type TestNode } from "../cluster/test-cluster.js";
 import { type RunningKafka, startKafka } from "../services/kafka.js";
 import { type RunningMongo, startMongo } from "../services/mongo.js";
-import { freePort } from "../services/process.js";
+import { lastingPort } from "../services/process.js";
 import { type RunningRedis, startRedis } from "../services/redis.js";
 import type { TokenIssuer } from "../token.js";
 import { TcpProxy } from "./tcp-proxy.js";
@@ -130,7 +130,7 @@ async function closeWays(ways: Ways): Promise<void> {
 
 async function node(cluster: TestCluster, ways: Ways, index: number, services: Services): Promise<FaultyNode> {
   const name = `node-${index + 1}`;
-  const peerPort = await freePort();
+  const peerPort = await lastingPort();
   ways.redis.leadTo(services.redis.address);
   ways.kafka.leadTo(services.kafka.listeners[index] ?? "");
   ways.mongo.leadTo(new URL(services.mongo.url).host);

@@ -10,6 +10,9 @@ const AROUND = 5;
 const MOST_FINDINGS = 20;
 const MOST_ROOMS = 5;
 const MOST_LINES = 200;
+/** Of what nodes have logged as errors, the last ones, shortened. */
+const MOST_FAULTS = 10;
+const MOST_FAULT_LENGTH = 300;
 
 export function isClean({ verdict }: RoundResult): boolean {
   return verdict.rooms.length === 0 && verdict.violations.length === 0;
@@ -34,7 +37,9 @@ export function account(result: RoundResult, cluster: FaultyCluster): readonly s
     ...notes.map((note) => `  ${note}`),
     ...verdict.violations.slice(0, MOST_FINDINGS).map((violation) => `  ${violation}`),
     ...verdict.rooms.slice(0, MOST_ROOMS).flatMap(roomAccount),
-    ...cluster.nodes.flatMap(({ name, server }) => server.faults.map((fault) => `  ${name}: ${fault}`)),
+    ...cluster.nodes.flatMap(({ name, server }) =>
+      server.faults.slice(-MOST_FAULTS).map((fault) => `  ${name}: ${fault.slice(0, MOST_FAULT_LENGTH)}`),
+    ),
   ].slice(0, MOST_LINES);
 }
 

@@ -3,7 +3,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { jars } from "./jars.js";
-import { find, freePort, removeDirectory, run, ServiceProcess, temporaryDirectory } from "./process.js";
+import { find, lastingPort, removeDirectory, run, ServiceProcess, temporaryDirectory } from "./process.js";
 import type { RunningService } from "./service.js";
 
 /** A second listener, over TLS, for whoever proves who they are: by SASL PLAIN, or by SCRAM. */
@@ -43,10 +43,10 @@ export async function startKafka({ secured, advertised = [] }: KafkaOptions = {}
   const library = join(await jars("kafka"), "*");
   const directory = await temporaryDirectory("kafka");
   const ports = {
-    plain: await freePort(),
-    controller: await freePort(),
-    secured: await freePort(),
-    advertised: await Promise.all(advertised.map(async (address) => ({ address, port: await freePort() }))),
+    plain: await lastingPort(),
+    controller: await lastingPort(),
+    secured: await lastingPort(),
+    advertised: await Promise.all(advertised.map(async (address) => ({ address, port: await lastingPort() }))),
   };
   const properties = join(directory, "server.properties");
   await writeFile(properties, settings(directory, ports, secured));
@@ -81,7 +81,14 @@ export async function startKafka({ secured, advertised = [] }: KafkaOptions = {}
   };
 }
 
-const QUIET = "rootLogger.level = OFF\n";
+/** Errors alone, for when it does not start. */
+const QUIET = [
+  "appender.errors.type = Console",
+  "appender.errors.name = errors",
+  "rootLogger.level = error",
+  "rootLogger.appenderRef.errors.ref = errors",
+  "",
+].join("\n");
 
 interface Ports {
   readonly plain: number;

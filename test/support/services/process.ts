@@ -26,6 +26,25 @@ export async function find(program: string): Promise<string | undefined> {
   }
 }
 
+/** Below the ports that systems give to connections: nobody takes one by chance while its program is away. */
+const LASTING_PORTS = { least: 15_000, most: 32_000 };
+
+/** A port nobody listens to, for a program that is to come back to it. */
+export async function lastingPort(): Promise<number> {
+  for (;;) {
+    const { least, most } = LASTING_PORTS;
+    const port = least + Math.floor(Math.random() * (most - least));
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => resolve(true));
+    });
+    if (!isFree) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
+}
+
 /** A port nobody listens to just now. */
 export async function freePort(): Promise<number> {
   const server = createServer();
@@ -94,8 +113,9 @@ export class ServiceProcess {
     const deadline = Date.now() + START_DEADLINE_MS;
     while (!(await listens(program.port))) {
       if (service.#exited || Date.now() > deadline) {
+        const what = service.#exited ? "ended" : `did not listen within ${START_DEADLINE_MS} ms`;
         await service.stop("SIGKILL");
-        throw new Error(`${program.command} did not start:\n${service.#output}`);
+        throw new Error(`${program.command} ${what}:\n${service.#output}`);
       }
       await pause(POLL_MS);
     }

@@ -3,7 +3,7 @@
 import { copyFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Redis } from "ioredis";
-import { find, freePort, removeDirectory, ServiceProcess, temporaryDirectory } from "./process.js";
+import { find, lastingPort, removeDirectory, ServiceProcess, temporaryDirectory } from "./process.js";
 import type { RunningService } from "./service.js";
 
 /** A redis-server of its own directory, without persistence. */
@@ -21,7 +21,7 @@ export class RedisServer {
   /** Resolves once it takes connections. `settings` come before all others, as redis-server takes them. */
   static async start(command: string, settings: readonly string[] = [], port?: number): Promise<RedisServer> {
     const directory = await temporaryDirectory("redis");
-    const at = port ?? (await freePort());
+    const at = port ?? (await lastingPort());
     const quiet = ["--loglevel", "warning", "--logfile", join(directory, "redis.log")];
     const own = ["--port", `${at}`, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", directory];
     const process = await ServiceProcess.start({
@@ -71,7 +71,7 @@ export async function startRedis(): Promise<RunningRedis | undefined> {
   const command = await find("redis-server");
   if (command === undefined) return undefined;
   const directory = await temporaryDirectory("redis");
-  const port = await freePort();
+  const port = await lastingPort();
   const quiet = ["--loglevel", "warning", "--logfile", join(directory, "redis.log")];
   const kept = ["--save", "", "--appendonly", "no", "--dbfilename", DUMP];
   const program = {
