@@ -23,8 +23,8 @@ const DEADLINE_MS = 15_000;
 const POLL_MS = 20;
 
 /** Waits until a check no longer fails. */
-export async function until(check: () => void): Promise<void> {
-  const deadline = Date.now() + DEADLINE_MS;
+export async function until(check: () => void, deadlineMs = DEADLINE_MS): Promise<void> {
+  const deadline = Date.now() + deadlineMs;
   for (;;) {
     try {
       check();

@@ -65,6 +65,7 @@ export class GroupReader {
       observe({ is: "failed", cause: payload.error });
       this.#startAgain();
     });
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => this.#keep(payload.memberAssignment[topic] ?? []));
     this.#consumer = consumer;
     try {
       await consumer.connect();
@@ -107,6 +108,17 @@ export class GroupReader {
         this.#startAgain();
       });
     });
+  }
+
+  /** Forgets the partitions that are another node's now. */
+  #keep(assigned: readonly number[]): void {
+    for (const partition of this.#turns.keys()) {
+      if (assigned.includes(partition)) continue;
+      this.#turns.delete(partition);
+      this.#timers.get(partition)?.cancel();
+      this.#timers.delete(partition);
+      this.#options.observe({ is: "lag", partition, records: 0 });
+    }
   }
 
   async #batch(payload: EachBatchPayload): Promise<void> {
