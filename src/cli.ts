@@ -5,6 +5,7 @@ import { backupCommand } from "./cli/backup.js";
 import { configCommand } from "./cli/config.js";
 import { deadLettersCommand } from "./cli/dead-letters.js";
 import { devCommand } from "./cli/dev.js";
+import { nodesCommand } from "./cli/nodes.js";
 import { notificationsCommand } from "./cli/notifications.js";
 import { replayCommand } from "./cli/replay.js";
 import { runCommandLine } from "./cli/run.js";
@@ -18,6 +19,7 @@ const COMMANDS = [
   serveCommand,
   authCommand,
   tokenCommand,
+  nodesCommand,
   backupCommand,
   notificationsCommand,
   deadLettersCommand,

@@ -164,6 +164,7 @@ export async function openClusterEngine(
     graceMs: limits.presenceGraceMs,
     onFault: (cause) => onFault("directory", cause),
   });
+  parts.add("directory", () => directory.stop());
   await awaitDependency("Redis", wait, () => directory.start());
 
   const dependencies = new Dependencies(clock, telemetry);

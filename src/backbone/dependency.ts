@@ -5,6 +5,8 @@ import type { Clock } from "../ports/clock.js";
 
 /** Between two tries, in milliseconds. */
 const AGAIN_MS = 500;
+/** Whoever looks at the log is told what is waited for after so long, in milliseconds. */
+const TELL_MS = 1_000;
 
 export interface DependencyWait {
   readonly clock: Clock;
@@ -22,22 +24,28 @@ export async function awaitDependency<T>(
   connect: () => Promise<T>,
 ): Promise<T> {
   const sinceMs = clock.monotonic();
-  for (let tries = 1; ; tries++) {
-    try {
-      const connected = await connect();
-      if (tries > 1) logger.info({ dependency: name }, "the service is there");
-      return connected;
-    } catch (cause) {
-      if (isFinal(cause)) throw new Error(`${name}: ${reasonOf(cause)}`, { cause });
-      const waitedMs = clock.monotonic() - sinceMs;
-      if (waitedMs + AGAIN_MS > deadlineMs) {
-        throw new Error(`${name} was not there within ${Math.round(deadlineMs / 1_000)} s: ${reasonOf(cause)}`, {
-          cause,
-        });
+  let told = false;
+  const teller = clock.after(TELL_MS, () => {
+    told = true;
+    logger.warn({ dependency: name, deadlineMs }, "waiting for a service");
+  });
+  try {
+    for (;;) {
+      try {
+        const connected = await connect();
+        if (told) logger.info({ dependency: name }, "the service is there");
+        return connected;
+      } catch (cause) {
+        if (isFinal(cause)) throw new Error(`${name}: ${reasonOf(cause)}`, { cause });
+        if (clock.monotonic() - sinceMs + AGAIN_MS > deadlineMs) {
+          const seconds = Math.round(deadlineMs / 1_000);
+          throw new Error(`${name} was not there within ${seconds} s: ${reasonOf(cause)}`, { cause });
+        }
       }
-      if (tries === 1) logger.warn({ dependency: name, reason: reasonOf(cause), deadlineMs }, "waiting for a service");
+      await new Promise<void>((resolve) => void clock.after(AGAIN_MS, resolve));
     }
-    await new Promise<void>((resolve) => void clock.after(AGAIN_MS, resolve));
+  } finally {
+    teller.cancel();
   }
 }
 

@@ -3,6 +3,7 @@
 import { backupFromOutside } from "../adapters/embedded/backup-from-outside.js";
 import type { Command } from "./command.js";
 import { CommandError, EXIT } from "./exit-code.js";
+import { requireEmbedded } from "./require-embedded.js";
 
 export const backupCommand: Command = {
   name: "backup",
@@ -18,6 +19,7 @@ export const backupCommand: Command = {
   without: [],
   defaults: {},
   run: async ({ config, positionals: [directory = ""], terminal }) => {
+    requireEmbedded(config, "backup");
     try {
       await backupFromOutside(config.dataDirectory, directory);
     } catch (error) {

@@ -28,7 +28,8 @@ export function clusterOptions(config: Config): ClusterOptions {
   };
 }
 
-function redisOptions(config: Config): ClusterOptions["redis"] {
+/** Throws CommandError for what is missing or does not fit. */
+export function redisOptions(config: Config): ClusterOptions["redis"] {
   const url = withPassword(config, "redisUrl", "redisPasswordFile", /^rediss?:$/);
   const { redisSentinels: sentinels, redisMaster: master, redisCluster: cluster } = config;
   if (sentinels.length > 0 !== (master !== undefined)) {
@@ -147,7 +148,7 @@ function readSecret(config: Config, file: FileOption): string | undefined {
 }
 
 function missing(key: OptionKey): CommandError {
-  return new CommandError(`trunkline needs ${variableName(key)} with the engine cluster`);
+  return new CommandError(`trunkline needs ${variableName(key)} for a cluster`);
 }
 
 function text(pem: Buffer): string {

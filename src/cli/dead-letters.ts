@@ -2,6 +2,7 @@
 
 import type { Command } from "./command.js";
 import { EXIT } from "./exit-code.js";
+import { requireEmbedded } from "./require-embedded.js";
 import { jsonLines, timeOf, withOutlets } from "./store-outlets.js";
 
 export const deadLettersCommand: Command = {
@@ -18,6 +19,7 @@ export const deadLettersCommand: Command = {
   without: [],
   defaults: {},
   run: async ({ config, terminal }) => {
+    requireEmbedded(config, "dead-letters");
     const found = await withOutlets(config, (outlets) => outlets.deadLetters());
     const lines = found.map(({ outlet, letter }) => {
       const { letterId: id, tenantId, roomId, firstSeq, lastSeq, tries, sinceMs, atMs, reason } = letter;

@@ -4,6 +4,7 @@ import { toJson } from "@bufbuild/protobuf";
 import { NotificationSchema } from "../gen/trunkline/v1/outlet_pb.js";
 import type { Command } from "./command.js";
 import { EXIT } from "./exit-code.js";
+import { requireEmbedded } from "./require-embedded.js";
 import { jsonLines, timeOf, withOutlets } from "./store-outlets.js";
 
 export const notificationsCommand: Command = {
@@ -20,6 +21,7 @@ export const notificationsCommand: Command = {
   without: [],
   defaults: {},
   run: async ({ config, terminal }) => {
+    requireEmbedded(config, "notifications");
     const documents = await withOutlets(config, (outlets) => outlets.notifications());
     const lines = documents.flatMap(({ atMs, notification }) => {
       if (notification === undefined) return [];

@@ -2,6 +2,7 @@
 
 import type { Command } from "./command.js";
 import { CommandError, EXIT } from "./exit-code.js";
+import { requireEmbedded } from "./require-embedded.js";
 import { withOutlets } from "./store-outlets.js";
 
 const ALL = "all";
@@ -20,6 +21,7 @@ export const replayCommand: Command = {
   without: [],
   defaults: {},
   run: async ({ config, positionals: [id = ""], terminal }) => {
+    requireEmbedded(config, "replay");
     const asked = await withOutlets(config, async (outlets) => {
       const letters = outlets.deadLetters().filter(({ letter }) => id === ALL || letter.letterId === id);
       for (const letter of letters) await outlets.retry(letter);

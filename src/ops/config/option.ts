@@ -59,10 +59,7 @@ export function secret(placeholder: string, doc: string): Option<string | undefi
 /** An address with a password in it, perhaps: what comes before the host is not shown, nor what comes after the path. */
 export function secretUrl(placeholder: string, doc: string): Option<string | undefined> {
   const masked = (value: string | undefined) =>
-    (value ?? "").replace(
-      /^([\w+]+:\/\/)(?:[^/?]*@)?([^?]*)(\?.*)?$/,
-      (_, scheme: string, rest: string) => scheme + rest,
-    );
+    (value ?? "").replace(/^([\w+]+:\/\/)(?:.*@)?([^?]*)(\?.*)?$/s, (_, scheme: string, rest: string) => scheme + rest);
   return { ...secret(placeholder, doc), masked };
 }
 

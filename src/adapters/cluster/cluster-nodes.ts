@@ -1,0 +1,60 @@
+// The nodes of a cluster as Redis knows them, for somebody who looks on.
+
+import type { Redis } from "ioredis";
+
+/** A live node. */
+export interface NodeReport {
+  /** This incarnation of it. */
+  readonly id: string;
+  /** What it is called, whichever incarnation it is. */
+  readonly name: string;
+  /** Where other nodes reach it. */
+  readonly address: string;
+  /** When it came, in milliseconds since 1970. */
+  readonly since: number;
+  /** It takes no more shards and is about to go. */
+  readonly leaving: boolean;
+  /** How many shards it owns. */
+  readonly shards: number;
+  /** Live sessions, as it said last. */
+  readonly sessions: number;
+  /** How busy it is, 0 to 1, as it said last. */
+  readonly load: number;
+}
+
+/** In the order of their names. Rejects with Redis's error. */
+export async function readNodes(
+  redis: Pick<Redis, "hgetall" | "time">,
+  prefix: string,
+): Promise<readonly NodeReport[]> {
+  const [[seconds], nodes, leases] = await Promise.all([
+    redis.time(),
+    redis.hgetall(`${prefix}:{placement}:nodes`),
+    redis.hgetall(`${prefix}:{placement}:leases`),
+  ]);
+  const nowMs = Number(seconds) * 1_000;
+  const owned = new Map<string, number>();
+  for (const lease of Object.values(leases)) {
+    const [owner = "", expiry = ""] = lease.split(" ");
+    if (Number(expiry) > nowMs) owned.set(owner, (owned.get(owner) ?? 0) + 1);
+  }
+  return Object.entries(nodes)
+    .flatMap(([id, said]) => {
+      const [expiry, address = "", since, leaving, vitals = ""] = said.split(" ");
+      if (!(Number(expiry) > nowMs)) return [];
+      const [sessions, load] = vitals.split(",").map(Number);
+      return [
+        {
+          id,
+          name: id.slice(0, Math.max(id.lastIndexOf("."), 0)) || id,
+          address,
+          since: Number(since),
+          leaving: leaving !== "0",
+          shards: owned.get(id) ?? 0,
+          sessions: sessions ?? 0,
+          load: load ?? 0,
+        },
+      ];
+    })
+    .sort((one, other) => (one.name === other.name ? one.since - other.since : one.name < other.name ? -1 : 1));
+}
