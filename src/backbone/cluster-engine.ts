@@ -178,6 +178,7 @@ export async function openClusterEngine(
     probed = (probed + 1) % shards;
   });
   let openSinceMs = clock.monotonic();
+  let settled = false;
 
   return {
     log,
@@ -192,13 +193,17 @@ export async function openClusterEngine(
       answer = handler;
     },
     openInbound: options.inbound === true ? inboundOf(topics, context, wait) : undefined,
-    standing: (shards) => {
-      if (!shards.some(isShut)) openSinceMs = clock.monotonic();
+    standing: (own) => {
+      if (!own.some(isShut)) openSinceMs = clock.monotonic();
+      const unowned = own.filter(({ shard }) => placement.ownerOf(shard) === undefined).length;
+      settled ||= unowned === 0 && !own.some(isShut);
       return standingOf({
         dependencies: dependencies.states,
         hears: channels.available,
         known: placement.known,
-        shards,
+        shards: own,
+        unowned,
+        settled,
         notOpenMs: clock.monotonic() - openSinceMs,
       });
     },

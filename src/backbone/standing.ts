@@ -29,11 +29,23 @@ export interface ClusterFacts {
   /** Whether the cluster knows that this node lives. */
   readonly known: boolean;
   readonly shards: readonly ShardStatus[];
+  /** How many shards no live node owns, as far as is known. */
+  readonly unowned: number;
+  /** Whether every shard has had an owner since this node came. */
+  readonly settled: boolean;
   /** For how long some shard of this node has not been open, in milliseconds. */
   readonly notOpenMs: number;
 }
 
-export function standingOf({ dependencies, hears, known, shards, notOpenMs }: ClusterFacts): Standing {
+export function standingOf({
+  dependencies,
+  hears,
+  known,
+  shards,
+  unowned,
+  settled,
+  notOpenMs,
+}: ClusterFacts): Standing {
   const away = dependencies.filter((dependency) => dependency.away);
   const told = (needed: boolean): readonly string[] =>
     away
@@ -41,6 +53,7 @@ export function standingOf({ dependencies, hears, known, shards, notOpenMs }: Cl
       .map(({ name, reason }) => `${NAMES[name]} is away: ${reason}`);
   const reasons = [...told(true)];
   if (!hears) reasons.push("what is published in Redis does not arrive here");
+  if (!settled) reasons.push(`${unowned} shards have no owner yet`);
   if (!known) reasons.push("this node's lease in Redis is over");
   const own = shards.filter(({ is }) => is !== "closed");
   const shut = own.filter(({ is }) => is !== "open");
@@ -48,6 +61,7 @@ export function standingOf({ dependencies, hears, known, shards, notOpenMs }: Cl
     reasons.push(`${shut.length} of ${own.length} shards of this node are not open`);
   }
   const limits = [...told(false)];
+  if (settled && unowned > 0) limits.push(`${unowned} shards have no owner at the moment`);
   const lagMs = Math.max(0, ...shards.map(({ lag }) => lag.ageMs));
   if (lagMs > LAG_MS) limits.push(`the archive is ${Math.round(lagMs / 1_000)} s behind`);
   return { reasons, limits };

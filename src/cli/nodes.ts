@@ -32,6 +32,10 @@ export const nodesCommand: Command = {
     "redisPasswordFile",
     "redisSentinels",
     "redisMaster",
+    "redisSentinelUser",
+    "redisSentinelPasswordFile",
+    "redisSentinelTls",
+    "redisCluster",
     "redisCa",
     "redisClientCert",
     "redisClientKey",
@@ -43,7 +47,7 @@ export const nodesCommand: Command = {
     if (format !== "table" && format !== "json") throw new CommandError("--format: must be one of table, json");
     const address = redisOptions(config);
     try {
-      const redis = await connectRedis({ ...address, name: "trunkline:nodes", onError: () => {} });
+      const redis = await connectRedis(address, { name: "trunkline:nodes", onError: () => {} });
       try {
         const nodes = await readNodes(redis, config.clusterName);
         terminal.out(format === "json" ? jsonLines(nodes) : table(nodes));

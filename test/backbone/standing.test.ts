@@ -5,7 +5,15 @@ import { type ClusterFacts, standingOf } from "../../src/backbone/standing.js";
 import { NO_LAG, type ShardStatus } from "../../src/core/room/shard-status.js";
 
 const SHARD: ShardStatus = { shard: 0, is: "open", lag: NO_LAG };
-const WELL: ClusterFacts = { dependencies: [], hears: true, known: true, shards: [SHARD], notOpenMs: 0 };
+const WELL: ClusterFacts = {
+  unowned: 0,
+  settled: true,
+  dependencies: [],
+  hears: true,
+  known: true,
+  shards: [SHARD],
+  notOpenMs: 0,
+};
 const away = (name: "redis" | "kafka" | "mongodb") => ({
   dependencies: [{ name, away: true, since: 0, reason: "no answer" }],
 });
@@ -19,6 +27,7 @@ describe("a node", () => {
     ["Redis is away: no answer", away("redis")],
     ["Kafka is away: no answer", away("kafka")],
     ["what is published in Redis does not arrive here", { hears: false }],
+    ["3 shards have no owner yet", { unowned: 3, settled: false }],
     ["this node's lease in Redis is over", { known: false }],
     [
       "1 of 2 shards of this node are not open",
@@ -30,6 +39,7 @@ describe("a node", () => {
 
   test.each([
     ["MongoDB is away: no answer", away("mongodb")],
+    ["3 shards have no owner at the moment", { unowned: 3 }],
     ["the archive is 31 s behind", { shards: [{ ...SHARD, lag: { events: 1, bytes: 9, ageMs: 31_000 } }] }],
   ])("is ready within limits: %s", (limit, facts) => {
     expect(standingOf({ ...WELL, ...facts })).toEqual({ reasons: [], limits: [limit] });

@@ -13,7 +13,10 @@ const CLI = fileURLToPath(new URL("../../dist/src/cli.js", import.meta.url));
 describeCluster("a cluster of one node", (services) => {
   const cluster = new TestCluster({ services });
   const node = cluster.node("one");
-  beforeAll(() => node.start(), START_MS);
+  beforeAll(async () => {
+    await node.start();
+    await node.ready();
+  }, START_MS);
   afterAll(() => cluster.dispose(), START_MS);
 
   test("carries a conversation", async () => {
@@ -28,6 +31,7 @@ describeCluster("a cluster of one node", (services) => {
   });
 
   test("is ready, and says so", async () => {
+    await node.ready();
     expect(await node.readiness()).toEqual({ ready: true, reasons: [] });
   });
 
@@ -52,6 +56,9 @@ describeCluster("a cluster of one node", (services) => {
     await node.kill();
     await node.start();
     await ada.comes();
+    // What it had before its death is that other node's until its leases have run out.
+    const room = { call: { getRoom: { roomId: "market" } } };
+    await expect.poll(() => ada.tries(room), { timeout: START_MS }).toHaveProperty("callResult");
     await ada.reads("market");
     await ada.says("market", "and chips");
     await ada.sees("market", "ada: fish", "ada: and chips");

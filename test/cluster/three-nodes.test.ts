@@ -15,7 +15,9 @@ describeCluster("three nodes", (services) => {
   const random = seeded(printedSeed("three-nodes"));
   const cluster = new TestCluster({ services });
   const [one, two, three] = [cluster.node("one"), cluster.node("two"), cluster.node("three")];
-  beforeAll(() => cluster.start("one", "two", "three"), START_MS);
+  beforeAll(async () => {
+    for (const node of await cluster.start("one", "two", "three")) await node.ready();
+  }, START_MS);
   afterAll(() => cluster.dispose(), START_MS);
 
   async function crowd(roomId: string): Promise<Crowd> {

@@ -1,6 +1,6 @@
 // The nodes of a cluster as Redis knows them, for somebody who looks on.
 
-import type { Redis } from "ioredis";
+import type { RedisCommands } from "./redis.js";
 
 /** A live node. */
 export interface NodeReport {
@@ -24,7 +24,7 @@ export interface NodeReport {
 
 /** In the order of their names. Rejects with Redis's error. */
 export async function readNodes(
-  redis: Pick<Redis, "hgetall" | "time">,
+  redis: Pick<RedisCommands, "hgetall" | "time">,
   prefix: string,
 ): Promise<readonly NodeReport[]> {
   const [[seconds], nodes, leases] = await Promise.all([

@@ -4,11 +4,15 @@ import { randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import type { Endpoints } from "../client/index.js";
 import { TestServer } from "../server.js";
 import type { TokenIssuer } from "../token.js";
 import type { ClusterServices } from "./describe-cluster.js";
 
+/** A bound for the tests, not a claim about speed. */
+const READY_PATIENCE_MS = 30_000;
+const POLL_MS = 50;
 /** Few: what a node takes over is opened soon. */
 const SHARDS = 8;
 
@@ -45,6 +49,17 @@ export class TestNode extends TestServer {
   /** SIGCONT: it goes on where it stood. */
   resume(): void {
     process.kill(this.pid, "SIGCONT");
+  }
+
+  /** Resolves once `/health/ready` says yes: every shard has had an owner since the node came. */
+  async ready(withinMs = READY_PATIENCE_MS): Promise<void> {
+    const deadline = performance.now() + withinMs;
+    for (;;) {
+      const { ready, reasons } = await this.readiness();
+      if (ready) return;
+      if (performance.now() > deadline) throw new Error(`${this.name} is not ready: ${reasons.join("; ")}`);
+      await pause(POLL_MS);
+    }
   }
 
   /** Whether `/health/ready` says yes, and why not. */
