@@ -2,7 +2,7 @@
 
 import type { Telemetry } from "../core/telemetry.js";
 import type { Clock } from "../ports/clock.js";
-import { ErrorCode } from "../ports/error.js";
+import { ErrorCode, TrunklineError } from "../ports/error.js";
 import type { Logger } from "./log.js";
 
 /** A hostile client can cause refusals without end: more lines than this a second are counted, not written. */
@@ -41,9 +41,12 @@ export function logTelemetry(telemetry: Telemetry, logger: Logger, clock: Clock)
       else refused.pass((more) => logger[level]({ ...fields, err: cause, ...more }, "request failed"));
     }),
     telemetry.on("log.appended", (data) => logger.trace(data, "events stored")),
-    telemetry.on("log.failed", ({ shard, cause }) =>
-      faults.pass((more) => logger.error({ shard, err: cause, ...more }, "events could not be stored")),
-    ),
+    telemetry.on("log.failed", ({ shard, cause }) => {
+      // Another node was first, as happens when shards change hands: whoever asked is told to ask again.
+      const displaced = cause instanceof TrunklineError && cause.cause === undefined;
+      if (displaced) logger.info({ shard, reason: messageOf(cause) }, "events were not stored");
+      else faults.pass((more) => logger.error({ shard, err: cause, ...more }, "events could not be stored"));
+    }),
     telemetry.on("outlet.failed", ({ outlet, tries, cause }) =>
       outlets.pass((more) =>
         logger.warn({ outlet, tries, reason: messageOf(cause), ...more }, "an outlet's target failed"),

@@ -1,6 +1,7 @@
 // People who talk in one room from all nodes of a cluster at once, and go on at another node when theirs is gone; and what they saw.
 
-import { Schema, TestClient, type Transport } from "../client/index.js";
+import { setTimeout as pause } from "node:timers/promises";
+import { type JsonObject, Schema, TestClient, type Transport } from "../client/index.js";
 import { checkHistory, type Finding } from "../history/history.js";
 import { Publisher } from "../story/publisher.js";
 import type { Random } from "../story/random.js";
@@ -11,6 +12,8 @@ import type { TestCluster, TestNode } from "./test-cluster.js";
 
 /** A node that says nothing for so long is given up, in milliseconds. */
 const PATIENCE_MS = 4_000;
+const CREATE_PATIENCE_MS = 20_000;
+const CREATE_AGAIN_MS = 200;
 const TRANSPORTS: readonly Transport[] = ["grpc", "websocket-binary"];
 
 export interface CrowdOptions {
@@ -45,8 +48,22 @@ export class Crowd {
   async begin(at: TestNode): Promise<void> {
     const { roomId } = this.#options;
     const members = [...this.publishers, ...this.receivers].map(({ name }) => ({ userId: name }));
-    await call(this.#clientOf(at), this.#token("owner"), "CreateRoom", { roomId, key: "create", attempt: 1, members });
+    await this.#create(at, { roomId, key: "create", attempt: 1, members });
     for (const each of [...this.receivers, ...this.publishers]) each.start();
+  }
+
+  /** Shards may be changing hands. */
+  async #create(at: TestNode, request: JsonObject): Promise<void> {
+    const deadline = performance.now() + CREATE_PATIENCE_MS;
+    for (;;) {
+      try {
+        await call(this.#clientOf(at), this.#token("owner"), "CreateRoom", request);
+        return;
+      } catch (error) {
+        if (!String(error).includes("UNAVAILABLE") || performance.now() > deadline) throw error;
+      }
+      await pause(CREATE_AGAIN_MS);
+    }
   }
 
   get acknowledged(): number {
