@@ -32,7 +32,12 @@ export interface Entry {
 const GONE: PresenceChoice = { status: PresenceStatus.OFFLINE, text: "", untilMs: undefined };
 const HERE: PresenceChoice = { status: PresenceStatus.ONLINE, text: "", untilMs: undefined };
 
-export function entryOf(nodeId: string, session: SessionEntry, choice: PresenceChoice | undefined): Entry {
+export function entryOf(
+  nodeId: string,
+  session: SessionEntry,
+  choice: PresenceChoice | undefined,
+  order: number,
+): Entry {
   const { sessionId, device, attempt, connectedAtMs, addressClass } = session;
   return {
     n: nodeId,
@@ -44,7 +49,7 @@ export function entryOf(nodeId: string, session: SessionEntry, choice: PresenceC
     st: choice?.status ?? PresenceStatus.ONLINE,
     tx: choice?.text ?? "",
     un: Math.floor(choice?.untilMs ?? 0),
-    o: choice === undefined ? 0 : 1,
+    o: choice === undefined ? 0 : Math.max(order, 1),
   };
 }
 

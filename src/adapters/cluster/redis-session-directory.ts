@@ -22,6 +22,7 @@ import { DirectoryScripts, type UserPlace } from "./directory-scripts.js";
 import type { RedisCommands } from "./redis.js";
 import type { ChannelSubscription, RedisChannels } from "./redis-channels.js";
 import { readHashes } from "./redis-hashes.js";
+import { RedisWatch } from "./redis-watch.js";
 
 /** Timers reach 24 days; nothing needs to be that far ahead. */
 const LONGEST_WAIT_MS = 24 * 3_600_000;
@@ -33,6 +34,8 @@ const ORDER_MS = 60_000;
 /** Whether Redis is told of a session for the first time. */
 const FIRST = 0;
 const AGAIN = 1;
+/** Sessions of which Redis can be told later; of those beyond, what it has is gone with the node. */
+const MOST_UNTOLD = 100_000;
 /** Users asked for in one command. */
 const COUNTED_AT_ONCE = 1_000;
 
@@ -54,6 +57,8 @@ export interface RedisSessionDirectoryOptions {
 interface Own {
   readonly session: LocalSession;
   choice: PresenceChoice | undefined;
+  /** The choice's place among what was set on the user's sessions, as Redis says; 0: it has not said. */
+  order: number;
   timer: Timer | undefined;
   /** It was told to close: once is enough. */
   closing: boolean;
@@ -70,6 +75,9 @@ export class RedisSessionDirectory implements SessionDirectory {
   readonly #timers = new Set<Timer>();
   /** Parts of tenants that this node has entries in, as Redis was told. */
   readonly #tags = new Set<string>();
+  /** Of sessions, what Redis did not take. */
+  readonly #untold = new Map<string, () => Promise<unknown>>();
+  readonly #watch: RedisWatch;
   readonly #underWay = new Set<Promise<unknown>>();
   #round = 0;
   #orders: ChannelSubscription | undefined;
@@ -80,6 +88,7 @@ export class RedisSessionDirectory implements SessionDirectory {
     this.#options = options;
     const { archive, clock, onFault = () => {} } = options;
     this.#scripts = new DirectoryScripts(options.redis, options.prefix);
+    this.#watch = new RedisWatch(options.redis);
     this.#lastSeen = new LastSeenWriter(archive, clock, onFault);
     this.#nodeId = options.placement.nodeId;
     this.#graceMs = options.graceMs ?? PRESENCE_GRACE_MS;
@@ -101,8 +110,8 @@ export class RedisSessionDirectory implements SessionDirectory {
   }
 
   connect(session: LocalSession): void {
-    this.#own.set(session.sessionId, { session, choice: undefined, timer: undefined, closing: false });
-    this.#register(session, undefined, FIRST);
+    this.#own.set(session.sessionId, { session, choice: undefined, order: 0, timer: undefined, closing: false });
+    this.#register(session.sessionId, FIRST);
   }
 
   disconnect(session: LocalSession, abrupt: boolean): void {
@@ -114,7 +123,7 @@ export class RedisSessionDirectory implements SessionDirectory {
     const place = this.#placeOf(session);
     const nowMs = this.#options.clock.now();
     const dueMs = abrupt ? nowMs + this.#graceMs : 0;
-    this.#does(async () => {
+    this.#tells(sessionId, async () => {
       const left = await this.#run("disconnect", place, sessionId, dueMs);
       if (left === 1) this.#lastSeen.saw(place.tenantId, place.userId, nowMs);
       await this.#options.redis.del(this.#sessionKey(place.tenantId, sessionId));
@@ -126,18 +135,24 @@ export class RedisSessionDirectory implements SessionDirectory {
     const own = this.#own.get(session.sessionId);
     if (own === undefined) return;
     own.choice = choice;
+    own.order = 0;
     this.#cancel(own.timer);
     const place = this.#placeOf(session);
     own.timer = this.#tellAt(place, choice.untilMs);
-    this.#does(async () => {
-      await this.#choose(place, session.sessionId, choice);
+    const chooses = async (): Promise<void> => {
+      const { order } = await this.#choose(place, session.sessionId, choice);
+      if (own.choice === choice) own.order = order;
+    };
+    this.#tells(session.sessionId, chooses, async () => {
+      await this.#registers(session.sessionId, AGAIN);
+      await chooses();
     });
   }
 
   chooseAll(tenantId: string, userId: string, choice: PresenceChoice): Promise<number> {
     return asking(async () => {
       const place = this.#scripts.place(tenantId, userId);
-      const chosen = await this.#choose(place, "", choice);
+      const { chosen } = await this.#choose(place, "", choice);
       if (chosen > 0) this.#tellAt(place, choice.untilMs);
       return chosen;
     });
@@ -278,29 +293,39 @@ export class RedisSessionDirectory implements SessionDirectory {
 
   // — what this node says —
 
-  #register(session: LocalSession, choice: PresenceChoice | undefined, time: 0 | 1): void {
-    const place = this.#placeOf(session);
-    this.#does(async () => {
-      const { redis } = this.#options;
-      if (!this.#tags.has(place.tag)) {
-        this.#tags.add(place.tag);
-        redis.sadd(this.#tagsKey(this.#nodeId), place.tag).catch(this.#fault);
-      }
-      redis.set(this.#sessionKey(place.tenantId, session.sessionId), place.userId).catch(this.#fault);
-      const entry = entryOf(this.#nodeId, session, choice);
-      const rivals = (await this.#run("connect", place, JSON.stringify(entry), time)) as string[];
-      for (let at = 0; at + 1 < rivals.length; at += 2) {
-        this.#does(() => this.#tellToClose(rivals[at] ?? "", rivals[at + 1] ?? "", CloseCode.REPLACED, REPLACED));
-      }
-    });
+  #register(sessionId: string, time: 0 | 1): void {
+    this.#tells(
+      sessionId,
+      () => this.#registers(sessionId, time),
+      () => this.#registers(sessionId, AGAIN),
+    );
   }
 
-  async #choose(place: UserPlace, sessionId: string, { status, text, untilMs }: PresenceChoice): Promise<number> {
+  async #registers(sessionId: string, time: 0 | 1): Promise<void> {
+    const own = this.#own.get(sessionId);
+    // It has ended meanwhile, and that is told.
+    if (own === undefined) return;
+    const { session, choice, order } = own;
+    const place = this.#placeOf(session);
+    const { redis } = this.#options;
+    if (!this.#tags.has(place.tag)) {
+      this.#tags.add(place.tag);
+      redis.sadd(this.#tagsKey(this.#nodeId), place.tag).catch(this.#fault);
+    }
+    redis.set(this.#sessionKey(place.tenantId, session.sessionId), place.userId).catch(this.#fault);
+    const entry = entryOf(this.#nodeId, session, choice, order);
+    const rivals = (await this.#run("connect", place, JSON.stringify(entry), time)) as string[];
+    for (let at = 0; at + 1 < rivals.length; at += 2) {
+      this.#does(() => this.#tellToClose(rivals[at] ?? "", rivals[at + 1] ?? "", CloseCode.REPLACED, REPLACED));
+    }
+  }
+
+  async #choose(place: UserPlace, sessionId: string, { status, text, untilMs }: PresenceChoice) {
     const nowMs = this.#options.clock.now();
     const answer = await this.#run("choose", place, sessionId, status, text, Math.floor(untilMs ?? 0));
-    const [chosen = 0, offline] = answer as number[];
+    const [chosen = 0, offline, order = 0] = answer as number[];
     if (offline === 1) this.#lastSeen.saw(place.tenantId, place.userId, nowMs);
-    return chosen;
+    return { chosen, order };
   }
 
   #endGrace(place: UserPlace, deviceId: string, sessionId: string): void {
@@ -339,6 +364,20 @@ export class RedisSessionDirectory implements SessionDirectory {
     ...own: (string | number)[]
   ): Promise<unknown> {
     return this.#scripts.run(script, place, this.#nodeId, this.#options.clock.now(), ...own);
+  }
+
+  /** Something about a session, done again later where Redis does not take it. */
+  #tells(sessionId: string, work: () => Promise<unknown>, again = work): void {
+    this.#does(async () => {
+      try {
+        await work();
+      } catch (cause) {
+        this.#fault(cause);
+        // What was told last of it counts.
+        this.#untold.delete(sessionId);
+        if (this.#untold.size < MOST_UNTOLD && this.#stopped === undefined) this.#untold.set(sessionId, again);
+      }
+    });
   }
 
   /** Something that nobody waits for, begun at once: commands are done in the order of the calls. */
@@ -386,7 +425,9 @@ export class RedisSessionDirectory implements SessionDirectory {
     const known = await redis.hget(this.#nodesKey, this.#nodeId);
     await redis.hset(this.#nodesKey, this.#nodeId, this.#round + 1);
     // Emptied, or taken back to what it was before.
-    if (known !== String(this.#round)) this.#registerAgain();
+    const isAnother = await this.#watch.isAnother();
+    this.#tellAgain();
+    if (isAnother || known !== String(this.#round)) this.#registerAgain();
     this.#round++;
     const live = placement.nodes().map(({ nodeId }) => nodeId);
     // One of them is enough.
@@ -398,11 +439,15 @@ export class RedisSessionDirectory implements SessionDirectory {
     }
   }
 
+  #tellAgain(): void {
+    const untold = [...this.#untold];
+    this.#untold.clear();
+    for (const [sessionId, again] of untold) this.#tells(sessionId, again);
+  }
+
   #registerAgain(): void {
     this.#tags.clear();
-    for (const { session, choice } of this.#own.values()) {
-      this.#register(session, choice, AGAIN);
-    }
+    for (const sessionId of this.#own.keys()) this.#register(sessionId, AGAIN);
   }
 
   /** Removes what a node that is gone had. May be done by several, and again. */

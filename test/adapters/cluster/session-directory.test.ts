@@ -11,8 +11,18 @@ import type { UserArchive } from "../../../src/ports/user-archive.js";
 import { describeSessionDirectory, of, Scene } from "../../contract/session-directory.js";
 import { describeSessionDirectoryNodes, type SessionDirectoryNodes } from "../../contract/session-directory-nodes.js";
 import { MemoryEngine } from "../../support/memory-engine.js";
+import { RedisClusterServers } from "../../support/services/redis-cluster.js";
 import { StoppedClock } from "../../support/stopped-clock.js";
-import { describeEachRedis, heardAll, keysOf, type RedisOfNode, type RedisSubject, redisOfNode } from "./use-redis.js";
+import {
+  describeEachRedis,
+  describeWithServers,
+  heardAll,
+  keysOf,
+  type RedisOfNode,
+  type RedisSubject,
+  redisOfNode,
+  useServers,
+} from "./use-redis.js";
 
 const GRACE_MS = 5_000;
 const LEASE_MS = 5_000;
@@ -27,6 +37,8 @@ interface Cluster extends SessionDirectoryNodes {
   readonly prefix: string;
   /** From now on `here` hears nothing of what others say. */
   deafen(): void;
+  /** Cuts the connection that the node of `here` says everything on; it is made anew. */
+  interrupt(): void;
 }
 
 async function cluster(
@@ -39,6 +51,7 @@ async function cluster(
   const nodes: ClusterNode[] = [];
   const dead = new Set<ClusterNode>();
   const faults: unknown[] = [];
+  let faulty = false;
   const start = async () => {
     const nodeId = randomUUID();
     const node = { nodeId, address: "", since: 0, leaving: false };
@@ -48,7 +61,7 @@ async function cluster(
     const placement = { nodeId, nodes: () => nodes };
     const onFault = (cause: unknown): void => {
       // A node whose connections are cut cannot say that its sessions have ended.
-      if (!dead.has(node)) faults.push(cause);
+      if (!dead.has(node) && !faulty) faults.push(cause);
     };
     const options = { ...own, archive, clock, placement, prefix, graceMs: GRACE_MS, onFault };
     const directory = new RedisSessionDirectory(options);
@@ -93,6 +106,10 @@ async function cluster(
       here.own.stop();
       dead.add(here.node);
       clock.after(LEASE_MS, () => nodes.splice(nodes.indexOf(here.node), 1));
+    },
+    interrupt: () => {
+      faulty = true;
+      here.own.redis.disconnect(true);
     },
     close: stop,
   };
@@ -176,5 +193,56 @@ describeEachRedis("a session directory in Redis", (redis) => {
     await subject.pass(2_000);
     expect(ann.told).toEqual(["KICKED"]);
     expect(await keysOf(subject.redis, `${subject.prefix}:directory:orders:*`)).toEqual([]);
+  });
+
+  it("is told of whoever came, chose or left while it was away once it is there again", async () => {
+    const { subject, scene } = await useScene();
+    const [ann, bob, cem] = [scene.session("ann"), scene.session("bob"), scene.session("cem")];
+    subject.here.connect(ann);
+    subject.here.connect(bob);
+    await subject.pass(1_000);
+    subject.interrupt();
+    subject.here.disconnect(ann, false);
+    subject.here.choose(bob, of(PresenceStatus.AWAY, "lunch"));
+    subject.here.connect(cem);
+    await scene.soon(async () => {
+      await subject.pass(1_000);
+      return await Promise.all(["ann", "bob", "cem"].map((userId) => scene.status(subject.there, userId)));
+    }, [PresenceStatus.OFFLINE, PresenceStatus.AWAY, PresenceStatus.ONLINE]);
+  });
+
+  it("keeps what was set on another node when a node tells of its sessions again", async () => {
+    const { subject, scene } = await useScene();
+    const ann = scene.session("ann");
+    subject.here.connect(ann);
+    subject.here.choose(ann, of(PresenceStatus.AWAY, "first"));
+    await subject.pass(1_000);
+    expect(await subject.there.chooseAll(scene.tenantId, "ann", of(PresenceStatus.DO_NOT_DISTURB, "second"))).toBe(1);
+    await subject.redis.del(`${subject.prefix}:directory:nodes`);
+    await subject.pass(2_000);
+    expect(await scene.presence(subject.there, "ann")).toMatchObject({ text: "second" });
+  });
+});
+
+describeWithServers("a session directory in a Redis Cluster", (command) => {
+  const servers = useServers(() => RedisClusterServers.start(command));
+
+  it("has everybody back after one of its nodes came back without them", async () => {
+    const channels = (prefix: string) => servers().keys(prefix);
+    const redis = { address: { cluster: servers().addresses }, channels };
+    const subject = await cluster(redis, randomUUID(), new MemoryEngine().archive, new StoppedClock());
+    onTestFinished(() => subject.close());
+    const scene = new Scene(subject);
+    const users = ["ann", "bob", "cem", "dan"];
+    for (const userId of users) subject.here.connect(scene.session(userId));
+    await subject.pass(2_000);
+    const told = servers().masterOf(`${subject.prefix}:directory:nodes`);
+    for (const { admin } of servers().masters.filter((node) => node.admin !== told.admin)) {
+      await admin.flushall();
+      await admin.call("DEBUG", "CHANGE-REPL-ID");
+    }
+    await subject.pass(2_000);
+    const shown = await Promise.all(users.map((userId) => scene.status(subject.there, userId)));
+    expect(shown).toEqual(users.map(() => PresenceStatus.ONLINE));
   });
 });

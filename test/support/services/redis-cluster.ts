@@ -113,7 +113,14 @@ async function startNode(command: string): Promise<RedisClusterNode> {
   const bus = await freePort();
   const clustered = ["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-port", `${bus}`];
   const hasty = ["--cluster-node-timeout", `${NODE_TIMEOUT_MS}`, "--repl-diskless-sync-delay", "0"];
-  const server = await RedisServer.start(command, [...clustered, ...hasty, "--cluster-replica-validity-factor", "0"]);
+  const server = await RedisServer.start(command, [
+    ...clustered,
+    ...hasty,
+    "--cluster-replica-validity-factor",
+    "0",
+    "--enable-debug-command",
+    "local",
+  ]);
   const admin = new Redis(server.port, { retryStrategy: () => POLL_MS, maxRetriesPerRequest: 0 });
   admin.on("error", () => {});
   return { server, admin, bus, id: String(await admin.cluster("MYID")) };

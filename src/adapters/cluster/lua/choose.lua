@@ -1,5 +1,5 @@
 -- A user sets what a session shows. ARGV[4] its id; empty: all live sessions of the user. ARGV[5] status, ARGV[6] text, ARGV[7] until (ms since
--- 1970; 0: for good). Returns how many sessions show it, and whether the user has just gone offline.
+-- 1970; 0: for good). Returns how many sessions show it, whether the user has just gone offline, and the order of what was set.
 
 local status, text, till = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
 local chosen, order = 0, nil
@@ -11,5 +11,5 @@ for field, entry in pairs(entries) do
     chosen = chosen + 1
   end
 end
-if chosen == 0 then return { 0, 0 } end
-return { chosen, finish() }
+if chosen == 0 then return { 0, 0, 0 } end
+return { chosen, finish(), order }

@@ -12,9 +12,13 @@ for field, entry in pairs(entries) do
   end
 end
 local known = entries['s:' .. session.s]
-if goesOn and not known then
+-- Told of again: what was set since, also on another node, stays.
+if known then goesOn = known.o > session.o and known or nil end
+if goesOn then
   session.st, session.tx, session.un, session.o = goesOn.st, goesOn.tx, goesOn.un, goesOn.o
 end
+-- Redis may have lost which was the last.
+if session.o > tonumber(redis.call('HGET', userKey, 'order') or '0') then redis.call('HSET', userKey, 'order', session.o) end
 if entries[lostField] then drop(lostField) end
 put('s:' .. session.s, session)
 redis.call('SADD', nodeKey, userId)
