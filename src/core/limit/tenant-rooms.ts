@@ -2,7 +2,8 @@
 //
 // What is kept is never less than there are, as far as this node can know: a room counts from the turn that makes it, one that is deleted
 // until that is durable, and where nobody can say whether a count has seen a change already, the room counts. Such a count is read again
-// before anybody is refused for it, as it is now and then for what other nodes have done.
+// before anybody is refused for it, as it is now and then for what other nodes have done. What this node's shards have stored is in the archive
+// before it is counted there; what other nodes have made since they last archived may be missed until the next count.
 
 import type { TrunklineError } from "../../ports/error.js";
 import type { NewRecord } from "../../ports/event-log.js";
@@ -49,17 +50,23 @@ interface Change {
   readonly count: number;
 }
 
-type Dependencies = Pick<CoreDependencies, "archive" | "clock" | "log" | "telemetry" | "tenants">;
+interface Dependencies extends Pick<CoreDependencies, "archive" | "clock" | "log" | "telemetry" | "tenants"> {
+  /** Undefined: this node alone makes rooms. */
+  readonly cluster?: unknown;
+}
 
 export class TenantRooms {
   readonly #deps: Dependencies;
   readonly #tallies = new Map<string, Tally>();
   /** By shard, in the order of their turns: what is not durable yet. */
   readonly #underWay: readonly Change[][];
+  readonly #archived: () => PromiseLike<unknown> | undefined;
   #counts = 0;
 
-  constructor(deps: Dependencies) {
+  /** `archived` resolves once all that is durable by now in this node's shards is archived; undefined: it is. */
+  constructor(deps: Dependencies, archived: () => PromiseLike<unknown> | undefined = () => undefined) {
     this.#deps = deps;
+    this.#archived = archived;
     this.#underWay = Array.from({ length: deps.log.shards }, () => []);
   }
 
@@ -79,8 +86,8 @@ export class TenantRooms {
     const full = tally.durable + tally.making >= limit;
     if (nowMs - tally.countedAtMs < holdsForMs(tally, full)) return undefined;
     const counting = this.#count(tenantId, tally);
-    // Where there is place, nobody waits to know better.
-    return full ? counting : undefined;
+    // Where there is place, nobody waits to know better, unless others make rooms too.
+    return full || this.#deps.cluster !== undefined ? counting : undefined;
   }
 
   /** In the turn that would make a room of the tenant: LIMIT_EXCEEDED where there is no place. Throws UNAVAILABLE where it was not `ready`. */
@@ -168,7 +175,9 @@ export class TenantRooms {
     if (tally.counting !== undefined) return tally.counting;
     Object.assign(tally, { madeMeanwhile: 0, changedMeanwhile: false });
     const sinceMs = this.#deps.clock.monotonic();
-    const rooms = this.#deps.archive.countRooms(tenantId);
+    const { archive } = this.#deps;
+    const archived = this.#archived();
+    const rooms = archived ? archived.then(() => archive.countRooms(tenantId)) : archive.countRooms(tenantId);
     if (!isPromise(rooms)) {
       this.#counted(tally, rooms, sinceMs);
       return undefined;

@@ -52,7 +52,7 @@ export class RoomOwner {
     this.blocks = new Blocks(deps.ids, this.notices, (ref, users, read) => this.view(ref, users, read));
     const submit = (ref: RoomRef, caller: Caller, command: Command) => this.submit(ref, caller, command).outcome;
     this.access = deps.accessHook && new AccessGate(deps, deps.accessHook, submit);
-    this.#tenantRooms = new TenantRooms(deps);
+    this.#tenantRooms = new TenantRooms(deps, () => this.#drained());
     const gates = { access: this.access, publish: deps.publishHook && new PublishGate(deps, deps.publishHook) };
     this.#shards = Array.from(
       { length: deps.log.shards },
@@ -212,6 +212,12 @@ export class RoomOwner {
     const shard = this.#shards[shardOf(ref.key, this.#shards.length)];
     if (shard === undefined) throw new Error("a store has at least one shard");
     return shard;
+  }
+
+  /** Resolves once all that is durable in this node's shards is archived; undefined: it is. Rejects with UNAVAILABLE after a while. */
+  #drained(): PromiseLike<unknown> | undefined {
+    const waits = this.#shards.flatMap((shard) => shard.drained() ?? []);
+    return waits.length === 0 ? undefined : Promise.all(waits);
   }
 
   #scheduleSweep(): void {

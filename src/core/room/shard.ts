@@ -214,6 +214,11 @@ export class Shard {
     return this.#archiver?.settled(room);
   }
 
+  /** Resolves once all that is durable is archived; undefined: it is. As `settled`. */
+  drained(): Promise<void> | undefined {
+    return this.#archiver?.drained();
+  }
+
   /** One command of a room of this shard. */
   submit(ref: RoomRef, caller: Caller, command: Command): Submission {
     const { turned, outcome } = this.#submit(ref, caller, command);
