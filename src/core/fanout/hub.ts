@@ -7,6 +7,7 @@ import type { CoreDependencies } from "../core.js";
 import { Places } from "../limit/places.js";
 import { isInbox } from "../room/inbox.js";
 import { rootOf } from "../room/sub-room.js";
+import { knownEvents } from "../subscription/known.js";
 import { type FeedDependencies, RoomFeed } from "./feed.js";
 import { RootWatch } from "./root-watch.js";
 import { CollectingWindow } from "./window.js";
@@ -49,7 +50,7 @@ export class Hub {
       ringBytes: deps.limits.ringBytes,
       recoveryPage: PAGE_EVENTS,
       read: (ref, from, to, limit, maxBytes) =>
-        reads.run(() => deps.archive.events(ref, { from, to, limit, maxBytes })),
+        reads.run(() => knownEvents(deps, deps.archive.events(ref, { from, to, limit, maxBytes }))),
       schedule: (feed) => this.#schedule(feed),
       flushed: (events, recipients) => deps.telemetry.emit("fanout.flushed", { events, recipients }),
     };

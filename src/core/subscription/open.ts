@@ -17,6 +17,7 @@ import type { Hub } from "../fanout/hub.js";
 import type { Receipts } from "../receipt/receipts.js";
 import type { Caller } from "../room/calls.js";
 import type { RoomOwner } from "../room/owner.js";
+import { requireKnown } from "./known.js";
 import { type Subscriber, Subscription } from "./subscription.js";
 
 /** The rest of the core as opening needs it. */
@@ -138,7 +139,10 @@ async function outcomeOf(
   const at = events.find((event) => event.seq === after.seq);
   if (at !== undefined && at.tag !== after.tag) return reset(top, wire.ResetReason.OTHER_HISTORY);
   const complete = after.seq === 0 ? events[0]?.seq === 1 : at !== undefined && events.at(-1)?.seq === after.seq + 1;
-  if (!complete) return reset(top, wire.ResetReason.EXPIRED);
+  if (!complete) {
+    await requireKnown(deps, ref, top.seq);
+    return reset(top, wire.ResetReason.EXPIRED);
+  }
 
   const missed = top.seq - after.seq;
   if (missed > deps.limits.recoveryLimit) {

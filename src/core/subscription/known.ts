@@ -1,0 +1,31 @@
+// Whether who was asked for events of a room knows them. In a cluster two nodes may believe to own a room: the one that is behind has nothing of
+// what the other has said, and that is not the same as nothing that is kept.
+
+import type { EncodedEvent } from "../../ports/encoded-event.js";
+import type { Awaitable, RoomRef } from "../../ports/room-ref.js";
+import { isPromise } from "../awaitable.js";
+import type { CoreDependencies } from "../core.js";
+import { unavailable } from "../room/unavailable.js";
+
+/** Events up to a place that there is. Rejects with UNAVAILABLE where none is known, and one node alone would keep none: whatever a cluster removes, a later event says so. */
+export function knownEvents(
+  { cluster }: Pick<CoreDependencies, "cluster">,
+  events: Awaitable<readonly EncodedEvent[]>,
+): Awaitable<readonly EncodedEvent[]> {
+  if (cluster === undefined) return events;
+  return isPromise(events) ? events.then(some) : some(events);
+}
+
+function some(events: readonly EncodedEvent[]): readonly EncodedEvent[] {
+  if (events.length === 0) throw unavailable("the room's owner does not know all of the room yet");
+  return events;
+}
+
+/** Rejects with UNAVAILABLE where this place of the room, which there is, is not known to who is asked now. */
+export async function requireKnown(
+  { cluster, archive }: Pick<CoreDependencies, "cluster" | "archive">,
+  ref: RoomRef,
+  seq: number,
+): Promise<void> {
+  if (cluster !== undefined) some(await archive.events(ref, { from: seq, to: seq, limit: 1, maxBytes: 1 }));
+}
