@@ -7,7 +7,7 @@ import { account, isClean, summary } from "../support/faults/report.js";
 import { runRound } from "../support/faults/round.js";
 import { between, type Random, seeded } from "../support/story/random.js";
 
-const USAGE = `npm run chaos -- [--minutes N] [--seed S] [--nodes N] [--rooms N] [--clients N] [--every MS] [--only TITLE]...
+const USAGE = `npm run chaos -- [--minutes N] [--seed S] [--nodes N] [--rooms N] [--clients N] [--every MS] [--pairs | --only TITLE...]
 
   --minutes N   begins no further round after so long; default 10. Each fault is had once by itself first, then two at a time
   --seed S      chooses the faults, the nodes and the moments; default: by chance, printed
@@ -15,6 +15,7 @@ const USAGE = `npm run chaos -- [--minutes N] [--seed S] [--nodes N] [--rooms N]
   --rooms N     default 20
   --clients N   over all rooms, a fifth of them reading; default 200
   --every MS    between the answer to a message and its sender's next one; default 1000
+  --pairs       two faults at a time from the beginning
   --only TITLE  these faults alone, each by itself, again and again
 
 faults:
@@ -37,6 +38,7 @@ export async function main(argv: readonly string[], print: (line: string) => voi
       clients: { type: "string", default: "200" },
       every: { type: "string", default: "1000" },
       only: { type: "string", multiple: true, default: [] },
+      pairs: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
@@ -70,7 +72,7 @@ export async function main(argv: readonly string[], print: (line: string) => voi
   }
   try {
     let round = 0;
-    for (const faults of plan(random, only, nodes)) {
+    for (const faults of plan(random, { only, isPaired: nodes > 2, pairsFirst: values.pairs })) {
       if (performance.now() > until) break;
       round += 1;
       const result = await runRound({ cluster, name: `round-${round}`, random, size, faults });
@@ -88,14 +90,22 @@ export async function main(argv: readonly string[], print: (line: string) => voi
   }
 }
 
+interface Plan {
+  /** Empty: all. */
+  readonly only: readonly FaultTitle[];
+  /** There are nodes enough for two faults at a time. */
+  readonly isPaired: boolean;
+  readonly pairsFirst: boolean;
+}
+
 /** Without an end: every fault by itself, then two at a time. */
-function* plan(random: Random, only: readonly FaultTitle[], nodes: number): Generator<readonly FaultTitle[]> {
+function* plan(random: Random, { only, isPaired, pairsFirst }: Plan): Generator<readonly FaultTitle[]> {
   const titles = only.length > 0 ? only : TITLES;
-  for (let pass = 0; ; pass++) {
+  for (let pass = pairsFirst ? 1 : 0; ; pass++) {
     for (const title of shuffled(titles, random)) {
       const others = TITLES.filter((other) => goTogether(title, other));
       const other = others[between(random, 0, others.length)];
-      const alone = pass === 0 || only.length > 0 || nodes < 3 || other === undefined;
+      const alone = pass === 0 || only.length > 0 || !isPaired || other === undefined;
       yield alone ? [title] : [title, other];
     }
   }
