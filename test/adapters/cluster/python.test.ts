@@ -79,4 +79,20 @@ describeWith("kafka", "the Python of docs/cluster.md", (url) => {
     },
     TIMEOUT_MS,
   );
+
+  testWith(
+    "python",
+    "may compress in ways that a node cannot read",
+    async (python) => {
+      const scene = await useInbound(url);
+      await scene.open();
+      const zstd = '"compression.type": "zstd", "acks"';
+      // One record alone is not compressed where that makes it no smaller.
+      const change = (text: string) =>
+        text.replaceAll("trunkline.", `${scene.prefix}.`).replace('"acks"', zstd).replace("is paid.", "!".repeat(500));
+      await run(python, [program("trunkline.inbound", change), url], { timeout: 60_000 });
+      await until(() => expect(scene.heard).toEqual([`Invoice 2041 ${"!".repeat(500)}`]));
+    },
+    TIMEOUT_MS,
+  );
 });

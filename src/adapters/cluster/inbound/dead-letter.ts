@@ -7,6 +7,8 @@ import { type InboundRecord, KEY_HEADER } from "./record.js";
 
 /** Headers that begin so are not the sender's. */
 const OURS = "trunkline-";
+/** What stands in a name for bytes that are no UTF-8. */
+const NO_TEXT = "\ufffd";
 /** What is kept of a reason, in characters. */
 const MAX_REASON = 1_000;
 /** What a dead letter is longer than its record, in bytes, at most: room for a reason of which each character takes four. */
@@ -34,7 +36,8 @@ export function deadLetter({ record, topic, key, error, nowMs }: DeadLetter): Ka
     "failed-at": new Date(nowMs).toISOString(),
   };
   const headers: RecordHeader[] = record.headers
-    .filter(({ name }) => !name.startsWith(OURS))
+    // A name that was no text is longer now, and nobody would know it again.
+    .filter(({ name }) => !name.startsWith(OURS) && !name.includes(NO_TEXT))
     .map(({ name, value }) => ({ name: headerText(name), value: value.toString("latin1") }));
   for (const [name, value] of Object.entries(added)) headers.push({ name: OURS + name, value: headerText(value) });
   headers.push({ name: KEY_HEADER, value: headerText(key.slice(0, MAX_REASON)) });

@@ -26,7 +26,8 @@ export const KEY_HEADER = "trunkline-key";
 
 export function inboundRecord(partition: number, { offset, key, value, headers = {} }: KafkaMessage): InboundRecord {
   const list = Object.entries(headers).flatMap(([name, values]) =>
-    [values ?? ""].flat().map((each) => ({ name, value: Buffer.from(each) })),
+    // A header may have no value, also one of several of a name: kafkajs gives null, of which its types say nothing.
+    [values].flat().map((each) => ({ name, value: Buffer.from(each ?? "") })),
   );
   return { partition, offset: Number(offset), key, value, headers: list };
 }
