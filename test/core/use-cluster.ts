@@ -12,6 +12,7 @@ import {
   PeerRequestSchema,
 } from "../../src/gen/trunkline/cluster/v1/peer_pb.js";
 import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
+import type { EventLog } from "../../src/ports/event-log.js";
 import { type PeerQuestion, type PeerReply, type Peers, Unanswered } from "../../src/ports/peers.js";
 import type { ClusterNode, Placement, PlacementListener } from "../../src/ports/placement.js";
 import { MemoryEngine } from "../support/memory-engine.js";
@@ -26,6 +27,9 @@ class TestPlacement implements Placement {
   readonly shards: number;
   /** What it believes to hold. */
   readonly held = new Set<number>();
+  /** Counts the leases that have begun. */
+  #leases = 0;
+  readonly #leaseOf = new Map<number, number>();
   /** Of those, what it must not answer from any more, and has not been told so. */
   readonly lapsed = new Set<number>();
   /** Questions whether a lease holds. */
@@ -68,20 +72,25 @@ class TestPlacement implements Placement {
   }
 
   gain(shard: number): void {
+    // It learns that it had lost it before it has it again.
+    if (this.lapsed.delete(shard)) this.lose(shard);
     if (this.held.has(shard)) return;
     this.held.add(shard);
-    this.lapsed.delete(shard);
+    this.#leaseOf.set(shard, ++this.#leases);
     this.listener?.gained(shard);
   }
 
   lose(shard: number): void {
+    this.lapsed.delete(shard);
     if (this.held.delete(shard)) this.listener?.lost(shard);
   }
 
   async yield(shard: number): Promise<void> {
     if (!this.held.has(shard)) return;
+    const lease = this.#leaseOf.get(shard);
     await this.listener?.yields(shard);
-    this.held.delete(shard);
+    // Lost meanwhile: then nobody waits for it.
+    if (this.#leaseOf.get(shard) === lease) this.held.delete(shard);
   }
 
   async leave(): Promise<void> {
@@ -135,16 +144,21 @@ class TestPeers implements Peers {
 export interface TestNode extends TestCore {
   readonly nodeId: string;
   readonly placement: TestPlacement;
+  /** The log as this node has it. */
+  readonly log: EventLog;
 }
 
 class ClusterCore extends TestCore implements TestNode {
   readonly nodeId: string;
   readonly placement: TestPlacement;
 
-  constructor(nodeId: string, placement: TestPlacement, options: CoreOptions) {
+  readonly log: EventLog;
+
+  constructor(nodeId: string, placement: TestPlacement, log: EventLog, options: CoreOptions) {
     super(options);
     this.nodeId = nodeId;
     this.placement = placement;
+    this.log = log;
   }
 }
 
@@ -173,6 +187,8 @@ export class TestCluster {
   /** By shard, whom the nodes take for its owner. */
   readonly #known = new Map<number, string>();
   readonly #gone = new Set<string>();
+  /** By shard, how often its owner has changed. */
+  readonly #changes = new Map<number, number>();
 
   constructor(options: ClusterOptions = {}) {
     this.engine = options.engine ?? new MemoryEngine({ archivesOnAppend: false });
@@ -182,12 +198,13 @@ export class TestCluster {
     this.nodes = Array.from({ length: options.nodes ?? 3 }, (_, index) => {
       const nodeId = `n${index + 1}`;
       const placement = new TestPlacement(this, nodeId, engine.shards);
+      const log = engine.nodeLog();
       const parts = {
-        log: engine.nodeLog(),
+        log,
         directory: directory.node(),
         cluster: { placement, peers: new TestPeers(this, nodeId), rateShares: shares.node() },
       };
-      return new ClusterCore(nodeId, placement, { ...options, engine, clock, name: nodeId, parts });
+      return new ClusterCore(nodeId, placement, log, { ...options, engine, clock, name: nodeId, parts });
     });
     for (let shard = 0; shard < engine.shards; shard++) {
       const node = this.node(shard % this.nodes.length);
@@ -239,7 +256,10 @@ export class TestCluster {
 
   /** The shard is handed over, as when a node comes or goes in good order. */
   async move(shard: number, to: TestNode): Promise<void> {
+    const change = this.#change(shard);
     for (const { nodeId, placement } of this.nodes) if (nodeId !== to.nodeId) await placement.yield(shard);
+    // Somebody else has it meanwhile.
+    if (this.#changes.get(shard) !== change) return;
     this.#know(shard, to);
     to.placement.gain(shard);
     this.#tell();
@@ -253,11 +273,11 @@ export class TestCluster {
     this.#tell();
   }
 
-  /** The node believes that the shard is its own too, whoever else does; others take it for the owner, `known` at once. */
-  share(shard: number, to: TestNode, known = true): void {
-    if (known) this.#know(shard, to);
+  /** The node believes that the shard is its own, and so does whoever had it: nobody could, but clocks that run wild. Others ask the new one. */
+  share(shard: number, to: TestNode): void {
+    this.#know(shard, to);
     to.placement.gain(shard);
-    if (known) this.#tell();
+    this.#tell();
   }
 
   /** The node's lease on the shard is over, and it has not been told: another may own it already. */
@@ -268,6 +288,7 @@ export class TestCluster {
   /** Nobody owns the shard, until somebody is given it. */
   abandon(shard: number): void {
     for (const { placement } of this.nodes) placement.lose(shard);
+    this.#change(shard);
     this.#known.delete(shard);
     this.#tell();
   }
@@ -371,7 +392,14 @@ export class TestCluster {
     return { nodeId, address: `${nodeId}:1`, since: 0, leaving: this.#named(nodeId).placement.left };
   }
 
+  #change(shard: number): number {
+    const change = (this.#changes.get(shard) ?? 0) + 1;
+    this.#changes.set(shard, change);
+    return change;
+  }
+
   #know(shard: number, owner: TestNode): void {
+    this.#change(shard);
     this.#known.set(shard, owner.nodeId);
   }
 

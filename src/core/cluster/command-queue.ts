@@ -60,7 +60,7 @@ export class CommandQueue {
   readonly #lanes = new Map<string, Lane>();
   /** Whom everything under way was asked of. */
   #target: string | undefined;
-  /** Whether the target has taken nothing yet. One that is about to take the shard over would refuse the first, and take the next. */
+  /** Whether the target has taken nothing since owners may have changed. One that is about to take the shard over would refuse the first, and take the next. */
   #probing = false;
   /** Not before then is an owner asked again, monotonic. */
   #againMs = 0;
@@ -94,6 +94,7 @@ export class CommandQueue {
   /** The shard may have another owner. */
   changed(): void {
     this.#againMs = 0;
+    this.#probing = true;
     this.#pump();
   }
 

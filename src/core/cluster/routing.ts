@@ -27,6 +27,8 @@ export class Routing {
   readonly #remote: RemoteRooms;
   /** What one device asks of one room begins in order. */
   readonly #lanes = new Lanes();
+  /** By shard, what others wait for who ask about its rooms. */
+  readonly #openings = new Map<number, Promise<void>>();
   /** What this node answers for its own shards: others are refused, as by whoever is not the owner. */
   readonly answers: PeerAnswers;
 
@@ -96,16 +98,26 @@ export class Routing {
 
   /** Answers at once, or when the room's shard has been opened, if that is under way: in the order of the calls. */
   #opened<T>(ref: RoomRef, answer: () => Promise<T>): Promise<T> {
-    const { opening } = this.#shard(ref);
-    if (opening === undefined) return answer();
+    const index = this.#index(ref);
+    const opening = this.#openings.get(index) ?? this.#untilOpened(index);
+    // Where it is not open by then, the answer says so.
+    return opening === undefined ? answer() : opening.then(answer);
+  }
+
+  /** Undefined: it is not being opened. */
+  #untilOpened(index: number): Promise<void> | undefined {
+    const opening = this.#shards[index]?.opening;
+    if (opening === undefined) return undefined;
     const waited = Promise.withResolvers<void>();
     const timer = this.#clock.after(OPENING_DEADLINE_MS, waited.resolve);
     opening.then(waited.resolve, waited.resolve);
-    // Where it is not open by then, the answer says so.
-    return waited.promise.then(() => {
+    this.#openings.set(index, waited.promise);
+    // Before all who wait, who go on right after: whoever comes in between comes after them.
+    void waited.promise.then(() => {
       timer.cancel();
-      return answer();
+      this.#openings.delete(index);
     });
+    return waited.promise;
   }
 
   #isHere(shard: number): boolean {

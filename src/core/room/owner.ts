@@ -81,9 +81,8 @@ export class RoomOwner {
         gained: (shard) => void this.#shards[shard]?.open().catch(ignore),
         lost: (shard) => this.#release(shard, ownerChanged()),
         yields: async (shard) => {
-          await this.#shards[shard]?.handOver();
-          await Promise.all(this.#yieldingListeners.map((listener) => listener(shard)));
-          this.#release(shard, ownerChanged());
+          const still = () => Promise.all(this.#yieldingListeners.map((listener) => listener(shard)));
+          if ((await this.#shards[shard]?.handOver(still)) === true) this.#release(shard, ownerChanged());
         },
       });
     }

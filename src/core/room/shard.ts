@@ -160,16 +160,19 @@ export class Shard {
   }
 
   /**
-   * Takes no more commands, and resolves once those it took are done and archived, or after HAND_OVER_DEADLINE_MS, or when it is closed. Reads
-   * go on until then.
+   * Takes no more commands, and resolves once those it took are done and archived, or after HAND_OVER_DEADLINE_MS, and then `still` has. Reads go
+   * on until it is closed. False: it is, or was closed meanwhile and may have been opened again.
    */
-  async handOver(): Promise<void> {
+  async handOver(still: () => Promise<unknown>): Promise<boolean> {
+    if (this.#status.is === "closed") return false;
     this.#yielding = true;
     const life = this.#life;
     const over = Promise.withResolvers<void>();
     const timer = this.#deps.clock.after(HAND_OVER_DEADLINE_MS, () => over.resolve());
     await Promise.race([over.promise, this.#finish(life).catch(ignore)]);
     timer.cancel();
+    await still();
+    return this.#life === life;
   }
 
   async #finish(life: number): Promise<void> {
