@@ -273,11 +273,11 @@ export class TestCluster {
     this.#tell();
   }
 
-  /** The node believes that the shard is its own, and so does whoever had it: nobody could, but clocks that run wild. Others ask the new one. */
-  share(shard: number, to: TestNode): void {
-    this.#know(shard, to);
+  /** The node believes that the shard is its own, and so does whoever had it: only clocks that run wild bring that about. `known`: others ask it. */
+  share(shard: number, to: TestNode, known = true): void {
+    if (known) this.#know(shard, to);
     to.placement.gain(shard);
-    this.#tell();
+    if (known) this.#tell();
   }
 
   /** The node's lease on the shard is over, and it has not been told: another may own it already. */
