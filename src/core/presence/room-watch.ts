@@ -7,6 +7,7 @@ import type { EncodedEvent } from "../../ports/encoded-event.js";
 import type { FanoutSubscription } from "../../ports/fanout.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
+import { isAnnouncements } from "../room/announcements.js";
 import { hasPermission, mayRead } from "../room/permissions.js";
 import { membersRoomOf } from "../room/sub-room.js";
 import type { PresenceHub, PresenceReader } from "./hub.js";
@@ -42,6 +43,8 @@ export class RoomWatch implements PresenceReader {
   /** Events that came while the members were read; undefined: they are known. */
   #early: EncodedEvent[] | undefined = [];
   #seq = 0;
+  /** Events were lost while the members were read. */
+  #lost = false;
   #subscription: FanoutSubscription | undefined;
   #ownSubscription: FanoutSubscription | undefined;
   #loaded: Promise<void> | undefined;
@@ -186,18 +189,48 @@ export class RoomWatch implements PresenceReader {
       else this.#subscription = subscription;
     }
     await this.#hearOwn();
+    this.#lost = false;
+    // Before the members: what comes after it, and nothing else, is heard from then on.
+    const top = this.#seq === 0 ? ((await archive.room(this.#membersRef))?.room?.top?.seq ?? 0) : undefined;
+    const members = await this.#readMembers();
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    if (this.#lost || (top !== undefined && (early[0]?.seq ?? 0) > top + 1)) return await this.#load();
+    this.#seq = Math.max(this.#seq, top ?? 0);
+    for (const event of early) this.#apply(event);
+    // Of those who watched before events were lost, the rights may be lost too.
+    if (top === undefined) this.#recheck(members);
+    await this.#follow();
+  }
+
+  /** The members, and of those of them who watch here the standing. */
+  async #readMembers(): Promise<ReadonlyMap<string, Member>> {
+    const watching = new Set(this.#readers.all.map(({ userId }) => userId));
+    const standings = new Map<string, Member>();
     this.#members.clear();
     let after = "";
     for (;;) {
-      const page = await archive.members(this.#membersRef, { after, limit: PAGE });
-      for (const { member } of page) if (member !== undefined) this.#members.add(member.userId);
+      const page = await this.#deps.archive.members(this.#membersRef, { after, limit: PAGE });
+      for (const { member } of page) {
+        if (member === undefined) continue;
+        this.#members.add(member.userId);
+        if (watching.has(member.userId)) standings.set(member.userId, member);
+      }
       after = page.at(-1)?.member?.userId ?? "";
-      if (page.length < PAGE) break;
+      if (page.length < PAGE) return standings;
     }
-    const early = this.#early ?? [];
-    this.#early = undefined;
-    for (const event of early) this.#apply(event);
-    await this.#follow();
+  }
+
+  #recheck(standings: ReadonlyMap<string, Member>): void {
+    // Everybody may read the announcements.
+    if (isAnnouncements(this.ref.roomId)) return;
+    for (const { userId, privileged } of this.#readers.all) {
+      if (privileged) continue;
+      const member = standings.get(userId);
+      if (member === undefined) {
+        if (!this.#members.has(userId)) this.#loseOf(userId);
+      } else if (!maySee(member)) this.#loseSight(member);
+    }
   }
 
   /** Of a room under another, whose members come and go with the events of that one. */
@@ -217,15 +250,22 @@ export class RoomWatch implements PresenceReader {
       const hole = this.#seq > 0 && event.seq > this.#seq + 1;
       this.#seq = event.seq;
       this.#watchRights(event);
-      if (this.#early !== undefined) this.#early.push(event);
-      else if (hole) this.#reload();
+      if (this.#early !== undefined) {
+        this.#early.push(event);
+        this.#lost ||= hole;
+      } else if (hole) this.#reload();
       else if (this.#apply(event)) this.#followSoon();
     }
   }
 
   /** Announcements may have been lost. */
   #missed(top: number | undefined): void {
-    if (this.#early !== undefined || (top !== undefined && top <= this.#seq)) return;
+    if (top !== undefined && top <= this.#seq) return;
+    if (this.#early !== undefined) {
+      // While the members are read for the first time, what was heard of is in the read.
+      this.#lost ||= this.#seq > 0;
+      return;
+    }
     this.#seq = Math.max(this.#seq, top ?? 0);
     this.#reload();
   }
