@@ -102,14 +102,10 @@ export class KafkaEventLog implements EventLog {
   /** A topic is restored by nobody: it is this one, or another. */
   async continues(era: string, offsets: readonly number[]): Promise<boolean> {
     if (era !== this.era || offsets.length !== this.shards) return false;
-    const beyond = [...offsets.entries()].filter(([shard, offset]) => offset > this.#place(shard).durable);
-    const held = await Promise.all(
-      beyond.map(async ([shard, offset]) => {
-        const [end = 0] = await this.#endsOf([shard]);
-        return offset <= end;
-      }),
-    );
-    return held.every((is) => is);
+    const beyond = [...offsets.keys()].filter((shard) => (offsets[shard] ?? 0) > this.#place(shard).durable);
+    if (beyond.length === 0) return true;
+    const ends = await this.#endsOf(beyond);
+    return beyond.every((shard, index) => (offsets[shard] ?? 0) <= (ends[index] ?? -1));
   }
 
   async open(shard: number): Promise<OpenedShard> {

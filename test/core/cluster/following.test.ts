@@ -152,3 +152,23 @@ it("ends each expired message once, at the node that owns its room, and goes on 
   // Nobody has ended one of another's rooms.
   expect(cluster.asked.slice(asked).filter(({ question }) => question.case === "submit")).toEqual([]);
 });
+
+it("archives each idle room once, at the node that owns it, whoever walks through them", async () => {
+  const cluster = await useCluster();
+  const rooms = [0, 1, 2].map((index) => cluster.roomIdOf(index));
+  const ann = await cluster.node(0).connect("ann");
+  for (const roomId of rooms) {
+    const value = { roomId, key: "make", settings: { archiveAfterS: 60 } };
+    await ann.ask({ case: "call", value: { rpc: { case: "createRoom", value } } });
+  }
+  await cluster.elapse(30_000);
+  cluster.seize(cluster.shardOf(rooms[0] ?? ""), cluster.node(1));
+  const asked = cluster.asked.length;
+  await cluster.elapse(40_000);
+  for (const roomId of rooms) {
+    const range = { from: 1, to: 99, limit: 99, maxBytes: 99_999 };
+    const stored = await cluster.engine.archive.events(roomRef("acme", roomId), range);
+    expect(stored.map(({ event }) => event.kind.case)).toEqual(["roomCreated", "roomUpdated"]);
+  }
+  expect(cluster.asked.slice(asked).filter(({ question }) => question.case === "submit")).toEqual([]);
+});
