@@ -113,6 +113,28 @@ export function describePlacement(name: string, factory: () => Promise<Placement
       expect(two.recorder.owned.size).toBeGreaterThan(0);
     });
 
+    // The round that is under way says still that the lease is this node's: in one of these quarters it is.
+    it.each([0, 1, 2, 3])(
+      "takes nothing back that it gave up while a round was under way (quarter %i)",
+      async (quarter) => {
+        const { subject, all, join } = await useCluster();
+        const one = await join();
+        const done = Promise.withResolvers<void>();
+        one.recorder.yielding = done.promise;
+        const two = await join();
+        while (!one.recorder.told.some((told) => told.startsWith("yields"))) await subject.rounds(0.25);
+        for (let passed = 0; passed < 4; passed++) {
+          const passing = subject.rounds(0.25);
+          if (passed === quarter) done.resolve();
+          await passing;
+        }
+        await subject.rounds(1);
+        expect(sorted([...one.recorder.owned, ...two.recorder.owned])).toEqual(all);
+        const gained = one.recorder.told.filter((told) => told.startsWith("gained"));
+        expect(gained).toHaveLength(all.length);
+      },
+    );
+
     it("gives the shards of a node that leaves to others at once", async () => {
       const { subject, all, join } = await useCluster();
       const one = await join();

@@ -270,6 +270,8 @@ export class MemoryPlacement implements Placement {
     this.#seen = new Map(nodes.map(({ nodeId }) => [nodeId, this.#seen.get(nodeId) ?? this.#clock.monotonic()]));
     this.#owners = new Map(owners);
     for (const shard of asked) {
+      // Given up while the round was under way: what it says of it is old.
+      if (this.#released.has(shard)) continue;
       if (owners.get(shard) === this.nodeId) this.#hold(shard, sentAtMs + LEASE_ROUNDS * this.#leases.roundMs);
       else this.#lose(shard);
     }

@@ -219,6 +219,8 @@ export class RedisPlacement implements Placement {
     const before = this.#picture();
     this.#learn(live, leases);
     for (const shard of asked) {
+      // Given up while the round was under way: what it says of it is old.
+      if (this.#released.has(shard)) continue;
       if (this.#owners.get(shard) === this.nodeId) this.#hold(shard, sentAtMs + LEASE_ROUNDS * this.#roundMs);
       else this.#lose(shard);
     }
