@@ -46,6 +46,8 @@ export interface Weather {
   subscribeFails: number;
   verifyFails: number;
   targetFails: number;
+  peerFails: number;
+  peerHeld: number;
 }
 
 export const FAIR: Readonly<Weather> = {
@@ -59,6 +61,8 @@ export const FAIR: Readonly<Weather> = {
   subscribeFails: 0,
   verifyFails: 0,
   targetFails: 0,
+  peerFails: 0,
+  peerHeld: 0,
 };
 
 export interface Conditions {

@@ -26,7 +26,9 @@ export interface SenderOptions {
   readonly clock: SimulatedClock;
   readonly eventId: (roomId: string, userId: string, key: string) => string;
   readonly inboxOf: (userId: string) => string;
+  /** One that can be asked; each time another, perhaps. */
   readonly core: () => Core | undefined;
+  readonly isLive: (core: Core) => boolean;
   readonly absorb: () => void;
   readonly violated: (cause: unknown) => void;
 }
@@ -41,6 +43,8 @@ interface Sending {
   /** Of one to users: those without a place. */
   userIds: readonly string[];
   attempt: number;
+  /** Who was asked last. */
+  core: Core | undefined;
 }
 
 const RETRY_FIRST_MS = 500;
@@ -79,31 +83,32 @@ export class Sender {
   }
 
   /** The process that was asked has died: whatever it has not answered is sent to the next one. */
-  lost(): void {
-    for (const sending of this.#sending.values()) this.#later(sending);
+  lost(core: Core): void {
+    for (const sending of this.#sending.values()) if (sending.core === core) this.#later(sending);
   }
 
   #begin(what: Pick<Sending, "roomId" | "asUserId" | "userIds">): void {
     const key = `${this.name}-${++this.#keys}`;
-    const sending = { ...what, key, text: `said by ${key}`, attempt: 0 };
+    const sending = { ...what, key, text: `said by ${key}`, attempt: 0, core: undefined };
     this.#sending.set(key, sending);
     this.#send(sending);
   }
 
   #send(sending: Sending): void {
-    const { core, caller, coverage } = this.#options;
+    const { core, isLive, caller, coverage } = this.#options;
     const node = core();
     if (node === undefined) {
       this.#later(sending);
       return;
     }
+    sending.core = node;
     const attempt = ++sending.attempt;
     if (attempt > 1) coverage.count("services sent again");
     const { key, text, roomId, asUserId, userIds } = sending;
     const body = { kind: { case: "text" as const, value: text } };
     const current = <T>(then: (answer: T) => void) => {
       return (answer: T): void => {
-        if (sending.attempt !== attempt || this.#sending.get(key) !== sending || core() !== node) return;
+        if (sending.attempt !== attempt || this.#sending.get(key) !== sending || !isLive(node)) return;
         try {
           this.#options.absorb();
           then(answer);

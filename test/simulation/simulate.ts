@@ -26,7 +26,7 @@ const CALM_EVERY = 2_500;
 export async function simulate(options: SimulationOptions): Promise<Simulated> {
   const world = new World(options);
   try {
-    await world.start();
+    for (const place of world.places) await world.start(place);
     await world.createRooms();
     for (const device of world.devices) device.connect();
     await world.settle();
@@ -37,7 +37,7 @@ export async function simulate(options: SimulationOptions): Promise<Simulated> {
       await world.calm();
     }
     world.trace.step("drain");
-    await world.drain();
+    while (world.nodes.length > 0) await world.drain();
   } catch (cause) {
     throw report(world, options, cause);
   }

@@ -13,6 +13,8 @@ type CallInit = NonNullable<MessageInitShape<typeof CallSchema>["rpc"]>;
 
 interface Step {
   readonly weight: number;
+  /** Where it can happen: on a node that is alone, or on one of several. Default: on both. */
+  readonly where?: "alone" | "several";
   /** Does it, and says what it did; undefined: there was nothing to do. */
   readonly run: (world: World) => string | undefined | Promise<string | undefined>;
 }
@@ -22,6 +24,10 @@ const MOST_CHANGES = 16;
 
 function aDevice(world: World): Device {
   return world.chance.pick(world.devices);
+}
+
+function aNode({ chance, nodes }: World): World["nodes"][number] | undefined {
+  return nodes.length === 0 ? undefined : chance.pick(nodes);
 }
 
 function aLiveDevice(world: World): Device | undefined {
@@ -492,6 +498,8 @@ const STEPS: readonly Step[] = [
       if (chance.of(0.2)) weather.subscribeFails = 0.2;
       if (chance.of(0.2)) weather.verifyFails = 0.3;
       if (chance.of(0.3)) weather.targetFails = 0.3;
+      if (world.isCluster && chance.of(0.3)) weather.peerFails = chance.pick([0.02, 0.2]);
+      if (world.isCluster && chance.of(0.3)) weather.peerHeld = chance.pick([0.05, 0.3]);
       world.load = chance.pick([0, 0.3, 0.9]);
       return `weather ${JSON.stringify(weather)}`;
     },
@@ -513,7 +521,7 @@ const STEPS: readonly Step[] = [
       return `${count} held answers`;
     },
   },
-  { weight: 8, run: ({ node }) => (node?.fanout.arrive() === true ? "delayed announcements" : undefined) },
+  { weight: 8, run: (world) => (world.arrive() ? "delayed announcements" : undefined) },
   {
     weight: 2,
     run: async (world) => {
@@ -550,9 +558,87 @@ const STEPS: readonly Step[] = [
     },
   },
 
+  // — several processes —
+  {
+    weight: 0.4,
+    where: "several",
+    run: (world) => {
+      const node = aNode(world);
+      if (node === undefined) return undefined;
+      world.kill(node);
+      world.coverage.count("nodes died");
+      return "a node dies";
+    },
+  },
+  {
+    weight: 0.2,
+    where: "several",
+    run: async (world) => {
+      const node = aNode(world);
+      if (node === undefined) return undefined;
+      await world.drain(node);
+      world.coverage.count("nodes left");
+      return "a node leaves";
+    },
+  },
+  {
+    weight: 1,
+    where: "several",
+    run: (world) => {
+      const node = world.nodes.find(({ clock }) => clock.paused) ?? aNode(world);
+      if (node === undefined) return undefined;
+      world.pause(node);
+      return `a node ${node.clock.paused ? "stands still" : "goes on"}`;
+    },
+  },
+  {
+    weight: 0.4,
+    where: "several",
+    run: (world) => {
+      world.moveShards();
+      return "shards are to move";
+    },
+  },
+  {
+    weight: 0.15,
+    where: "several",
+    run: (world) => {
+      world.emptyStore();
+      return "the store of leases is emptied";
+    },
+  },
+  {
+    weight: 1,
+    where: "several",
+    run: (world) => {
+      const node = aNode(world);
+      if (node !== undefined) world.displace(node);
+      return "a node loses or finds the leases";
+    },
+  },
+  {
+    weight: 1,
+    where: "several",
+    run: (world) => {
+      const [one, other] = [aNode(world), aNode(world)];
+      if (one !== undefined && other !== undefined) world.part(one, other);
+      return "two nodes are parted or joined";
+    },
+  },
+  {
+    weight: 1,
+    where: "several",
+    run: (world) => {
+      const node = aNode(world);
+      if (node !== undefined) world.deafen(node);
+      return "a node is deaf or hears again";
+    },
+  },
+
   // — the process —
   {
     weight: 0.3,
+    where: "alone",
     run: (world) => {
       world.crash();
       return "crash";
@@ -560,8 +646,9 @@ const STEPS: readonly Step[] = [
   },
   {
     weight: 0.15,
+    where: "alone",
     run: async (world) => {
-      if (world.node === undefined) return undefined;
+      if (world.nodes.length === 0) return undefined;
       await world.drain();
       world.coverage.count("drains");
       return "drain";
@@ -569,6 +656,7 @@ const STEPS: readonly Step[] = [
   },
   {
     weight: 0.4,
+    where: "alone",
     run: (world) => {
       world.takeBackup();
       return "backup";
@@ -576,6 +664,7 @@ const STEPS: readonly Step[] = [
   },
   {
     weight: 0.15,
+    where: "alone",
     run: (world) => {
       if (world.backup === undefined) return undefined;
       world.crash(world.backup);
@@ -612,18 +701,30 @@ const STEPS: readonly Step[] = [
 
 /** How often a step is followed by nothing at all: what comes next is then of the same turn. */
 const SAME_TURN = 0.25;
-/** How often a dead process is started again, per step. */
+/** How often a dead process is started again, per step: the only one, and one of several. */
 const START = 0.3;
+const START_ONE = 0.03;
+
+const STEPS_ALONE = STEPS.filter(({ where }) => where !== "several");
+const STEPS_OF_SEVERAL = STEPS.filter(({ where }) => where !== "alone");
 
 export async function takeStep(world: World): Promise<void> {
   const { chance, trace } = world;
-  if (world.node === undefined && chance.of(START)) {
+  if (world.nodes.length === 0 && chance.of(START)) {
     trace.step("start");
     await world.start();
     return;
   }
+  if (world.isCluster) {
+    world.noteLeases();
+    if (world.places.length > 0 && chance.of(START_ONE)) {
+      trace.step("a node starts");
+      await world.start();
+      return;
+    }
+  }
   trace.step(`@${world.time.nowMs}`);
-  const step = chance.weighted(STEPS);
+  const step = chance.weighted(world.isCluster ? STEPS_OF_SEVERAL : STEPS_ALONE);
   const what = await step.run(world);
   if (what !== undefined) trace.note(what);
   if (chance.of(SAME_TURN)) return;

@@ -21,6 +21,7 @@ export interface TailReaderOptions {
   readonly coverage: Coverage;
   readonly trace: Trace;
   readonly clock: SimulatedClock;
+  /** One that can be asked; each time another, perhaps. */
   readonly core: () => Core | undefined;
   /** Takes in what the log has got. */
   readonly absorb: () => void;
@@ -37,6 +38,7 @@ export class TailReader {
   /** Whether the store is an older one than that which the cursor is of. */
   #restored = false;
   #stream: AbortController | undefined;
+  #core: Core | undefined;
   #pause: PromiseWithResolvers<void> | undefined;
   #retry: Timer | undefined;
 
@@ -55,8 +57,10 @@ export class TailReader {
 
   connect(): void {
     const { core, caller, trace, coverage } = this.#options;
+    if (this.#stream !== undefined) return;
     const node = core();
-    if (this.#stream !== undefined || node === undefined) return;
+    if (node === undefined) return;
+    this.#core = node;
     this.#retry?.cancel();
     const stream = new AbortController();
     this.#stream = stream;
@@ -89,6 +93,11 @@ export class TailReader {
     this.#stream?.abort();
     this.#stream = undefined;
     this.resume();
+  }
+
+  /** A process has died. */
+  lost(core: Core): void {
+    if (this.#core === core) this.cut();
   }
 
   /** An older state of the store was put back. */

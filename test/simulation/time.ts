@@ -35,12 +35,14 @@ export class SimulatedTime {
 
   /** Goes on to the next timer due by `untilMs` and runs it; without one, goes on to `untilMs` and returns false. */
   step(untilMs: number): boolean {
-    const next = this.#scheduled.at(-1);
+    // What a paused process has due waits until it goes on.
+    const at = this.#scheduled.findLastIndex(({ owner }) => !owner.paused);
+    const next = this.#scheduled[at];
     if (next === undefined || next.atMs > untilMs) {
       this.#nowMs = Math.max(this.#nowMs, untilMs);
       return false;
     }
-    this.#scheduled.pop();
+    this.#scheduled.splice(at, 1);
     this.#nowMs = Math.max(this.#nowMs, next.atMs);
     next.action();
     return true;
@@ -76,6 +78,8 @@ export class SimulatedTime {
 }
 
 export class SimulatedClock implements Clock {
+  /** While true, nothing that is due runs: time passes all the same, and who is called is late. */
+  paused = false;
   readonly #time: SimulatedTime;
   #soon: (() => void)[] = [];
   #ended = false;
@@ -102,6 +106,7 @@ export class SimulatedClock implements Clock {
 
   /** Runs what is due soon. Returns whether there was anything. */
   runSoon(): boolean {
+    if (this.paused) return false;
     const actions = this.#soon;
     this.#soon = [];
     for (const action of actions) action();

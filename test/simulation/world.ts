@@ -30,8 +30,10 @@ import type { Identity } from "../../src/ports/token-verifier.js";
 import { type AppendFault, MemoryEngine, type MemorySnapshot } from "../support/memory-engine.js";
 import { eventsOf } from "../support/memory-engine-state.js";
 import { UNLIMITED_RATES } from "../support/rates.js";
+import type { BusNode } from "./bus.js";
 import { Chance } from "./chance.js";
 import { Checker } from "./checker.js";
+import { Cluster, type Member } from "./cluster.js";
 import { Coverage } from "./coverage.js";
 import { Device } from "./device.js";
 import { ANOTHER_OWNER, foreignBatch } from "./foreign.js";
@@ -70,6 +72,8 @@ export interface WorldOptions {
   readonly devices: number;
   /** Whether the archive is written behind the log, as in a cluster. */
   readonly behind?: boolean;
+  /** So many nodes of one cluster. Undefined: one that is alone. */
+  readonly nodes?: number | undefined;
 }
 
 export const TENANTS = ["acme", "globex"] as const;
@@ -99,6 +103,8 @@ const LIMITS: Limits = {
 
 /** Timers of a core that is at rest: the sweep, the end of expired messages, the looks at idle rooms, the places of the four followers and of an outlet, its dead letters, the collecting window's sample, the timer wheel. */
 const RESTING_TIMERS = 11;
+/** The same of one of several, at most: its rounds and the end of its leases as well. */
+const RESTING_TIMERS_OF_ONE_OF_SEVERAL = 16;
 /** Longest time in which everything heals, in simulated milliseconds: the longest backoffs of the client and of a shard, and their work. */
 const HEALING_MS = 120_000;
 /** The longest backoff of an outlet, and what it hands over then. */
@@ -111,8 +117,11 @@ const macrotask = () => new Promise<void>((resolve) => setImmediate(resolve));
 interface Node {
   readonly core: Core;
   readonly clock: SimulatedClock;
-  readonly fanout: WeatheredFanout;
+  readonly fanout: WeatheredFanout | BusNode;
   readonly verifier: SimulatedVerifier;
+  readonly gates: Gates;
+  /** Of one of several. */
+  readonly member: Member | undefined;
 }
 
 export class World {
@@ -140,6 +149,8 @@ export class World {
   readonly #clientClock: SimulatedClock;
   readonly #revoked = new Set<string>();
   readonly #arrived = new Map<Link, Device>();
+  /** Whom each device has connected to last. */
+  readonly #connected = new Map<Device, Node>();
   readonly #tokens = new Map<string, Token>();
   /** Rooms whose subscribers may have missed the last event for good. */
   readonly #untold = new Map<string, RoomRef>();
@@ -149,7 +160,10 @@ export class World {
   readonly #absorbed: number[] = Array.from({ length: SHARDS }, () => 0);
   #foreign: { readonly room: RoomRef; readonly events: readonly EncodedEvent[] }[] = [];
   #held: { readonly shard: number; readonly events: number }[] = [];
-  #node: Node | undefined;
+  /** By place; undefined: none runs there. */
+  readonly #nodes: (Node | undefined)[];
+  /** Undefined: the node is alone. */
+  readonly #cluster: Cluster | undefined;
   #backup: MemorySnapshot | undefined;
   #violation: unknown;
   #ids = 0;
@@ -157,15 +171,19 @@ export class World {
 
   constructor(options: WorldOptions) {
     this.options = options;
-    this.isBehind = options.behind === true;
+    const isCluster = options.nodes !== undefined;
+    this.isBehind = options.behind === true || isCluster;
+    this.#nodes = Array.from({ length: options.nodes ?? 1 }, () => undefined);
     this.engine = new MemoryEngine({
       shards: SHARDS,
       archivesOnAppend: !this.isBehind,
+      leavesVoids: isCluster,
       maxBatchBytes: MAX_BATCH_BYTES,
     });
     this.chance = new Chance(options.seed);
     this.#gates = new Gates(this.chance);
     this.#conditions = { weather: this.weather, chance: this.chance, gates: this.#gates, coverage: this.coverage };
+    this.#cluster = isCluster ? new Cluster(this.engine, this.time, this.#conditions) : undefined;
     this.#target = new SimulatedTarget(this.#conditions);
     this.#clientClock = this.time.clock();
     this.engine.faultOf = (shard, _at, batch) => this.#faultOf(shard, batch);
@@ -177,12 +195,33 @@ export class World {
     }
   }
 
-  get node(): Node | undefined {
-    return this.#node;
+  get isCluster(): boolean {
+    return this.#cluster !== undefined;
+  }
+
+  /** Processes that run. */
+  get nodes(): readonly Node[] {
+    return this.#nodes.filter((node) => node !== undefined);
+  }
+
+  /** Places where none runs. */
+  get places(): readonly number[] {
+    return [...this.#nodes.entries()].flatMap(([place, node]) => (node === undefined ? [place] : []));
+  }
+
+  /** Any of them. */
+  get #node(): Node | undefined {
+    const { nodes } = this;
+    return nodes.length > 1 ? this.chance.pick(nodes) : nodes[0];
   }
 
   get heldAnswers(): number {
-    return this.#gates.size;
+    return this.#allGates.reduce((sum, { size }) => sum + size, 0);
+  }
+
+  /** Those of the processes that run, and of what is on its way between them. */
+  get #allGates(): readonly Gates[] {
+    return [...new Set([this.#gates, ...this.nodes.map(({ gates }) => gates)])];
   }
 
   readonly ids: Ids = {
@@ -200,6 +239,7 @@ export class World {
       trace: this.trace,
       clock: this.#clientClock,
       core: () => this.#node?.core,
+      isLive: (core: Core) => this.nodes.some((node) => node.core === core),
       absorb: () => this.absorb(),
       violated: (cause: unknown) => this.violated(cause),
     };
@@ -251,7 +291,8 @@ export class World {
 
   revokeToken(device: Device): void {
     const token = this.#tokens.get(device.name);
-    if (token !== undefined) this.#node?.verifier.revoke(token.tenantId, token.tokenId);
+    if (token === undefined) return;
+    for (const { verifier } of this.nodes) verifier.revoke(token.tenantId, token.tokenId);
   }
 
   #connect(device: Device): Link | number {
@@ -261,6 +302,9 @@ export class World {
       this.coverage.count("connections not admitted");
       return admission.admitted ? 1_000 : admission.retryAfterMs;
     }
+    const before = this.#connected.get(device);
+    if (before !== undefined && before !== node) this.coverage.count("devices on another node than before");
+    this.#connected.set(device, node);
     const link: Link = new Link({
       name: `${device.name}#${++this.#connections}`,
       tenantId: device.tenantId,
@@ -282,10 +326,54 @@ export class World {
 
   // — the process —
 
-  async start(): Promise<void> {
+  /** A process begins at a free place. */
+  async start(place = this.places[0] ?? 0): Promise<void> {
     const clock = this.time.clock();
-    const fanout = new WeatheredFanout(this.engine.fanout, this.#conditions);
-    const verifier = new SimulatedVerifier(this.#conditions, this.time, this.#revoked);
+    const gates = this.#cluster === undefined ? this.#gates : new Gates(this.chance);
+    const conditions = { ...this.#conditions, gates };
+    const member = this.#cluster?.join(`n${place}`, clock, conditions);
+    const { ports = this.engine } = member ?? {};
+    const fanout = member?.fanout ?? new WeatheredFanout(this.engine.fanout, conditions);
+    const verifier = new SimulatedVerifier(conditions, this.time, this.#revoked);
+    const archive = new WeatheredArchive(ports.archive, conditions);
+    const core = createCore({
+      log: new WeatheredLog(ports.log, conditions),
+      archive,
+      directory: member?.directory ?? new EmbeddedSessionDirectory({ archive, clock }),
+      fanout,
+      verifier,
+      clock,
+      ids: this.ids,
+      telemetry: this.#telemetry(),
+      limits: LIMITS,
+      tenants: new TenantLimits(LIMITS),
+      load: () => this.load,
+      outlets: {
+        store: new WeatheredOutletStore(ports.outlets, conditions),
+        events: [{ name: OUTLET, sink: this.#target }],
+      },
+      cluster: member && { placement: member.placement, peers: member.peers },
+    });
+    if (member !== undefined) this.#cluster?.serve(member, core.answerPeer);
+    const node = { core, clock, fanout, verifier, gates, member };
+    // A process that cannot open its store does not start; one whose archive is behind its log reads it before.
+    const { openFails, readHeld } = this.weather;
+    Object.assign(this.weather, this.isBehind ? { openFails: 0, readHeld: 0 } : { openFails: 0 });
+    const started = await core.start().then(
+      () => true,
+      (cause: unknown) => {
+        const away = cause instanceof TrunklineError && cause.code === ErrorCode.UNAVAILABLE;
+        if (!this.engine.archiveDown && !(this.isCluster && away)) throw cause;
+        return false;
+      },
+    );
+    Object.assign(this.weather, { openFails, readHeld });
+    if (started) this.#nodes[place] = node;
+    // What it had begun ends with it.
+    else this.#end(node);
+  }
+
+  #telemetry(): Telemetry {
     const telemetry = new Telemetry();
     telemetry.on("fault", ({ where, cause }) => this.#failed(where, cause));
     telemetry.on("log.failed", ({ cause }) => this.#failed("the log", cause));
@@ -298,42 +386,17 @@ export class World {
       if (parked > 0) this.coverage.count("rooms set aside");
     });
     telemetry.on("session.lagging", () => this.coverage.count("sessions lagging"));
-    const archive = new WeatheredArchive(this.engine.archive, this.#conditions);
-    const core = createCore({
-      log: new WeatheredLog(this.engine.log, this.#conditions),
-      archive,
-      directory: new EmbeddedSessionDirectory({ archive, clock }),
-      fanout,
-      verifier,
-      clock,
-      ids: this.ids,
-      telemetry,
-      limits: LIMITS,
-      tenants: new TenantLimits(LIMITS),
-      load: () => this.load,
-      outlets: {
-        store: new WeatheredOutletStore(this.engine.outlets, this.#conditions),
-        events: [{ name: OUTLET, sink: this.#target }],
-      },
-    });
-    // A process that cannot open its store does not start; one whose archive is behind its log reads it before.
-    const { openFails, readHeld } = this.weather;
-    Object.assign(this.weather, this.isBehind ? { openFails: 0, readHeld: 0 } : { openFails: 0 });
-    const started = await core.start().then(
-      () => true,
-      (cause: unknown) => {
-        if (!this.engine.archiveDown) throw cause;
-        return false;
-      },
-    );
-    Object.assign(this.weather, { openFails, readHeld });
-    if (!started) {
-      // What it had begun ends with it.
-      clock.end();
-      this.engine.crash();
-      return;
-    }
-    this.#node = { core, clock, fanout, verifier };
+    return telemetry;
+  }
+
+  /** A process does nothing more. */
+  #end(node: Node): void {
+    const place = this.#nodes.indexOf(node);
+    if (place >= 0) this.#nodes[place] = undefined;
+    node.clock.end();
+    node.gates.forget();
+    if (node.member === undefined) this.engine.crash();
+    else this.#cluster?.end(node.member);
   }
 
   /** What the core calls a fault is one, unless the store was just away. */
@@ -346,36 +409,92 @@ export class World {
     this.#violation ??= cause;
   }
 
-  /** The process dies. Frames that had left may still arrive. */
+  /** All processes die. Frames that had left may still arrive. */
   crash(restored?: MemorySnapshot): void {
-    if (this.devices.some((device) => (device.link?.unanswered ?? 0) > 0)) {
+    for (const node of this.nodes) this.kill(node);
+    // With nobody there it is a store that comes back.
+    if (this.nodes.length === 0 && restored !== undefined) this.#restore(restored);
+  }
+
+  /** A process dies. */
+  kill(node: Node): void {
+    const devices = this.devices.filter((device) => device.link !== undefined && this.#connected.get(device) === node);
+    if (devices.some((device) => (device.link?.unanswered ?? 0) > 0)) {
       this.coverage.count("crashes with requests unanswered");
     }
     this.absorb();
     this.#loseFanout();
-    this.#node?.clock.end();
-    this.#node = undefined;
-    this.#gates.forget();
-    this.#held = [];
-    this.#foreign = [];
-    for (const device of this.devices) {
+    this.#end(node);
+    if (!this.isCluster) {
+      this.#held = [];
+      this.#foreign = [];
+    }
+    for (const device of devices) {
       const { link } = device;
       if (link === undefined) continue;
       for (const arrival of link.take(this.chance.between(0, link.waiting))) device.arrive(arrival);
       device.link?.lose();
       if (device.link !== undefined) device.lost();
     }
-    this.#arrived.clear();
-    for (const sender of this.senders) sender.lost();
-    for (const tail of this.tails) tail.cut();
+    if (this.isCluster) for (const link of [...this.#arrived.keys()]) if (!link.open) this.#arrived.delete(link);
+    if (!this.isCluster) this.#arrived.clear();
+    for (const sender of this.senders) sender.lost(node.core);
+    for (const tail of this.tails) tail.lost(node.core);
     this.markers.lost();
     this.engine.archiveDown = false;
-    if (restored === undefined) this.engine.crash();
-    else this.#restore(restored);
   }
 
   #loseFanout(): void {
-    for (const [key, room] of this.#node?.fanout.lost ?? []) this.#untold.set(key, room);
+    for (const { fanout } of this.nodes) for (const [key, room] of fanout.lost) this.#untold.set(key, room);
+  }
+
+  // — several nodes —
+
+  /** A process stands still, or goes on: time passes meanwhile, and what is asked of it is answered as if it did not know. */
+  pause(node: Node): void {
+    node.clock.paused = !node.clock.paused;
+    if (node.clock.paused) this.coverage.count("nodes paused");
+  }
+
+  moveShards(): void {
+    this.#cluster?.moveShards();
+    this.coverage.count("shards moved");
+  }
+
+  emptyStore(): void {
+    this.#cluster?.emptyStore();
+    this.coverage.count("stores of leases emptied");
+  }
+
+  /** A node loses the leases out of reach, or reaches them again. */
+  displace({ member }: Node): void {
+    if (member !== undefined) this.#cluster?.place(member, !this.#cluster.isPlaced(member));
+  }
+
+  /** Two nodes do not reach each other any more, or do again. */
+  part(one: Node, other: Node): void {
+    if (one.member !== undefined && other.member !== undefined && one !== other) {
+      this.#cluster?.cut(one.member, other.member);
+    }
+  }
+
+  /** A node hears no announcements any more, or is told that it has missed some. */
+  deafen({ member }: Node): void {
+    if (member?.fanout.isCut === true) member.fanout.mend();
+    else member?.fanout.cut();
+  }
+
+  /** Notes what nodes believe of their shards. */
+  noteLeases(): void {
+    for (const { member, clock } of this.nodes) {
+      if (member === undefined) continue;
+      for (let shard = 0; shard < SHARDS; shard++) {
+        if (clock.paused && !member.placement.holds(shard)) this.coverage.count("nodes paused beyond their leases");
+        if (!member.placement.holds(shard)) continue;
+        const others = this.nodes.filter((other) => other.member?.placement.holds(shard) === true);
+        if (others.length > 1) this.coverage.count("shards that two nodes hold");
+      }
+    }
   }
 
   takeBackup(): void {
@@ -404,28 +523,42 @@ export class World {
     this.markers.restored();
   }
 
-  async drain(): Promise<void> {
-    const node = this.#node;
+  /** A process leaves; without one, that which is alone. */
+  async drain(node = this.nodes[0]): Promise<void> {
     if (node === undefined) return;
+    node.clock.paused = false;
     const drained = node.core.drain(3_000);
     let done = false;
     void drained.then(() => {
       done = true;
     });
-    this.#gates.openAll();
+    this.#openAllGates();
     const untilMs = this.time.nowMs + HEALING_MS;
     await this.settle();
     while (!done) {
       if (this.time.nowMs >= untilMs) throw new Violation("not answered", "a drain that does not end");
-      this.#gates.openAll();
+      this.#openAllGates();
       await this.pass(100);
     }
     await this.settle();
-    await node.core.stop();
+    let stopped = false;
+    void node.core.stop().then(() => {
+      stopped = true;
+    });
+    await this.settle();
+    while (!stopped) {
+      if (this.time.nowMs >= untilMs) throw new Violation("not answered", "a stop that does not end");
+      this.#openAllGates();
+      await this.pass(100);
+    }
     await this.settle();
     if (node.clock.pending > 0) throw new Violation("grown", `${node.clock.pending} timers outlive the core`);
     if (node.fanout.subscriptions > 0) throw new Violation("grown", "fan-out subscriptions outlive the core");
-    this.crash();
+    this.kill(node);
+  }
+
+  #openAllGates(): void {
+    for (const gates of this.#allGates) gates.openAll();
   }
 
   // — the store —
@@ -459,8 +592,10 @@ export class World {
         coverage.count("appends held");
         const held = { shard, events: batch.records.length };
         this.#held.push(held);
+        const { nodes } = this;
         const until = this.#gates.hold().then(() => {
           this.#held = this.#held.filter((other) => other !== held);
+          if (nodes.some((node) => !this.nodes.includes(node))) this.coverage.count("appends of dead nodes arrived");
         });
         return { kind: "hold", until };
       }
@@ -476,8 +611,8 @@ export class World {
       return sum + shards.filter((shard) => shard === held.shard).length;
     }, 0);
     if (waiting > held.events) this.coverage.count("appends held, then displaced, with commands waiting");
-    await this.engine.log.open(held.shard);
-    this.#gates.openAll();
+    await this.engine.nodeLog().open(held.shard);
+    this.#openAllGates();
   }
 
   /** Whether every follower has come past a room's events up to this one. */
@@ -519,7 +654,8 @@ export class World {
   // — turns and time —
 
   openGate(): void {
-    this.#gates.openOne();
+    const held = this.#allGates.filter(({ size }) => size > 0);
+    (held.length > 1 ? this.chance.pick(held) : held[0])?.openOne();
   }
 
   /** Lets everything happen that happens without time passing. `lazy`: frames and what is due soon may stay where they are. */
@@ -528,7 +664,7 @@ export class World {
       await macrotask();
       this.#announceForeign();
       if (this.#violation !== undefined) throw this.#violation;
-      if (!(lazy && this.chance.of(0.2)) && this.#node?.clock.runSoon() === true) continue;
+      if (!(lazy && this.chance.of(0.2)) && this.#runSoon()) continue;
       if (this.#deliver(lazy)) continue;
       this.absorb();
       if (this.#violation !== undefined) throw this.#violation;
@@ -537,10 +673,26 @@ export class World {
     throw new Violation("not healed", "turns without an end");
   }
 
+  #runSoon(): boolean {
+    let ran = false;
+    for (const { clock } of this.nodes) if (clock.runSoon()) ran = true;
+    return ran;
+  }
+
   #announceForeign(): void {
     const foreign = this.#foreign;
     this.#foreign = [];
-    for (const { room, events } of foreign) this.#node?.fanout.announce(room, events);
+    for (const { room, events } of foreign) {
+      if (this.#cluster !== undefined) this.#cluster.bus.publish(undefined, room, { is: "events", events });
+      else this.nodes[0]?.fanout.announce(room, events);
+    }
+  }
+
+  /** Announcements that were delayed arrive: some. Returns whether there were any. */
+  arrive(): boolean {
+    if (this.#cluster !== undefined) return this.#cluster.bus.arrive();
+    const fanout = this.nodes[0]?.fanout;
+    return fanout instanceof WeatheredFanout && fanout.arrive();
   }
 
   #deliver(lazy: boolean): boolean {
@@ -619,8 +771,10 @@ export class World {
     Object.assign(this.weather, FAIR);
     this.load = 0;
     this.engine.archiveDown = false;
-    this.#gates.openAll();
-    if (this.#node === undefined) await this.start();
+    this.#cluster?.mend();
+    for (const { clock } of this.nodes) clock.paused = false;
+    this.#openAllGates();
+    for (const place of this.places) await this.start(place);
     for (const device of this.devices) {
       device.stalled = false;
       device.diligent = true;
@@ -630,7 +784,7 @@ export class World {
       tail.resume();
       tail.connect();
     }
-    while (this.#node?.fanout.arrive() === true) await this.settle();
+    while (this.arrive()) await this.settle();
     await this.#heal(() => this.senders.every(({ quiet }) => quiet), "sent");
     await this.#heal(() => this.devices.every((device) => !device.wanted || device.quiet), "quiet");
     await this.#tellUntold();
@@ -640,7 +794,7 @@ export class World {
     await this.#heal(() => this.devices.every((device) => !device.wanted || device.quiet), "quiet");
     await this.#heal(() => this.#tailed, "tailed");
     // A follower that has failed lately waits for its next try.
-    await this.#heal(() => this.#node?.clock.pending === RESTING_TIMERS, "at rest");
+    await this.#heal(() => this.nodes.every((node) => this.#isAtRest(node)), "at rest");
     this.#requireHealed();
     this.checker.toldOfRooms();
     for (const [shard, { entries }] of this.engine.state.shards.entries()) {
@@ -761,13 +915,13 @@ export class World {
       if (this.time.nowMs >= untilMs) {
         const late = this.devices.filter((device) => device.wanted && !device.quiet);
         const behind = this.tails.flatMap(({ name }) => this.tailRecords.missing(name) ?? []);
-        const timers = `${this.#node?.clock.pending} timers`;
+        const timers = `${this.nodes.map(({ clock }) => clock.pending).join()} timers`;
         throw new Violation(
           "not healed",
           `not ${what}: ${[timers, ...late.map((device) => device.describe()), ...behind].join("; ")}`,
         );
       }
-      this.#gates.openAll();
+      this.#openAllGates();
       await this.pass(250);
       await this.settle();
     }
@@ -776,7 +930,7 @@ export class World {
   /** The embedded fan-out loses nothing; where this one did, the next event brings to light what was missed. */
   async #tellUntold(): Promise<void> {
     this.#loseFanout();
-    this.#node?.fanout.lost.clear();
+    for (const { fanout } of this.nodes) fanout.lost.clear();
     for (const [key, ref] of this.#untold) {
       if (this.checker.room(key).deletedAt !== undefined) {
         for (const device of this.devices) if (device.tenantId === ref.tenantId) device.unsubscribe(ref.roomId);
@@ -803,13 +957,15 @@ export class World {
     this.#untold.clear();
   }
 
-  #requireHealed(): void {
-    const node = this.#node;
-    if (node === undefined) throw new Violation("not healed", "no process runs");
+  #isAtRest({ clock }: Node): boolean {
+    return this.isCluster ? clock.pending <= RESTING_TIMERS_OF_ONE_OF_SEVERAL : clock.pending === RESTING_TIMERS;
+  }
+
+  #requireAtRest(node: Node): void {
     // Rooms, and the inboxes of whoever is there.
     const subscribed = new Set<string>();
     for (const device of this.devices) {
-      if (!device.live) continue;
+      if (!device.live || this.#connected.get(device) !== node) continue;
       subscribed.add(`inbox of ${device.tenantId}/${device.userId}`);
       for (const { roomId, state, position } of device.rooms.values()) {
         if (state !== "live" || position === undefined) continue;
@@ -821,7 +977,12 @@ export class World {
       const counts = `${node.fanout.subscriptions} rooms listened to, ${subscribed.size} subscribed`;
       throw new Violation("grown", counts);
     }
-    if (node.clock.pending !== RESTING_TIMERS) throw new Violation("grown", `${node.clock.pending} timers at rest`);
+    if (!this.#isAtRest(node)) throw new Violation("grown", `${node.clock.pending} timers at rest`);
+  }
+
+  #requireHealed(): void {
+    if (this.nodes.length === 0) throw new Violation("not healed", "no process runs");
+    for (const node of this.nodes) this.#requireAtRest(node);
     for (const [key, room] of this.engine.state.rooms) {
       const events = eventsOf(room).map(({ bytes }) => fromBinary(RoomEventSchema, bytes));
       this.checker.stored(key, events);

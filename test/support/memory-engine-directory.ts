@@ -17,6 +17,9 @@ import {
 } from "../../src/ports/session-directory.js";
 import type { UserArchive } from "../../src/ports/user-archive.js";
 
+/** How long after the list was emptied the nodes see it, in milliseconds. */
+const NOTICED_MS = 1_000;
+
 /** How long the sessions of a node that is gone still count, in milliseconds. */
 export const MEMORY_LEASE_MS = 10_000;
 
@@ -56,6 +59,8 @@ export class MemoryDirectory {
   readonly graceMs: number;
   readonly answersLater: boolean;
   entries: Entry[] = [];
+  /** What was in a list that was emptied, until its nodes have said it again. */
+  forgotten: Entry[] = [];
   watches: Watch[] = [];
   order = 0;
   /** Who was shown to others how, last; whoever is not there was offline. */
@@ -119,8 +124,36 @@ export class MemoryDirectory {
     this.#timers.add(timer);
   }
 
+  /** The list of sessions is gone. The nodes see it soon, and say again what they had. */
+  empty(): void {
+    this.forgotten.push(...this.entries.filter(({ lostAtMs }) => lostAtMs === undefined));
+    this.entries = [];
+    this.later(NOTICED_MS, () => {
+      const forgotten = this.forgotten;
+      this.forgotten = [];
+      for (const entry of forgotten) this.add(entry);
+    });
+  }
+
+  /** An entry of a live session, which of two of a device has the higher attempt. */
+  add(entry: Entry): void {
+    const { session } = entry;
+    const { tenantId, userId, device, attempt } = session;
+    const same = this.of(tenantId, userId).filter((each) => each.session.device.deviceId === device.deviceId);
+    this.entries.push(entry);
+    for (const each of same) if (each.lostAtMs !== undefined) this.remove(each);
+    this.changed(tenantId, userId);
+    const rivals = same.filter(({ lostAtMs }) => lostAtMs === undefined);
+    if (rivals.some((each) => each.session.attempt > attempt)) session.close(CloseCode.REPLACED, "replaced");
+    for (const rival of rivals) {
+      if (rival.session.attempt <= attempt) rival.session.close(CloseCode.REPLACED, "replaced");
+    }
+  }
+
   /** A node dies: its sessions count until its lease ends. */
   crash(node: MemorySessionDirectory): void {
+    node.dead = true;
+    this.forgotten = this.forgotten.filter((entry) => entry.node !== node);
     const atMs = this.clock.now();
     this.watches = this.watches.filter((watch) => watch.node !== node);
     for (const entry of this.entries) {
@@ -136,6 +169,7 @@ export class MemoryDirectory {
   }
 
   remove(entry: Entry, seenAtMs?: number): void {
+    this.forgotten = this.forgotten.filter((each) => each !== entry);
     if (!this.entries.includes(entry)) return;
     this.entries = this.entries.filter((each) => each !== entry);
     this.changed(entry.session.tenantId, entry.session.userId, seenAtMs);
@@ -149,6 +183,8 @@ export class MemoryDirectory {
 
 /** One node's. */
 export class MemorySessionDirectory implements SessionDirectory {
+  /** Its process has died: nothing that it does counts. */
+  dead = false;
   readonly #shared: MemoryDirectory;
 
   constructor(shared: MemoryDirectory) {
@@ -157,18 +193,12 @@ export class MemorySessionDirectory implements SessionDirectory {
 
   connect(session: LocalSession): void {
     const shared = this.#shared;
+    if (this.dead) return;
     const { tenantId, userId, device } = session;
     const same = shared.of(tenantId, userId).filter((each) => each.session.device.deviceId === device.deviceId);
     const { choice, order } = same.findLast(({ lostAtMs }) => lostAtMs === undefined) ??
       same.at(-1) ?? { choice: HERE, order: 0 };
-    shared.entries.push({ session, node: this, choice, order, lostAtMs: undefined, endsMs: 0 });
-    for (const each of same) if (each.lostAtMs !== undefined) shared.remove(each);
-    shared.changed(tenantId, userId);
-    const rivals = same.filter(({ lostAtMs }) => lostAtMs === undefined);
-    if (rivals.some((each) => each.session.attempt > session.attempt)) session.close(CloseCode.REPLACED, "replaced");
-    for (const rival of rivals) {
-      if (rival.session.attempt <= session.attempt) rival.session.close(CloseCode.REPLACED, "replaced");
-    }
+    shared.add({ session, node: this, choice, order, lostAtMs: undefined, endsMs: 0 });
   }
 
   disconnect(session: LocalSession, abrupt: boolean): void {
@@ -266,7 +296,8 @@ export class MemorySessionDirectory implements SessionDirectory {
 
   async stop(): Promise<void> {
     const shared = this.#shared;
-    for (const entry of shared.entries.filter(({ node }) => node === this)) shared.remove(entry, entry.lostAtMs);
+    const own = [...shared.entries, ...shared.forgotten].filter(({ node }) => node === this);
+    for (const entry of own) shared.remove(entry, entry.lostAtMs);
     shared.watches = shared.watches.filter(({ node }) => node !== this);
     if (shared.entries.length === 0) shared.cancel();
     // What is kept is written once the archive has taken what came after it.
@@ -298,7 +329,8 @@ export class MemorySessionDirectory implements SessionDirectory {
   }
 
   #entryOf(session: LocalSession): Entry | undefined {
-    return this.#shared.entries.find((each) => each.session === session && each.lostAtMs === undefined);
+    const { entries, forgotten } = this.#shared;
+    return [...entries, ...forgotten].find((each) => each.session === session && each.lostAtMs === undefined);
   }
 
   #set(entries: readonly Entry[], choice: PresenceChoice): void {
