@@ -18,6 +18,8 @@ export interface FaultyClusterOptions {
   readonly environment?: { readonly [name: string]: string };
 }
 
+/** Few events are replayed in-band, so that gaps are named and paged too. */
+const RECOVERY_LIMIT = 20;
 const DEFAULT_NODES = 3;
 const DEFAULT_SHARDS = 12;
 
@@ -78,7 +80,11 @@ export class FaultyCluster implements Services {
     const services = { kafka, redis, otherRedis, mongo };
     const { shards = DEFAULT_SHARDS, environment = {} } = options;
     const addresses = { redis: redis.url, kafka: kafka.url, mongo: mongo.url };
-    const cluster = new TestCluster({ services: addresses, shards, environment });
+    const cluster = new TestCluster({
+      services: addresses,
+      shards,
+      environment: { TRUNKLINE_RECOVERY_LIMIT: `${RECOVERY_LIMIT}`, ...environment },
+    });
     const nodes = await Promise.all(ways.map((way, index) => node(cluster, way, index, services)));
     const faulty = new FaultyCluster(services, nodes, cluster);
     try {

@@ -18,9 +18,10 @@ export function isClean({ verdict }: RoundResult): boolean {
   return verdict.rooms.length === 0 && verdict.violations.length === 0;
 }
 
-export function summary({ verdict, acknowledged, refusals, silentMs, acceptedAgainMs }: RoundResult): string {
+export function summary({ verdict, acknowledged, refusals, remarks, silentMs, acceptedAgainMs }: RoundResult): string {
   const codes = [...refusals].map(([code, times]) => `${times} ${code.replace("ERROR_CODE_", "")}`);
   return [
+    ...remarks,
     `${acknowledged} acknowledged`,
     `${verdict.events} events`,
     `${verdict.voids} void records so far`,

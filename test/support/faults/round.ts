@@ -28,6 +28,8 @@ export interface RoundResult {
   readonly refusals: ReadonlyMap<string, number>;
   /** What was done and when, in milliseconds of the monotonic clock. */
   readonly notes: readonly string[];
+  /** Of these, what the faults themselves have to say. */
+  readonly remarks: readonly string[];
   /** The longest time in which a room accepted nothing, in milliseconds. */
   readonly silentMs: number;
   /** From the last mending until each room had accepted a message that was sent after it, in milliseconds. */
@@ -46,6 +48,7 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
   const endpoints = cluster.nodes.map(({ server }) => server.endpoints);
   const crowd = new Crowd({ ...size, name, endpoints, issuer: cluster.issuer, schema, random });
   const notes: string[] = [];
+  const remarks: string[] = [];
   const note = (what: string): void => void notes.push(`${Math.round(performance.now())} ${what}`);
   try {
     await crowd.createRooms();
@@ -53,7 +56,11 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
     await acceptedSince(crowd, performance.now());
     await pause(CALM_MS);
     const beginning = performance.now();
-    await failAndMend(faults, mostMs, { cluster, random, takeNode: nodesOf(cluster, random), note });
+    const remark = (what: string): void => {
+      remarks.push(what);
+      note(what);
+    };
+    await failAndMend(faults, mostMs, { cluster, random, takeNode: nodesOf(cluster, random), note }, remark);
     const mending = performance.now();
     const last = await acceptedSince(crowd, mending);
     if (last === undefined) note(`not every room accepts messages again ${ACCEPTED_AGAIN_MS} ms after all was mended`);
@@ -65,6 +72,7 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
       acknowledged: crowd.acknowledged,
       refusals: crowd.refusals(),
       notes,
+      remarks,
       silentMs: Math.round(longestSilence(crowd, beginning)),
       acceptedAgainMs: Math.round((last ?? Number.POSITIVE_INFINITY) - mending),
     };
@@ -74,12 +82,17 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
 }
 
 /** Two faults overlap: the second begins while the first lasts. */
-async function failAndMend(titles: readonly FaultTitle[], mostMs: number, stage: FaultStage): Promise<void> {
+async function failAndMend(
+  titles: readonly FaultTitle[],
+  mostMs: number,
+  stage: FaultStage,
+  remark: (what: string) => void,
+): Promise<void> {
   const all = titles.map(async (title, index) => {
     const fault: Fault = FAULTS[title];
     if (index > 0) await pause(between(stage.random, 0, 4_000));
     stage.note(`${title}: begins`);
-    const mend = await fault.begin(stage);
+    const mend = await fault.begin({ ...stage, note: remark });
     await pause(Math.min(fault.lastsMs, mostMs));
     await mend();
     stage.note(`${title}: is mended`);
