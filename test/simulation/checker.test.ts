@@ -308,6 +308,13 @@ describe("of an inbox is found out", () => {
     expect(logNext(setting(2), "anna")).toBe("not permitted");
   });
 
+  test("a room shown without what was acknowledged before it was asked for", () => {
+    checker.acknowledged(acknowledgement(at(3), "b"));
+    expect(checker.knownTop(ROOM)).toBe(3);
+    expect(kindOf(() => checker.notOlder(ROOM, place(at(2)), checker.knownTop(ROOM)))).toBe("stale");
+    expect(kindOf(() => checker.notOlder(ROOM, place(at(3)), checker.knownTop(ROOM)))).toBeUndefined();
+  });
+
   test("an acknowledged change that is not there", () => {
     inbox(setting(1))();
     expect(kindOf(() => checker.keptForUser(INBOX, "event-2"))).toBeUndefined();

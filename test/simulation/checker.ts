@@ -75,6 +75,8 @@ export class Checker {
   readonly #inboxes = new Map<string, RoomRecord>();
   readonly #wires = new Map<string, Wire>();
   readonly #applications = new Map<string, number>();
+  /** The last seq that was acknowledged to anybody, by room. */
+  readonly #known = new Map<string, number>();
   /** The last seq that is no longer kept, by room. */
   readonly #purged = new Map<string, number>();
 
@@ -130,6 +132,7 @@ export class Checker {
     for (const [roomKey, event] of events) this.logged(roomKey, event);
     for (const [roomKey, through] of purged) this.purged(roomKey, through);
     this.#acknowledged = new Map();
+    this.#known.clear();
     for (const acknowledged of [...before.values()].flatMap((ofRoom) => [...ofRoom.values()])) {
       const room = this.#rooms.get(acknowledged.roomKey);
       // What came after the backup is gone; what came before it still holds.
@@ -149,6 +152,18 @@ export class Checker {
       throw new Violation("doubled", `${eventId} was acknowledged at ${before.seq} and at ${acknowledged.seq}`);
     }
     ofRoom.set(eventId, acknowledged);
+    this.#known.set(roomKey, Math.max(acknowledged.seq, this.knownTop(roomKey)));
+  }
+
+  /** How far a room has come as anybody knows whose change was answered: whoever asks from now on is to see as much. */
+  knownTop(roomKey: string): number {
+    return this.#known.get(roomKey) ?? 0;
+  }
+
+  /** A room was shown as of `top` to who had asked when it had come to `known`. */
+  notOlder(roomKey: string, top: Place, known: number): void {
+    if (top.seq >= known) return;
+    throw new Violation("stale", `${roomKey}: shown at ${top.seq} to who asked when ${known} was acknowledged`);
   }
 
   #standsAsAcknowledged({ roomKey, seq, tag, eventId, clientMessageId, text }: Acknowledgement): void {

@@ -99,13 +99,11 @@ export const CLUSTER_STATES = [
   "nodes paused",
   "nodes paused beyond their leases",
   "rounds without the leases",
-  "shards that two nodes hold",
   "peers held",
   "peers not reached",
   "appends of dead nodes arrived",
   "announcements lost with a connection",
   "devices on another node than before",
-  "reads held against acknowledged changes",
 ] as const;
 
 export type State = (typeof STATES)[number] | (typeof CLUSTER_STATES)[number];

@@ -63,6 +63,9 @@ export class Link implements SessionSink {
   readonly #unanswered = new Map<number, ClientFrame>();
   /** What the hello stated, until it is answered. */
   readonly #stated = new Map<string, Position | undefined>();
+  /** How far the rooms had come that a request asks for, by its ref; of the hello by room. */
+  readonly #known = new Map<number, number>();
+  readonly #knownThen = new Map<string, number>();
   readonly #rooms = new Set<string>();
   #connection: Connection | undefined;
   #inbox: Arrival[] = [];
@@ -101,9 +104,20 @@ export class Link implements SessionSink {
   send(frame: ClientFrame): void {
     if (!this.#open) return;
     if (frame.ref !== 0) this.#unanswered.set(frame.ref, frame);
+    this.#noteKnown(frame);
     if (frame.frame.case === "hello")
       for (const { roomId, after } of frame.frame.value.rooms) this.#stated.set(roomId, after);
     this.#connection?.receive(frame);
+  }
+
+  #noteKnown({ ref, frame }: ClientFrame): void {
+    const { checker, tenantId } = this.#options;
+    const knownTop = (roomId: string): number => checker.knownTop(`${tenantId}/${roomId}`);
+    if (frame.case === "hello")
+      for (const { roomId } of frame.value.rooms) this.#knownThen.set(roomId, knownTop(roomId));
+    else if (frame.case === "subscribe") this.#known.set(ref, knownTop(frame.value.roomId));
+    else if (frame.case === "call" && (frame.value.rpc.case === "getEvents" || frame.value.rpc.case === "getHistory"))
+      this.#known.set(ref, knownTop(frame.value.rpc.value.roomId));
   }
 
   nextRef(): number {
@@ -171,16 +185,18 @@ export class Link implements SessionSink {
       throw new Violation("not answered", `${this.name}: an answer to ${replyTo}, which has one or was never sent`);
     }
     this.#unanswered.delete(replyTo);
-    this.#judge(frame, request);
+    const known = this.#known.get(replyTo) ?? 0;
+    this.#known.delete(replyTo);
+    this.#judge(frame, request, known);
     return request;
   }
 
-  #judge({ frame }: ServerFrame, request: ClientFrame | undefined): void {
+  #judge({ frame }: ServerFrame, request: ClientFrame | undefined, known: number): void {
     const { checker, tenantId, userId } = this.#options;
     const keyOf = (roomId: string) => `${tenantId}/${roomId}`;
     switch (frame.case) {
       case "subscribed":
-        this.#subscribed(frame.value, request);
+        this.#subscribed(frame.value, request, known);
         return;
       case "roomEvents":
         checker.sent(this.name, keyOf(frame.value.roomId), frame.value.events);
@@ -202,9 +218,11 @@ export class Link implements SessionSink {
         if (asked?.case !== rpc.case)
           throw new Violation("not answered", `${this.name}: ${rpc.case} to ${asked?.case}`);
         if (rpc.case === "getEvents" && asked?.case === "getEvents") {
+          checker.notOlder(keyOf(asked.value.roomId), placeOf(rpc.value.top), known);
           checker.shown(keyOf(asked.value.roomId), userId, placeOf(rpc.value.top), rpc.value.events);
         }
         if (rpc.case === "getHistory" && asked?.case === "getHistory") {
+          checker.notOlder(keyOf(asked.value.roomId), placeOf(rpc.value.asOf), known);
           checker.history(keyOf(asked.value.roomId), userId, placeOf(rpc.value.asOf), rpc.value.messages);
         }
         return;
@@ -212,7 +230,7 @@ export class Link implements SessionSink {
     }
   }
 
-  #subscribed(subscribed: Subscribed, request: ClientFrame | undefined): void {
+  #subscribed(subscribed: Subscribed, request: ClientFrame | undefined, known: number): void {
     const { checker, tenantId, userId } = this.#options;
     const { roomId, top } = subscribed;
     const roomKey = `${tenantId}/${roomId}`;
@@ -227,6 +245,7 @@ export class Link implements SessionSink {
     const after = asked === undefined ? this.#stated.get(roomId) : asked.after;
     if (asked === undefined) this.#stated.delete(roomId);
     this.#rooms.add(roomKey);
+    checker.notOlder(roomKey, placeOf(top), asked === undefined ? (this.#knownThen.get(roomId) ?? 0) : known);
     checker.subscribed(this.name, { roomKey, userId, after: after && placeOf(after), top: placeOf(top), outcome });
   }
 }

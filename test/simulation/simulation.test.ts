@@ -1,7 +1,7 @@
 // The core under everything that can happen to it, many times over.
 
 import { describe, expect, it } from "vitest";
-import { Coverage, STATES } from "./coverage.js";
+import { CLUSTER_STATES, Coverage, STATES } from "./coverage.js";
 import { type Simulated, type SimulationOptions, simulate } from "./simulate.js";
 
 const SMALL = { rooms: 40, hotRooms: 5, users: 16, devices: 3 };
@@ -25,6 +25,13 @@ const DEFAULT_RUNS: readonly SimulationOptions[] = [
   { seed: 5, steps: 8_000, ...SMALL },
   { seed: 16, steps: 8_000, ...SMALL },
   { seed: 6, steps: 12_000, ...LARGE },
+  { seed: 114, steps: 5_000, ...SMALL, behind: true },
+];
+
+const RUNS_OF_SEVERAL: readonly SimulationOptions[] = [
+  { seed: 1, steps: 3_000, ...SMALL, nodes: 2 },
+  { seed: 2, steps: 3_000, ...SMALL, nodes: 3 },
+  { seed: 3, steps: 3_000, ...SMALL, nodes: 4 },
 ];
 
 function tell({ hash, steps, rooms, events, deliveries }: Simulated, seed: number): void {
@@ -34,13 +41,15 @@ function tell({ hash, steps, rooms, events, deliveries }: Simulated, seed: numbe
 function defaultRuns(): void {
   const coverage = new Coverage();
 
-  for (const options of DEFAULT_RUNS) {
+  const several = new Coverage();
+  for (const options of [...DEFAULT_RUNS, ...RUNS_OF_SEVERAL]) {
+    const { seed, rooms, behind = false, nodes = 1 } = options;
     it(
-      `keeps its promises (seed ${options.seed}, ${options.rooms * 2} rooms)`,
+      `keeps its promises (seed ${seed}, ${rooms * 2} rooms, ${nodes} nodes${behind ? ", archived behind the log" : ""})`,
       async () => {
         const simulated = await simulate(options);
-        coverage.add(simulated.coverage);
-        tell(simulated, options.seed);
+        (nodes > 1 ? several : coverage).add(simulated.coverage);
+        tell(simulated, seed);
       },
       DEADLINE_MS,
     );
@@ -49,17 +58,21 @@ function defaultRuns(): void {
   it("has been in every state that the runs are there to reach", () => {
     console.log(coverage.table(STATES));
     expect(coverage.missed(STATES)).toEqual([]);
+    console.log(several.table(CLUSTER_STATES));
+    expect(several.missed(CLUSTER_STATES)).toEqual([]);
   });
 
   it(
     "does the same again from the same seed",
     async () => {
-      const options = { seed: 7, steps: 1_500, ...SMALL };
-      const one = await simulate(options);
-      const other = await simulate(options);
-      expect(other.hash).toBe(one.hash);
-      expect(other.events).toBe(one.events);
-      expect((await simulate({ ...options, seed: 8 })).hash).not.toBe(one.hash);
+      for (const nodes of [undefined, 3]) {
+        const options = { seed: 7, steps: 1_500, ...SMALL, nodes };
+        const one = await simulate(options);
+        const other = await simulate(options);
+        expect(other.hash).toBe(one.hash);
+        expect(other.events).toBe(one.events);
+        expect((await simulate({ ...options, seed: 8 })).hash).not.toBe(one.hash);
+      }
     },
     DEADLINE_MS,
   );

@@ -12,6 +12,7 @@ export type ViolationKind =
   | "wrong outcome"
   | "not answered"
   | "not as logged"
+  | "stale"
   | "not healed"
   | "grown";
 
