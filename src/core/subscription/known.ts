@@ -2,6 +2,7 @@
 // what the other has said, and that is not the same as nothing that is kept.
 
 import type { EncodedEvent } from "../../ports/encoded-event.js";
+import type { TrunklineError } from "../../ports/error.js";
 import type { Awaitable, RoomRef } from "../../ports/room-ref.js";
 import { isPromise } from "../awaitable.js";
 import type { CoreDependencies } from "../core.js";
@@ -17,7 +18,7 @@ export function knownEvents(
 }
 
 function some(events: readonly EncodedEvent[]): readonly EncodedEvent[] {
-  if (events.length === 0) throw unavailable("the room's owner does not know all of the room yet");
+  if (events.length === 0) throw behind();
   return events;
 }
 
@@ -28,4 +29,19 @@ export async function requireKnown(
   seq: number,
 ): Promise<void> {
   if (cluster !== undefined) some(await archive.events(ref, { from: seq, to: seq, limit: 1, maxBytes: 1 }));
+}
+
+/** Rejects with UNAVAILABLE where the room has come to this place, though who was asked for its top does not know. */
+export async function requireUnknown(
+  { cluster, archive }: Pick<CoreDependencies, "cluster" | "archive">,
+  ref: RoomRef,
+  { seq, tag }: { readonly seq: number; readonly tag: number },
+): Promise<void> {
+  if (cluster === undefined) return;
+  const [event] = await archive.events(ref, { from: seq, to: seq, limit: 1, maxBytes: 1 });
+  if (event?.seq === seq && event.tag === tag) throw behind();
+}
+
+function behind(): TrunklineError {
+  return unavailable("the room's owner does not know all of the room yet");
 }

@@ -17,7 +17,7 @@ import type { Hub } from "../fanout/hub.js";
 import type { Receipts } from "../receipt/receipts.js";
 import type { Caller } from "../room/calls.js";
 import type { RoomOwner } from "../room/owner.js";
-import { requireKnown } from "./known.js";
+import { requireKnown, requireUnknown } from "./known.js";
 import { type Subscriber, Subscription } from "./subscription.js";
 
 /** The rest of the core as opening needs it. */
@@ -125,7 +125,10 @@ async function outcomeOf(
   top: Position,
 ): Promise<Plan> {
   if (after === undefined) return caughtUp(top);
-  if (after.seq > top.seq) return reset(top, wire.ResetReason.BEYOND_END);
+  if (after.seq > top.seq) {
+    await requireUnknown(deps, ref, after);
+    return reset(top, wire.ResetReason.BEYOND_END);
+  }
   if (after.seq === top.seq) return after.tag === top.tag ? caughtUp(top) : reset(top, wire.ResetReason.OTHER_HISTORY);
 
   // The event at the position tells whether it is of this history; the one after it, whether what follows is still kept.

@@ -1,21 +1,27 @@
 // Two nodes believe to own a room: the one that is behind keeps nothing from who reads there, and says nothing that is not so.
 
 import { describe, expect, it, vi } from "vitest";
+import { ErrorCode } from "../../../src/ports/error.js";
 import { roomRef } from "../../../src/ports/room-ref.js";
 import { useCluster } from "../use-cluster.js";
 import { settle, text } from "../use-core.js";
 
+/** A room whose first owner does not know of the second, with somebody at each. */
+async function useTwoOwners() {
+  const cluster = await useCluster();
+  const roomId = cluster.roomIdOf(0);
+  const [behind, ahead] = [cluster.node(0), cluster.node(1)];
+  const ann = await behind.connect("ann");
+  await behind.room(ann, roomId, "bob");
+  ann.send({ case: "subscribe", value: { roomId } });
+  await settle();
+  const bob = await ahead.connect("bob");
+  return { cluster, roomId, ahead, ann, bob };
+}
+
 describe("a reader at an owner that does not know of the other one", () => {
   it("is handed what the other has said once it can be read, and is not told to start over meanwhile", async () => {
-    const cluster = await useCluster();
-    const roomId = cluster.roomIdOf(0);
-    const [behind, ahead] = [cluster.node(0), cluster.node(1)];
-    const ann = await behind.connect("ann");
-    await behind.room(ann, roomId, "bob");
-    ann.send({ case: "subscribe", value: { roomId } });
-    await settle();
-    const bob = await ahead.connect("bob");
-
+    const { cluster, roomId, ahead, ann, bob } = await useTwoOwners();
     // What the other owner writes is archived late, and was announced while nobody listened.
     const archived = Promise.withResolvers<void>();
     const { archive, fanout } = cluster.engine;
@@ -37,5 +43,22 @@ describe("a reader at an owner that does not know of the other one", () => {
     archived.resolve();
     await cluster.elapse(5_000);
     expect(ann.seqs(roomId)).toEqual([2]);
+  });
+
+  it("is not told that it knows more than there is", async () => {
+    const { cluster, roomId, ahead, ann, bob } = await useTwoOwners();
+    cluster.share(cluster.shardOf(roomId), ahead, false);
+    await cluster.elapse(1_000);
+    const published = await bob.ask(text(roomId, "k"));
+    if (published.case !== "published") throw new Error(`it was answered with ${published.case}`);
+    await cluster.elapse(1_000);
+    expect(ann.seqs(roomId)).toEqual([2]);
+    await ann.ask({ case: "unsubscribe", value: { roomId } });
+    const { position } = published.value;
+    const after = { seq: position?.seq ?? 0, tag: position?.tag ?? 0 };
+    const again = await ann.ask({ case: "subscribe", value: { roomId, after } });
+    expect(again).toMatchObject({ case: "error", value: { code: ErrorCode.UNAVAILABLE, retryable: true } });
+    const beyond = await ann.ask({ case: "subscribe", value: { roomId, after: { seq: 9, tag: 9 } } });
+    expect(beyond).toMatchObject({ case: "subscribed", value: { outcome: { case: "reset" } } });
   });
 });
