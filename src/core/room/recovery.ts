@@ -18,10 +18,17 @@ export interface Recovered {
   readonly batch: Batch;
 }
 
-/** Folds the tail of a log that ends at `end`, and gives what the archive is to be told, in order. */
+/** A log that was opened. */
+export interface Opening {
+  readonly tail: readonly LogRecord[];
+  readonly end: number;
+  /** The shard was given up meanwhile: its actors are those of whoever opens it next. */
+  readonly isOver: () => boolean;
+}
+
+/** Folds the tail of a log, and gives what the archive is to be told, in order. */
 export async function recover(
-  tail: readonly LogRecord[],
-  end: number,
+  { tail, end, isOver }: Opening,
   actors: Actors,
   archive: RoomReading,
 ): Promise<readonly Recovered[]> {
@@ -39,6 +46,7 @@ export async function recover(
     const { event } = encoded;
     const room = await actors.load(ref, usersOf(event));
     await loadMessages(archive, room, messagesOf(event), event.kind.case === "messageDeleted");
+    if (isOver()) return [];
     batch.add(room, [room.replay(encoded)]);
     rooms.add(room);
   }

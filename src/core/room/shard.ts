@@ -367,7 +367,10 @@ export class Shard {
     try {
       const { end, tail } = await this.#deps.log.open(this.#index);
       if (this.#life !== life) return;
-      const recovered = tail.length === 0 ? [] : await recover(tail, end, this.#actors, this.#stored);
+      // One that was loaded before may lack what another node has written since, which need not stand in the tail.
+      this.#actors.clear();
+      const isOver = (): boolean => this.#life !== life;
+      const recovered = tail.length === 0 ? [] : await recover({ tail, end, isOver }, this.#actors, this.#stored);
       if (this.#life !== life) return;
       for (const { end: upTo, batch } of recovered) {
         this.#archiver?.push(upTo, batch.seal().changes, batch.bytes, () => batch.archived());

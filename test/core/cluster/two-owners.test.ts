@@ -62,3 +62,56 @@ describe("a reader at an owner that does not know of the other one", () => {
     expect(beyond).toMatchObject({ case: "subscribed", value: { outcome: { case: "reset" } } });
   });
 });
+
+describe("a node that gives a shard up while it opens it", () => {
+  it("knows nothing from then when it opens it again", async () => {
+    const cluster = await useCluster();
+    const { archive } = cluster.engine;
+    const [owner, other] = [cluster.node(0), cluster.node(1)];
+    const first = cluster.roomIdOf(0, "first");
+    const shard = cluster.shardOf(first);
+    let second = cluster.roomIdOf(0, "second");
+    for (let index = 0; cluster.shardOf(second) !== shard; index++) second = cluster.roomIdOf(0, `second-${index}`);
+    const ann = await owner.connect("ann");
+    for (const roomId of [first, second]) await owner.room(ann, roomId);
+    // The first one is refused to an owner that was displaced.
+    const publish = async (roomId: string, key: string) => {
+      for (let attempt = 1; ; attempt++) {
+        const ref = ann.send({ case: "publish", value: { ...text(roomId, key).value, attempt } });
+        await cluster.elapse(1_000);
+        const reply = ann.reply(ref);
+        if (reply.case === "published") return reply.value.position?.seq;
+        if (attempt > 5) throw new Error(`${key} was answered with ${reply.case}`);
+      }
+    };
+    const archived = Promise.withResolvers<void>();
+    const apply = archive.apply.bind(archive);
+    vi.spyOn(archive, "apply").mockImplementation(async (...changes) => {
+      await archived.promise;
+      return apply(...changes);
+    });
+    for (const roomId of [first, second]) await publish(roomId, "k1");
+
+    // The other one folds what is not archived, and is about to learn who spoke in the first room when its lease ends.
+    const known = Promise.withResolvers<void>();
+    const member = archive.member.bind(archive);
+    const asked = vi.spyOn(archive, "member").mockImplementation(async (...of) => {
+      await known.promise;
+      return member(...of);
+    });
+    cluster.share(shard, other, false);
+    await cluster.elapse(100);
+    expect(asked).toHaveBeenCalledOnce();
+    other.placement.lose(shard);
+    archived.resolve();
+    known.resolve();
+    await cluster.elapse(6_000);
+
+    // The room goes on where it was, and is archived, and then the other one has the shard after all.
+    expect([await publish(second, "k2"), await publish(second, "k3")]).toEqual([3, 4]);
+    await cluster.elapse(6_000);
+    await cluster.move(shard, other);
+    await cluster.elapse(1_000);
+    expect(await publish(second, "k4")).toBe(5);
+  });
+});
