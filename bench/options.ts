@@ -10,7 +10,7 @@ npm run bench -- report FILE…        fills the tables of docs/benchmarks.md fr
   --quick         one run, short windows: shows that it works
   --runs N        runs per case; the median is reported (default 3, with --quick 1)
   --cases A,B     only cases whose name is A or begins with "A ", e.g. --cases "trunkline-binary,ws 150/s"
-  --profile DIR   write a CPU profile of Trunkline's process to DIR (costs CPU itself: do not quote such figures)`;
+  --profile DIR   write CPU profiles of Trunkline's processes to DIR (costs CPU itself: do not quote such figures)`;
 
 export interface BenchOptions {
   readonly bench: BenchName;

@@ -15,6 +15,7 @@ export const BENCH_NAMES = [
   "typing",
   "receipts",
   "service",
+  "cluster",
 ] as const;
 
 export type BenchName = (typeof BENCH_NAMES)[number];
@@ -25,6 +26,8 @@ export interface Sample {
   readonly metric: string;
   readonly unit: string;
   readonly value: number;
+  /** What it is to be, e.g. "< 8". */
+  readonly aim?: string;
 }
 
 /** One figure of one case over all runs. */
@@ -36,6 +39,8 @@ export interface Row {
   readonly value: number | null;
   /** The value of each run, in order; null where it gave no number. */
   readonly runs: readonly (number | null)[];
+  /** What it is to be, e.g. "< 8". */
+  readonly aim?: string;
 }
 
 /** Where figures were taken: compare only within one machine. */
@@ -77,6 +82,7 @@ export function toRows(samples: readonly Sample[]): readonly Row[] {
         unit: first.unit,
         value: toNumber(median(values)),
         runs: values.map(toNumber),
+        ...(first.aim === undefined ? {} : { aim: first.aim }),
       },
     ];
   });

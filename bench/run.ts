@@ -9,6 +9,7 @@ import { Children } from "./process/children.js";
 import { fillReport } from "./report.js";
 import { type BenchName, type BenchResult, describeMachine, readResult, toRows } from "./result.js";
 import { runChannelSuite } from "./suite/channel.js";
+import { runClusterSuite } from "./suite/cluster.js";
 import { runFanoutSuite } from "./suite/fanout.js";
 import { runMemorySuite } from "./suite/memory.js";
 import { runPresenceSuite } from "./suite/presence.js";
@@ -30,6 +31,7 @@ const SUITES: Readonly<Record<BenchName, Suite>> = {
   typing: runTypingSuite,
   receipts: runReceiptsSuite,
   service: runServiceSuite,
+  cluster: runClusterSuite,
 };
 
 /** Seen from dist/bench. */

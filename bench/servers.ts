@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Children } from "./process/children.js";
 import type { PeerTarget, TrunklineTarget } from "./target.js";
-import { readAddresses, trunklineArguments } from "./trunkline.js";
+import { keyFileIn, readAddresses, trunklineArguments } from "./trunkline.js";
 
 export interface Running<T> {
   readonly target: T;
@@ -19,19 +19,30 @@ const CLI = fileURLToPath(new URL("../src/cli.js", import.meta.url));
 /** Trunkline as one process on a new data directory, with its rate limits lifted. */
 export async function startTrunkline(children: Children, profile?: string): Promise<Running<TrunklineTarget>> {
   const data = await mkdtemp(join(tmpdir(), "trunkline-bench-"));
-  const profiling = profile === undefined ? [] : ["--cpu-prof", "--cpu-prof-dir", profile];
-  const child = await children.startProgram(
-    [...GC_ON_SIGNAL, ...profiling, CLI, ...trunklineArguments(data)],
-    { env: plainEnvironment(), cwd: data },
-    readAddresses,
-  );
+  const node = await startNode(children, data, {}, profile);
   return {
-    target: { kind: "trunkline", pid: child.pid, ...child.ready },
+    target: node.target,
     async stop() {
-      await child.stop();
+      await node.stop();
       await rm(data, { recursive: true, force: true });
     },
   };
+}
+
+/** A node of a cluster as one process, with its rate limits lifted. Whoever starts it removes the data directory. */
+export async function startNode(
+  children: Children,
+  data: string,
+  environment: Readonly<Record<string, string>>,
+  profile?: string,
+): Promise<Running<TrunklineTarget>> {
+  const profiling = profile === undefined ? [] : ["--cpu-prof", "--cpu-prof-dir", profile];
+  const child = await children.startProgram(
+    [...GC_ON_SIGNAL, ...profiling, CLI, ...trunklineArguments(data)],
+    { env: { ...plainEnvironment(), ...environment }, cwd: data },
+    readAddresses,
+  );
+  return { target: { kind: "trunkline", pid: child.pid, keyFile: keyFileIn(data), ...child.ready }, stop: child.stop };
 }
 
 /** A peer as one process. */

@@ -17,7 +17,7 @@ export function toTable(rows: readonly Row[]): string {
       name,
       ...columns.map((column) => {
         const row = rows.find((candidate) => candidate.case === name && candidate.metric === column.metric);
-        return row === undefined ? "" : format(row.value);
+        return row === undefined ? "" : cell(row);
       }),
     ]),
   ];
@@ -38,6 +38,11 @@ function columnsOf(rows: readonly Row[]): readonly Column[] {
 function title(column: Column): string {
   const name = column.metric.replaceAll("_", " ");
   return column.unit === "" || name.endsWith(` ${column.unit}`) ? name : `${name} (${column.unit})`;
+}
+
+/** With what it is to be, where that was said. */
+function cell({ value, aim }: Row): string {
+  return aim === undefined ? format(value) : `${format(value)} (${aim})`;
 }
 
 /** Three digits that mean something; a dash where there is no figure. */

@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import type { TrunklineTarget } from "./target.js";
 
-export type Addresses = Pick<TrunklineTarget, "webPort" | "grpcPort" | "keyFile">;
+export type Addresses = Pick<TrunklineTarget, "webPort" | "grpcPort">;
 
 /** Rates are lifted, because a few connections send what many would; bounds on memory and sizes stay at their defaults. */
 const LIFTED = [
@@ -37,14 +37,16 @@ export function trunklineArguments(dataDirectory: string): readonly string[] {
 export function readAddresses(line: string): Addresses | undefined {
   if (!line.includes('"listening"')) return undefined;
   const entry: unknown = JSON.parse(line);
-  if (typeof entry !== "object" || entry === null || !("grpc" in entry && "bridge" in entry && "data" in entry)) {
+  if (typeof entry !== "object" || entry === null || !("grpc" in entry && "bridge" in entry)) {
     return undefined;
   }
-  return { grpcPort: portOf(entry.grpc), webPort: portOf(entry.bridge), keyFile: join(String(entry.data), KEY_FILE) };
+  return { grpcPort: portOf(entry.grpc), webPort: portOf(entry.bridge) };
 }
 
 /** Where `trunkline dev` keeps the key that development tokens are signed with. */
-const KEY_FILE = "dev-key.json";
+export function keyFileIn(dataDirectory: string): string {
+  return join(dataDirectory, "dev-key.json");
+}
 
 function portOf(address: unknown): number {
   return Number(String(address).split(":").at(-1));

@@ -1,6 +1,7 @@
 // What a load generator can be asked to do, and how it answers.
 
 import { type ChannelInput, type ChannelOutcome, runChannel } from "./channel.js";
+import { type CrossingInput, type CrossingOutcome, runCrossing } from "./crossing.js";
 import { type FanoutInput, type FanoutOutcome, runFanout } from "./fanout.js";
 import { type MemoryInput, type MemoryOutcome, runMemory } from "./memory.js";
 import { type PresenceInput, type PresenceOutcome, runPresence } from "./presence.js";
@@ -13,6 +14,7 @@ import { runTyping, type TypingInput, type TypingOutcome } from "./typing.js";
 /** Per kind of job, what it takes and what comes of it. */
 export interface Jobs {
   readonly channel: { readonly input: ChannelInput; readonly outcome: ChannelOutcome };
+  readonly crossing: { readonly input: CrossingInput; readonly outcome: CrossingOutcome };
   readonly fanout: { readonly input: FanoutInput; readonly outcome: readonly FanoutOutcome[] };
   readonly publish: { readonly input: PublishInput; readonly outcome: PublishOutcome };
   readonly memory: { readonly input: MemoryInput; readonly outcome: MemoryOutcome };
@@ -35,6 +37,8 @@ export function run(job: Job): Promise<Jobs[JobKind]["outcome"]> {
   switch (job.kind) {
     case "channel":
       return runChannel(job.input);
+    case "crossing":
+      return runCrossing(job.input);
     case "fanout":
       return runFanout(job.input);
     case "publish":

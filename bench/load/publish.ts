@@ -5,7 +5,7 @@ import { answeredSlot, createPublishSlot, type PublishSlot } from "../client/pub
 import { createRoom } from "../client/rooms.js";
 import { openSession, type Session } from "../client/session.js";
 import { createTokens } from "../client/tokens.js";
-import { dialBinary, dialGrpc } from "../client/wire.js";
+import { type Dial, dialBinary, dialGrpc } from "../client/wire.js";
 import { cpuMicros } from "../process/proc.js";
 import { LatencyHistogram } from "../stats.js";
 import type { TrunklineTarget } from "../target.js";
@@ -13,7 +13,10 @@ import { connectHttp2 } from "../wire/grpc.js";
 import { createReadBuffer } from "../wire/websocket.js";
 
 export interface PublishInput {
-  readonly target: TrunklineTarget;
+  /** Sessions go to them in turn; one, or the nodes of a cluster. */
+  readonly targets: readonly TrunklineTarget[];
+  /** Processes beside them whose CPU is counted: the services of a cluster. */
+  readonly beside: readonly number[];
   readonly transport: "websocket" | "grpc";
   /** Publishes without an answer, over all sessions. */
   readonly concurrency: number;
@@ -27,7 +30,10 @@ export interface PublishOutcome {
   readonly acksPerS: number;
   readonly latencyP50Ms: number;
   readonly latencyP99Ms: number;
+  /** Of all targets together. */
   readonly cpuUsPerAck: number;
+  /** Of each process beside them. */
+  readonly besideCpuUsPerAck: readonly number[];
   readonly generatorCpu: number;
 }
 
@@ -39,9 +45,9 @@ export async function runPublish(input: PublishInput): Promise<PublishOutcome> {
   load.start();
   await pause(input.warmupMs);
   load.latencies.clear();
-  const before = snapshot(input.target.pid);
+  const before = snapshot(input);
   await pause(input.windowMs);
-  const after = snapshot(input.target.pid);
+  const after = snapshot(input);
   const acks = load.latencies.total;
   load.stop();
   const problem = load.problem();
@@ -51,12 +57,18 @@ export async function runPublish(input: PublishInput): Promise<PublishOutcome> {
     latencyP50Ms: load.latencies.quantile(0.5),
     latencyP99Ms: load.latencies.quantile(0.99),
     cpuUsPerAck: (after.serverCpu - before.serverCpu) / acks,
+    besideCpuUsPerAck: after.besideCpu.map((cpu, at) => (cpu - (before.besideCpu[at] ?? 0)) / acks),
     generatorCpu: (after.ownCpu - before.ownCpu) / 1000 / (after.at - before.at),
   };
 }
 
-function snapshot(pid: number) {
-  return { at: performance.now(), serverCpu: cpuMicros(pid), ownCpu: cpuMicros(process.pid) };
+function snapshot({ targets, beside }: PublishInput) {
+  return {
+    at: performance.now(),
+    serverCpu: targets.reduce((sum, { pid }) => sum + cpuMicros(pid), 0),
+    besideCpu: beside.map(cpuMicros),
+    ownCpu: cpuMicros(process.pid),
+  };
 }
 
 interface Load {
@@ -68,13 +80,15 @@ interface Load {
 }
 
 async function openLoad(input: PublishInput): Promise<Load> {
-  const { target, concurrency } = input;
+  const { targets, concurrency } = input;
+  const [first] = targets;
+  if (first === undefined) throw new Error("there is no target");
   const latencies = new LatencyHistogram();
-  const tokens = await createTokens(target.keyFile);
+  const tokens = await createTokens(first.keyFile);
   const readBuffer = createReadBuffer();
   const users = Array.from({ length: Math.ceil(concurrency / MOST_PER_SESSION) }, (_, at) => `publisher-${at}`);
   const rooms = Array.from({ length: input.rooms }, (_, at) => `publish-${at}`);
-  const dial =
+  const dialTo = (target = first): Dial =>
     input.transport === "grpc"
       ? dialGrpc(() => connectHttp2(target.grpcPort))
       : dialBinary({ port: target.webPort, readBuffer });
@@ -84,7 +98,7 @@ async function openLoad(input: PublishInput): Promise<Load> {
     if (!stopped) problem ??= reason;
   };
 
-  const owner = await openSession(dial, {
+  const owner = await openSession(dialTo(first), {
     token: await tokens("owner"),
     deviceId: "owner",
     attempt: 1,
@@ -95,7 +109,7 @@ async function openLoad(input: PublishInput): Promise<Load> {
   const publishers: Publisher[] = [];
   for (const [at, user] of users.entries()) {
     const slots = Math.min(MOST_PER_SESSION, concurrency - at * MOST_PER_SESSION);
-    publishers.push(await openPublisher(await tokens(user), user, slots));
+    publishers.push(await openPublisher(dialTo(targets[at % targets.length]), await tokens(user), user, slots));
   }
   return {
     latencies,
@@ -110,7 +124,7 @@ async function openLoad(input: PublishInput): Promise<Load> {
     problem: () => problem,
   };
 
-  async function openPublisher(token: string, user: string, count: number): Promise<Publisher> {
+  async function openPublisher(dial: Dial, token: string, user: string, count: number): Promise<Publisher> {
     const sentAt = new Float64Array(count);
     let slots: readonly PublishSlot[] = [];
     let n = 0;

@@ -33,7 +33,7 @@ export const runPublishSuite: Suite = async (context) => {
           askLoad(
             context,
             "publish",
-            { target, ...one, ...times },
+            { targets: [target], beside: [], ...one, ...times },
             CONNECT_DEADLINE_MS + times.warmupMs + times.windowMs,
           ),
       );

@@ -2,15 +2,15 @@
 
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { run } from "./process.js";
+import { repositoryPath } from "./repository.js";
 
-const CACHE = fileURLToPath(new URL("../../../.ci/.cache/services/", import.meta.url));
+const CACHE = repositoryPath(".ci/.cache/services/");
 const FETCH_DEADLINE_MS = 300_000;
 
 /** The directory with all jars that the pom of this name asks for. Rejects where they are not there and cannot be fetched. */
 export async function jars(name: "kafka" | "mongo"): Promise<string> {
-  const pom = fileURLToPath(new URL(`${name}/pom.xml`, import.meta.url));
+  const pom = repositoryPath(`test/support/services/${name}/pom.xml`);
   const wanted = await readFile(pom, "utf8");
   const directory = join(CACHE, name);
   const stamp = join(directory, "pom.xml");

@@ -65,6 +65,9 @@ export async function startKafka({ secured, advertised = [] }: KafkaOptions = {}
   let service = await ServiceProcess.start(program);
   return {
     url: `127.0.0.1:${ports.plain}`,
+    get pid() {
+      return service.pid;
+    },
     securedUrl: secured === undefined ? "" : `127.0.0.1:${ports.secured}`,
     listeners: ports.advertised.map(({ port }) => `127.0.0.1:${port}`),
     pause: () => service.pause(),

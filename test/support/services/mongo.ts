@@ -1,12 +1,12 @@
 // What tests use as MongoDB where no real one is named: a stand-in that speaks its protocol. It shows behaviour, never speed.
 
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { jars } from "./jars.js";
 import { find, freePort, removeDirectory, ServiceProcess, temporaryDirectory } from "./process.js";
+import { repositoryPath } from "./repository.js";
 import type { RunningService } from "./service.js";
 
-const MAIN = fileURLToPath(new URL("mongo/MongoStandIn.java", import.meta.url));
+const MAIN = repositoryPath("test/support/services/mongo/MongoStandIn.java");
 
 export interface RunningMongo extends RunningService {
   /** It stands still, and goes on. It holds everything in memory: it cannot be killed and come back. */
@@ -29,6 +29,7 @@ export async function startMongo(): Promise<RunningMongo | undefined> {
   });
   return {
     url: `mongodb://127.0.0.1:${port}`,
+    pid: service.pid,
     pause: () => service.pause(),
     resume: () => service.resume(),
     stop: async () => {

@@ -83,6 +83,9 @@ export async function startRedis(): Promise<RunningRedis | undefined> {
   let service = await ServiceProcess.start(program);
   return {
     url: `redis://127.0.0.1:${port}`,
+    get pid() {
+      return service.pid;
+    },
     address: `127.0.0.1:${port}`,
     kill: () => service.stop("SIGKILL"),
     restart: async (holding) => {

@@ -2,6 +2,8 @@
 
 export interface RunningService {
   readonly url: string;
+  /** Of its process. */
+  readonly pid: number;
   stop(): Promise<void>;
 }
 
