@@ -25,9 +25,10 @@ export async function awaitDependency<T>(
 ): Promise<T> {
   const sinceMs = clock.monotonic();
   let told = false;
+  let reason = "no answer yet";
   const teller = clock.after(TELL_MS, () => {
     told = true;
-    logger.warn({ dependency: name, deadlineMs }, "waiting for a service");
+    logger.warn({ dependency: name, deadlineMs, reason }, "waiting for a service");
   });
   try {
     for (;;) {
@@ -36,10 +37,12 @@ export async function awaitDependency<T>(
         if (told) logger.info({ dependency: name }, "the service is there");
         return connected;
       } catch (cause) {
-        if (isFinal(cause)) throw new Error(`${name}: ${reasonOf(cause)}`, { cause });
+        // It says itself what is wrong; what lies below it says less.
+        if (isFinal(cause)) throw new Error(`${name}: ${textOf(cause)}`, { cause });
+        reason = reasonOf(cause);
         if (clock.monotonic() - sinceMs + AGAIN_MS > deadlineMs) {
           const seconds = Math.round(deadlineMs / 1_000);
-          throw new Error(`${name} was not there within ${seconds} s: ${reasonOf(cause)}`, { cause });
+          throw new Error(`${name} was not there within ${seconds} s: ${reason}`, { cause });
         }
       }
       await new Promise<void>((resolve) => void clock.after(AGAIN_MS, resolve));
@@ -54,6 +57,10 @@ export function reasonOf(error: unknown): string {
   let at = error;
   while (at instanceof Error && at.cause instanceof Error) at = at.cause;
   if (at instanceof AggregateError && at.errors.length > 0) return reasonOf(at.errors[0]);
-  if (!(at instanceof Error)) return String(at);
-  return (at.message || at.name).split("\n", 1)[0] ?? "";
+  return textOf(at);
+}
+
+function textOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return (error.message || error.name).split("\n", 1)[0] ?? "";
 }

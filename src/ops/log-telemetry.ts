@@ -1,12 +1,15 @@
 // What the log says of the core's events.
 
-import type { Telemetry } from "../core/telemetry.js";
+import type { DependencyName, Telemetry } from "../core/telemetry.js";
 import type { Clock } from "../ports/clock.js";
 import { ErrorCode, TrunklineError } from "../ports/error.js";
 import type { Logger } from "./log.js";
+import { redactText } from "./redact.js";
 
 /** A hostile client can cause refusals without end: more lines than this a second are counted, not written. */
 const LINES_PER_SECOND = 20;
+/** What fails while a service is away fails for everybody in the same way: one line a second tells it. */
+const OUTAGE_LINES_PER_SECOND = 1;
 
 /** Writes the core's events into the log. Returns what ends it. */
 export function logTelemetry(telemetry: Telemetry, logger: Logger, clock: Clock): () => void {
@@ -17,8 +20,11 @@ export function logTelemetry(telemetry: Telemetry, logger: Logger, clock: Clock)
   const outlets = new Throttle(clock);
   const hooks = new Throttle(clock);
   const inbound = new Throttle(clock);
-  const failed = new Throttle(clock);
-  const archive = new Throttle(clock);
+  const unavailable = new Throttle(clock, OUTAGE_LINES_PER_SECOND);
+  const failed = new Throttle(clock, OUTAGE_LINES_PER_SECOND);
+  const putOff = new Throttle(clock, OUTAGE_LINES_PER_SECOND);
+  const away = new Set<DependencyName>();
+  const archive = new Throttle(clock, OUTAGE_LINES_PER_SECOND);
   const subscriptions = [
     telemetry.on("session.opened", (data) => logger.debug(data, "session opened")),
     telemetry.on("session.closed", (data) => logger.debug(data, "session closed")),
@@ -35,10 +41,13 @@ export function logTelemetry(telemetry: Telemetry, logger: Logger, clock: Clock)
     ),
     telemetry.on("quota.refused", (data) => logger.debug(data, "quota reached")),
     telemetry.on("request.refused", ({ operation, code, message, cause }) => {
-      const level = levelOf(code);
       const fields = { operation, code: ErrorCode[code], reason: message };
-      if (level === "debug") logger.debug(fields, "request refused");
-      else refused.pass((more) => logger[level]({ ...fields, err: cause, ...more }, "request failed"));
+      // A client's mistake is not the operator's business; a failure inside is.
+      if (code === ErrorCode.INTERNAL)
+        refused.pass((more) => logger.error({ ...fields, err: cause, ...more }, "request failed"));
+      else if (code === ErrorCode.UNAVAILABLE)
+        unavailable.pass((more) => logger.warn({ ...fields, ...because(cause), ...more }, "request failed"));
+      else logger.debug(fields, "request refused");
     }),
     telemetry.on("log.appended", (data) => logger.trace(data, "events stored")),
     telemetry.on("log.failed", ({ shard, cause }) => {
@@ -76,47 +85,60 @@ export function logTelemetry(telemetry: Telemetry, logger: Logger, clock: Clock)
       if (away) logger.error({ hook, err: cause }, "the hook does not answer and is not asked for a while");
       else logger.info({ hook }, "the hook answers again");
     }),
-    telemetry.on("dependency.turned", ({ dependency, away, cause }) => {
-      if (away) logger.error({ dependency, reason: messageOf(cause) }, "a service is away: what needs it is refused");
-      else logger.info({ dependency }, "a service is there again");
+    telemetry.on("dependency.turned", ({ dependency, away: isAway, cause }) => {
+      if (isAway) {
+        away.add(dependency);
+        logger.error({ dependency, reason: messageOf(cause) }, "a service is away: what needs it is refused");
+      } else {
+        away.delete(dependency);
+        logger.info({ dependency }, "a service is there again");
+      }
     }),
-    telemetry.on("dependency.failed", ({ dependency, what, cause }) =>
-      failed.pass((more) => logger.warn({ dependency, what, reason: messageOf(cause), ...more }, "a service failed")),
-    ),
+    telemetry.on("dependency.failed", ({ dependency, what, cause }) => {
+      const fields = { dependency, what, reason: messageOf(cause) };
+      // That it is away was said.
+      if (away.has(dependency)) logger.debug(fields, "a service failed");
+      else failed.pass((more) => logger.warn({ ...fields, ...more }, "a service failed"));
+    }),
     telemetry.on("archive.failed", ({ shard, pendingBytes, cause }) =>
       archive.pass((more) =>
         logger.warn({ shard, pendingBytes, reason: messageOf(cause), ...more }, "events could not be archived yet"),
       ),
     ),
-    telemetry.on("fault", ({ where, cause }) =>
-      faults.pass((more) => logger.error({ where, err: cause, ...more }, "fault")),
-    ),
+    telemetry.on("fault", ({ where, cause }) => {
+      // It is tried again; where that failed says nothing.
+      if (cause instanceof TrunklineError && cause.code === ErrorCode.UNAVAILABLE)
+        putOff.pass((more) => logger.warn({ where, reason: messageOf(cause), ...more }, "something has to wait"));
+      else faults.pass((more) => logger.error({ where, err: cause, ...more }, "fault"));
+    }),
   ];
   return () => {
     for (const end of subscriptions) end();
   };
 }
 
-/** A client's mistake is not the operator's business; a failure inside is. */
-function levelOf(code: ErrorCode): "debug" | "warn" | "error" {
-  if (code === ErrorCode.INTERNAL) return "error";
-  return code === ErrorCode.UNAVAILABLE ? "warn" : "debug";
+/** Targets and services fail in the same few ways: their stacks say nothing. */
+function messageOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  const below = cause instanceof TrunklineError && cause.cause instanceof Error ? `: ${messageOf(cause.cause)}` : "";
+  return redactText(`${cause.message}${below}`);
 }
 
-/** Targets fail in the same few ways: their stacks say nothing. */
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
+function because(cause: unknown): { readonly cause?: string } {
+  return cause === undefined ? {} : { cause: messageOf(cause) };
 }
 
 /** Lets so many lines through each second, and tells the next one how many were left out. */
 class Throttle {
   readonly #clock: Clock;
+  readonly #most: number;
   #second = 0;
   #written = 0;
   #suppressed = 0;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, most = LINES_PER_SECOND) {
     this.#clock = clock;
+    this.#most = most;
   }
 
   pass(write: (more: { readonly suppressed?: number }) => void): void {
@@ -125,7 +147,7 @@ class Throttle {
       this.#second = second;
       this.#written = 0;
     }
-    if (this.#written >= LINES_PER_SECOND) {
+    if (this.#written >= this.#most) {
       this.#suppressed += 1;
       return;
     }

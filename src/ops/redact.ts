@@ -6,7 +6,7 @@ const SECRETS: readonly (readonly [pattern: RegExp, replacement: string])[] = [
   [/\b(bearer)\s+[\w.~+/=-]+/gi, "$1 [token]"],
   [/\b((?:access_|id_|refresh_)?token|secret|password)(["']?\s*[=:]\s*["']?)[^\s"'&,;}]+/gi, "$1$2[removed]"],
   // Credentials in a URL.
-  [/(\/\/)[^\s/@:]+:[^\s/@]+@/g, "$1[removed]@"],
+  [/(\/\/)[^\s/@:]*:[^\s/@]+@/g, "$1[removed]@"],
 ];
 
 /** The text without tokens, secrets and passwords, as far as they can be recognised. */

@@ -23,7 +23,9 @@ test("a service that comes late is waited for, and the log says so", async () =>
   });
   await elapse(clock, 3_000);
   expect(await connected).toBe("there");
-  expect(lines.join("")).toContain("waiting for a service");
+  expect(lines.map((line) => JSON.parse(line))).toContainEqual(
+    expect.objectContaining({ msg: "waiting for a service", dependency: "Redis", reason: "not yet" }),
+  );
   expect(lines.join("")).toContain("the service is there");
 });
 
@@ -39,7 +41,7 @@ test("one that does not come is named with the reason at the bottom", async () =
 test("what does not mend itself is not waited for", async () => {
   const { wait } = useWait();
   const failed = awaitDependency("Kafka", { ...wait, isFinal: () => true }, async () => {
-    throw new Error("one replica");
+    throw new Error("one replica", { cause: new Error("Topic creation errors") });
   });
   await expect(failed).rejects.toThrow("Kafka: one replica");
 });

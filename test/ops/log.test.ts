@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { Telemetry } from "../../src/core/telemetry.js";
 import { createLog } from "../../src/ops/log.js";
 import { logTelemetry } from "../../src/ops/log-telemetry.js";
-import { ErrorCode } from "../../src/ports/error.js";
+import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
 import { StoppedClock } from "../support/stopped-clock.js";
 
 const JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl";
@@ -31,6 +31,7 @@ describe("no token is logged", () => {
     ["a header", "bad header: Bearer abc.def-ghi", "abc.def-ghi"],
     ["a query", "GET /v1/connect?access_token=abcdef&x=1", "abcdef"],
     ["a URL's password", "connect redis://user:hunter2@host", "hunter2"],
+    ["a URL's password without a user", "connect redis://:hunter2@host", "hunter2"],
   ])("in an error's text: %s", (_, message, secret) => {
     const log = useLog();
     log.logger.error({ err: new Error("outer", { cause: new Error(message) }) }, "failed");
@@ -75,6 +76,49 @@ describe("the core's events", () => {
     clock.advance(1_000);
     refuse();
     expect(lines().at(-1)).toMatchObject({ suppressed: 980 });
+  });
+
+  test("what fails because a service is away is one line a second, with what lies below it and without a stack", () => {
+    const { telemetry, clock, lines } = useTelemetry("info");
+    const cause = new TrunklineError(ErrorCode.UNAVAILABLE, "the archive is not available", {
+      cause: new Error("connect ECONNREFUSED 10.0.0.1:27017"),
+    });
+    const refuse = () =>
+      telemetry.emit("request.refused", { operation: "publish", code: cause.code, message: cause.message, cause });
+    for (let i = 0; i < 100; i++) {
+      refuse();
+      telemetry.emit("fault", { where: "ending expired messages", cause });
+    }
+    const below = "the archive is not available: connect ECONNREFUSED 10.0.0.1:27017";
+    expect(lines()).toEqual([
+      expect.objectContaining({ level: "warn", msg: "request failed", cause: below }),
+      expect.objectContaining({ level: "warn", where: "ending expired messages", reason: below }),
+    ]);
+    expect(lines().some((line) => "err" in line)).toBe(false);
+    clock.advance(1_000);
+    refuse();
+    expect(lines().at(-1)).toMatchObject({ msg: "request failed", suppressed: 99 });
+  });
+
+  test("a service that is away is said to be so once, and not again by all that fails for it", () => {
+    const { telemetry, clock, lines } = useTelemetry("info");
+    const cause = new Error("connect ECONNREFUSED 10.0.0.1:6379");
+    const fail = () => telemetry.emit("dependency.failed", { dependency: "redis", what: "publish", cause });
+    fail();
+    fail();
+    telemetry.emit("dependency.turned", { dependency: "redis", away: true, cause });
+    for (let second = 0; second < 10; second++) {
+      clock.advance(1_000);
+      fail();
+    }
+    telemetry.emit("dependency.turned", { dependency: "redis", away: false, cause: undefined });
+    fail();
+    expect(lines().map(({ level, msg }) => [level, msg])).toEqual([
+      ["warn", "a service failed"],
+      ["error", "a service is away: what needs it is refused"],
+      ["info", "a service is there again"],
+      ["warn", "a service failed"],
+    ]);
   });
 
   test("are no longer logged once that is ended", () => {
