@@ -60,6 +60,8 @@ export class RoomState {
   #covered: { readonly by: Room | undefined; readonly own: Room; readonly room: Room } | undefined;
   seq = 0;
   tag = 0;
+  /** The last event that members and messages are as of: behind `seq` while what the room's document has already is folded in again. */
+  #foldedSeq = 0;
   lastMessageIndex = 0;
   /** When it was last used, in milliseconds since 1970; a root's with what is known of rooms under it. 0: not known. */
   activeAtMs = 0;
@@ -91,6 +93,7 @@ export class RoomState {
     this.#room = document.room;
     this.seq = document.room.top?.seq ?? 0;
     this.tag = document.room.top?.tag ?? 0;
+    this.#foldedSeq = this.seq;
     this.#membersSeq = membersSeq ?? this.seq;
     this.lastMessageIndex = document.room.lastMessageIndex;
     this.activeAtMs = document.activeAtMs;
@@ -226,7 +229,7 @@ export class RoomState {
     const { member, banned, slowPublishedAt } = this.#standing(userId);
     return create(MemberDocumentSchema, {
       member: member ?? create(MemberSchema, { userId }),
-      appliedSeq: this.seq,
+      appliedSeq: this.#foldedSeq,
       left: member === undefined,
       banned,
       slowPublishedAt,
@@ -237,7 +240,7 @@ export class RoomState {
   messageChange(messageId: string): MessageChange | undefined {
     const messageIndex = this.messages.get(messageId)?.messageIndex;
     if (messageIndex === undefined) return undefined;
-    return { room: this.ref, messageIndex, document: this.messages.document(messageId, this.seq) };
+    return { room: this.ref, messageIndex, document: this.messages.document(messageId, this.#foldedSeq) };
   }
 
   /**
@@ -246,6 +249,7 @@ export class RoomState {
    */
   apply(event: RoomEvent): Changed {
     const isNews = (event.position?.seq ?? 0) > this.seq;
+    this.#foldedSeq = event.position?.seq ?? this.#foldedSeq;
     const users = isNews ? this.#applyToRoom(event) : this.#applyToMembers(event);
     if (isNews && isActivity(event.kind)) this.#noteActivity(event.createdAt);
     if (users.length > 0) this.#membersSeq = this.seq;

@@ -1,17 +1,22 @@
 // A core whose archive is written behind the log, as in a cluster: what is acknowledged is there for everybody, whatever the archive has.
 
 import { describe, expect, it } from "vitest";
+import { NO_LIMIT } from "../../../src/core/limit/rates.js";
+import { Role } from "../../../src/gen/trunkline/v1/message_pb.js";
 import { ErrorCode } from "../../../src/ports/error.js";
 import { MemoryEngine } from "../../support/memory-engine.js";
-import { type TestClient, type TestCore, useCore } from "../use-core.js";
+import { UNLIMITED_RATES } from "../../support/rates.js";
+import { settle, type TestClient, type TestCore, useCore } from "../use-core.js";
 
 const text = (value: string) => ({ kind: { case: "text", value } }) as const;
 
+function publishing(n: number, more: object = {}) {
+  const value = { roomId: "lobby", clientMessageId: `m${n}`, body: text(`text ${n}`), ...more };
+  return { case: "publish", value } as const;
+}
+
 async function publish(client: TestClient, n: number, more: object = {}) {
-  const answer = await client.ask({
-    case: "publish",
-    value: { roomId: "lobby", clientMessageId: `m${n}`, body: text(`text ${n}`), ...more },
-  });
+  const answer = await client.ask(publishing(n, more));
   if (answer.case !== "published") throw new Error(`${answer.case}: ${JSON.stringify(answer.value)}`);
   return answer.value;
 }
@@ -34,12 +39,17 @@ async function events(client: TestClient) {
   return rpc.value.events;
 }
 
+const NOTHING = { events: [], rooms: [], members: [], messages: [], scrubs: [], hidden: [], idleLooks: [] };
+
+/** As much as a test likes to ask. */
+const UNLIMITED = { pingIntervalMs: 3_600_000, maxInFlight: 10_000, rates: UNLIMITED_RATES, frameRate: NO_LIMIT };
+
 /** Longer than an owner must ask the archive for repeats, and not so long that it forgets the room. */
 const OWNED_MS = 10 * 60_000 + 10_000;
 
 async function lobby(): Promise<{ test: TestCore; engine: MemoryEngine; ada: TestClient; bob: TestClient }> {
   const engine = new MemoryEngine({ archivesOnAppend: false, shards: 1 });
-  const test = await useCore({ engine, limits: { pingIntervalMs: 3_600_000 } });
+  const test = await useCore({ engine, limits: UNLIMITED });
   const ada = await test.connect("ada");
   await test.room(ada, "lobby", "bob");
   const bob = await test.connect("bob");
@@ -140,5 +150,52 @@ describe("the next owner of a shard", () => {
     // A repeat of what was acknowledged is what it was.
     expect(await publish(again, 3, { attempt: 2 })).toMatchObject({ duplicate: true, messageId: third.messageId });
     expect((await publish(again, 4)).position?.seq).toBe(stored.length + 1);
+  });
+
+  it("writes in several goes what the one before wrote in part, and each change stands", async () => {
+    const { test, engine, ada } = await lobby();
+    const first = await publish(ada, 1);
+    await test.elapse(OWNED_MS);
+    const edit = async (key: string) => {
+      const value = { roomId: "lobby", messageId: first.messageId, key, body: text(key) };
+      expect(await ada.ask({ case: "editMessage", value })).toMatchObject({ case: "changed" });
+    };
+    const setRole = (key: string, role: Role) =>
+      call(ada, { case: "setMember", value: { roomId: "lobby", key, userId: "bob", role } });
+    // The owner has the message then, and need not ask.
+    await edit("before");
+    engine.archiveDown = true;
+    await edit("once");
+    await setRole("up", Role.ADMIN);
+    let last = 0;
+    for (let n = 2; n < 1_100; n++) last = ada.send(publishing(n));
+    while (ada.reply(last).case === undefined) await settle();
+    expect(ada.reply(last).case).toBe("published");
+    await edit("twice");
+    await setRole("down", Role.READER);
+    // Rooms are written first: the process dies right after.
+    const { archive } = engine;
+    const apply = archive.apply.bind(archive);
+    archive.apply = async (shard, _end, changes) => {
+      await apply(shard, 0, { ...NOTHING, rooms: changes.rooms });
+      throw new Error("the process has died");
+    };
+    engine.archiveDown = false;
+    await test.elapse(6_000);
+    await test.core.stop();
+    engine.crash();
+    const next = await useCore({ engine, limits: UNLIMITED });
+    await next.elapse(1_000);
+    const again = await next.connect("ada", { attempt: 2 });
+    const rpc = await call(again, {
+      case: "getHistory",
+      value: { roomId: "lobby", from: { case: "afterIndex", value: 0 } },
+    });
+    expect(rpc.case === "getHistory" && rpc.value.messages[0]?.body?.kind.value).toBe("twice");
+    const members = await call(again, { case: "listMembers", value: { roomId: "lobby" } });
+    expect(members.case === "listMembers" && members.value.members.map(({ userId, role }) => [userId, role])).toEqual([
+      ["ada", Role.OWNER],
+      ["bob", Role.READER],
+    ]);
   });
 });
