@@ -67,7 +67,7 @@ export class Bus {
     }
     if (chance.of(weather.announcementLost)) {
       coverage.count("announcements lost");
-      if (notice.is === "events") to.miss(room, notice.events.at(-1)?.seq ?? 0);
+      if (notice.is !== "signal") to.miss(room, seqOf(notice));
       return;
     }
     const key = `${from}>${to.name} ${room.key}`;
@@ -160,8 +160,7 @@ export class BusNode implements Fanout {
     const subscriptions = this.#rooms.get(room.key);
     if (subscriptions === undefined) return;
     if (notice.is !== "signal") {
-      const seq = notice.is === "top" ? notice.seq : (notice.events.at(-1)?.seq ?? 0);
-      if (seq >= (this.#missed.get(room.key) ?? 0)) this.lost.delete(room.key);
+      if (seqOf(notice) >= (this.#missed.get(room.key) ?? 0)) this.lost.delete(room.key);
     }
     for (const subscription of [...subscriptions]) {
       if (!subscriptions.has(subscription)) continue;
@@ -215,4 +214,8 @@ export class BusNode implements Fanout {
       },
     };
   }
+}
+
+function seqOf(notice: Exclude<Notice, { is: "signal" }>): number {
+  return notice.is === "top" ? notice.seq : (notice.events.at(-1)?.seq ?? 0);
 }

@@ -30,8 +30,8 @@ const DEFAULT_RUNS: readonly SimulationOptions[] = [
 
 const RUNS_OF_SEVERAL: readonly SimulationOptions[] = [
   { seed: 1, steps: 3_000, ...SMALL, nodes: 2 },
-  { seed: 2, steps: 3_000, ...SMALL, nodes: 3 },
-  { seed: 3, steps: 3_000, ...SMALL, nodes: 4 },
+  { seed: 5, steps: 3_000, ...SMALL, nodes: 3 },
+  { seed: 4, steps: 3_000, ...SMALL, nodes: 3 },
 ];
 
 function tell({ hash, steps, rooms, events, deliveries }: Simulated, seed: number): void {
