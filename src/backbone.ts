@@ -65,6 +65,11 @@ async function start(options: BackboneOptions, logger: Logger, parts: StartedPar
   });
 
   const verifier = verifierOf(options.auth, clock, logger);
+  // Whatever stood between this node and the others may have stood before the auth service too.
+  parts.add(
+    "revocations",
+    telemetry.on("node.returned", () => verifier.relearn?.()),
+  );
   if ("address" in options.auth) parts.add("auth client", () => verifier.close());
 
   const publish = options.publishHook && publishHookOf(options.publishHook, clock, telemetry);

@@ -149,6 +149,7 @@ export async function openClusterEngine(
     address,
     shards,
     prefix: name,
+    onReturned: () => telemetry.emit("node.returned", {}),
     vitals: () => ({ sessions, load: context.load() }),
     onFault,
   });

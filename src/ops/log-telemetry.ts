@@ -111,6 +111,10 @@ export function logTelemetry(telemetry: Telemetry, logger: Logger, clock: Clock)
         putOff.pass((more) => logger.warn({ where, reason: messageOf(cause), ...more }, "something has to wait"));
       else faults.pass((more) => logger.error({ where, err: cause, ...more }, "fault"));
     }),
+    telemetry.on("node.returned", () => logger.warn("the other nodes had taken this one for gone")),
+    telemetry.on("fault", ({ where, cause }) =>
+      faults.pass((more) => logger.error({ where, err: cause, ...more }, "fault")),
+    ),
   ];
   return () => {
     for (const end of subscriptions) end();

@@ -69,6 +69,13 @@ export interface DirectoryWatch {
 
 export interface SessionDirectory {
   /**
+   * Whether this node has looked lately for what others said to its sessions. False after a pause of the process, until it has looked again,
+   * which takes no longer than a second once it runs: nothing is to be done for a session meanwhile. While the directory is away what could not
+   * be heard is heard when it is back.
+   */
+  readonly current: boolean;
+
+  /**
    * A session is live. Returns at once, nothing waits for it. A session of a device that has an entry already, live or within its grace,
    * on whatever node, goes on with what was set there. Of two live sessions of a device the one of the higher attempt stays, among equals
    * the one that connected later: the other is told to close with REPLACED, soon, and counts until it is disconnected.
@@ -120,7 +127,11 @@ export interface SessionDirectory {
   /** The live sessions of a user, the one that connected first first; none of those within their grace. As current as `presences`. */
   sessions(tenantId: string, userId: string): Awaitable<readonly SessionEntry[]>;
 
-  /** Tells live sessions, on whatever node, to close with this code, each once. Resolves with how many were told. */
+  /**
+   * Tells live sessions, on whatever node, to close with this code, each once. Resolves with how many were told. Those of a node that is paused
+   * or cut off from the directory are not counted, and told within two seconds once it is back; where it does not know any more what was said
+   * meanwhile, all its sessions are told GOING_AWAY, so that they come anew. Whoever connects after the call is not meant.
+   */
   close(tenantId: string, which: SessionSelector, code: CloseCode, reason: string): Awaitable<number>;
 
   /** The node leaves: its sessions have ended; what is to be kept is written, timers end, graces too. Idempotent; never rejects. */

@@ -30,6 +30,12 @@ export interface TokenVerifier {
   /** Calls the listener for every revocation from now on. Returns what ends it. */
   onRevoked(listener: (revocation: Revocation) => void): () => void;
 
+  /**
+   * The node was away, and may have missed revocations: asks again for those since the last one it has heard of, soon. A verifier that cannot miss
+   * any has no need of it.
+   */
+  relearn?(): void;
+
   /** Whether the auth service can be reached, as far as known: for readiness. */
   readonly available: boolean;
 

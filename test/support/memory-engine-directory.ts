@@ -183,6 +183,7 @@ export class MemoryDirectory {
 
 /** One node's. */
 export class MemorySessionDirectory implements SessionDirectory {
+  readonly current = true;
   /** Its process has died: nothing that it does counts. */
   dead = false;
   readonly #shared: MemoryDirectory;

@@ -127,6 +127,10 @@ class GrpcTokenVerifier implements TokenVerifier {
     return this.#service.available;
   }
 
+  relearn(): void {
+    this.#watch.restart();
+  }
+
   async verify(token: string): Promise<Identity> {
     if (token === "") throw unauthenticated("no token");
     // Lone surrogates are not text that could be sent.

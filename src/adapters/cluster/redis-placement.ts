@@ -52,6 +52,8 @@ export interface RedisPlacementOptions {
   readonly leaseClock?: () => number;
   /** How busy the node is, for `readNodes`. Default: it does not say. */
   readonly vitals?: () => NodeVitals;
+  /** Others have taken this node for gone, and it is back: what they told it meanwhile it may not have heard. Must not throw. */
+  readonly onReturned?: () => void;
   readonly onFault: (what: string, cause: unknown) => void;
 }
 
@@ -214,6 +216,7 @@ export class RedisPlacement implements Placement {
       ...this.#arguments(status, released, asked),
     );
     if (this.#stopped) return;
+    if (known === 0 && Number.isFinite(this.#saidAtMs)) this.#options.onReturned?.();
     this.#saidAtMs = sentAtMs;
     for (const shard of released) this.#released.delete(shard);
     const before = this.#picture();

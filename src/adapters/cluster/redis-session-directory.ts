@@ -21,6 +21,7 @@ import { type Entry, entryOf, readEntry, sessionOf, shownBy } from "./directory-
 import { DirectoryScripts, type UserPlace } from "./directory-scripts.js";
 import type { RedisCommands } from "./redis.js";
 import type { ChannelSubscription, RedisChannels } from "./redis-channels.js";
+import { isAfter, type Place, RedisCloses } from "./redis-closes.js";
 import { readHashes } from "./redis-hashes.js";
 import { RedisWatch } from "./redis-watch.js";
 
@@ -29,8 +30,11 @@ const LONGEST_WAIT_MS = 24 * 3_600_000;
 const REPLACED = "the device has connected anew";
 /** How often the node looks whether Redis still has what it was told, and for nodes that are gone, in milliseconds. */
 const ROUND_MS = 1_000;
+/** A node that has not looked for so long was paused, in milliseconds: rounds of a Redis that is away fail sooner. */
+const PAUSE_MS = 10_000;
 /** How long a node is told to close a session that it may not have heard of, in milliseconds. */
 const ORDER_MS = 60_000;
+const MISSED = "the node was away for too long";
 /** Whether Redis is told of a session for the first time. */
 const FIRST = 0;
 const AGAIN = 1;
@@ -60,6 +64,8 @@ interface Own {
   /** The choice's place among what was set on the user's sessions, as Redis says; 0: it has not said. */
   order: number;
   timer: Timer | undefined;
+  /** The last of the closes that were kept when it connected: those concern whoever was there before. Undefined: not known yet. */
+  since: Place | undefined;
   /** It was told to close: once is enough. */
   closing: boolean;
 }
@@ -67,6 +73,7 @@ interface Own {
 export class RedisSessionDirectory implements SessionDirectory {
   readonly #options: RedisSessionDirectoryOptions;
   readonly #scripts: DirectoryScripts;
+  readonly #closes: RedisCloses;
   readonly #lastSeen: LastSeenWriter;
   readonly #nodeId: string;
   readonly #graceMs: number;
@@ -79,6 +86,11 @@ export class RedisSessionDirectory implements SessionDirectory {
   readonly #untold = new Map<string, () => Promise<unknown>>();
   readonly #watch: RedisWatch;
   readonly #underWay = new Set<Promise<unknown>>();
+  /** The last close that this node has looked at. */
+  #closedUntil: Place = "0-0";
+  /** When this node last looked for what others say, or tried to, monotonic. */
+  #lookedAtMs: number;
+  #sweeping = false;
   #round = 0;
   #orders: ChannelSubscription | undefined;
   #timer: Timer | undefined;
@@ -88,6 +100,8 @@ export class RedisSessionDirectory implements SessionDirectory {
     this.#options = options;
     const { archive, clock, onFault = () => {} } = options;
     this.#scripts = new DirectoryScripts(options.redis, options.prefix);
+    this.#closes = new RedisCloses(options.redis, options.prefix);
+    this.#lookedAtMs = clock.monotonic();
     this.#watch = new RedisWatch(options.redis);
     this.#lastSeen = new LastSeenWriter(archive, clock, onFault);
     this.#nodeId = options.placement.nodeId;
@@ -101,17 +115,29 @@ export class RedisSessionDirectory implements SessionDirectory {
     await asking(async () => {
       await this.#scripts.load();
       await redis.hset(this.#nodesKey, this.#nodeId, this.#round);
+      this.#closedUntil = await this.#closes.last();
       const name = this.#nodeChannel(this.#nodeId);
       // Telling of all sessions again shows which of them were replaced meanwhile.
       const missed = (): void => this.#registerAgain();
       this.#orders = await channels.subscribe(name, { message: (order) => this.#closeOwn(order), missed });
     });
+    this.#lookedAtMs = this.#options.clock.monotonic();
     this.#schedule();
   }
 
+  get current(): boolean {
+    return this.#options.clock.monotonic() - this.#lookedAtMs < PAUSE_MS;
+  }
+
   connect(session: LocalSession): void {
-    this.#own.set(session.sessionId, { session, choice: undefined, order: 0, timer: undefined, closing: false });
+    const own: Own = { session, choice: undefined, order: 0, timer: undefined, since: undefined, closing: false };
+    this.#own.set(session.sessionId, own);
     this.#register(session.sessionId, FIRST);
+    const looked = this.#closedUntil;
+    this.#does(async () => {
+      // Whoever was told to close and comes back is not meant.
+      own.since = await this.#closes.last().catch(() => looked);
+    });
   }
 
   disconnect(session: LocalSession, abrupt: boolean): void {
@@ -241,6 +267,8 @@ export class RedisSessionDirectory implements SessionDirectory {
   close(tenantId: string, which: SessionSelector, code: CloseCode, reason: string): Promise<number> {
     return asking(async () => {
       const selected = await this.#selected(tenantId, which);
+      // For sessions that nobody sees now; one that is named and seen is told by its own node's orders.
+      if ("userId" in which || selected.length === 0) await this.#closes.add(tenantId, which, code, reason);
       await Promise.all(selected.map(({ n, s }) => this.#tellToClose(n, s, code, reason)));
       return selected.length;
     });
@@ -281,9 +309,7 @@ export class RedisSessionDirectory implements SessionDirectory {
   async #selected(tenantId: string, which: SessionSelector): Promise<readonly Entry[]> {
     if ("userId" in which) {
       const [entries = []] = await this.#entries(tenantId, [which.userId]);
-      return live(entries).filter(
-        ({ d }) => (which.deviceId === undefined || d === which.deviceId) && d !== which.exceptDeviceId,
-      );
+      return live(entries).filter(({ d }) => isOn(d, which));
     }
     const userId = await this.#options.redis.get(this.#sessionKey(tenantId, which.sessionId));
     if (userId === null) return [];
@@ -408,6 +434,29 @@ export class RedisSessionDirectory implements SessionDirectory {
     if (said.length > 0) await redis.ltrim(orders, said.length, -1);
   }
 
+  /** What was said while others may not have seen this node's sessions. */
+  async #closeUnseen(): Promise<void> {
+    const { closes, lost } = await this.#closes.after(this.#closedUntil);
+    const [first] = closes;
+    const last = closes.at(-1);
+    if (first === undefined || last === undefined) return;
+    this.#closedUntil = last.at;
+    const said = Map.groupBy(closes, ({ tenantId, which }) => subjectOf(tenantId, which));
+    for (const own of [...this.#own.values()]) {
+      const { since, session } = own;
+      if (since === undefined || own.closing) continue;
+      const { tenantId, userId, sessionId, device } = session;
+      const ofUser = said.get(subjectOf(tenantId, { userId })) ?? [];
+      const found = [...ofUser, ...(said.get(subjectOf(tenantId, { sessionId })) ?? [])].find(
+        ({ at, which }) => isAfter(at, since) && ("sessionId" in which || isOn(device.deviceId, which)),
+      );
+      // Where it is not known who was meant everybody comes anew, and is looked at then.
+      if (found === undefined && !(lost && isAfter(first.at, since))) continue;
+      own.closing = true;
+      session.close(found?.code ?? CloseCode.GOING_AWAY, found?.reason ?? MISSED);
+    }
+  }
+
   // — rounds: what Redis has lost, and who is gone —
 
   #schedule(): void {
@@ -420,18 +469,43 @@ export class RedisSessionDirectory implements SessionDirectory {
   }
 
   async #look(): Promise<void> {
-    const { redis, placement } = this.#options;
-    await this.#closeMissed();
-    const known = await redis.hget(this.#nodesKey, this.#nodeId);
-    await redis.hset(this.#nodesKey, this.#nodeId, this.#round + 1);
+    const { redis, clock } = this.#options;
+    try {
+      await this.#closeMissed();
+      await this.#closeUnseen();
+    } finally {
+      this.#lookedAtMs = clock.monotonic();
+    }
+    // At once: whoever forgets this node and then takes it from the list is seen to have done so, by this look or the next.
+    const looked = await redis
+      .multi()
+      .hget(this.#nodesKey, this.#nodeId)
+      .hset(this.#nodesKey, this.#nodeId, this.#round + 1)
+      .exec();
+    const known = looked?.[0]?.[1];
     // Emptied, or taken back to what it was before.
     const isAnother = await this.#watch.isAnother();
     this.#tellAgain();
     if (isAnother || known !== String(this.#round)) this.#registerAgain();
     this.#round++;
-    const live = placement.nodes().map(({ nodeId }) => nodeId);
+    // What may take long: others' sessions are to be closed meanwhile.
+    if (!this.#sweeping) this.#does(() => this.#sweep());
+  }
+
+  async #sweep(): Promise<void> {
+    const live = this.#options.placement.nodes().map(({ nodeId }) => nodeId);
     // One of them is enough.
     if (live[0] !== this.#nodeId) return;
+    this.#sweeping = true;
+    try {
+      await this.#forgetGone(live);
+    } finally {
+      this.#sweeping = false;
+    }
+  }
+
+  async #forgetGone(live: readonly string[]): Promise<void> {
+    const { redis } = this.#options;
     for (const nodeId of await redis.hkeys(this.#nodesKey)) {
       if (live.includes(nodeId)) continue;
       await this.#forget(nodeId, await redis.smembers(this.#tagsKey(nodeId)), this.#options.clock.now());
@@ -502,6 +576,15 @@ export class RedisSessionDirectory implements SessionDirectory {
     timer.cancel();
     this.#timers.delete(timer);
   }
+}
+
+/** Whether a user's device is among those that are meant. */
+function isOn(deviceId: string, which: Extract<SessionSelector, { readonly userId: string }>): boolean {
+  return (which.deviceId === undefined || deviceId === which.deviceId) && deviceId !== which.exceptDeviceId;
+}
+
+function subjectOf(tenantId: string, which: SessionSelector): string {
+  return "sessionId" in which ? `${tenantId}/s/${which.sessionId}` : `${tenantId}/u/${which.userId}`;
 }
 
 /** The one that connected first first. */

@@ -68,6 +68,7 @@ export interface SessionDirectoryOptions {
 }
 
 export class EmbeddedSessionDirectory implements SessionDirectory {
+  readonly current = true;
   readonly #archive: UserArchive;
   readonly #clock: Clock;
   readonly #graceMs: number;

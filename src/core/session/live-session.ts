@@ -261,6 +261,7 @@ export class LiveSession implements LocalSession, WatchingSession {
 
   #enter(of: OperationClass | undefined): void {
     const { maxInFlight } = this.#services.deps.limits;
+    this.#requireCurrent();
     if (this.#services.draining()) {
       throw new TrunklineError(ErrorCode.UNAVAILABLE, "the node is leaving", { retryAfterMs: 1_000 });
     }
@@ -275,6 +276,14 @@ export class LiveSession implements LocalSession, WatchingSession {
     if (of !== undefined) this.#spend(of);
     this.#inFlight++;
     this.#services.requests.enter();
+  }
+
+  /** A session may have been told to close while its node was paused. */
+  #requireCurrent(): void {
+    if (this.#services.deps.directory.current) return;
+    throw new TrunklineError(ErrorCode.UNAVAILABLE, "the node was paused and looks what was said meanwhile", {
+      retryAfterMs: 500,
+    });
   }
 
   #spend(of: OperationClass): void {
@@ -354,6 +363,7 @@ export class LiveSession implements LocalSession, WatchingSession {
   }
 
   #typing(ref: number, typing: wire.Typing): void {
+    this.#requireCurrent();
     this.#spend("typing");
     const begun = this.#saying().typing(typing);
     if (begun === undefined) this.#reply(ref, done());

@@ -60,6 +60,20 @@ describe("the stream of revocations", () => {
     expect(await toldAgain).toMatchObject({ subject: { tokenId: "t8" } });
   });
 
+  it("goes on from its last cursor when the node was away, though nothing says that it was lost", async () => {
+    const streams = new Streams();
+    const service = await startScripted({ watch: streams.accept });
+    const { verifier, clock, event } = useVerifier({ address: service.address });
+    const told = nextRevocation(verifier);
+    (await streams.next()).write(revoked("t7", "c7"));
+    await told;
+    verifier.relearn?.();
+    await event("revocations.lost");
+    clock.advance(125);
+    await streams.next();
+    expect(streams.cursors).toEqual(["", "c7"]);
+  });
+
   it("is asked for only now and then where the service has none, and that is said once", async () => {
     const service = await startScripted({});
     const { verifier, clock, events, event } = useVerifier({ address: service.address });

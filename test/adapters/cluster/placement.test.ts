@@ -15,7 +15,10 @@ const ROUND_MS = 1_000;
 const STEPS = 4;
 const TURNS = 8;
 
-async function cluster(redis: RedisSubject): Promise<PlacementSubject & { readonly prefix: string }> {
+async function cluster(
+  redis: RedisSubject,
+  onReturned?: () => void,
+): Promise<PlacementSubject & { readonly prefix: string }> {
   const prefix = randomUUID();
   const nodes: RedisOfNode[] = [];
   const placements: RedisPlacement[] = [];
@@ -43,6 +46,7 @@ async function cluster(redis: RedisSubject): Promise<PlacementSubject & { readon
         address: "127.0.0.1:1",
         shards: SHARDS,
         prefix,
+        ...(onReturned && { onReturned }),
         onFault: () => {},
       });
       placements.push(placement);
@@ -81,6 +85,25 @@ describeEachRedis("leases in Redis", (redis) => {
     for (const node of [placement, second.placement]) {
       expect(node.nodes()).toHaveLength(2);
       for (let shard = 0; shard < SHARDS; shard++) expect(node.ownerOf(shard)).toBeDefined();
+    }
+  });
+});
+
+describeEachRedis("a node that Redis has forgotten", (redis) => {
+  it("is told that it was away, each time and no more often", async () => {
+    let returns = 0;
+    const subject = await cluster(redis(), () => void returns++);
+    onTestFinished(() => subject.close());
+    const admin = await connectRedis(redis().address, { name: "test", onError: () => {} });
+    onTestFinished(() => admin.disconnect());
+    const { placement } = await subject.node();
+    await placement.start({ gained: () => {}, lost: () => {}, yields: async () => {} });
+    await subject.rounds(2);
+    expect(returns).toBe(0);
+    for (const times of [1, 2]) {
+      await admin.hdel(`${subject.prefix}:{placement}:nodes`, placement.nodeId);
+      await subject.rounds(3);
+      expect(returns).toBe(times);
     }
   });
 });

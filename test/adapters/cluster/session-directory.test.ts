@@ -1,7 +1,7 @@
 // The session directory over a real Redis.
 
 import { randomUUID } from "node:crypto";
-import { expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import type { RedisCommands } from "../../../src/adapters/cluster/redis.js";
 import { RedisSessionDirectory } from "../../../src/adapters/cluster/redis-session-directory.js";
 import { CloseCode } from "../../../src/gen/trunkline/v1/error_pb.js";
@@ -37,6 +37,11 @@ interface Cluster extends SessionDirectoryNodes {
   readonly prefix: string;
   /** From now on `here` hears nothing of what others say. */
   deafen(): void;
+  /** Others do not see the node of `here` any more, and then do again. */
+  vanish(): void;
+  appear(): void;
+  /** Both nodes are paused for so long. */
+  skip(ms: number): void;
   /** Cuts the connection that the node of `here` says everything on; it is made anew. */
   interrupt(): void;
 }
@@ -107,6 +112,9 @@ async function cluster(
       dead.add(here.node);
       clock.after(LEASE_MS, () => nodes.splice(nodes.indexOf(here.node), 1));
     },
+    vanish: () => void nodes.splice(nodes.indexOf(here.node), 1),
+    appear: () => void nodes.push(here.node),
+    skip: (ms) => clock.advance(ms),
     interrupt: () => {
       faulty = true;
       here.own.redis.disconnect(true);
@@ -193,6 +201,57 @@ describeEachRedis("a session directory in Redis", (redis) => {
     await subject.pass(2_000);
     expect(ann.told).toEqual(["KICKED"]);
     expect(await keysOf(subject.redis, `${subject.prefix}:directory:orders:*`)).toEqual([]);
+  });
+
+  describe("of a node that others have not seen for a while", () => {
+    it("closes the sessions that were told to close meanwhile, and no others", async () => {
+      const { subject, scene } = await useScene();
+      const [desk, phone, bob] = [scene.session("ann", "desk"), scene.session("ann", "phone"), scene.session("bob")];
+      for (const session of [desk, phone, bob]) subject.here.connect(session);
+      await subject.pass(1_000);
+      subject.vanish();
+      await subject.pass(2_000);
+      const which = { userId: "ann", exceptDeviceId: "phone" };
+      expect(await subject.there.close(scene.tenantId, which, CloseCode.KICKED, "out")).toBe(0);
+      subject.appear();
+      await subject.pass(2_000);
+      expect([desk.told, phone.told, bob.told]).toEqual([["KICKED"], [], []]);
+    });
+
+    it("closes none that connected after it was said", async () => {
+      const { subject, scene } = await useScene();
+      subject.vanish();
+      await subject.there.close(scene.tenantId, { userId: "ann" }, CloseCode.KICKED, "out");
+      const ann = scene.session("ann");
+      subject.here.connect(ann);
+      subject.appear();
+      await subject.pass(2_000);
+      expect(ann.told).toEqual([]);
+    });
+
+    it("has all come anew where more was said than is kept", async () => {
+      const { subject, scene } = await useScene();
+      const [old, young] = [scene.session("ann"), scene.session("bob")];
+      subject.here.connect(old);
+      await subject.pass(1_000);
+      const closes = Array.from({ length: 10_001 }, (_, number) =>
+        subject.there.close(scene.tenantId, { userId: `nobody-${number}` }, CloseCode.KICKED, "out"),
+      );
+      await Promise.all(closes);
+      subject.here.connect(young);
+      await subject.pass(2_000);
+      expect([old.told, young.told]).toEqual([["GOING_AWAY"], []]);
+    });
+  });
+
+  it("is not current after a pause, until it has looked again", async () => {
+    const { subject } = await useScene();
+    await subject.pass(3_000);
+    expect(subject.here.current).toBe(true);
+    subject.skip(20_000);
+    expect(subject.here.current).toBe(false);
+    await subject.pass(1_000);
+    expect(subject.here.current).toBe(true);
   });
 
   it("is told of whoever came, chose or left while it was away once it is there again", async () => {
