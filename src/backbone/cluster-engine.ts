@@ -18,6 +18,7 @@ import { RedisFanout } from "../adapters/cluster/redis-fanout.js";
 import { RedisPlacement } from "../adapters/cluster/redis-placement.js";
 import { RedisRateShares } from "../adapters/cluster/redis-rate-shares.js";
 import { RedisSessionDirectory } from "../adapters/cluster/redis-session-directory.js";
+import { longestTailBytes } from "../core/limit/limits.js";
 import { shardOf } from "../core/room/position.js";
 import type { Telemetry } from "../core/telemetry.js";
 import { ErrorCode, TrunklineError } from "../ports/error.js";
@@ -109,7 +110,14 @@ export async function openClusterEngine(
 
   const topics = { ...options.kafka, topicPrefix: name, allowUnsafe };
   const log = await awaitDependency("Kafka", wait, () =>
-    openEventLog({ ...topics, shards, node: nodeId, archived: (shard) => archive.archived(shard), clock }),
+    openEventLog({
+      ...topics,
+      shards,
+      node: nodeId,
+      archived: (shard) => archive.archived(shard),
+      clock,
+      maxTailBytes: longestTailBytes(limits),
+    }),
   );
   parts.add("Kafka", () => log.close());
   if (limits.maxFrameBytes * FRAMES_PER_BATCH >= log.maxBatchBytes) {

@@ -35,13 +35,13 @@ export interface KafkaEventLogOptions {
   /** The offset up to which (exclusive) the archive has everything of a shard. */
   readonly archived: (shard: number) => Awaitable<number>;
   readonly clock: Clock;
-  /** Longest tail that an open reads, in bytes. Default 64 MiB. */
+  /** Longest tail that an open reads, in bytes: no owner may accept so much before it is archived. Default 160 MiB. */
   readonly maxTailBytes?: number;
   /** What is kept of each shard's last appends, in bytes. Default 512 KiB. */
   readonly recentBytes?: number;
 }
 
-const DEFAULT_TAIL_BYTES = 64 * 1024 * 1024;
+const DEFAULT_TAIL_BYTES = 160 * 1024 * 1024;
 const DEFAULT_RECENT_BYTES = 512 * 1024;
 /** How long an open tries to write its barrier, in milliseconds: a topic just made, or a leader that leaves, takes a second or two. */
 const BARRIER_DEADLINE_MS = 5_000;

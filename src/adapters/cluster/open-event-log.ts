@@ -19,6 +19,8 @@ export interface ClusterEventLogOptions extends KafkaConnectionOptions, Omit<Top
   /** The offset up to which (exclusive) the archive has everything of a shard. */
   readonly archived: (shard: number) => Awaitable<number>;
   readonly clock: Clock;
+  /** Longest tail that an open reads, in bytes: more than any owner lets the archive be behind, or a shard could never be opened again. */
+  readonly maxTailBytes?: number;
 }
 
 /** How long the start asks for a topic that was just made, in milliseconds. */
@@ -26,12 +28,22 @@ const START_DEADLINE_MS = 5_000;
 
 /** Makes the topic where it is missing. Rejects with a TopicError where it does not fit, and with Kafka's error where it cannot be asked. */
 export async function openEventLog(options: ClusterEventLogOptions): Promise<KafkaEventLog> {
-  const { topicPrefix = DEFAULT_TOPIC_PREFIX, shards, node, archived, clock } = options;
+  const { topicPrefix = DEFAULT_TOPIC_PREFIX, shards, node, archived, clock, maxTailBytes } = options;
   const topic = await ensureTopic(options, `${topicPrefix}.events`, { ...options, partitions: shards });
   const partitions = new KafkaPartitions({ ...options, topic: topic.name });
   try {
     const era = await new Retry(clock).run(START_DEADLINE_MS, () => partitions.topicId());
-    return new KafkaEventLog({ partitions, shards, era, maxBatchBytes: topic.maxBatchBytes, node, archived, clock });
+    const { maxBatchBytes } = topic;
+    return new KafkaEventLog({
+      partitions,
+      shards,
+      era,
+      maxBatchBytes,
+      node,
+      archived,
+      clock,
+      ...(maxTailBytes !== undefined && { maxTailBytes }),
+    });
   } catch (error) {
     partitions.close();
     throw error;

@@ -73,7 +73,7 @@ export class Archiver {
     this.#deps = deps;
   }
 
-  /** Bytes of events that are durable and not archived. */
+  /** Bytes of events that are durable and not archived, as they were said to be. */
   get pendingBytes(): number {
     return this.#bytes;
   }

@@ -64,8 +64,8 @@ export interface Limits {
   /** Bytes of events accepted by a shard and not durable yet, beyond which it answers UNAVAILABLE. */
   readonly shardPendingBytes: number;
   /**
-   * Bytes of events of a shard that are durable and not archived, beyond which it answers UNAVAILABLE: what its next owner must fold before it
-   * serves. Only where the archive is written behind the log.
+   * Events of a shard that are durable and not archived, in bytes as the log counts them, beyond which it answers UNAVAILABLE: what its next
+   * owner must read and fold before it serves. Only where the archive is written behind the log.
    */
   readonly archivePendingBytes: number;
   /** How often what may be asked, of each session, user, room and tenant. */
@@ -158,6 +158,14 @@ function requireRate(name: string, rate: Rate): void {
   if (isRate(rate)) return;
   const { perSecond, burst } = rate;
   throw new RangeError(`limits.${name}: whole numbers, with a burst of at least 1, not ${perSecond}/${burst}`);
+}
+
+/**
+ * The longest tail of a log that its next owner is given, in bytes as the log counts them: all that nodes of these limits may have accepted, what
+ * was under way to the log among it. Twice as much, for that is counted by its events alone.
+ */
+export function longestTailBytes({ archivePendingBytes, shardPendingBytes }: Limits): number {
+  return 2 * (archivePendingBytes + shardPendingBytes);
 }
 
 /** A page ends after the entry that brings it here, whatever was asked for, in bytes: it waits in memory until it is read. */

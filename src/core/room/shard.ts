@@ -126,7 +126,7 @@ export class Shard {
     this.#writer = new LogWriter(index, deps, {
       stored: (batch) => {
         this.#failures = 0;
-        this.#archiver?.push(this.#writer.end, batch.seal().changes, batch.bytes, () => batch.archived());
+        this.#archiver?.push(this.#writer.end, batch.seal().changes, batch.logBytes, () => batch.archived());
       },
       told: (batch, from) => this.#appended(index, from, batch.records),
       failed: (error, batch) => {
@@ -373,7 +373,7 @@ export class Shard {
       const recovered = tail.length === 0 ? [] : await recover({ tail, end, isOver }, this.#actors, this.#stored);
       if (this.#life !== life) return;
       for (const { end: upTo, batch } of recovered) {
-        this.#archiver?.push(upTo, batch.seal().changes, batch.bytes, () => batch.archived());
+        this.#archiver?.push(upTo, batch.seal().changes, batch.logBytes, () => batch.archived());
       }
       // What the log holds beside events is archived too: nobody need begin with it again.
       this.#archiver?.push(end, NOTHING, 0);

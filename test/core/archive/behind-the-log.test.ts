@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { NO_LIMIT } from "../../../src/core/limit/rates.js";
 import { Role } from "../../../src/gen/trunkline/v1/message_pb.js";
 import { ErrorCode } from "../../../src/ports/error.js";
+import { recordBytes } from "../../../src/ports/event-log.js";
 import { MemoryEngine } from "../../support/memory-engine.js";
 import { UNLIMITED_RATES } from "../../support/rates.js";
 import { settle, type TestClient, type TestCore, useCore } from "../use-core.js";
@@ -104,6 +105,11 @@ describe("what is acknowledged", () => {
       if (answer.case === "error" && answer.value.code === ErrorCode.UNAVAILABLE) refused++;
     }
     expect(refused).toBeGreaterThan(10);
+    // As the next owner counts what it has to read.
+    const archived = engine.state.shards[0]?.archived ?? 0;
+    const tail = await engine.log.read(0, archived, 1_000);
+    const bytes = tail.reduce((sum, record) => sum + recordBytes(record), 0);
+    expect(test.core.shards()[0]?.lag).toMatchObject({ events: tail.length, bytes });
     engine.archiveDown = false;
     await test.elapse(10_000);
     await publish(ada, 99);
