@@ -112,9 +112,6 @@ export function logTelemetry(telemetry: Telemetry, logger: Logger, clock: Clock)
       else faults.pass((more) => logger.error({ where, err: cause, ...more }, "fault"));
     }),
     telemetry.on("node.returned", () => logger.warn("the other nodes had taken this one for gone")),
-    telemetry.on("fault", ({ where, cause }) =>
-      faults.pass((more) => logger.error({ where, err: cause, ...more }, "fault")),
-    ),
   ];
   return () => {
     for (const end of subscriptions) end();
