@@ -62,6 +62,7 @@ async function start(options: BackboneOptions, logger: Logger, parts: StartedPar
     parts,
     notifies: options.outlets?.notifier !== undefined,
     load: () => sampler.load(),
+    startAborted: options.startAborted,
   });
 
   const verifier = verifierOf(options.auth, clock, logger);

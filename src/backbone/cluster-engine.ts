@@ -62,7 +62,7 @@ export async function openClusterEngine(
   // A node that comes back is another: what it had before is nobody's.
   const nodeId = `${nodeName}.${randomBytes(INCARNATION_BYTES).toString("hex")}`;
   const onFault = (what: string, cause: unknown) => redisFault(telemetry, what, cause);
-  const wait: DependencyWait = { clock, logger, deadlineMs, isFinal };
+  const wait: DependencyWait = { clock, logger, deadlineMs, isFinal, aborted: context.startAborted };
 
   let answer: PeerHandler = notYet;
   const peerServer = await servePeers(options.peers, (question) => answer(question), context);

@@ -15,12 +15,14 @@ export interface DependencyWait {
   readonly deadlineMs: number;
   /** Whether waiting is no use: what is wrong does not mend itself. */
   readonly isFinal?: (cause: unknown) => boolean;
+  /** Ends the wait; a try that is under way is the last one. */
+  readonly aborted?: AbortSignal | undefined;
 }
 
 /** Resolves with the first try that does. Rejects with an Error that names the service and says what was wrong last. */
 export async function awaitDependency<T>(
   name: string,
-  { clock, logger, deadlineMs, isFinal = () => false }: DependencyWait,
+  { clock, logger, deadlineMs, isFinal = () => false, aborted }: DependencyWait,
   connect: () => Promise<T>,
 ): Promise<T> {
   const sinceMs = clock.monotonic();
@@ -32,6 +34,7 @@ export async function awaitDependency<T>(
   });
   try {
     for (;;) {
+      if (aborted?.aborted === true) throw new Error(`${name} is no longer waited for`);
       try {
         const connected = await connect();
         if (told) logger.info({ dependency: name }, "the service is there");
@@ -45,11 +48,22 @@ export async function awaitDependency<T>(
           throw new Error(`${name} was not there within ${seconds} s: ${reason}`, { cause });
         }
       }
-      await new Promise<void>((resolve) => void clock.after(AGAIN_MS, resolve));
+      await elapsed(clock, AGAIN_MS, aborted);
     }
   } finally {
     teller.cancel();
   }
+}
+
+/** Resolves after so long, or once it is aborted. */
+async function elapsed(clock: Clock, ms: number, aborted: AbortSignal | undefined): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const done = () => resolve();
+  const timer = clock.after(ms, done);
+  aborted?.addEventListener("abort", done);
+  await promise;
+  timer.cancel();
+  aborted?.removeEventListener("abort", done);
 }
 
 /** What lies at the bottom of an error, in one line. */

@@ -93,6 +93,8 @@ export interface BackboneOptions {
   readonly tenants?: ReadonlyMap<string, TenantDifferences>;
   /** Default: nothing is logged. */
   readonly logger?: Logger;
+  /** While it starts: services are no longer waited for once this is aborted, and the start rejects. */
+  readonly startAborted?: AbortSignal;
   readonly clock?: Clock;
 }
 

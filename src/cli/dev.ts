@@ -55,8 +55,8 @@ export const devCommand: Command = {
     const log = openLog(config, terminal);
     const options = backboneOptions(config, log.logger);
     return runUntilStopped(
-      () =>
-        start(config, options, log, terminal).catch((error: unknown) => {
+      (startAborted) =>
+        start(config, { ...options, startAborted }, log, terminal).catch((error: unknown) => {
           throw startError(error, config);
         }),
       log,

@@ -12,6 +12,8 @@ export interface Service {
 
 /** After a fatal error only what can be finished quickly is: in milliseconds. */
 const FATAL_DEADLINE_MS = 3_000;
+/** A start that a signal has ended is waited for so long, to leave in order, in milliseconds. */
+const START_GRACE_MS = 1_000;
 const SIGNALS = ["SIGTERM", "SIGINT"] as const;
 
 type End = { readonly kind: "signal"; readonly signal: string } | { readonly kind: "fatal" };
@@ -19,13 +21,19 @@ type End = { readonly kind: "signal"; readonly signal: string } | { readonly kin
 /**
  * Starts the service and resolves when it has ended. SIGTERM and SIGINT let it leave in order; a second one ends the process
  * at once. An error that nothing caught is logged with its cause and ends the process too. Rejects where it cannot start.
+ * What comes while it starts aborts the signal that `start` is given; a start that goes on all the same is not waited for.
  */
 export async function runUntilStopped(
-  start: () => Promise<Service>,
+  start: (aborted: AbortSignal) => Promise<Service>,
   log: Log,
   options: Required<StopOptions>,
 ): Promise<ExitCode> {
-  const { promise: ended, resolve: end } = Promise.withResolvers<End>();
+  const aborting = new AbortController();
+  const { promise: ended, resolve } = Promise.withResolvers<End>();
+  const end = (by: End) => {
+    resolve(by);
+    aborting.abort();
+  };
   let ending = false;
   const onSignal = (signal: NodeJS.Signals) => {
     if (ending) exitAtOnce(log, signal);
@@ -41,13 +49,40 @@ export async function runUntilStopped(
   // Without a listener of its own a rejection would arrive as an exception too; with one it keeps its reason as it is.
   process.on("unhandledRejection", onFatal);
   try {
-    const service = await start();
+    const service = await begin(start, aborting.signal, log);
+    if (service === undefined) return (await ended).kind === "signal" ? EXIT.ok : EXIT.failed;
     return await leave(service, await ended, log, options);
   } finally {
     for (const signal of SIGNALS) process.off(signal, onSignal);
     process.off("uncaughtException", onFatal);
     process.off("unhandledRejection", onFatal);
     log.flush();
+  }
+}
+
+/** Undefined: it was not started, because the process is to end. */
+async function begin(
+  start: (aborted: AbortSignal) => Promise<Service>,
+  aborted: AbortSignal,
+  log: Log,
+): Promise<Service | undefined> {
+  const late = Promise.withResolvers<undefined>();
+  let timer: NodeJS.Timeout | undefined;
+  const giveUpSoon = () => {
+    timer = setTimeout(() => late.resolve(undefined), START_GRACE_MS);
+  };
+  aborted.addEventListener("abort", giveUpSoon);
+  const starting = start(aborted).catch((error: unknown) => {
+    if (!aborted.aborted) throw error;
+    return undefined;
+  });
+  try {
+    const service = await Promise.race([starting, late.promise]);
+    if (service === undefined) log.logger.info("stopped while it was starting");
+    return service;
+  } finally {
+    aborted.removeEventListener("abort", giveUpSoon);
+    clearTimeout(timer);
   }
 }
 

@@ -44,8 +44,8 @@ export const serveCommand: Command = {
     const log = openLog(config, terminal);
     const options = backboneOptions(config, log.logger);
     return runUntilStopped(
-      async () => {
-        const backbone = await startBackbone({ ...options, auth }).catch((error: unknown) => {
+      async (startAborted) => {
+        const backbone = await startBackbone({ ...options, auth, startAborted }).catch((error: unknown) => {
           throw startError(error, config);
         });
         warnOfPlainText(config, log.logger);

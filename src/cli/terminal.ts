@@ -12,8 +12,9 @@ export interface Terminal {
   readonly directory: string;
 }
 
-/** This process's own. */
+/** This process's own. A reader that has gone is no error: what nobody reads need not be written. */
 export function processTerminal(): Terminal {
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   return {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),

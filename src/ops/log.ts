@@ -1,7 +1,8 @@
 // The log: structured lines through pino, readable on a terminal.
 
-import { type DestinationStream, destination, type Logger, pino, stdSerializers } from "pino";
+import { type DestinationStream, type Logger, pino, stdSerializers } from "pino";
 import { prettyFactory } from "pino-pretty";
+import { LineOutput } from "./line-output.js";
 import { redactText } from "./redact.js";
 
 export type { Logger } from "pino";
@@ -15,7 +16,7 @@ export interface LogOptions {
 
 export interface Log {
   readonly logger: Logger;
-  /** Writes out what is buffered, before the process ends. */
+  /** Writes out what is buffered, before the process ends; a reader that is gone or takes nothing is not waited for. */
   flush(): void;
 }
 
@@ -50,18 +51,8 @@ interface Output {
 
 function outputOf(to: LogOptions["to"]): Output {
   if (typeof to !== "number") return { stream: to, flush: () => {} };
-  const stream = destination({ dest: to, sync: false, maxLength: LONGEST_BACKLOG_BYTES });
-  // A reader that has gone away (a closed pipe) must not end the process.
-  stream.on("error", () => {});
-  return { stream, flush: () => flushQuietly(stream) };
-}
-
-function flushQuietly(stream: { flushSync(): void }): void {
-  try {
-    stream.flushSync();
-  } catch {
-    // The descriptor never opened or is gone: there is nobody to tell.
-  }
+  const output = new LineOutput(to, LONGEST_BACKLOG_BYTES);
+  return { stream: output, flush: () => output.flush() };
 }
 
 function prettied(stream: DestinationStream, to: LogOptions["to"]): DestinationStream {

@@ -46,6 +46,22 @@ test("what does not mend itself is not waited for", async () => {
   await expect(failed).rejects.toThrow("Kafka: one replica");
 });
 
+test("one that is no longer waited for is not tried again", async () => {
+  const { clock, wait } = useWait();
+  const aborting = new AbortController();
+  let tries = 0;
+  const failed = awaitDependency("Redis", { ...wait, aborted: aborting.signal }, async () => {
+    tries += 1;
+    throw new Error("not yet");
+  }).catch((error: unknown) => error);
+  await elapse(clock, 1_000);
+  const before = tries;
+  aborting.abort();
+  expect(await failed).toEqual(new Error("Redis is no longer waited for"));
+  await elapse(clock, 1_000);
+  expect(tries).toBe(before);
+});
+
 test("the reason of an error is what lies below all others", () => {
   expect(reasonOf(new Error("a", { cause: new AggregateError([new Error("b\nc")]) }))).toBe("b");
   expect(reasonOf("text")).toBe("text");

@@ -61,6 +61,28 @@ test("a signal during the start is heeded once it is done", async () => {
   expect(await running).toBe(0);
 });
 
+test("a signal during the start ends the wait for what is missing", async () => {
+  const { log, text } = useProcess();
+  const running = runUntilStopped(
+    (aborted) => new Promise((_, reject) => aborted.addEventListener("abort", () => reject(new Error("not there")))),
+    log,
+    OPTIONS,
+  );
+  process.emit("SIGTERM", "SIGTERM");
+  expect(await running).toBe(0);
+  expect(text()).toContain("stopped while it was starting");
+});
+
+test("a start that does not end by itself is not waited for", async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const { log } = useProcess();
+  const running = runUntilStopped(() => new Promise(() => {}), log, OPTIONS);
+  process.emit("SIGTERM", "SIGTERM");
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(await running).toBe(0);
+});
+
 test("a service that had to be cut off: 4", async () => {
   const { log } = useProcess();
   const { service, end } = useService();

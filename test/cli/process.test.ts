@@ -32,7 +32,10 @@ function start(args: readonly string[], directory: string, environment: Readonly
   const out: string[] = [];
   const err: string[] = [];
   const listening = Promise.withResolvers<Readonly<Record<string, unknown>>>();
-  createInterface({ input: child.stdout }).on("line", (line) => {
+  const lines = createInterface({ input: child.stdout });
+  const said = (text: string) =>
+    new Promise<string>((resolve) => lines.on("line", (line) => line.includes(text) && resolve(line)));
+  lines.on("line", (line) => {
     out.push(line);
     if (line.includes('"msg":"listening"')) listening.resolve(JSON.parse(line));
   });
@@ -42,7 +45,7 @@ function start(args: readonly string[], directory: string, environment: Readonly
     return { code: code as number | null, out: out.join("\n"), err: err.join("") };
   });
   listening.promise.catch(() => {});
-  return { child, listening: listening.promise, ended };
+  return { child, listening: listening.promise, said, ended };
 }
 
 test("dev tells programs where it listens, serves there, and SIGTERM ends it with 0", async () => {
@@ -54,6 +57,48 @@ test("dev tells programs where it listens, serves there, and SIGTERM ends it wit
   expect(await (await fetch(`http://${metrics}/metrics`)).text()).toContain("trunkline_sessions 0");
   server.child.kill("SIGTERM");
   expect(await server.ended).toMatchObject({ code: 0, err: "" });
+});
+
+test.each(["json", "pretty"])(
+  "what it says may have no reader any more: SIGTERM ends it with 0 (%s)",
+  async (format) => {
+    const server = start(["dev", ...ANY_PORTS, "--log-format", format], useDirectory());
+    await server.said(format === "json" ? "listening" : "Stop with Ctrl-C");
+    server.child.stdout.destroy();
+    server.child.stderr.destroy();
+    server.child.kill("SIGTERM");
+    expect(await server.ended).toMatchObject({ code: 0 });
+  },
+);
+
+test("a result that nobody reads to its end is no error", async () => {
+  const config = start(["config", "--format", "markdown"], useDirectory());
+  config.child.stdout.destroy();
+  expect(await config.ended).toMatchObject({ code: 0, err: "" });
+});
+
+test("a node that waits for a service to start ends at once when it is told to", async () => {
+  const away = { TRUNKLINE_REDIS_URL: "redis://127.0.0.1:1", TRUNKLINE_MONGODB_URL: "mongodb://127.0.0.1:1" };
+  const secret = { TRUNKLINE_CLUSTER_SECRET: "correct-horse-battery-staple" };
+  const services = [
+    "--engine",
+    "cluster",
+    "--kafka-brokers",
+    "127.0.0.1:1",
+    "--start-deadline",
+    "1h",
+    "--peer-port",
+    "0",
+  ];
+  const node = start(["serve", "--auth-address", "127.0.0.1:1", ...services, ...ANY_PORTS], useDirectory(), {
+    ...away,
+    ...secret,
+  });
+  await node.said("waiting for a service");
+  node.child.kill("SIGTERM");
+  const { code, out, err } = await node.ended;
+  expect({ code, err }).toEqual({ code: 0, err: "" });
+  expect(out).toContain("stopped while it was starting");
 });
 
 test("a second process on the same data is refused in one line, and the first goes on", async () => {
