@@ -6,7 +6,11 @@ import type { TrunklineError } from "../../ports/error.js";
 import type { Awaitable, RoomRef } from "../../ports/room-ref.js";
 import { isPromise } from "../awaitable.js";
 import type { CoreDependencies } from "../core.js";
+import { shardOf } from "../room/position.js";
 import { unavailable } from "../room/unavailable.js";
+
+/** Records of the log that are looked through at once. */
+const LOG_PAGE = 500;
 
 /** Events up to a place that there is. Rejects with UNAVAILABLE where none is known, and one node alone would keep none: whatever a cluster removes, a later event says so. */
 export function knownEvents(
@@ -31,15 +35,28 @@ export async function requireKnown(
   if (cluster !== undefined) some(await archive.events(ref, { from: seq, to: seq, limit: 1, maxBytes: 1 }));
 }
 
-/** Rejects with UNAVAILABLE where the room has come to this place, though who was asked for its top does not know. */
+/**
+ * Rejects with UNAVAILABLE where the room has come to this place, though who was asked for its top does not know: it stands in the archive, or in
+ * the log behind what is archived.
+ */
 export async function requireUnknown(
-  { cluster, archive }: Pick<CoreDependencies, "cluster" | "archive">,
+  { cluster, archive, log }: Pick<CoreDependencies, "cluster" | "archive" | "log">,
   ref: RoomRef,
   { seq, tag }: { readonly seq: number; readonly tag: number },
 ): Promise<void> {
   if (cluster === undefined) return;
+  const shard = shardOf(ref.key, log.shards);
+  // Asked for first: what is archived meanwhile is found in the log all the same.
+  let from = await archive.archived(shard);
   const [event] = await archive.events(ref, { from: seq, to: seq, limit: 1, maxBytes: 1 });
   if (event?.seq === seq && event.tag === tag) throw behind();
+  for (;;) {
+    const records = await log.read(shard, from, LOG_PAGE);
+    if (records.some(({ room, event: { seq: at } }) => room.key === ref.key && at >= seq)) throw behind();
+    const last = records.at(-1);
+    if (records.length < LOG_PAGE || last === undefined) return;
+    from = last.offset + 1;
+  }
 }
 
 function behind(): TrunklineError {

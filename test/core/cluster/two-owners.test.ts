@@ -45,6 +45,32 @@ describe("a reader at an owner that does not know of the other one", () => {
     expect(ann.seqs(roomId)).toEqual([2]);
   });
 
+  it("is not told that it knows more than there is where the archive does not have it yet either", async () => {
+    const { cluster, roomId, ahead, ann, bob } = await useTwoOwners();
+    const archived = Promise.withResolvers<void>();
+    const { archive } = cluster.engine;
+    const apply = archive.apply.bind(archive);
+    vi.spyOn(archive, "apply").mockImplementation(async (...changes) => {
+      await archived.promise;
+      return apply(...changes);
+    });
+    cluster.share(cluster.shardOf(roomId), ahead, false);
+    await cluster.elapse(1_000);
+    cluster.engine.lostAnnouncements = 1;
+    const published = await bob.ask(text(roomId, "k"));
+    if (published.case !== "published") throw new Error(`it was answered with ${published.case}`);
+    const { position } = published.value;
+    await ann.ask({ case: "unsubscribe", value: { roomId } });
+    const subscribe = (seq: number, tag: number) =>
+      ann.ask({ case: "subscribe", value: { roomId, after: { seq, tag } } });
+    const again = await subscribe(position?.seq ?? 0, position?.tag ?? 0);
+    expect(again).toMatchObject({ case: "error", value: { code: ErrorCode.UNAVAILABLE, retryable: true } });
+    const beyond = await subscribe(9, 9);
+    expect(beyond).toMatchObject({ case: "subscribed", value: { outcome: { case: "reset" } } });
+    archived.resolve();
+    await cluster.elapse(5_000);
+  });
+
   it("is not told that it knows more than there is", async () => {
     const { cluster, roomId, ahead, ann, bob } = await useTwoOwners();
     cluster.share(cluster.shardOf(roomId), ahead, false);
