@@ -11,7 +11,7 @@ import { MongoArchive } from "../adapters/cluster/mongo-archive.js";
 import { MongoOutletStore } from "../adapters/cluster/mongo-outlet-store.js";
 import { openNotifications } from "../adapters/cluster/notifications.js";
 import { openEventLog } from "../adapters/cluster/open-event-log.js";
-import { connectRedis, type RedisCommands, redisHosts } from "../adapters/cluster/redis.js";
+import { connectRedis, type RedisCommands, RedisProbe, redisHosts } from "../adapters/cluster/redis.js";
 import { RedisChannels } from "../adapters/cluster/redis-channels.js";
 import { checkRedis, RedisUnfit } from "../adapters/cluster/redis-check.js";
 import { RedisFanout } from "../adapters/cluster/redis-fanout.js";
@@ -25,6 +25,7 @@ import { ErrorCode, TrunklineError } from "../ports/error.js";
 import type { PeerHandler } from "../ports/peers.js";
 import { type PeerServer, startPeerServer } from "../transport/grpc/peer-server.js";
 import { inboundOf } from "./cluster-inbound.js";
+import { ClusterNews } from "./cluster-news.js";
 import type { ClusterOptions, PeerOptions } from "./cluster-options.js";
 import { Dependencies } from "./dependencies.js";
 import { awaitDependency, type DependencyWait } from "./dependency.js";
@@ -61,7 +62,8 @@ export async function openClusterEngine(
   }
   // A node that comes back is another: what it had before is nobody's.
   const nodeId = `${nodeName}.${randomBytes(INCARNATION_BYTES).toString("hex")}`;
-  const onFault = (what: string, cause: unknown) => redisFault(telemetry, what, cause);
+  let probe: RedisProbe | undefined;
+  const onFault = (what: string, cause: unknown) => redisFault(telemetry, what, probe?.explain(cause) ?? cause);
   const wait: DependencyWait = { clock, logger, deadlineMs, isFinal, aborted: context.startAborted };
 
   let answer: PeerHandler = notYet;
@@ -88,6 +90,8 @@ export async function openClusterEngine(
     return redis;
   };
   const redis = await connect("commands");
+  const redisProbe = new RedisProbe(redis);
+  probe = redisProbe;
   await awaitDependency("Redis", wait, () => checkRedis(redis, allowUnsafe));
   // What is published must not hold up the leases.
   const publisher = await connect("publish");
@@ -122,7 +126,7 @@ export async function openClusterEngine(
   parts.add("Kafka", () => log.close());
   if (limits.maxFrameBytes * FRAMES_PER_BATCH >= log.maxBatchBytes) {
     throw new Error(
-      `frames of ${limits.maxFrameBytes} bytes are too long for the topic, whose batches hold ${log.maxBatchBytes}: the longest frame is to be less than a quarter`,
+      `maxFrameBytes: ${limits.maxFrameBytes} is too long for the topic, whose batches hold ${log.maxBatchBytes} bytes: it is to be less than a quarter of that`,
     );
   }
 
@@ -161,6 +165,8 @@ export async function openClusterEngine(
     vitals: () => ({ sessions, load: context.load() }),
     onFault,
   });
+  const news = new ClusterNews(placement, logger, clock);
+  parts.add("cluster news", () => news.stop());
   const peers = new GrpcPeers({ placement, clock, tls: options.peers.clientTls, secret: options.peers.secret });
   parts.add("peers", () => peers.stop());
   const directory = new RedisSessionDirectory({
@@ -178,7 +184,7 @@ export async function openClusterEngine(
 
   const dependencies = new Dependencies(clock, telemetry);
   parts.add("dependencies", () => dependencies.stop());
-  dependencies.watch("redis", () => redis.ping());
+  dependencies.watch("redis", () => redisProbe.ask());
   dependencies.watch("mongodb", () => mongo.probe());
   let probed = 0;
   dependencies.watch("kafka", async () => {

@@ -62,9 +62,9 @@ export async function opened<T extends RedisCommands>(
 ): Promise<T> {
   redis.on("error", onError);
   const ready = Promise.withResolvers<void>();
-  let last: unknown;
+  let last: unknown = new Error(`no answer within ${deadlineMs} ms`);
   const failed = (error: unknown): void => {
-    last = error;
+    last = isOfNodes(error) ? error.lastNodeError : error;
   };
   redis.once("ready", ready.resolve);
   redis.on("error", failed);
@@ -72,6 +72,8 @@ export async function opened<T extends RedisCommands>(
   try {
     redis.connect().catch(failed);
     await ready.promise;
+    // ioredis goes on in database 0 where it may not have the one that was asked for.
+    if (redis instanceof Redis && redis.options.db) await redis.select(redis.options.db);
     return redis;
   } catch (cause) {
     redis.disconnect();
@@ -79,6 +81,41 @@ export async function opened<T extends RedisCommands>(
   } finally {
     clearTimeout(timer);
     redis.off("error", failed);
+  }
+}
+
+/** Of a Redis Cluster that cannot be reached: what its node said is below, and not as a cause. */
+function isOfNodes(error: unknown): error is Error & { readonly lastNodeError: Error } {
+  return error instanceof Error && "lastNodeError" in error && error.lastNodeError instanceof Error;
+}
+
+/** What ioredis says of each command while it has no connection. */
+const UNCONNECTED = /enableOfflineQueue/;
+
+/** Says whether Redis answers, and why there is no connection where there is none. */
+export class RedisProbe {
+  readonly #redis: RedisCommands;
+  #last: unknown = new Error("there is no connection");
+
+  constructor(redis: RedisCommands) {
+    this.#redis = redis;
+    redis.on("error", (error) => {
+      this.#last = error;
+    });
+  }
+
+  /** Rejects where it does not answer. */
+  async ask(): Promise<void> {
+    try {
+      await this.#redis.ping();
+    } catch (cause) {
+      throw this.explain(cause);
+    }
+  }
+
+  /** Why a command has failed. */
+  explain(cause: unknown): unknown {
+    return cause instanceof Error && UNCONNECTED.test(cause.message) ? this.#last : cause;
   }
 }
 

@@ -1,0 +1,53 @@
+// What a node's log says of the others.
+
+import { expect, onTestFinished, test } from "vitest";
+import { ClusterNews } from "../../src/backbone/cluster-news.js";
+import { createLog } from "../../src/ops/log.js";
+import { MemoryLeases, MemoryPlacement } from "../support/memory-placement.js";
+import { StoppedClock } from "../support/stopped-clock.js";
+
+test("says once who comes, leaves and goes, and how many shards that gives this node", async () => {
+  const clock = new StoppedClock();
+  const leases = new MemoryLeases({ clock, shards: 8 });
+  const lines: string[] = [];
+  const { logger } = createLog({ level: "info", format: "json", to: { write: (line) => void lines.push(line) } });
+  const said = () => lines.splice(0).map((line) => JSON.parse(line));
+  const join = async (nodeId: string): Promise<MemoryPlacement> => {
+    const placement = new MemoryPlacement(leases, clock, { nodeId, address: `${nodeId}:1`, since: 0, leaving: false });
+    onTestFinished(() => placement.stop());
+    if (nodeId === "one") {
+      const news = new ClusterNews(placement, logger, clock);
+      onTestFinished(() => news.stop());
+    }
+    await placement.start({ gained: () => {}, lost: () => {}, yields: async () => {} });
+    return placement;
+  };
+
+  await join("one");
+  await elapse(clock, 3_000);
+  expect(said()).toMatchObject([{ msg: "shards of this node", owned: 8, of: 8 }]);
+
+  const two = await join("two");
+  await elapse(clock, 10_000);
+  const [come, fewer, ...more] = said();
+  expect(come).toMatchObject({ msg: "another node is there", node: "two", address: "two:1" });
+  expect(fewer).toMatchObject({ msg: "shards of this node", owned: expect.toSatisfy((owned) => owned < 8) });
+  expect(more).toEqual([]);
+
+  const left = two.leave();
+  await elapse(clock, 10_000);
+  await left;
+  expect(said()).toMatchObject([
+    { msg: "another node is leaving", node: "two" },
+    { msg: "another node is gone", node: "two" },
+    { msg: "shards of this node", owned: 8 },
+  ]);
+});
+
+/** Time passes in small steps, and what each brings about happens. */
+async function elapse(clock: StoppedClock, ms: number): Promise<void> {
+  for (let passed = 0; passed < ms; passed += 250) {
+    clock.advance(250);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
