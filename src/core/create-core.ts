@@ -4,6 +4,7 @@ import { DeliveryService } from "../gen/trunkline/v1/delivery_pb.js";
 import { PresenceService } from "../gen/trunkline/v1/presence_pb.js";
 import { ErrorCode, TrunklineError } from "../ports/error.js";
 import { ShardedArchive } from "./archive/sharded-archive.js";
+import { watchOwners } from "./cluster/new-owners.js";
 import { peerHandler } from "./cluster/peer-handler.js";
 import type { Core, CoreDependencies } from "./core.js";
 import { Delivery } from "./delivery/delivery.js";
@@ -31,6 +32,7 @@ export function createCore(given: CoreDependencies): Core {
   const { archivesOnAppend } = given.log;
   const deps = archivesOnAppend ? given : { ...given, archive: new ShardedArchive(given.archive, owner) };
   const hub = new Hub(deps, (ref) => owner.view(ref, [], ({ state }) => state.seq));
+  if (deps.cluster !== undefined) watchOwners(deps.cluster.placement, (shards) => hub.ownersChanged(shards));
   const receipts = new Receipts(deps, owner);
   const presence = new PresenceCore(deps, owner);
   const rooms = new RoomService(deps, owner, receipts, presence);

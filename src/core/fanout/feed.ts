@@ -8,6 +8,7 @@ import type { Awaitable, RoomRef } from "../../ports/room-ref.js";
 import { isPromise } from "../awaitable.js";
 import { PAGE_BYTES } from "../limit/limits.js";
 import { hasPermission } from "../room/permissions.js";
+import type { Listening } from "./doubts.js";
 import { Ring } from "./ring.js";
 import { RoomEventsFrame } from "./room-events-frame.js";
 import type { RootReader, RootWatch } from "./root-watch.js";
@@ -47,7 +48,7 @@ export interface FeedDependencies {
   readonly flushed: (events: number, recipients: number) => void;
 }
 
-export class RoomFeed implements RootReader {
+export class RoomFeed implements RootReader, Listening {
   readonly ref: RoomRef;
   /** Of the room that this one is under. */
   readonly root: RootWatch | undefined;
@@ -96,7 +97,7 @@ export class RoomFeed implements RootReader {
   }
 
   /** The owner has said that the room's durable top is at least this. */
-  reach(seq: number): void {
+  hear(seq: number): void {
     // What was announced and not flushed goes out by itself.
     if (seq <= this.#announced) return;
     this.flush();

@@ -6,21 +6,16 @@ import type { RoomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
 import { Places } from "../limit/places.js";
 import { isInbox } from "../room/inbox.js";
+import { shardOf } from "../room/position.js";
 import { rootOf } from "../room/sub-room.js";
 import { knownEvents } from "../subscription/known.js";
+import { Doubts, type TopOf } from "./doubts.js";
 import { type FeedDependencies, RoomFeed } from "./feed.js";
 import { RootWatch } from "./root-watch.js";
 import { CollectingWindow } from "./window.js";
 
 /** Events per archive read while a session catches up. */
 const PAGE_EVENTS = 500;
-/** Rooms whose owner is asked for their top at once, after announcements may have been lost. */
-const TOPS_AT_ONCE = 32;
-/** Until an owner that did not answer is asked again, in milliseconds. */
-const ASK_AGAIN_MS = 1_000;
-
-/** How far a room has come, as its owner says; rejects where it does not answer. */
-export type TopOf = (ref: RoomRef) => Promise<number>;
 
 export class Hub {
   readonly #deps: CoreDependencies;
@@ -33,17 +28,11 @@ export class Hub {
   #collecting = new Set<RoomFeed>();
   #timer: Timer | undefined;
   #due: RoomFeed[] = [];
-  readonly #topOf: TopOf;
-  readonly #asking = new Places(TOPS_AT_ONCE);
-  /** Feeds whose top is to be asked for, and those whose owner did not answer. */
-  readonly #doubtful = new Set<RoomFeed>();
-  readonly #unanswered = new Set<RoomFeed>();
-  #askTimer: Timer | undefined;
-  #stopped = false;
+  readonly #doubts: Doubts;
 
   constructor(deps: CoreDependencies, topOf: TopOf) {
     this.#deps = deps;
-    this.#topOf = topOf;
+    this.#doubts = new Doubts(deps.clock, topOf);
     this.#window = new CollectingWindow(deps.clock, deps.load, deps.telemetry);
     const reads = new Places(deps.limits.replayReads);
     this.#feedDeps = {
@@ -61,12 +50,9 @@ export class Hub {
   }
 
   stop(): void {
-    this.#stopped = true;
     this.#window.stop();
     this.#timer?.cancel();
-    this.#askTimer?.cancel();
-    this.#doubtful.clear();
-    this.#unanswered.clear();
+    this.#doubts.stop();
     for (const feed of this.#feeds.values()) feed.subscription?.close();
     this.#feeds.clear();
     for (const root of this.#roots.values()) root.close();
@@ -97,8 +83,8 @@ export class Hub {
       // What is said to an inbox reaches the user's sessions by their channel: who also reads it would be told twice.
       const onSignal = isInbox(feed.ref) ? undefined : (frame: EncodedFrame): void => feed.signal(frame);
       const onGap = (top: number | undefined): void => {
-        if (top === undefined) this.#doubt(feed);
-        else feed.reach(top);
+        if (top === undefined) this.#doubts.add(feed);
+        else feed.hear(top);
       };
       const subscription = await fanout.subscribe(feed.ref, (events) => feed.receive(events), onSignal, onGap);
       if (this.#feeds.get(feed.ref.key) === feed) feed.subscription = subscription;
@@ -109,45 +95,26 @@ export class Hub {
     }
   }
 
-  /** Asks the owner how far the room has come, until it says. */
-  #doubt(feed: RoomFeed): void {
-    if (this.#doubtful.has(feed) || this.#stopped) return;
-    this.#doubtful.add(feed);
-    const ask = async (): Promise<void> => {
-      // Whoever doubts from here on may know of something that this answer does not: it is asked for again.
-      this.#doubtful.delete(feed);
-      if (this.#feeds.get(feed.ref.key) !== feed) return;
-      try {
-        feed.reach(await this.#topOf(feed.ref));
-      } catch {
-        this.#unanswered.add(feed);
-        this.#armAsking();
-      }
-    };
-    void this.#asking.run(ask);
-  }
-
-  #armAsking(): void {
-    if (this.#stopped) return;
-    this.#askTimer ??= this.#deps.clock.after(ASK_AGAIN_MS, () => {
-      this.#askTimer = undefined;
-      const unanswered = [...this.#unanswered];
-      this.#unanswered.clear();
-      for (const feed of unanswered) this.#doubt(feed);
-    });
+  /** These shards have other owners: those of before may have stored what nobody here has heard of. */
+  ownersChanged(shards: ReadonlySet<number>): void {
+    const count = this.#deps.log.shards;
+    for (const listening of [...this.#feeds.values(), ...this.#roots.values()]) {
+      if (shards.has(shardOf(listening.ref.key, count))) this.#doubts.add(listening);
+    }
   }
 
   /** Forgets a feed that nobody reads. */
   release(feed: RoomFeed): void {
     if (feed.size > 0 || this.#feeds.get(feed.ref.key) !== feed) return;
     this.#feeds.delete(feed.ref.key);
-    this.#unanswered.delete(feed);
+    this.#doubts.forget(feed);
     feed.subscription?.close();
     const { root } = feed;
     if (root === undefined) return;
     root.leave(feed);
     if (!root.unread || this.#roots.get(root.ref.key) !== root) return;
     this.#roots.delete(root.ref.key);
+    this.#doubts.forget(root);
     root.close();
   }
 
@@ -158,7 +125,7 @@ export class Hub {
     if (root === undefined) {
       const { fanout, archive } = this.#deps;
       const stored = async (of: RoomRef): Promise<number> => (await archive.room(of))?.appliedSeq ?? 0;
-      root = new RootWatch(ref, { ...this.#feedDeps, fanout, stored });
+      root = new RootWatch(ref, { ...this.#feedDeps, fanout, stored, doubt: (of) => this.#doubts.add(of) });
       this.#roots.set(ref.key, root);
     }
     return root;

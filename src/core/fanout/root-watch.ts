@@ -7,6 +7,7 @@ import type { EncodedEvent } from "../../ports/encoded-event.js";
 import type { Fanout, FanoutSubscription } from "../../ports/fanout.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import { PAGE_BYTES } from "../limit/limits.js";
+import type { Listening } from "./doubts.js";
 import type { FeedDependencies } from "./feed.js";
 
 /** Above every seq. */
@@ -24,9 +25,11 @@ export interface RootWatchDependencies extends Pick<FeedDependencies, "read" | "
   readonly fanout: Fanout;
   /** The root's last event that is stored. */
   readonly stored: (root: RoomRef) => Promise<number>;
+  /** Announcements may have been lost, nobody knows how many: `hear` is called with how far the root has come. */
+  readonly doubt: (root: RootWatch) => void;
 }
 
-export class RootWatch {
+export class RootWatch implements Listening {
   readonly ref: RoomRef;
   readonly #deps: RootWatchDependencies;
   readonly #readers = new Set<RootReader>();
@@ -94,7 +97,7 @@ export class RootWatch {
         this.ref,
         (events) => this.#receive(events),
         undefined,
-        (top) => (top === undefined ? this.#ask() : this.#hear(top)),
+        (top) => (top === undefined ? this.#deps.doubt(this) : this.#repair(top)),
       );
       if (this.#closed) subscription.close();
       this.#subscription = subscription;
@@ -106,23 +109,18 @@ export class RootWatch {
   #receive(events: readonly EncodedEvent[]): void {
     const last = events.at(-1)?.seq ?? 0;
     if (this.#applied !== undefined) this.#apply(events);
-    this.#hear(last);
+    this.#repair(last);
   }
 
-  /** The root has come so far. */
-  #hear(seq: number): void {
+  /** The root has come so far: what was not announced is read. Rejects while the archive is away. */
+  async hear(seq: number): Promise<void> {
     if (this.#applied === undefined) this.#heard = Math.max(this.#heard, seq);
-    else this.#repair(seq);
+    else if (!this.has(seq) && !this.#closed) await this.reach(seq);
   }
 
-  /** Announcements may have been lost, nobody knows how many. Where it cannot be asked, what is told next shows it. */
-  #ask(): void {
-    this.#deps.stored(this.ref).then((seq) => this.#hear(seq), ignore);
-  }
-
-  /** What was not announced is read. While that fails, whatever is told next asks for it again. */
+  /** The same. While that fails, whatever is told next asks for it again. */
   #repair(seq: number): void {
-    if (!this.has(seq) && !this.#closed) this.reach(seq).catch(ignore);
+    if (this.#applied === undefined || !this.has(seq)) this.hear(seq).catch(ignore);
   }
 
   async #read(): Promise<void> {

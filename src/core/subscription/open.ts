@@ -74,7 +74,7 @@ export async function openSubscription(
     if (loss === "unknown")
       throw new TrunklineError(ErrorCode.UNAVAILABLE, "who may read is not known", { retryAfterMs: 0 });
     if (loss !== undefined) throw new TrunklineError(ErrorCode.NOT_A_MEMBER, "you are no longer a member of the room");
-    feed.reach(seen.top.seq);
+    feed.hear(seen.top.seq);
     subscription.seeMembers(seen.accessSeq, sight.seesMembers);
     subscription.hidesReading ??= sight.hidesReading;
     steps.opened({ ...seen, outcome, marker, markers });

@@ -183,6 +183,42 @@ describe("a shard whose owner is gone", () => {
     await cluster.elapse(1_000);
     expect(ann.seqs(roomId)).toEqual([2]);
   });
+
+  it("tells subscribers of what its last owner archived and told nobody of", async () => {
+    const cluster = await useCluster();
+    const { roomId, shard, ann } = await useRoom(cluster);
+    cluster.engine.lostAnnouncements = 1;
+    const [ref = 0] = publish(ann, roomId, ["unheard"]);
+    await settle();
+    expect([ann.reply(ref).case, ann.seqs(roomId)]).toEqual(["published", []]);
+    // Before it says how far the room has come.
+    cluster.kill(cluster.node(0));
+    cluster.seize(shard, cluster.node(2));
+    await cluster.elapse(1_000);
+    expect(ann.seqs(roomId)).toEqual([2]);
+  });
+
+  it("keeps from who was removed from a room what is said under it, though its last owner told nobody", async () => {
+    const cluster = await useCluster();
+    const { roomId, shard, ann } = await useRoom(cluster);
+    const under = `${roomId}~side`;
+    const making = { roomId: under, parentId: roomId, key: "make" };
+    await ann.ask({ case: "call", value: { rpc: { case: "createRoom", value: making } } });
+    const bob = await cluster.node(1).connect("bob");
+    expect(await bob.ask({ case: "subscribe", value: { roomId: under } })).toMatchObject({ case: "subscribed" });
+    cluster.engine.lostAnnouncements = 1;
+    const rpc = { case: "removeMember" as const, value: { roomId, key: "r", userId: "bob" } };
+    expect(await ann.ask({ case: "call", value: { rpc } })).toMatchObject({ case: "callResult" });
+    // The first question may be lost too.
+    cluster.link(cluster.node(1), cluster.node(2), "cut");
+    cluster.kill(cluster.node(0));
+    cluster.seize(shard, cluster.node(2));
+    await cluster.elapse(4_000);
+    expect(bob.all("unsubscribed")).toEqual([]);
+    cluster.link(cluster.node(1), cluster.node(2), "open");
+    await cluster.elapse(4_000);
+    expect(bob.all("unsubscribed")).toMatchObject([{ value: { roomId: under } }]);
+  });
 });
 
 describe("a link between two nodes", () => {

@@ -72,9 +72,9 @@ describe("a feed", () => {
     const room = new RoomModel();
     const ada = new Listener(room);
     room.feed.receive(events(1, 2));
-    for (const top of [1, 2]) room.feed.reach(top);
+    for (const top of [1, 2]) room.feed.hear(top);
     expect(ada.told).toEqual([]);
-    for (const top of [4, 4, 3]) room.feed.reach(top);
+    for (const top of [4, 4, 3]) room.feed.hear(top);
     expect([ada.told, room.feed.top]).toEqual([["1-2", "behind"], 4]);
     room.feed.receive(events(3, 5));
     room.flush();

@@ -157,7 +157,7 @@ export class ReaderModel implements Subscriber {
   /** Opens after `sent`, as somebody who was found to have access at the room's top. */
   begin(sent = this.room.top): this {
     const { top } = this.room;
-    this.room.feed.reach(top);
+    this.room.feed.hear(top);
     this.subscription.begin(sent, top);
     return this;
   }

@@ -95,7 +95,7 @@ class Scenario {
         room.flush();
         return;
       case "reach":
-        room.feed.reach(room.top);
+        room.feed.hear(room.top);
         return;
       case "begin": {
         const begin = Math.max(room.top - next.back, 0);
@@ -164,7 +164,7 @@ class Scenario {
   async settle(): Promise<void> {
     const { room } = this;
     room.answers = "now";
-    room.feed.reach(room.top);
+    room.feed.hear(room.top);
     for (let round = 0; round < 300; round++) {
       room.flush();
       while (room.waiting > 0) room.answer();
@@ -267,7 +267,7 @@ describe("a live reader", () => {
   it("learns from the owner's top of events that were never announced", () => {
     const { room, ada } = live();
     room.grow(4);
-    room.feed.reach(room.top);
+    room.feed.hear(room.top);
     expect(ada.seqs).toEqual([6, 7, 8, 9]);
   });
 
@@ -275,7 +275,7 @@ describe("a live reader", () => {
     const { room, ada } = live();
     room.grow(4);
     room.announce(6, 7);
-    room.feed.reach(room.top);
+    room.feed.hear(room.top);
     room.flush();
     expect(ada.seqs).toEqual([6, 7, 8, 9]);
   });
