@@ -46,6 +46,11 @@ export interface TelemetryEvents {
   "archive.failed": { readonly shard: number; readonly pendingBytes: number; readonly cause: unknown };
   /** What follows from an event could not be done; it is tried again. */
   "follower.failed": { readonly follower: string; readonly shard: number; readonly cause: unknown };
+  /**
+   * A follower was behind for longer than the log keeps events: what stood in the shard from offset `from` to `to`, exclusive, is gone, and
+   * with it what was to follow from it. It goes on at `to`.
+   */
+  "follower.lost": { readonly follower: string; readonly shard: number; readonly from: number; readonly to: number };
   /** An outlet's target has taken something. `lagMs` from the oldest event of it. */
   "outlet.sent": { readonly outlet: string; readonly count: number; readonly lagMs: number };
   /** An outlet's target has not taken something; it is tried again. */

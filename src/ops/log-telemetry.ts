@@ -56,6 +56,10 @@ export function logTelemetry(telemetry: Telemetry, logger: Logger, clock: Clock)
       if (displaced) logger.info({ shard, reason: messageOf(cause) }, "events were not stored");
       else faults.pass((more) => logger.error({ shard, err: cause, ...more }, "events could not be stored"));
     }),
+    telemetry.on("follower.lost", (data) =>
+      // Once for each shard of a follower that was away for too long.
+      logger.error({ ...data, lost: data.to - data.from }, "events were gone before they could be followed"),
+    ),
     telemetry.on("outlet.failed", ({ outlet, tries, cause }) =>
       outlets.pass((more) =>
         logger.warn({ outlet, tries, reason: messageOf(cause), ...more }, "an outlet's target failed"),

@@ -1,4 +1,4 @@
-// Metrics of what leaves the server by itself.
+// Metrics of what leaves the server by itself, and of what else follows the log.
 
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { Telemetry } from "../core/telemetry.js";
@@ -33,7 +33,14 @@ export function outletMetrics(registry: Registry, telemetry: Telemetry): readonl
     help: "Age of the event that an outlet looked at last. The notifier's holds its grace.",
     ...labelled,
   });
+  const lost = new Counter({
+    name: "trunkline_follower_lost_total",
+    help: "Places of the log that were gone before a follower came to them: events, but for those that hold none.",
+    labelNames: ["follower"],
+    registers: [registry],
+  });
   return [
+    telemetry.on("follower.lost", ({ follower, from, to }) => lost.inc({ follower }, to - from)),
     telemetry.on("outlet.sent", ({ outlet, count }) => sent.inc({ outlet }, count)),
     telemetry.on("outlet.failed", ({ outlet }) => failures.inc({ outlet })),
     telemetry.on("outlet.parked", (data) => parked.set({ outlet: data.outlet }, data.parked)),

@@ -44,6 +44,23 @@ export interface OpenedShard {
   readonly tail: readonly LogRecord[];
 }
 
+/** What `read` rejects with where the log has let go of records at the offset that was asked for, or behind it. */
+export class LogExpired extends Error {
+  override readonly name = "LogExpired";
+  readonly shard: number;
+  /** The offset that was asked for. */
+  readonly from: number;
+  /** Where the shard's log begins now: of what stood from `from` to here nothing is left, and nobody can say how much of it was events. */
+  readonly begins: number;
+
+  constructor(shard: number, from: number, begins: number) {
+    super(`shard ${shard} was to be read from ${from}, and its log begins at ${begins}`);
+    this.shard = shard;
+    this.from = from;
+    this.begins = begins;
+  }
+}
+
 export interface EventLog {
   /** How many shards the store was created with. Never changes. */
   readonly shards: number;
@@ -55,9 +72,9 @@ export interface EventLog {
   readonly era: string;
 
   /**
-   * Whether this log holds all that who came to `offsets`, by shard and exclusive, in `era` has read of it, what was purged aside. False where
-   * the era is another store's, where it is of what came after the copy that this log was restored from, and where an offset is beyond
-   * the log's end.
+   * Whether this log holds all that who came to `offsets`, by shard and exclusive, in `era` has read of it, what was purged or is past its
+   * retention aside. False where the era is another store's, where it is of what came after the copy that this log was restored from, and
+   * where an offset is beyond the log's end.
    */
   continues(era: string, offsets: readonly number[]): Awaitable<boolean>;
 
@@ -84,9 +101,16 @@ export interface EventLog {
   ends(): Promise<readonly number[]>;
 
   /**
+   * Where each shard's log begins: what stood before it was let go of because of its age. 0: of nothing. What was purged stands for nothing
+   * here. Rejects with UNAVAILABLE.
+   */
+  begins(): Promise<readonly number[]>;
+
+  /**
    * Records from offset `from` on, in order, at most `limit`; only durable ones, and of those that were purged none where the log is the
    * archive's own. Fewer than `limit`: there are no more yet, as far as this node knows; what another node has appended is seen after a
-   * second at the latest. Begins after `from` where older ones are no longer kept. Rejects with UNAVAILABLE.
+   * second at the latest. Never passes over what is no longer kept: rejects with LogExpired where the log begins behind `from`, or does so
+   * before the read has come so far. Rejects with UNAVAILABLE.
    */
   read(shard: number, from: number, limit: number): Promise<readonly LogRecord[]>;
 }

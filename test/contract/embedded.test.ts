@@ -1,6 +1,7 @@
 // The embedded engine keeps the ports' guarantees, on a real disk.
 
 import { rm } from "node:fs/promises";
+import { expect, vi } from "vitest";
 import { EmbeddedStore } from "../../src/adapters/embedded/lmdb.js";
 import { EmbeddedSessionDirectory } from "../../src/adapters/embedded/session-directory.js";
 import { PRESENCE_GRACE_MS } from "../../src/ports/session-directory.js";
@@ -16,19 +17,31 @@ import { describeSessionDirectory, type SessionDirectorySubject } from "./sessio
 import { describeSessionDirectoryModel } from "./session-directory-model.js";
 import { describeUserArchive } from "./user-archive.js";
 
-async function openStore(directory: string): Promise<EmbeddedStore> {
-  return EmbeddedStore.open({ directory, shards: 3, clock: new StoreClock() });
+/** Longer than since 1970: nothing is too old before the clock is set. */
+const RETENTION_MS = Date.UTC(2080);
+
+async function openStore(directory: string, clock: StoreClock): Promise<EmbeddedStore> {
+  return EmbeddedStore.open({ directory, shards: 3, retentionMs: RETENTION_MS, clock });
 }
 
 async function subjectIn(
   directory: string,
 ): Promise<EventLogSubject & { readonly store: EmbeddedStore; readonly shards: number }> {
-  const store = await openStore(directory);
+  const clock = new StoreClock();
+  const store = await openStore(directory, clock);
   return {
     store,
     shards: store.log.shards,
     log: store.log,
     archive: store.archive,
+    async expire() {
+      const ends = await store.log.ends();
+      clock.nowMs = RETENTION_MS + Date.UTC(2090);
+      await vi.waitFor(async () => {
+        clock.advance(60_000);
+        expect(await store.log.begins()).toEqual(ends);
+      });
+    },
     async reopen() {
       await store.close();
       return subjectIn(directory);

@@ -13,6 +13,8 @@ export interface EventLogSubject {
   readonly archive: Archive;
   /** The log as another node has it, at the same time; undefined: one process has it all. Closed with the subject. */
   rival?(): Promise<EventLog>;
+  /** Makes all that was appended so far too old to be kept, and resolves once it is gone. What is accepted in 2100 stays. */
+  expire(): Promise<void>;
   /** Ends the subject and comes back on the same data, as a new process would. The old ports are not used again. */
   reopen(): Promise<EventLogSubject>;
   close(): Promise<void>;
@@ -275,6 +277,28 @@ export function describeEventLog(name: string, factory: () => Promise<EventLogSu
       await append(1, sampleBatch(room, 3, 4));
       expect(await continues(era, ends)).toBe(true);
       expect(await continues(subject.log.era, await endsOf(subject))).toBe(true);
+    });
+
+    it("says where it begins once what stood before is too old, and never passes over that", async () => {
+      const { log } = subject;
+      const room = newRoom();
+      const { at, end } = await append(1, sampleBatch(room, 1, 3));
+      const before = await log.begins();
+      expect(before).toHaveLength(log.shards);
+      expect(before[1]).toBeLessThanOrEqual(at);
+      await subject.expire();
+      const next = await append(1, sampleBatch(room, 4, 5, { createdAtMs: Date.UTC(2100) }));
+      const [, begins = -1] = await log.begins();
+      expect(begins).toBeGreaterThanOrEqual(end);
+      expect(begins).toBeLessThanOrEqual(next.at);
+      const gone = { name: "LogExpired", shard: 1, begins };
+      await expect(log.read(1, at, 10)).rejects.toMatchObject({ ...gone, from: at });
+      await expect(log.read(1, begins - 1, 10)).rejects.toMatchObject({ ...gone, from: begins - 1 });
+      expect((await log.read(1, begins, 10)).map(({ event }) => event.seq)).toEqual([4, 5]);
+      expect(await log.continues(log.era, await log.begins())).toBe(true);
+      subject = await subject.reopen();
+      expect((await subject.log.begins())[1]).toBe(begins);
+      await expect(subject.log.read(1, at, 10)).rejects.toMatchObject(gone);
     });
 
     it("never changes the number of shards", async () => {

@@ -21,6 +21,9 @@ function logSubject(engine: MemoryEngine): EventLogSubject {
     log: engine.log,
     archive: engine.archive,
     rival: async () => engine.nodeLog(),
+    async expire() {
+      for (const shard of engine.state.shards.keys()) engine.expire(shard);
+    },
     async reopen() {
       engine.crash();
       return logSubject(engine);

@@ -30,6 +30,7 @@ test("the core's events become figures", async () => {
   telemetry.emit("hook.failed", { hook: "publish", fault: "no-answer", letThrough: false, cause: undefined });
   telemetry.emit("hook.turned", { hook: "publish", away: true });
   const outlet = "events.orders";
+  telemetry.emit("follower.lost", { follower: outlet, shard: 1, from: 10, to: 14 });
   telemetry.emit("outlet.sent", { outlet, count: 3, lagMs: 5 });
   telemetry.emit("outlet.failed", { outlet, tries: 1, cause: undefined });
   telemetry.emit("outlet.parked", { outlet, parked: 2 });
@@ -57,6 +58,7 @@ test("the core's events become figures", async () => {
     "trunkline_event_loop_utilization 0.25",
     'trunkline_hook_answers_total{hook="publish",answer="refuse"} 1',
     'trunkline_hook_seconds_count{hook="publish"} 1',
+    'trunkline_follower_lost_total{follower="events.orders"} 4',
     'trunkline_hook_failures_total{hook="publish",fault="no-answer",outcome="refused"} 1',
     'trunkline_hook_away{hook="publish"} 1',
     "trunkline_inbound_taken_total 1",

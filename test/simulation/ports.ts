@@ -138,6 +138,10 @@ export class WeatheredLog implements EventLog {
     return this.#inner.ends();
   }
 
+  begins(): Promise<readonly number[]> {
+    return this.#inner.begins();
+  }
+
   read(shard: number, from: number, limit: number): Promise<readonly LogRecord[]> {
     return this.#inner.read(shard, from, limit);
   }

@@ -6,6 +6,7 @@ import {
   type AppendBatch,
   type AppendOutcome,
   type EventLog,
+  LogExpired,
   type LogRecord,
   type OpenedShard,
   recordBytes,
@@ -112,9 +113,17 @@ export class MemoryLog implements EventLog {
     return this.#engine.state.shards.map(({ end }) => end);
   }
 
+  async begins(): Promise<readonly number[]> {
+    await Promise.resolve();
+    if (this.#dead) return never();
+    return this.#engine.state.shards.map(({ begins }) => begins);
+  }
+
   async read(shard: number, from: number, limit: number): Promise<readonly LogRecord[]> {
     await Promise.resolve();
     if (this.#dead) return never();
+    const { begins } = this.#shard(shard);
+    if (from < begins) throw new LogExpired(shard, from, begins);
     return recordsFrom(this.#shard(shard), from, limit);
   }
 

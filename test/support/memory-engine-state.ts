@@ -53,6 +53,8 @@ export interface LogEntry {
 
 export interface ShardState {
   readonly entries: LogEntry[];
+  /** What stood before it is gone because of its age. */
+  begins: number;
   end: number;
   archived: number;
   /** Counts `open`: an append begun under an older one is displaced. */
@@ -90,7 +92,7 @@ export interface MemoryState {
 export function emptyState(shards: number): MemoryState {
   return {
     eras: [],
-    shards: Array.from({ length: shards }, () => ({ entries: [], end: 0, archived: 0, epoch: 0 })),
+    shards: Array.from({ length: shards }, () => ({ entries: [], begins: 0, end: 0, archived: 0, epoch: 0 })),
     rooms: new Map(),
     idleLooks: new Set(),
     hidden: new Map(),

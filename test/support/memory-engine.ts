@@ -147,6 +147,12 @@ export class MemoryEngine {
     this.#faults.push({ fault, shard });
   }
 
+  /** What stands in a shard's log before the offset is too old, and gone. Default: all of it. */
+  expire(shard: number, before = this.state.shards[shard]?.end ?? 0): void {
+    const state = this.state.shards[shard];
+    if (state !== undefined) state.begins = Math.max(state.begins, before);
+  }
+
   /** Takes the fault that an append meets. Called by the log. */
   takeFault(shard: number, at: number, batch: AppendBatch): AppendFault | undefined {
     const index = this.#faults.findIndex((each) => each.shard === undefined || each.shard === shard);

@@ -11,6 +11,7 @@ import {
   type AppendBatch,
   type AppendOutcome,
   type EventLog,
+  LogExpired,
   type LogRecord,
   type OpenedShard,
   recordBytes,
@@ -160,7 +161,8 @@ export class KafkaEventLog implements EventLog {
     const records: LogRecord[] = [];
     const pageBytes = Math.min(Math.max(limit * LIKELY_RECORD_BYTES, LEAST_PAGE_BYTES), MOST_PAGE_BYTES);
     const take = (record: LogRecord): boolean => records.push(record) < limit;
-    await uncertain(this.#reads.run(() => this.#scan(shard, from, pageBytes, take)));
+    const began = await uncertain(this.#reads.run(() => this.#scan(shard, from, pageBytes, take)));
+    if (began > from) throw new LogExpired(shard, from, began);
     return records;
   }
 
@@ -173,6 +175,11 @@ export class KafkaEventLog implements EventLog {
     const ends = await this.#endsOf([...this.#places.keys()]);
     // A new leader does not show everything at once.
     return ends.map((end, shard) => Math.max(end, this.#place(shard).durable));
+  }
+
+  begins(): Promise<readonly number[]> {
+    const shards = [...this.#places.keys()];
+    return uncertain(this.#retry.run(READ_DEADLINE_MS, () => this.#partitions.begins(shards)));
   }
 
   /** Ends what waits. What is called afterwards rejects. */

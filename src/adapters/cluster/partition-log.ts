@@ -28,6 +28,9 @@ export interface PartitionLog {
   /** Of each of these partitions the offset after the last record that is on all in-sync replicas, in their order. */
   ends(partitions: readonly number[]): Promise<readonly number[]>;
 
+  /** Of each of these partitions the first offset that is still kept, in their order. */
+  begins(partitions: readonly number[]): Promise<readonly number[]>;
+
   /** Ends what is under way; what is called afterwards rejects. */
   close(): void;
 }

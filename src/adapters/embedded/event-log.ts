@@ -1,11 +1,18 @@
 // The embedded event log: a table of pointers, written in the same transaction as all that follows from the events.
 
-import type { AppendBatch, AppendOutcome, EventLog, LogRecord, OpenedShard } from "../../ports/event-log.js";
+import {
+  type AppendBatch,
+  type AppendOutcome,
+  type EventLog,
+  LogExpired,
+  type LogRecord,
+  type OpenedShard,
+} from "../../ports/event-log.js";
 import { pushDocuments, pushEvent, pushHidden, pushIdleLooks, pushScrubs } from "./changes.js";
 import { continuesEra } from "./eras.js";
 import { type GroupCommit, reading, unavailable, type Write } from "./group-commit.js";
 import { after, logKey, numberedKey, offsetOf, roomKey, shardKey } from "./keys.js";
-import { readEncodedEvent, readPointer, readShard, writePointer, writeShard } from "./records.js";
+import { readEncodedEvent, readOffset, readPointer, readShard, writePointer, writeShard } from "./records.js";
 import type { Tables } from "./tables.js";
 
 export class EmbeddedEventLog implements EventLog {
@@ -54,11 +61,20 @@ export class EmbeddedEventLog implements EventLog {
     return Array.from({ length: this.shards }, (_, shard) => this.#end(shard));
   }
 
+  async begins(): Promise<readonly number[]> {
+    return reading(() => Array.from({ length: this.shards }, (_, shard) => this.#begins(shard)));
+  }
+
   async read(shard: number, from: number, limit: number): Promise<readonly LogRecord[]> {
     this.#assertShard(shard);
     try {
-      return this.#read(shard, from, limit);
+      const records = this.#read(shard, from, limit);
+      // Afterwards: what was removed meanwhile is not passed over.
+      const begins = this.#begins(shard);
+      if (begins > from) throw new LogExpired(shard, from, begins);
+      return records;
     } catch (error) {
+      if (error instanceof LogExpired) throw error;
       throw unavailable(error);
     }
   }
@@ -104,6 +120,11 @@ export class EmbeddedEventLog implements EventLog {
     } catch (error) {
       throw unavailable(error);
     }
+  }
+
+  #begins(shard: number): number {
+    const stored = this.#tables.expired.getBinary(shardKey(shard));
+    return stored === undefined ? 0 : readOffset(stored);
   }
 
   #assertShard(shard: number): void {

@@ -3,7 +3,7 @@
 import type { Clock, Timer } from "../../ports/clock.js";
 import { type GroupCommit, unavailable, type Write } from "./group-commit.js";
 import { after, numberedKey, offsetOf, roomKey, shardKey } from "./keys.js";
-import { readOffset, readPointer } from "./records.js";
+import { readOffset, readPointer, writeOffset } from "./records.js";
 import { removeEvent } from "./removal.js";
 import { farther, type RemovedPlace, removedThrough } from "./removed.js";
 import type { Tables } from "./tables.js";
@@ -93,11 +93,13 @@ export class Retention {
       for (let shard = 0; shard < this.#tables.shardCount && events < SWEEP_STEP; shard++) {
         const range = { start: shardKey(shard), end: after(shardKey(shard)), limit: SWEEP_STEP - events };
         const followed = this.#followed(shard);
+        let end: number | undefined;
         for (const entry of this.#tables.log.getRange(range)) {
           const { room, seq, createdAtMs } = readPointer(entry.value);
           if (createdAtMs >= before) break;
           if (offsetOf(entry.key) >= followed && createdAtMs >= before - FOLLOWERS_WAIT_MS) break;
           events += 1;
+          end = offsetOf(entry.key) + 1;
           const key = numberedKey(roomKey(room), seq);
           const value = this.#tables.events.getBinary(key);
           if (value === undefined) writes.push({ table: this.#tables.log, key: entry.key, value: undefined });
@@ -106,6 +108,9 @@ export class Retention {
             writes.push(...removal.writes);
             removed.set(roomKey(room), farther(removed.get(roomKey(room)), removal.place));
           }
+        }
+        if (end !== undefined) {
+          writes.push({ table: this.#tables.expired, key: shardKey(shard), value: writeOffset(end) });
         }
       }
       for (const [room, place] of removed) {

@@ -14,6 +14,8 @@ export interface Tables {
   readonly log: Table;
   /** [shard] → end of the log, end of the archive. */
   readonly shards: Table;
+  /** [shard] → offset in the log up to which, exclusive, the retention has removed what stood there. */
+  readonly expired: Table;
   /** [room, seq] → event. */
   readonly events: Table;
   /** [room, event id] → seq. */
@@ -108,6 +110,7 @@ export async function openTables(directory: string, shards: number): Promise<Tab
       eras: openTable(root, "eras"),
       log: openTable(root, "log"),
       shards: openTable(root, "shards"),
+      expired: openTable(root, "expired"),
       events: openTable(root, "events"),
       ids: openTable(root, "ids"),
       messages: openTable(root, "messages"),

@@ -1,6 +1,6 @@
 // The cursor of a tail: the era of the log and the places of all shards, as opaque text.
 
-import { TrunklineError } from "../../ports/error.js";
+import { ErrorCode, TrunklineError } from "../../ports/error.js";
 
 /** Changes whenever the rest of the text means something else. */
 const VERSION = "2";
@@ -27,4 +27,23 @@ export function readCursor(text: string): TailCursor {
   if (text.length > MAX_LENGTH || !CURSOR.test(text)) throw TrunklineError.invalid("cursor", "is no cursor of a tail");
   const [, era = "", ...digits] = text.split(".");
   return { era, offsets: digits.map((each) => Number.parseInt(each, 36)) };
+}
+
+/** Why the log does not go on from a cursor: nobody could say what was missed. */
+export type ResetReason =
+  /** What was read up to it is not what the log holds. */
+  | "OTHER_HISTORY"
+  /** What came after it is no longer kept. */
+  | "EXPIRED";
+
+const REASONS: Readonly<Record<ResetReason, string>> = {
+  OTHER_HISTORY: "is of another store, or of a history that was lost",
+  EXPIRED: "is older than what the log keeps",
+};
+
+export function refusedCursor(reason: ResetReason): TrunklineError {
+  return new TrunklineError(ErrorCode.INVALID_ARGUMENT, `cursor: ${REASONS[reason]}`, {
+    field: "cursor",
+    details: { reset_reason: reason },
+  });
 }

@@ -11,7 +11,7 @@ import type { Caller } from "../room/calls.js";
 import type { RoomOwner } from "../room/owner.js";
 import { shardOf } from "../room/position.js";
 import { validateId } from "../validate.js";
-import { readCursor } from "./cursor.js";
+import { readCursor, refusedCursor } from "./cursor.js";
 import { Growth } from "./growth.js";
 import { SharedReads } from "./shared-reads.js";
 import { Tail, type TailScope } from "./tail.js";
@@ -47,7 +47,10 @@ export class Tails implements LogReader {
       for (const tail of this.#open.keys()) tail.appended(shard);
     };
     owner.onAppended(grown);
-    this.#growth = deps.cluster && new Growth(deps, { grown, wanted: () => this.#open.size > 0 });
+    const settled = (shard: number, end: number): void => {
+      for (const tail of this.#open.keys()) tail.settled(shard, end);
+    };
+    this.#growth = deps.cluster && new Growth(deps, { grown, settled, wanted: () => this.#open.size > 0 });
   }
 
   /** How far the slowest of those that are open has come. */
@@ -82,8 +85,9 @@ export class Tails implements LogReader {
     request: TailRequest,
     signal: AbortSignal,
   ): AsyncGenerator<TailResponse, void, undefined> {
-    const from = request.cursor === "" ? await this.#now() : await this.#goOn(request.cursor);
-    const tail = this.#begin(caller, request, from);
+    const scope = this.#scope(caller, request);
+    const from = request.cursor === "" ? await this.#now() : await this.#goOn(request.cursor, scope);
+    const tail = this.#begin(scope, from);
     // A reader that vanishes while it is behind never comes back for more: what it holds is let go of here.
     const abandon = () => {
       tail.end(undefined);
@@ -106,40 +110,48 @@ export class Tails implements LogReader {
     return this.#growth === undefined ? this.#owner.ends : await this.#deps.log.ends();
   }
 
-  /** Where a cursor goes on. Rejects where what was read up to it is not what the log holds: nobody could say what was missed. */
-  async #goOn(text: string): Promise<readonly number[]> {
+  /** Where a cursor goes on. Rejects where nobody could say what was missed. */
+  async #goOn(text: string, { shards }: TailScope): Promise<readonly number[]> {
     const { era, offsets } = readCursor(text);
-    if (await this.#deps.log.continues(era, offsets)) return offsets;
-    const reason = "cursor: is of another store, or of a history that was lost";
-    throw new TrunklineError(ErrorCode.INVALID_ARGUMENT, reason, {
-      field: "cursor",
-      details: { reset_reason: "OTHER_HISTORY" },
-    });
+    const { log } = this.#deps;
+    if (!(await log.continues(era, offsets))) throw refusedCursor("OTHER_HISTORY");
+    const begins = await log.begins();
+    const isGone = (offset: number, shard: number) => offset < (begins[shard] ?? 0) && shards?.has(shard) !== false;
+    if (offsets.some(isGone)) throw refusedCursor("EXPIRED");
+    return offsets;
   }
 
-  #begin({ identity }: Caller, { roomIds }: TailRequest, offsets: readonly number[]): Tail {
-    if (this.#leaving) throw leaving();
+  #scope({ identity }: Caller, { roomIds }: TailRequest): TailScope {
     if (roomIds.length > MAX_ROOMS) throw TrunklineError.tooLarge("room_ids", MAX_ROOMS, "rooms");
     for (const [index, roomId] of roomIds.entries()) validateId(`room_ids[${index}]`, roomId);
+    const all = roomIds.length === 0;
+    const { clock, log } = this.#deps;
+    return {
+      identity,
+      verifiedAtMs: clock.now(),
+      roomIds: all ? undefined : new Set(roomIds),
+      shards: all
+        ? undefined
+        : new Set(roomIds.map((roomId) => shardOf(roomRef(identity.tenantId, roomId).key, log.shards))),
+    };
+  }
+
+  #begin(scope: TailScope, offsets: readonly number[]): Tail {
+    if (this.#leaving) throw leaving();
+    const { tenantId } = scope.identity;
     let others = 0;
-    for (const { scope } of this.#open.keys()) if (scope.identity.tenantId === identity.tenantId) others++;
+    for (const { scope } of this.#open.keys()) if (scope.identity.tenantId === tenantId) others++;
     if (others >= MAX_TAILS) {
       throw new TrunklineError(ErrorCode.LIMIT_EXCEEDED, "too many tails at once", {
         details: { limit: String(MAX_TAILS) },
       });
     }
-    const all = roomIds.length === 0;
-    const scope: TailScope = {
-      identity,
-      verifiedAtMs: this.#deps.clock.now(),
-      roomIds: all ? undefined : new Set(roomIds),
-      shards: all
-        ? undefined
-        : new Set(roomIds.map((roomId) => shardOf(roomRef(identity.tenantId, roomId).key, offsets.length))),
-    };
-    const tail = new Tail(this.#reads, scope, offsets, (shard) => this.#tellReached(shard));
+    const parts = { log: this.#reads, clock: this.#deps.clock, reached: (shard: number) => this.#tellReached(shard) };
+    const tail = new Tail(parts, scope, offsets);
     this.#open.set(tail, this.#expire(tail));
-    this.#growth?.begun();
+    if (this.#growth !== undefined) this.#growth.begun();
+    // Where nobody else appends, what is durable is shown at once.
+    else for (const [shard, end] of this.#owner.ends.entries()) tail.settled(shard, end);
     return tail;
   }
 

@@ -6,7 +6,7 @@ import type { EncodedEvent } from "../../ports/encoded-event.js";
 import type { NewRecord } from "../../ports/event-log.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
-import { beginAt } from "./place.js";
+import { beginAt, readOn } from "./place.js";
 
 /** Events read from the log at once. */
 const READ = 256;
@@ -228,7 +228,7 @@ export class Follower implements LogReader {
   }
 
   async #read(place: Place): Promise<void> {
-    const { archive, log } = this.#deps;
+    const { archive } = this.#deps;
     if (place.at === undefined) {
       const at = await beginAt(archive, this.#following.name, place);
       place.remembered = at;
@@ -236,7 +236,8 @@ export class Follower implements LogReader {
     }
     while (!place.over) {
       const { end } = place;
-      const records = await log.read(place.shard, place.at ?? end, READ);
+      const { at, records } = await readOn(this.#deps, this.#following.name, place, place.at ?? end, READ);
+      if (at > (place.at ?? end)) this.#reach(place, at);
       for (const { offset, room, event } of records) {
         if (place.over || this.#hold(place, offset, event)) return;
         await this.#following.handle(room, event);

@@ -1,6 +1,8 @@
-// Where who reads a shard's log begins.
+// Where who reads a shard's log begins, and where they go on.
 
 import type { Archive } from "../../ports/archive.js";
+import { LogExpired, type LogRecord } from "../../ports/event-log.js";
+import type { CoreDependencies } from "../core.js";
 
 /** Where the reader of this name goes on in a shard that is this node's now. One that has never run begins at the log's end, and is remembered there. */
 export async function beginAt(
@@ -12,4 +14,30 @@ export async function beginAt(
   if (known !== undefined) return known;
   await archive.follow(name, shard, end);
   return end;
+}
+
+/** What there is from an offset on. */
+export interface ReadOn {
+  /** The offset asked for, or where the log begins now: what stood between is gone. */
+  readonly at: number;
+  readonly records: readonly LogRecord[];
+}
+
+/** Reads as the log does, but goes on where it begins, with a loud word, where the log no longer goes back so far. */
+export async function readOn(
+  { log, telemetry }: Pick<CoreDependencies, "log" | "telemetry">,
+  follower: string,
+  { shard, over }: { readonly shard: number; readonly over: boolean },
+  from: number,
+  limit: number,
+): Promise<ReadOn> {
+  for (let at = from; ; ) {
+    try {
+      return { at, records: await log.read(shard, at, limit) };
+    } catch (cause) {
+      if (!(cause instanceof LogExpired)) throw cause;
+      if (!over) telemetry.emit("follower.lost", { follower, shard, from: at, to: cause.begins });
+      at = cause.begins;
+    }
+  }
 }

@@ -4,7 +4,7 @@ import type { Timer } from "../../ports/clock.js";
 import type { LogRecord } from "../../ports/event-log.js";
 import type { CoreDependencies } from "../core.js";
 import type { LogReader } from "../follow/follower.js";
-import { beginAt } from "../follow/place.js";
+import { beginAt, readOn } from "../follow/place.js";
 import { createdAtMs } from "./batch.js";
 
 /** Events read at once, of one shard. */
@@ -183,16 +183,17 @@ export class ShardPages implements LogReader {
 
   /** Reads a page; says when the next is to be read, undefined: when the log has grown. */
   async #read(place: Place): Promise<number | undefined> {
-    const { archive, log } = this.#deps;
+    const { archive } = this.#deps;
     if (place.at === undefined) {
       const at = await beginAt(archive, this.#reader.name, place);
       this.#reach(place, at);
       place.remembered = at;
       place.passed = [{ at, monotonicMs: this.#deps.clock.monotonic() }];
     }
-    const { at = 0, end } = place;
-    const records = await log.read(place.shard, at, PAGE);
+    const { at: from = 0, end } = place;
+    const { at, records } = await readOn(this.#deps, this.#reader.name, place, from, PAGE);
     if (place.over) return undefined;
+    if (at > from) this.#reach(place, at);
     if (records.length === 0) {
       // What stands there beside events is nothing to be read again.
       if (end > at) this.#reach(place, end);

@@ -1,9 +1,11 @@
 // The event log on Kafka keeps the port's guarantees, with an archive that is written behind it.
 
+import { Kafka, logLevel } from "kafkajs";
 import type { ClusterEventLogOptions } from "../../../src/adapters/cluster/open-event-log.js";
 import { openEventLog } from "../../../src/adapters/cluster/open-event-log.js";
 import type { Archive } from "../../../src/ports/archive.js";
 import { describeEventLog, type EventLogSubject } from "../../contract/event-log.js";
+import { changesOf } from "../../contract/samples.js";
 import { MemoryEngine } from "../../support/memory-engine.js";
 import { describeWith } from "../../support/services/describe-with.js";
 import { kafkaOptions } from "./use-kafka.js";
@@ -21,6 +23,20 @@ async function subjectOn(options: ClusterEventLogOptions, archive: Archive): Pro
       const rival = await openEventLog({ ...options, node: "rival" });
       open.push(rival);
       return rival;
+    },
+    async expire() {
+      const topic = `${options.topicPrefix}.events`;
+      const admin = new Kafka({ brokers: [...options.brokers], logLevel: logLevel.NOTHING }).admin();
+      await admin.connect();
+      try {
+        const ends = await admin.fetchTopicOffsets(topic);
+        const partitions = ends.map(({ partition, high }) => ({ partition, offset: high }));
+        // What the archive lacks is never too old.
+        for (const { partition, offset } of partitions) await archive.apply(partition, Number(offset), changesOf({}));
+        await admin.deleteTopicRecords({ topic, partitions });
+      } finally {
+        await admin.disconnect();
+      }
     },
     async reopen() {
       close();

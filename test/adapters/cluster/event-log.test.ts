@@ -191,12 +191,30 @@ describe("a read", () => {
     expect((await other.read(0, 0, 100)).map(({ event }) => event.seq)).toEqual([1, 2, 3, 4, 5, 6]);
   });
 
-  it("begins where the log begins, once older records are gone", async () => {
+  it("never begins behind records that are gone", async () => {
     const cluster = new Cluster();
     const { log } = cluster.node();
     await log.append(0, (await log.open(0)).end, sampleBatch(newRoom(), 1, 6));
     cluster.shared.first[0] = 4;
-    expect((await cluster.node().log.read(0, 0, 10)).map(({ event }) => event.seq)).toEqual([4, 5, 6]);
+    const other = cluster.node().log;
+    expect(await other.begins()).toEqual([4]);
+    await expect(other.read(0, 3, 10)).rejects.toMatchObject({ name: "LogExpired", shard: 0, from: 3, begins: 4 });
+    expect((await other.read(0, 4, 10)).map(({ event }) => event.seq)).toEqual([4, 5, 6]);
+  });
+
+  it("passes over nothing that goes while it reads", async () => {
+    const cluster = new Cluster();
+    const { log } = cluster.node();
+    await log.append(0, (await log.open(0)).end, sampleBatch(newRoom(), 1, 6));
+    const other = cluster.node();
+    const { read } = other.partitions;
+    other.partitions.read = async (...asked) => {
+      const page = await read.apply(other.partitions, asked);
+      cluster.shared.first[0] = 6;
+      return page;
+    };
+    await expect(other.log.read(0, 0, 10)).rejects.toMatchObject({ name: "LogExpired", from: 0, begins: 6 });
+    expect((await other.log.read(0, 6, 10)).map(({ event }) => event.seq)).toEqual([6]);
   });
 
   it("waits for what is durable where a leader does not show it yet, and rejects in the end", async () => {

@@ -46,6 +46,10 @@ export class MemoryPartitions implements PartitionLog {
     return partitions.map((partition) => this.#ends[partition] ?? 0);
   }
 
+  async begins(partitions: readonly number[]): Promise<readonly number[]> {
+    return partitions.map((partition) => this.first[partition] ?? 0);
+  }
+
   close(): void {}
 }
 
@@ -97,6 +101,10 @@ export class FatefulPartitions implements PartitionLog {
 
   ends(partitions: readonly number[]): Promise<readonly number[]> {
     return this.#inner.ends(partitions);
+  }
+
+  begins(partitions: readonly number[]): Promise<readonly number[]> {
+    return this.#inner.begins(partitions);
   }
 
   close(): void {

@@ -45,7 +45,9 @@ describe("retention", () => {
       4, 5,
     ]);
     expect(archive.seqOf(room, `${room.roomId}:3`)).toBeUndefined();
-    expect((await log.read(0, 0, 10)).map(({ offset }) => offset)).toEqual([3, 4]);
+    expect((await log.read(0, 3, 10)).map(({ offset }) => offset)).toEqual([3, 4]);
+    expect(await log.begins()).toEqual([3, 0]);
+    await expect(log.read(0, 2, 10)).rejects.toMatchObject({ name: "LogExpired", from: 2, begins: 3 });
     expect(archive.room(room)?.appliedSeq).toBe(5);
     expect(archive.member(room, "ada")).toBeDefined();
     expect(await retention.sweep()).toBe(0);
@@ -94,8 +96,9 @@ describe("retention", () => {
     await archive.purge(room, 2);
     expect((await log.read(0, 0, 10)).map(({ event }) => event.seq)).toEqual([3, 4]);
     clock.advance(RETENTION_MS + 1);
+    expect(await log.begins()).toEqual([0, 0]);
     expect(await retention.sweep()).toBe(2);
-    expect(await log.read(0, 0, 10)).toEqual([]);
+    expect(await log.read(0, 4, 10)).toEqual([]);
   });
 
   it("keeps what a follower has still to read, for a day", async () => {
@@ -108,12 +111,12 @@ describe("retention", () => {
     await archive.follow("fast", 1, 2);
     clock.advance(RETENTION_MS + 1);
     expect(await retention.sweep()).toBe(3);
-    expect((await log.read(0, 0, 10)).map(({ offset }) => offset)).toEqual([1, 2, 3]);
+    expect((await log.read(0, 1, 10)).map(({ offset }) => offset)).toEqual([1, 2, 3]);
     await archive.follow("slow", 0, 3);
     expect(await retention.sweep()).toBe(2);
     clock.advance(FOLLOWERS_WAIT_MS);
     expect(await retention.sweep()).toBe(1);
-    expect(await log.read(0, 0, 10)).toEqual([]);
+    expect(await log.read(0, 4, 10)).toEqual([]);
   });
 
   it("runs by the store's clock, and ends with the store", async () => {

@@ -24,9 +24,14 @@ it("tells of each shard that has grown until it can be read everywhere, and asks
     },
   });
   const told: number[] = [];
+  const settled: string[] = [];
   let wanted = false;
   const deps = { log: counting, clock, telemetry: new Telemetry() };
-  const growth = new Growth(deps, { wanted: () => wanted, grown: (shard) => told.push(shard) });
+  const growth = new Growth(deps, {
+    wanted: () => wanted,
+    grown: (shard) => told.push(shard),
+    settled: (shard, end) => settled.push(`${shard} at ${end}`),
+  });
   growth.start();
   onTestFinished(() => growth.stop());
   const pass = async (looks: number) => {
@@ -45,5 +50,13 @@ it("tells of each shard that has grown until it can be read everywhere, and asks
   const { end } = await log.open(2);
   await log.append(2, end, sampleBatch(roomRef("acme", "r"), 1));
   await pass(10);
-  expect([asked, told]).toEqual([15, [2, 2, 2]]);
+  expect([asked, told, settled]).toEqual([15, [2, 2, 2], []]);
+  await pass(6);
+  expect(settled).toEqual(["0 at 0", "1 at 0", "3 at 0"]);
+  await pass(20);
+  expect(settled.slice(3)).toEqual([`2 at ${end + 1}`]);
+  // Who begins now is told as well.
+  growth.begun();
+  await pass(4);
+  expect(settled.slice(4)).toEqual(["0 at 0", "1 at 0", `2 at ${end + 1}`, "3 at 0"]);
 });

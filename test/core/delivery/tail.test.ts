@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ErrorCode } from "../../../src/ports/error.js";
 import { roomRef } from "../../../src/ports/room-ref.js";
+import { shardOf } from "../../../src/ports/shard.js";
 import { MemoryEngine } from "../../support/memory-engine.js";
 import { settle, type TestClient, type TestCore, text, useCore } from "../use-core.js";
 import { service, TestTail, useTail } from "./use-delivery.js";
@@ -140,6 +141,78 @@ describe("a tail", () => {
       for (const wrong of [cursor.replace(/\w+$/, "zzzz"), `${cursor}.0`, cursor.replace(/\.\w+$/, "")]) {
         expect((await useTail(core, { cursor: wrong })).ended).toMatchObject(refusal);
       }
+    });
+  });
+
+  describe("that has not read what is no longer kept", () => {
+    const refusal = { code: ErrorCode.INVALID_ARGUMENT, field: "cursor", details: { reset_reason: "EXPIRED" } };
+
+    function expireAll({ engine }: TestCore): void {
+      for (const shard of engine.state.shards.keys()) engine.expire(shard);
+    }
+
+    it("is refused before its first response", async () => {
+      const { core, ada } = await useRooms("r");
+      const { cursor } = await useTail(core);
+      await ada.ask(text("r", "m1"));
+      const kept = (await useTail(core)).cursor;
+      expireAll(core);
+      const refused = await useTail(core, { cursor });
+      expect(refused).toMatchObject({ ended: refusal, responses: [] });
+      expect((await useTail(core, { cursor: kept })).ended).toBeUndefined();
+    });
+
+    it("goes on where only shards have lost something that it does not read", async () => {
+      const { core, ada } = await useRooms("r");
+      const { cursor } = await useTail(core);
+      await ada.ask(text("r", "m1"));
+      const { shards } = core.engine;
+      const own = shardOf("acme/r", shards);
+      for (let shard = 0; shard < shards; shard++) {
+        const state = core.engine.state.shards[shard];
+        if (shard !== own && state !== undefined) state.begins = state.end + 10;
+      }
+      expect((await useTail(core, { cursor })).ended).toMatchObject(refusal);
+      expect((await useTail(core, { cursor, roomIds: ["r"] })).places).toEqual(["r 2"]);
+    });
+
+    it("is cut off where it read too slowly, and not led past it", async () => {
+      const { core, ada } = await useRooms("r");
+      const tail = await useTail(core);
+      tail.pause();
+      await ada.ask(text("r", "m1"));
+      await ada.ask(text("r", "m2"));
+      expireAll(core);
+      await ada.ask(text("r", "m3"));
+      tail.resume();
+      await settle();
+      expect(tail.places).toEqual(["r 2"]);
+      expect(tail.ended).toMatchObject(refusal);
+    });
+
+    it("has missed nothing where that was for others", async () => {
+      const { core, ada } = await useRooms("r", "s");
+      const tail = await useTail(core, { roomIds: ["r"] });
+      const first = tail.cursor;
+      const roomId = ["s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9"].find(
+        (each) => shardOf(`acme/${each}`, core.engine.shards) === shardOf("acme/r", core.engine.shards),
+      );
+      await core.room(ada, roomId ?? "");
+      await core.elapse(59_000);
+      expect(tail.responses).toHaveLength(1);
+      await core.elapse(2_000);
+      expect(tail.responses.slice(1)).toMatchObject([
+        { roomId: "", events: [], cursor: expect.not.stringMatching(first) },
+      ]);
+      await core.elapse(120_000);
+      expect(tail.responses).toHaveLength(2);
+      expireAll(core);
+      await (await core.connect("ada")).ask(text("r", "m1"));
+      expect([tail.places, tail.ended]).toEqual([["r 2"], undefined]);
+      expect((await useTail(core, { roomIds: ["r"], cursor: first })).ended).toMatchObject(refusal);
+      expect((await useTail(core, { roomIds: ["r"], cursor: tail.responses[1]?.cursor ?? "" })).places).toEqual([
+        "r 2",
+      ]);
     });
   });
 

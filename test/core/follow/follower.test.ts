@@ -6,6 +6,7 @@ import { Follower, type Following } from "../../../src/core/follow/follower.js";
 import type { EncodedEvent } from "../../../src/ports/encoded-event.js";
 import type { EventLog } from "../../../src/ports/event-log.js";
 import type { RoomRef } from "../../../src/ports/room-ref.js";
+import { shardOf } from "../../../src/ports/shard.js";
 import { type TestRooms, useRooms, user } from "../room/use-rooms.js";
 import { gate, settle } from "../use-core.js";
 
@@ -92,6 +93,7 @@ describe("a follower", () => {
       open: (shard) => log.open(shard),
       append: (shard, at, batch) => log.append(shard, at, batch),
       ends: () => log.ends(),
+      begins: () => log.begins(),
       read: async (shard, from, limit) => {
         const records = await log.read(shard, from, limit);
         await read.promise;
@@ -161,5 +163,33 @@ describe("a follower", () => {
     await settle();
     await follower.stop();
     expect(rooms.clock.pending).toBe(before);
+  });
+});
+
+describe("a follower that was away for longer than the log keeps events", () => {
+  it("says what is lost, loudly, and goes on with what is left", async () => {
+    const rooms = await useRooms();
+    await rooms.room("r");
+    const first = follow(rooms);
+    await settle();
+    await first.follower.stop();
+    await say(rooms, "r", 1, 3);
+    const shard = shardOf("acme/r", rooms.engine.shards);
+    const { end = 0 } = rooms.engine.state.shards[shard] ?? {};
+    rooms.engine.expire(shard, end - 1);
+    const lost: unknown[] = [];
+    rooms.deps.telemetry.on("follower.lost", (event) => lost.push(event));
+    const { recorder, follower } = follow(rooms);
+    await settle();
+    expect(recorder.done).toEqual(["r 4"]);
+    expect(lost).toEqual([{ follower: "recorder", shard, from: end - 3, to: end - 1 }]);
+    await say(rooms, "r", 4, 4);
+    await settle();
+    expect(recorder.done).toEqual(["r 4", "r 5"]);
+    await follower.stop();
+    // It is said once: where it goes on is remembered.
+    const again = follow(rooms);
+    await settle();
+    expect([again.recorder.done, lost.length]).toEqual([[], 1]);
   });
 });

@@ -58,32 +58,38 @@ export class KafkaPartitions implements PartitionLog {
     return await this.#tried(() => this.#read(partition, from, bytes));
   }
 
-  /** One request to each leader. */
   ends(partitions: readonly number[]): Promise<readonly number[]> {
-    return this.#tried(async () => {
-      const leaders = new Map<string, { readonly leader: BrokerAddress; readonly led: number[] }>();
-      for (const partition of partitions) {
-        const leader = await this.#brokers.leader(partition);
-        const name = nameOf(leader);
-        const known = leaders.get(name);
-        if (known === undefined) leaders.set(name, { leader, led: [partition] });
-        else known.led.push(partition);
-      }
-      const ends = new Map<number, number>();
-      await Promise.all(
-        Array.from(leaders.values(), async ({ leader, led }) => {
-          const connection = this.#brokers.connection(leader, "read");
-          const answer = await connection.request(offsetsRequest(this.#topic, led, "end"), REQUEST_DEADLINE_MS);
-          for (const [partition, end] of answer) ends.set(partition, end);
-        }),
-      );
-      return partitions.map((partition) => offsetOf(ends, partition));
-    });
+    return this.#tried(() => this.#offsets(partitions, "end"));
+  }
+
+  begins(partitions: readonly number[]): Promise<readonly number[]> {
+    return this.#tried(() => this.#offsets(partitions, "first"));
   }
 
   close(): void {
     this.#brokers.close();
     this.#lanes.clear();
+  }
+
+  /** One request to each leader. */
+  async #offsets(partitions: readonly number[], which: "first" | "end"): Promise<readonly number[]> {
+    const leaders = new Map<string, { readonly leader: BrokerAddress; readonly led: number[] }>();
+    for (const partition of partitions) {
+      const leader = await this.#brokers.leader(partition);
+      const name = nameOf(leader);
+      const known = leaders.get(name);
+      if (known === undefined) leaders.set(name, { leader, led: [partition] });
+      else known.led.push(partition);
+    }
+    const offsets = new Map<number, number>();
+    await Promise.all(
+      Array.from(leaders.values(), async ({ leader, led }) => {
+        const connection = this.#brokers.connection(leader, "read");
+        const answer = await connection.request(offsetsRequest(this.#topic, led, which), REQUEST_DEADLINE_MS);
+        for (const [partition, offset] of answer) offsets.set(partition, offset);
+      }),
+    );
+    return partitions.map((partition) => offsetOf(offsets, partition));
   }
 
   async #read(partition: number, from: number, bytes: number): Promise<PartitionPage> {

@@ -616,8 +616,9 @@ export const MemberDeliveryStatusSchema: GenMessage<MemberDeliveryStatus> = /*@_
  */
 export type TailRequest = Message<"trunkline.v1.TailRequest"> & {
   /**
-   * The `cursor` of the last response that was dealt with; empty: from now. Events that are no longer kept are passed over. One of another
-   * store, or of a history that was lost with it, is refused with INVALID_ARGUMENT, `reset_reason` of its details being OTHER_HISTORY.
+   * The `cursor` of the last response that was dealt with; empty: from now. Events of rooms that were deleted are passed over. One of another
+   * store, or of a history that was lost with it, is refused with INVALID_ARGUMENT, `reset_reason` of its details being OTHER_HISTORY; one
+   * after which events are no longer kept, with EXPIRED. So ends a stream, too, that is read more slowly than events are let go of.
    *
    * @generated from field: string cursor = 1;
    */
@@ -639,13 +640,14 @@ export const TailRequestSchema: GenMessage<TailRequest> = /*@__PURE__*/
   messageDesc(file_trunkline_v1_delivery, 14);
 
 /**
- * Events of one room. The first response of a stream has none: its cursor is where the stream begins.
+ * Events of one room. The first response of a stream has none: its cursor is where the stream begins. Later ones without events have a
+ * cursor that has moved on without them: remember it.
  *
  * @generated from message trunkline.v1.TailResponse
  */
 export type TailResponse = Message<"trunkline.v1.TailResponse"> & {
   /**
-   * The room. Empty in the first response.
+   * The room. Empty where there are no events.
    *
    * @generated from field: string room_id = 1;
    */
