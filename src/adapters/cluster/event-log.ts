@@ -239,7 +239,8 @@ export class KafkaEventLog implements EventLog {
       }
       for (const record of page.records) if (counts(record) && !take(readEventRecord(record))) return began;
       at = page.next;
-      if (at >= page.end) return began;
+      // A leader that has just come to be one may show only some of what is durable.
+      if (at >= page.end && at >= this.#place(shard).durable) return began;
     }
   }
 

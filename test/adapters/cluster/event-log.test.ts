@@ -153,6 +153,23 @@ describe("an open", () => {
     expect((await log.open(0)).tail.map(({ event }) => event.seq)).toEqual([3, 4]);
   });
 
+  it("brings all of it where a new leader shows only some yet", async () => {
+    const cluster = new Cluster();
+    const { log, partitions } = cluster.node();
+    await log.append(0, (await log.open(0)).end, sampleBatch(newRoom(), 1, 3));
+    const { read } = partitions;
+    let behind = 2;
+    partitions.read = async (partition, from, bytes) => {
+      const page = await read.call(partitions, partition, from, bytes);
+      if (page.status !== "page" || behind-- <= 0) return page;
+      // What it shows ends behind the first event.
+      const records = page.records.filter(({ offset }) => offset < 2);
+      return { status: "page", records, next: Math.max(from, 2), end: Math.max(from, 2) };
+    };
+    const { tail } = await log.open(0);
+    expect(tail.map(({ event }) => event.seq)).toEqual([1, 2, 3]);
+  });
+
   it("rejects where the log no longer has what the archive lacks", async () => {
     const cluster = new Cluster();
     const { log } = cluster.node({ archived: () => 1 });
