@@ -19,12 +19,12 @@ export function peerAddress({ host, port, stated, services }: PeerPlace): string
   const at = hostOf(address);
   if (at === undefined) throw new Error(`${address} is no address for other nodes: it is to be host:port`);
   if (isUnspecified(at)) {
-    throw new Error(`other nodes cannot reach this one at ${address}: say where they can (the peer address)`);
+    throw new Error(`other nodes cannot reach this one at ${address}: say where they can (peerAddress)`);
   }
   const far = services.find((service) => !isLoopback(service));
   if (far !== undefined && isLoopback(at)) {
     throw new Error(
-      `other nodes cannot reach this one at ${address}, and ${far} is on another machine: say where they can (the peer address)`,
+      `other nodes cannot reach this one at ${address}, and ${far} is on another machine: say where they can (peerAddress)`,
     );
   }
   return address;

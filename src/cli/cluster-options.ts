@@ -1,9 +1,11 @@
 // From the configuration to what a node of a cluster is started with: reads the files that it names.
 
 import { readFileSync } from "node:fs";
+import { LEAST_SECRET } from "../backbone/cluster-engine.js";
 import type { ClusterOptions, PeerOptions } from "../backbone/cluster-options.js";
 import { flagName, variableName } from "../ops/config/names.js";
 import type { Config, OptionKey } from "../ops/config/options.js";
+import { isLoopback } from "../rpc/tls.js";
 import { clientTls } from "./client-tls.js";
 import { CommandError } from "./exit-code.js";
 import { type FileOption, readPair, readPem } from "./pem.js";
@@ -95,6 +97,12 @@ function peerOptions(config: Config): PeerOptions {
   if ((pair === undefined) !== (ca === undefined)) {
     throw new CommandError(`--${flagName("peerTlsCert")} and --${flagName("peerTlsCa")} go together`);
   }
+  if (pair === undefined && !config.peerInsecure && !isLoopback(config.peerHost)) {
+    const tls = (["peerTlsCert", "peerTlsKey", "peerTlsCa"] as const).map((key) => `--${flagName(key)}`);
+    throw new CommandError(
+      `--${flagName("peerHost")} ${config.peerHost} can be reached from other machines: give ${tls.join(", ")}, or --${flagName("peerInsecure")}`,
+    );
+  }
   const protection =
     pair !== undefined && ca !== undefined
       ? {
@@ -108,9 +116,17 @@ function peerOptions(config: Config): PeerOptions {
     host: config.peerHost,
     port: config.peerPort,
     ...(config.peerAddress !== undefined && { address: config.peerAddress }),
-    secret: secretOf(config, "clusterSecret", "clusterSecretFile"),
+    secret: clusterSecret(config),
     ...protection,
   };
+}
+
+function clusterSecret(config: Config): string {
+  const secret = secretOf(config, "clusterSecret", "clusterSecretFile");
+  if (secret.length >= LEAST_SECRET) return secret;
+  const file = config.clusterSecretFile !== undefined;
+  const origin = file ? `--${flagName("clusterSecretFile")}` : variableName("clusterSecret");
+  throw new CommandError(`${origin}: must have at least ${LEAST_SECRET} characters`);
 }
 
 type SecretOption = "clusterSecret" | "kafkaPassword";
@@ -131,10 +147,18 @@ function withPassword(config: Config, key: "redisUrl" | "mongodbUrl", file: File
     throw new CommandError(`${variableName(key)}: must begin with ${key === "redisUrl" ? "redis://" : "mongodb://"}`);
   }
   const password = readSecret(config, file);
-  if (password === undefined) return url;
+  if (password === undefined) return checked(url, key);
   // Not by URL, which does not know several hosts.
   const [, begin = "", user = "", rest = ""] = /^([^/]*\/\/)(?:([^:@/]*)(?::[^@/]*)?@)?(.*)$/.exec(url) ?? [];
-  return `${begin}${user}:${encodeURIComponent(password)}@${rest}`;
+  return checked(`${begin}${user}:${encodeURIComponent(password)}@${rest}`, key);
+}
+
+/** The driver reads MongoDB's, which may name several hosts. Redis's is one as any other. */
+function checked(url: string, key: "redisUrl" | "mongodbUrl"): string {
+  if (key === "redisUrl" && !URL.canParse(url)) {
+    throw new CommandError(`${variableName(key)}: is no URL; in a password, write %2F for / and %40 for @`);
+  }
+  return url;
 }
 
 function readSecret(config: Config, file: FileOption): string | undefined {

@@ -1,22 +1,34 @@
 // The services that the nodes of a cluster share, and how the nodes reach each other, as options.
 
-import { duration, integer, list, oneOf, optionalText, port, secret, secretUrl, text, toggle } from "./option.js";
+import {
+  addresses,
+  duration,
+  integer,
+  name,
+  oneOf,
+  optionalAddress,
+  optionalName,
+  optionalText,
+  port,
+  secret,
+  secretUrl,
+  text,
+  toggle,
+} from "./option.js";
 
 const LONGEST_RETENTION_MS = 36_500 * 86_400_000;
 
 export const CLUSTER_OPTIONS = {
-  clusterName: text(
-    "NAME",
+  clusterName: name(
     "trunkline",
     "Begins the names of the cluster's Kafka topics and of its keys and channels in Redis.",
   ),
-  nodeName: optionalText("NAME", "What this node is called. Not set: the machine's name."),
+  nodeName: optionalName("What this node is called. Not set: the machine's name."),
   clusterSecret: secret("SECRET", "What nodes show each other, the same on all of them; at least 16 characters."),
   clusterSecretFile: optionalText("FILE", "A file with that secret, in place of the variable."),
   peerHost: text("HOST", "127.0.0.1", "The address to listen on for other nodes. 0.0.0.0: every interface."),
   peerPort: port(9095, "The port for other nodes. 0: any free one."),
-  peerAddress: optionalText(
-    "HOST:PORT",
+  peerAddress: optionalAddress(
     "Where other nodes reach this one. Not set: the address it listens on, which must be one they can reach.",
   ),
   peerTlsCert: optionalText(
@@ -39,9 +51,7 @@ export const CLUSTER_OPTIONS = {
   ),
   redisUrl: secretUrl("URL", "redis://[USER:PASSWORD@]HOST:PORT[/DB], or rediss:// for TLS."),
   redisPasswordFile: optionalText("FILE", "A file with Redis's password, in place of the one in the URL."),
-  redisSentinels: list(
-    "HOST:PORT",
-    [],
+  redisSentinels: addresses(
     "With Sentinel: its processes. The URL then says user, password and DB only, and redisMaster is needed.",
   ),
   redisMaster: optionalText("NAME", "With Sentinel: the name of the master."),
@@ -49,15 +59,13 @@ export const CLUSTER_OPTIONS = {
   redisSentinelPassword: secret("PASSWORD", "With Sentinel: its own password, which is not Redis's."),
   redisSentinelPasswordFile: optionalText("FILE", "A file with that password, in place of the variable."),
   redisSentinelTls: toggle(false, "With Sentinel: ask it over TLS, with the same certificates as Redis."),
-  redisCluster: list(
-    "HOST:PORT",
-    [],
+  redisCluster: addresses(
     "With Redis Cluster: some of its nodes; the others are learned. The URL then says user and password only.",
   ),
   redisCa: optionalText("FILE", "Who may have signed Redis's certificate, PEM. Not set: the machine's authorities."),
   redisClientCert: optionalText("FILE", "This process's certificate towards Redis (mTLS), PEM. Needs its key too."),
   redisClientKey: optionalText("FILE", "The private key of that certificate, PEM."),
-  kafkaBrokers: list("HOST:PORT", [], "Some brokers of Kafka; the others are learned from them."),
+  kafkaBrokers: addresses("Some brokers of Kafka; the others are learned from them."),
   kafkaInsecure: toggle(
     false,
     "Do without TLS although brokers are on other machines. Messages can be read on the way.",

@@ -56,6 +56,38 @@ export function secret(placeholder: string, doc: string): Option<string | undefi
   return { ...optionalText(placeholder, doc), secret: true };
 }
 
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+const NAME_PROBLEM = "must be 1 to 64 letters, digits, dots, hyphens and underscores, and begin with a letter or digit";
+/** A name that others build names of their own with. */
+const named = filled.regex(NAME, NAME_PROBLEM);
+
+export function name(fallback: string, doc: string): Option<string> {
+  return option({ placeholder: "NAME", fallback, doc, schema: named });
+}
+
+export function optionalName(doc: string): Option<string | undefined> {
+  return option<string | undefined>({ placeholder: "NAME", fallback: undefined, doc, schema: named });
+}
+
+/** A host, of IPv6 in brackets, and a port. */
+const address = z
+  .string("must be text")
+  .trim()
+  .refine((text) => {
+    const port = Number(/^(?:\[[^\]\s]+\]|[^:\s[\]/@]+):(\d{1,5})$/.exec(text)?.[1]);
+    return port > 0 && port < 65_536;
+  }, "must be HOST:PORT");
+
+export function optionalAddress(doc: string): Option<string | undefined> {
+  return option<string | undefined>({ placeholder: "HOST:PORT", fallback: undefined, doc, schema: address });
+}
+
+/** Addresses, as a list. */
+export function addresses(doc: string): Option<readonly string[]> {
+  const texts = list("HOST:PORT", [], doc);
+  return { ...texts, schema: texts.schema.pipe(z.array(address)) };
+}
+
 /** An address with a password in it, perhaps: what comes before the host is not shown, nor what comes after the path. */
 export function secretUrl(placeholder: string, doc: string): Option<string | undefined> {
   const masked = (value: string | undefined) =>

@@ -62,6 +62,7 @@ const DEFAULT_MESSAGE_BYTES = 4 * 1024 * 1024;
 const LEAST_RETENTION_MS = 3_600_000;
 const SAFE_REPLICATION = 3;
 const SAFE_IN_SYNC = 2;
+const UNSAFE_WAY = "allowUnsafe takes it, for development";
 /** For a topic that was just made, in tries and in milliseconds between them. */
 const TRIES = 20;
 const TRY_AGAIN_MS = 250;
@@ -99,7 +100,12 @@ export async function ensureTopic(
     if (!(await admin.listTopics()).includes(name)) await create(admin, name, wanted, rules);
     const found = await lookUntilThere(admin, name);
     const reasons = misfits(found, wanted, rules);
-    if (reasons.length > 0) throw new TopicError(`topic ${name} does not fit: ${reasons.join("; ")}`);
+    if (reasons.length > 0) {
+      const isUnsafeOnly = misfits(found, { ...wanted, allowUnsafe: true }, rules).length === 0;
+      throw new TopicError(
+        `topic ${name} does not fit: ${reasons.join("; ")}${isUnsafeOnly ? ` (${UNSAFE_WAY})` : ""}`,
+      );
+    }
     return { name, partitions: found.partitions, maxBatchBytes: longest(found) - BATCH_HEADER_BYTES };
   } finally {
     await admin.disconnect().catch(() => {});
@@ -110,7 +116,9 @@ async function create(admin: Admin, topic: string, wanted: TopicSettings, rules:
   const { replication = DEFAULT_REPLICATION, retentionMs = DEFAULT_RETENTION_MS } = wanted;
   const { maxMessageBytes = DEFAULT_MESSAGE_BYTES } = wanted;
   if (replication < SAFE_REPLICATION && wanted.allowUnsafe !== true) {
-    throw new TopicError(`topic ${topic} is not made: ${replication} replicas are fewer than ${SAFE_REPLICATION}`);
+    throw new TopicError(
+      `topic ${topic} is not made: ${replication} replicas are fewer than ${SAFE_REPLICATION} (${UNSAFE_WAY})`,
+    );
   }
   const settings = {
     "cleanup.policy": "delete",
@@ -135,7 +143,9 @@ async function create(admin: Admin, topic: string, wanted: TopicSettings, rules:
   } catch (error) {
     if (!(error instanceof KafkaJSAggregateError)) throw error;
     const reasons = error.errors.map((reason) => (reason instanceof Error ? reason.message : reason));
-    throw new TopicError(`topic ${topic} cannot be made: ${reasons.join("; ")}`, { cause: error });
+    throw new TopicError(`topic ${topic} cannot be made with ${replication} replicas: ${reasons.join("; ")}`, {
+      cause: error,
+    });
   }
 }
 
