@@ -63,6 +63,9 @@ describePlacement("the memory engine", async () => {
       return { placement, cutOff: () => void cutOff.add(nodeId) };
     },
     rounds: (count) => pass(clock, count * leases.roundMs),
+    async forget() {
+      leases.empty();
+    },
     async close() {
       for (const node of nodes) node.stop();
     },

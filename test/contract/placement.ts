@@ -15,6 +15,8 @@ export interface PlacementSubject {
   node(): Promise<PlacementNode>;
   /** Lets so many rounds pass: a node says once in each that it lives. */
   rounds(count: number): Promise<void>;
+  /** What keeps the leases loses them, and forgets all nodes. */
+  forget(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -169,6 +171,22 @@ export function describePlacement(name: string, factory: () => Promise<Placement
       expect(two.recorder.owned.size).toBe(0);
       for (const shard of all) expect(two.placement.holds(shard)).toBe(false);
       expect(sorted(one.recorder.owned)).toEqual(all);
+    });
+
+    it("leaves every shard with its owner where all leases are lost", async () => {
+      const { subject, all, join } = await useCluster();
+      const one = await join();
+      // So that one of them comes back first.
+      await subject.rounds(0.5);
+      const two = await join();
+      await subject.rounds(LAPSE);
+      const owned = [one, two].map(({ recorder }) => sorted(recorder.owned));
+      for (const { recorder } of [one, two]) recorder.told.length = 0;
+      await subject.forget();
+      await subject.rounds(LAPSE);
+      expect([one, two].map(({ recorder }) => sorted(recorder.owned))).toEqual(owned);
+      expect([one, two].map(({ recorder }) => recorder.told)).toEqual([[], []]);
+      for (const shard of all) expect(one.placement.ownerOf(shard)).toBeDefined();
     });
 
     it("holds nothing after it has stopped", async () => {

@@ -8,6 +8,7 @@ const DEFAULT_ROUND_MS = 1_000;
 const LEASE_ROUNDS = 3;
 const NODE_ROUNDS = 5;
 const SETTLED_ROUNDS = 2;
+const RETURN_ROUNDS = 2;
 const YIELD_ROUNDS = 2;
 const LEAVE_ROUNDS = 5;
 
@@ -31,6 +32,8 @@ interface Round {
 
 /** How things stand. */
 interface Standing {
+  /** Whether the node was known to live. */
+  readonly known: boolean;
   readonly nodes: readonly ClusterNode[];
   readonly owners: ReadonlyMap<number, string>;
 }
@@ -116,7 +119,7 @@ export class MemoryLeases {
       if (holder !== undefined) owners.set(shard, holder);
     }
     if (!known || gone || released.length > 0) this.notice();
-    return { nodes: [...this.#nodes.values()].map((each) => each.node), owners };
+    return { known, nodes: [...this.#nodes.values()].map((each) => each.node), owners };
   }
 
   /** A node that is gone has no leases. */
@@ -151,6 +154,9 @@ export class MemoryPlacement implements Placement {
   #stopped = false;
   #round: Promise<void> | undefined;
   #again = false;
+  /** Others have known it; and it takes nothing new before, monotonic. */
+  #wasKnown = false;
+  #takesFromMs = Number.NEGATIVE_INFINITY;
   #expiry: Timer | undefined;
 
   constructor(leases: MemoryLeases, clock: Clock, self: ClusterNode) {
@@ -262,8 +268,10 @@ export class MemoryPlacement implements Placement {
     // The lease is counted from before it was asked for.
     const sentAtMs = this.#clock.monotonic();
     const node = { ...this.#self, leaving: this.#leaving };
-    const { nodes, owners } = await this.#leases.round({ node, gone: false, released, asked });
+    const { known, nodes, owners } = await this.#leases.round({ node, gone: false, released, asked });
     if (this.#stopped) return;
+    if (!known && this.#wasKnown) this.#takesFromMs = this.#clock.monotonic() + RETURN_ROUNDS * this.#leases.roundMs;
+    this.#wasKnown = true;
     for (const shard of released) this.#released.delete(shard);
     const before = this.#picture();
     this.#nodes = nodes;
@@ -285,7 +293,7 @@ export class MemoryPlacement implements Placement {
   /** What this node has or is to have, and nobody else has. */
   #asked(): readonly number[] {
     const held = [...this.#held.keys()].filter((shard) => !this.#released.has(shard));
-    if (this.#leaving) return held;
+    if (this.#leaving || this.#clock.monotonic() < this.#takesFromMs) return held;
     const asked = new Set(held);
     for (let shard = 0; shard < this.shards; shard++) {
       if (this.#released.has(shard) || this.ownerOf(shard) !== undefined) continue;

@@ -26,6 +26,8 @@ const LEASE_ROUNDS = 3;
 const NODE_ROUNDS = 5;
 /** A node must have been there for so long before shards are handed over to it: one that restarts again and again gets none. */
 const SETTLED_ROUNDS = 2;
+/** A node that was forgotten takes nothing new for so long: so may all have been, and whoever still owns something is about to say it. */
+const RETURN_ROUNDS = 2;
 /** Longest wait for what is under way in a shard that is handed over. */
 const YIELD_ROUNDS = 2;
 /** Longest wait of a leaving node for the shards it yields. */
@@ -92,6 +94,8 @@ export class RedisPlacement implements Placement {
   #again = false;
   /** When the last round that was answered was begun, monotonic. */
   #saidAtMs = Number.NEGATIVE_INFINITY;
+  /** It takes nothing new before, monotonic. */
+  #takesFromMs = Number.NEGATIVE_INFINITY;
   #notices: ChannelSubscription | undefined;
   #timer: Timer | undefined;
   #expiry: Timer | undefined;
@@ -216,7 +220,10 @@ export class RedisPlacement implements Placement {
       ...this.#arguments(status, released, asked),
     );
     if (this.#stopped) return;
-    if (known === 0 && Number.isFinite(this.#saidAtMs)) this.#options.onReturned?.();
+    if (known === 0 && Number.isFinite(this.#saidAtMs)) {
+      this.#takesFromMs = clock.monotonic() + RETURN_ROUNDS * this.#roundMs;
+      this.#options.onReturned?.();
+    }
     this.#saidAtMs = sentAtMs;
     for (const shard of released) this.#released.delete(shard);
     const before = this.#picture();
@@ -238,7 +245,7 @@ export class RedisPlacement implements Placement {
   /** What this node has or is to have, and nobody else has. */
   #asked(): readonly number[] {
     const held = [...this.#held.keys()].filter((shard) => !this.#released.has(shard));
-    if (this.#leaving) return held;
+    if (this.#leaving || this.#options.clock.monotonic() < this.#takesFromMs) return held;
     const due = new Set(held);
     for (let shard = 0; shard < this.shards; shard++) {
       if (this.#released.has(shard) || this.ownerOf(shard) !== undefined) continue;

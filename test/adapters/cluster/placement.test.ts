@@ -61,6 +61,10 @@ async function cluster(
         await settle();
       }
     },
+    forget: async () => {
+      const [node] = nodes;
+      await node?.redis.del(`${prefix}:{placement}:nodes`, `${prefix}:{placement}:leases`);
+    },
     close: async () => {
       for (const placement of placements) placement.stop();
       for (const node of nodes) node.stop();
