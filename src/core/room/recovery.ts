@@ -8,6 +8,8 @@ import type { Actors } from "./actors.js";
 import { Batch } from "./batch.js";
 import { loadMessages } from "./message-loading.js";
 import type { Room } from "./room.js";
+import type { RoomState } from "./state.js";
+import { unavailable } from "./unavailable.js";
 
 /** Events that are written together. */
 const BATCH_EVENTS = 1_000;
@@ -26,7 +28,10 @@ export interface Opening {
   readonly isOver: () => boolean;
 }
 
-/** Folds the tail of a log, and gives what the archive is to be told, in order. */
+/**
+ * Folds the tail of a log, and gives what the archive is to be told, in order. Rejects with UNAVAILABLE where the shard's last owner still writes
+ * what it had under way: it is soon done.
+ */
 export async function recover(
   { tail, end, isOver }: Opening,
   actors: Actors,
@@ -45,6 +50,8 @@ export async function recover(
     if (batch.size >= BATCH_EVENTS) close(offset);
     const { event } = encoded;
     const room = await actors.load(ref, usersOf(event));
+    await requireUnwritten(room.state, archive);
+    if (room.state.root !== undefined) await requireUnwritten(room.state.root, archive);
     await loadMessages(archive, room, messagesOf(event), event.kind.case === "messageDeleted");
     if (isOver()) return [];
     batch.add(room, [room.replay(encoded)]);
@@ -53,6 +60,13 @@ export async function recover(
   close(end);
   for (const room of rooms) room.settle(room.state.seq, room.state.tag);
   return recovered;
+}
+
+/** Rejects where the room's document was written after it was read: its count of members is then of another moment than their documents. */
+async function requireUnwritten({ ref, seq, loadedSeq }: RoomState, archive: RoomReading): Promise<void> {
+  if (loadedSeq <= seq) return;
+  const stored = await archive.room(ref);
+  if ((stored?.appliedSeq ?? 0) > seq) throw unavailable("the shard's last owner still writes to the archive");
 }
 
 /** Whose standing an event changes. */

@@ -62,6 +62,8 @@ export class RoomState {
   tag = 0;
   /** The last event that members and messages are as of: behind `seq` while what the room's document has already is folded in again. */
   #foldedSeq = 0;
+  /** The last event that a member's document is as of, of those that were loaded. Beyond `seq`: it was written after the room's was read. */
+  loadedSeq = 0;
   lastMessageIndex = 0;
   /** When it was last used, in milliseconds since 1970; a root's with what is known of rooms under it. 0: not known. */
   activeAtMs = 0;
@@ -154,6 +156,7 @@ export class RoomState {
   /** Takes in what the archive says of a user, unless an event has said something newer. */
   load(userId: string, document: MemberDocument | undefined): void {
     if (this.#standings.has(userId)) return;
+    this.loadedSeq = Math.max(this.loadedSeq, document?.appliedSeq ?? 0);
     this.#standings.set(
       userId,
       document === undefined

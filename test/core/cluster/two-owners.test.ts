@@ -141,3 +141,38 @@ describe("a node that gives a shard up while it opens it", () => {
     expect(await publish(second, "k4")).toBe(5);
   });
 });
+
+it("counts the members of a room right though its last owner's documents are written while it is taken over", async () => {
+  const { cluster, roomId, ann } = await useTwoOwners();
+  const { archive } = cluster.engine;
+  const next = cluster.node(2);
+  const archived = Promise.withResolvers<void>();
+  const apply = archive.apply.bind(archive);
+  const applied = vi.spyOn(archive, "apply").mockImplementationOnce(async (...changes) => {
+    await archived.promise;
+    return apply(...changes);
+  });
+  const adding = { roomId, key: "a", members: [{ userId: "cem" }] };
+  ann.send({ case: "call", value: { rpc: { case: "addMembers", value: adding } } });
+  await settle();
+  expect(applied).toHaveBeenCalled();
+
+  // The next owner has read the room, and is about to read who of its members is concerned.
+  const read = Promise.withResolvers<void>();
+  const member = archive.member.bind(archive);
+  const asked = vi.spyOn(archive, "member").mockImplementationOnce(async (...of) => {
+    await read.promise;
+    return member(...of);
+  });
+  cluster.seize(cluster.shardOf(roomId), next);
+  await settle();
+  expect(asked).toHaveBeenCalled();
+  archived.resolve();
+  await settle();
+  read.resolve();
+  await cluster.elapse(3_000);
+
+  const cem = await next.connect("cem");
+  const seen = await cem.ask({ case: "call", value: { rpc: { case: "getRoom", value: { roomId } } } });
+  expect(seen).toMatchObject({ value: { rpc: { value: { room: { memberCount: 3 } } } } });
+});
