@@ -1,7 +1,7 @@
 // A room whose presence is watched on this node: its members are known once, changes are encoded once for all who watch.
 
 import { create } from "@bufbuild/protobuf";
-import { type Member, Permission } from "../../gen/trunkline/v1/message_pb.js";
+import { type Member, Permission, RoomStatus } from "../../gen/trunkline/v1/message_pb.js";
 import { type Presence, type RoomPresenceCount, RoomPresenceCountSchema } from "../../gen/trunkline/v1/session_pb.js";
 import type { EncodedEvent } from "../../ports/encoded-event.js";
 import type { FanoutSubscription } from "../../ports/fanout.js";
@@ -43,6 +43,9 @@ export class RoomWatch implements PresenceReader {
   /** Events that came while the members were read; undefined: they are known. */
   #early: EncodedEvent[] | undefined = [];
   #seq = 0;
+  /** The same of the room itself, where its members are another's. */
+  #ownSeq = 0;
+  #lookingForOwn = false;
   /** Events were lost while the members were read. */
   #lost = false;
   #subscription: FanoutSubscription | undefined;
@@ -236,11 +239,45 @@ export class RoomWatch implements PresenceReader {
   /** Of a room under another, whose members come and go with the events of that one. */
   async #hearOwn(): Promise<void> {
     if (this.#membersRef === this.ref || this.#ownSubscription !== undefined) return;
-    const subscription = await this.#deps.fanout.subscribe(this.ref, (events) => {
-      for (const event of events) if (event.event.kind.case === "roomDeleted") this.#watchRights(event);
-    });
+    const subscription = await this.#deps.fanout.subscribe(
+      this.ref,
+      (events) => {
+        for (const event of events) {
+          if (this.#ownSeq > 0 && event.seq > this.#ownSeq + 1) this.#missedOwn(event.seq - 1);
+          this.#ownSeq = Math.max(this.#ownSeq, event.seq);
+          if (event.event.kind.case === "roomDeleted") this.#watchRights(event);
+        }
+      },
+      undefined,
+      (top) => this.#missedOwn(top),
+    );
     if (this.#closed) subscription.close();
     else this.#ownSubscription = subscription;
+  }
+
+  /** Announcements of the room itself may have been lost: it may be no more. */
+  #missedOwn(top = Number.POSITIVE_INFINITY): void {
+    if (top <= this.#ownSeq || this.#lookingForOwn) return;
+    this.#lookingForOwn = true;
+    this.#ownTop().then(
+      (seq) => {
+        this.#lookingForOwn = false;
+        this.#ownSeq = Math.max(this.#ownSeq, seq ?? 0);
+        if (seq !== undefined || this.#closed) return;
+        this.losses++;
+        for (const reader of this.#readers.all) this.lose(reader);
+      },
+      () => {
+        // Whatever is told next asks for it again.
+        this.#lookingForOwn = false;
+      },
+    );
+  }
+
+  /** How far the room itself has come; undefined: it was deleted. */
+  async #ownTop(): Promise<number | undefined> {
+    const { room } = (await this.#deps.archive.room(this.ref)) ?? {};
+    return room === undefined || room.status === RoomStatus.DELETED ? undefined : (room.top?.seq ?? 0);
   }
 
   #receive(events: readonly EncodedEvent[]): void {

@@ -24,6 +24,9 @@ export class SignalTarget {
   /** Settles when the room's events are heard; undefined: nobody types. */
   listening: Promise<void> | undefined;
   readonly #subscriptions: FanoutSubscription[] = [];
+  /** The last events that were heard, of the room and of the one that it is under. */
+  #heardSeq = 0;
+  #heardRootSeq = 0;
   #closed = false;
   /** Opening or live, by user. */
   readonly #typers = new Map<string, Set<Typer>>();
@@ -115,9 +118,21 @@ export class SignalTarget {
     return signals;
   }
 
+  /** Announcements of the room up to this event may have been lost; undefined: nobody knows how many. Who was judged by less is judged again. */
+  missed(top = Number.POSITIVE_INFINITY): void {
+    if (top > this.#heardSeq) for (const typer of this.#everybody()) if (typer.authorizedSeq < top) typer.doubt();
+  }
+
+  /** The same of the room that this one is under. */
+  missedRoot(top = Number.POSITIVE_INFINITY): void {
+    if (top > this.#heardRootSeq) for (const typer of this.#everybody()) if (typer.accessSeq < top) typer.doubt();
+  }
+
   /** Durable events of the room: calls `end` for whoever is thereby no longer typing. */
   hear(events: readonly EncodedEvent[], nowMs: number, end: (typer: Typer) => void): void {
     for (const { seq, event } of events) {
+      if (this.#heardSeq > 0 && seq > this.#heardSeq + 1) this.missed(seq - 1);
+      this.#heardSeq = Math.max(this.#heardSeq, seq);
       for (const typer of this.#endedBy(event.kind, event.actor?.userId, nowMs)) {
         if (typer.status === "opening") typer.lostSeq = seq;
         else if (seq > typer.authorizedSeq) end(typer);
@@ -128,6 +143,8 @@ export class SignalTarget {
   /** Durable events of the room that this one is under. */
   hearRoot(events: readonly EncodedEvent[], nowMs: number, end: (typer: Typer) => void): void {
     for (const { seq, event } of events) {
+      if (this.#heardRootSeq > 0 && seq > this.#heardRootSeq + 1) this.missedRoot(seq - 1);
+      this.#heardRootSeq = Math.max(this.#heardRootSeq, seq);
       for (const typer of endsUnder(event.kind) ? this.#endedBy(event.kind, undefined, nowMs) : NOBODY) {
         if (typer.status === "opening") typer.lostAccessSeq = seq;
         else if (seq > typer.accessSeq) end(typer);

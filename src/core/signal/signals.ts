@@ -172,9 +172,23 @@ export class Signals {
     const end = (typer: Typer): void => this.end(typer);
     const rootRef = rootOf(target.ref);
     if (rootRef !== undefined) {
-      target.heardBy(await fanout.subscribe(rootRef, (events) => target.hearRoot(events, clock.now(), end)));
+      target.heardBy(
+        await fanout.subscribe(
+          rootRef,
+          (events) => target.hearRoot(events, clock.now(), end),
+          undefined,
+          (top) => target.missedRoot(top),
+        ),
+      );
     }
-    target.heardBy(await fanout.subscribe(target.ref, (events) => target.hear(events, clock.now(), end)));
+    target.heardBy(
+      await fanout.subscribe(
+        target.ref,
+        (events) => target.hear(events, clock.now(), end),
+        undefined,
+        (top) => target.missed(top),
+      ),
+    );
   }
 
   #prolong(typer: Typer, nowMs: number): void {

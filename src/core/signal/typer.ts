@@ -38,6 +38,11 @@ export class Typer {
     return `${this.actor.userId} ${this.actor.deviceId}`;
   }
 
+  /** What it was judged on may be over: it is judged again when it is said next. */
+  doubt(): void {
+    this.authorizedAtMs = Number.NEGATIVE_INFINITY;
+  }
+
   end(): void {
     this.status = "ended";
     this.#ended();

@@ -3,6 +3,7 @@
 import { describe, expect, it } from "vitest";
 import { Permission, RoomStatus } from "../../../src/gen/trunkline/v1/message_pb.js";
 import { ErrorCode } from "../../../src/ports/error.js";
+import { roomRef } from "../../../src/ports/room-ref.js";
 import { gate, settle, type TestClient, type TestCore, text, useCore } from "../use-core.js";
 import { call, heard, outcome, tick, typing } from "./use-signals.js";
 
@@ -357,5 +358,47 @@ describe("typing is refused", () => {
     await tick(core);
     expect(mallory.all("error")).toEqual([]);
     expect(heard(eve)).toEqual([]);
+  });
+});
+
+describe("typing of who was removed unheard", () => {
+  const removed = async (scene: Scene): Promise<void> => {
+    scene.core.engine.lostAnnouncements = 1;
+    await call(scene.ada, { case: "removeMember", value: { roomId: "r", key: "remove", userId: "bob" } });
+    expect(scene.core.engine.lostAnnouncements).toBe(0);
+  };
+  const goesOn = async ({ core, bob }: Scene): Promise<string | number | undefined> => {
+    await core.elapse(1_000);
+    const answer = outcome(await bob.ask(typing("r", true)));
+    await tick(core);
+    return answer;
+  };
+
+  it("is refused and over when it goes on after it was told how far the room had come", async () => {
+    const scene = await useScene();
+    await start(scene, scene.bob);
+    await removed(scene);
+    scene.core.engine.fanout.top(roomRef("acme", "r"), 2);
+    expect(await goesOn(scene)).toBe(ErrorCode.NOT_A_MEMBER);
+    expect(heard(scene.eve)).toEqual([[`${BOB} types`], [`${BOB} ends`]]);
+  });
+
+  it("is refused and over when it goes on after a later event was heard", async () => {
+    const scene = await useScene();
+    await scene.ada.ask(text("r", "m1"));
+    await start(scene, scene.bob);
+    await scene.ada.ask(text("r", "m2"));
+    await removed(scene);
+    await scene.ada.ask(text("r", "m3"));
+    expect(await goesOn(scene)).toBe(ErrorCode.NOT_A_MEMBER);
+  });
+
+  it("is not judged again for what was heard", async () => {
+    const scene = await useScene();
+    await start(scene, scene.bob);
+    await scene.ada.ask(text("r", "m1"));
+    await removed(scene);
+    scene.core.engine.fanout.top(roomRef("acme", "r"), 2);
+    expect(await goesOn(scene)).toBe("done");
   });
 });
