@@ -6,7 +6,7 @@ import type { EncodedEvent } from "../../ports/encoded-event.js";
 import type { NewRecord } from "../../ports/event-log.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
-import { beginAt, readOn } from "./place.js";
+import { beginAt, followOn } from "./place.js";
 
 /** Events read from the log at once. */
 const READ = 256;
@@ -236,7 +236,7 @@ export class Follower implements LogReader {
     }
     while (!place.over) {
       const { end } = place;
-      const { at, records } = await readOn(this.#deps, this.#following.name, place, place.at ?? end, READ);
+      const { at, records } = await followOn(this.#deps, this.#following.name, place, place.at ?? end, READ);
       if (at > (place.at ?? end)) this.#reach(place, at);
       for (const { offset, room, event } of records) {
         if (place.over || this.#hold(place, offset, event)) return;

@@ -1,7 +1,7 @@
 // Where who reads a shard's log begins, and where they go on.
 
 import type { Archive } from "../../ports/archive.js";
-import { LogExpired, type LogRecord } from "../../ports/event-log.js";
+import { type EventLog, LogExpired, type LogRecord } from "../../ports/event-log.js";
 import type { CoreDependencies } from "../core.js";
 
 /** Where the reader of this name goes on in a shard that is this node's now. One that has never run begins at the log's end, and is remembered there. */
@@ -23,21 +23,28 @@ export interface ReadOn {
   readonly records: readonly LogRecord[];
 }
 
-/** Reads as the log does, but goes on where it begins, with a loud word, where the log no longer goes back so far. */
-export async function readOn(
-  { log, telemetry }: Pick<CoreDependencies, "log" | "telemetry">,
-  follower: string,
-  { shard, over }: { readonly shard: number; readonly over: boolean },
-  from: number,
-  limit: number,
-): Promise<ReadOn> {
+/** Reads as the log does, but goes on where it begins where it no longer goes back so far. */
+export async function readOn(log: Pick<EventLog, "read">, shard: number, from: number, limit: number): Promise<ReadOn> {
   for (let at = from; ; ) {
     try {
       return { at, records: await log.read(shard, at, limit) };
     } catch (cause) {
       if (!(cause instanceof LogExpired)) throw cause;
-      if (!over) telemetry.emit("follower.lost", { follower, shard, from: at, to: cause.begins });
       at = cause.begins;
     }
   }
+}
+
+/** The same for a follower, with a loud word about what is lost to it. */
+export async function followOn(
+  { log, telemetry }: Pick<CoreDependencies, "log" | "telemetry">,
+  follower: string,
+  place: { readonly shard: number; readonly over: boolean },
+  from: number,
+  limit: number,
+): Promise<ReadOn> {
+  const { shard } = place;
+  const read = await readOn(log, shard, from, limit);
+  if (read.at > from && !place.over) telemetry.emit("follower.lost", { follower, shard, from, to: read.at });
+  return read;
 }

@@ -4,7 +4,7 @@ import type { Timer } from "../../ports/clock.js";
 import type { LogRecord } from "../../ports/event-log.js";
 import type { CoreDependencies } from "../core.js";
 import type { LogReader } from "../follow/follower.js";
-import { beginAt, readOn } from "../follow/place.js";
+import { beginAt, followOn } from "../follow/place.js";
 import { createdAtMs } from "./batch.js";
 
 /** Events read at once, of one shard. */
@@ -150,11 +150,11 @@ export class ShardPages implements LogReader {
     this.#asked = true;
     this.#deps.clock.soon(() => {
       this.#asked = false;
-      this.#readOn();
+      this.#followOn();
     });
   }
 
-  #readOn(): void {
+  #followOn(): void {
     for (const place of this.#behind) {
       if (this.#reading >= SHARDS_AT_ONCE || this.#stopped) return;
       if (place.busy) continue;
@@ -191,7 +191,7 @@ export class ShardPages implements LogReader {
       place.passed = [{ at, monotonicMs: this.#deps.clock.monotonic() }];
     }
     const { at: from = 0, end } = place;
-    const { at, records } = await readOn(this.#deps, this.#reader.name, place, from, PAGE);
+    const { at, records } = await followOn(this.#deps, this.#reader.name, place, from, PAGE);
     if (place.over) return undefined;
     if (at > from) this.#reach(place, at);
     if (records.length === 0) {

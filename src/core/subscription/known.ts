@@ -6,6 +6,7 @@ import type { TrunklineError } from "../../ports/error.js";
 import type { Awaitable, RoomRef } from "../../ports/room-ref.js";
 import { isPromise } from "../awaitable.js";
 import type { CoreDependencies } from "../core.js";
+import { readOn } from "../follow/place.js";
 import { shardOf } from "../room/position.js";
 import { unavailable } from "../room/unavailable.js";
 
@@ -51,7 +52,9 @@ export async function requireUnknown(
   const [event] = await archive.events(ref, { from: seq, to: seq, limit: 1, maxBytes: 1 });
   if (event?.seq === seq && event.tag === tag) throw behind();
   for (;;) {
-    const records = await log.read(shard, from, LOG_PAGE);
+    const { at, records } = await readOn(log, shard, from, LOG_PAGE);
+    // What the log has let go of is archived.
+    from = at;
     if (records.some(({ room, event: { seq: at } }) => room.key === ref.key && at >= seq)) throw behind();
     const last = records.at(-1);
     if (records.length < LOG_PAGE || last === undefined) return;

@@ -89,6 +89,19 @@ describe("a reader at an owner that does not know of the other one", () => {
   });
 });
 
+it("is told to start over where it knows more than there is, also where the log has let go of what is archived", async () => {
+  const { cluster, roomId } = await useTwoOwners();
+  await cluster.elapse(6_000);
+  const shard = cluster.shardOf(roomId);
+  const state = cluster.engine.state.shards[shard];
+  if (state === undefined) throw new Error("no shard");
+  // Void records, and what stood before them, are gone by their age.
+  state.begins = state.end + 3;
+  const eve = await cluster.node(2).connect("ann");
+  const subscribed = await eve.ask({ case: "subscribe", value: { roomId, after: { seq: 9, tag: 1 } } });
+  expect(subscribed).toMatchObject({ case: "subscribed", value: { outcome: { case: "reset" } } });
+});
+
 describe("a node that gives a shard up while it opens it", () => {
   it("knows nothing from then when it opens it again", async () => {
     const cluster = await useCluster();
