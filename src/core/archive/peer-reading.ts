@@ -12,8 +12,8 @@ import {
 } from "../../gen/trunkline/cluster/v1/peer_pb.js";
 import type { EventRange, MessageRange, Page, StoredMessage } from "../../ports/archive.js";
 import { EncodedEvent } from "../../ports/encoded-event.js";
-import { TrunklineError } from "../../ports/error.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
+import { notKnownHere } from "../room/unavailable.js";
 import type { RoomReading } from "./room-reading.js";
 
 type What = Exclude<MessageInitShape<typeof ReadSchema>, { $typeName: string }>["what"];
@@ -129,7 +129,7 @@ export async function answerRead(reading: RoomReading, { room: asked, what }: Re
     }
     case undefined:
       // Of a newer node.
-      throw TrunklineError.invalid("read.what", "is not known to this node");
+      throw notKnownHere("read.what");
   }
   return answer;
 }

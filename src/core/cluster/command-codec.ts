@@ -6,6 +6,7 @@ import { BodySchema, RoomEventSchema } from "../../gen/trunkline/v1/message_pb.j
 import { TrunklineError } from "../../ports/error.js";
 import type { Caller } from "../room/calls.js";
 import type { Command, EventKind, NewMember, Outcome } from "../room/command.js";
+import { notKnownHere } from "../room/unavailable.js";
 
 export function encodeCaller({ identity, deviceId, onBehalfOf }: Caller): wire.Caller {
   const { tenantId, userId, displayName, grants, expiresAtMs, tokenId } = identity;
@@ -233,7 +234,7 @@ export function decodeCommand(command: wire.Command | undefined): Command {
       return { kind: "expel", ...keyed, userId: kind.value.userId };
     case undefined:
       // Of a newer node.
-      throw TrunklineError.invalid("command", "is of a kind that this node does not know");
+      throw notKnownHere("submit.command");
   }
 }
 

@@ -16,6 +16,7 @@ import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import type { FarReceipts } from "../receipt/far-receipts.js";
 import type { Caller } from "../room/calls.js";
 import type { Command, Outcome } from "../room/command.js";
+import { notKnownHere } from "../room/unavailable.js";
 import { MAX_ID_LENGTH, validateId } from "../validate.js";
 import { decodeCaller, decodeCommand, encodeOutcome } from "./command-codec.js";
 import type { UserNotices } from "./user-notices.js";
@@ -52,7 +53,7 @@ export function peerHandler(
         return notices.answer(question.value);
       case undefined:
         // Of a newer node.
-        throw TrunklineError.invalid("request", "is not known to this node");
+        throw notKnownHere("request");
     }
   };
 }
@@ -95,7 +96,7 @@ async function submit(answers: PeerAnswers, { room, caller: who, command: what }
   requireShort("submit.command.key", command.key, 2 * MAX_ID_LENGTH);
   if (command.key === "") throw TrunklineError.invalid("submit.command.key", "is required");
   if (command.kind === "tell" && command.event.case === undefined) {
-    throw TrunklineError.invalid("submit.command.tell.event", "is of a kind that this node does not know");
+    throw notKnownHere("submit.command.tell.event");
   }
   const outcome = await answers.submit(ref, caller, command);
   return create(SubmittedSchema, { outcome: encodeOutcome(outcome) });

@@ -4,6 +4,8 @@ import { ErrorCode, TrunklineError } from "../../ports/error.js";
 
 /** When to come back, in milliseconds. */
 export const RETRY_MS = 100;
+/** When to come back with what an older node does not know, in milliseconds: nodes are exchanged one after the other. */
+const UNKNOWN_RETRY_MS = 1_000;
 /** The detail that tells other nodes that they may look for the owner again. */
 const OWNER = "owner";
 
@@ -25,4 +27,12 @@ export function notTheOwner(): TrunklineError {
 
 export function isNotTheOwner(error: unknown): boolean {
   return error instanceof TrunklineError && error.code === ErrorCode.UNAVAILABLE && OWNER in error.details;
+}
+
+/** What a newer node asks is not known to this one. Nothing was done; the next owner, or this node once it is as new, knows it. */
+export function notKnownHere(what: string): TrunklineError {
+  return new TrunklineError(ErrorCode.UNAVAILABLE, "the room's owner is older and does not know this yet", {
+    retryAfterMs: UNKNOWN_RETRY_MS,
+    details: { unknown: what },
+  });
 }

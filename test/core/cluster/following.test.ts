@@ -1,8 +1,10 @@
 // What follows from events, where shards go from node to node.
 
-import { create } from "@bufbuild/protobuf";
+import { clone, create } from "@bufbuild/protobuf";
 import { expect, it } from "vitest";
+import { SubmitSchema } from "../../../src/gen/trunkline/cluster/v1/peer_pb.js";
 import { DeadLetterDocumentSchema } from "../../../src/gen/trunkline/store/v1/documents_pb.js";
+import { RoomEventSchema } from "../../../src/gen/trunkline/v1/message_pb.js";
 import { roomRef } from "../../../src/ports/room-ref.js";
 import { MemoryEngine } from "../../support/memory-engine.js";
 import { RecordingTarget } from "../outlet/use-sink.js";
@@ -171,4 +173,34 @@ it("archives each idle room once, at the node that owns it, whoever walks throug
     expect(stored.map(({ event }) => event.kind.case)).toEqual(["roomCreated", "roomUpdated"]);
   }
   expect(cluster.asked.slice(asked).filter(({ question }) => question.case === "submit")).toEqual([]);
+});
+
+it("tells an inbox what its owner does not know yet once it does", async () => {
+  const cluster = await useCluster();
+  const roomId = cluster.roomIdOf(0);
+  const ann = await cluster.node(0).connect("ann");
+  const bob = await cluster.node(1).connect("bob");
+  await cluster.node(0).room(ann, roomId, "bob");
+  await openInbox(bob);
+  await cluster.elapse(1_000);
+  // An older node reads an event of a kind that it does not know as one of none.
+  const carry = cluster.carry.bind(cluster);
+  let older = true;
+  cluster.carry = (from, to, question) => {
+    if (!older || question.case !== "submit" || question.value.command?.kind.case !== "tell")
+      return carry(from, to, question);
+    const asked = clone(SubmitSchema, question.value);
+    if (asked.command?.kind.case === "tell") asked.command.kind.value.event = create(RoomEventSchema);
+    return carry(from, to, { case: "submit", value: asked });
+  };
+  for (const shard of everyShard(cluster)) if (shard !== cluster.shardOf(roomId)) cluster.seize(shard, cluster.node(2));
+  await cluster.elapse(1_000);
+  await mention(ann, roomId, "m", "bob");
+  await cluster.elapse(5_000);
+  expect(mentions(bob)).toBe(0);
+  older = false;
+  await cluster.elapse(31_000);
+  const again = await cluster.node(1).connect("bob");
+  await openInbox(again);
+  expect(mentions(again)).toBe(1);
 });

@@ -81,13 +81,11 @@ describe("a node that is asked by another", () => {
     const { room, refusal } = await useRoom();
     const join = { key: "k", attempt: 1, kind: { case: "join" as const, value: {} } };
     const cases: readonly (readonly [string, Question])[] = [
-      ["request", { case: undefined }],
       ["look.room", look({})],
       ["look.room.room_id", look({ room: { ...room, roomId: "a/b" } })],
       ["look.room.tenant_id", look({ room: { ...room, tenantId: "" } })],
       ["look.user_ids[1]", look({ room, userIds: ["ann", ""] })],
       ["look.user_ids", look({ room, userIds: Array.from({ length: 10_001 }, () => "ann") })],
-      ["read.what", read({ room })],
       ["read.room", read({ what: { case: "document", value: {} } })],
       ["read.events.limit", read({ room, what: { case: "events", value: { from: 1, to: 9, limit: 4_000_000_000 } } })],
       ["read.seq.eventId", read({ room, what: { case: "seq", value: { eventId: "e".repeat(200) } } })],
@@ -95,11 +93,25 @@ describe("a node that is asked by another", () => {
       ["submit.caller.tenant_id", submit({ room, caller: { ...CALLER, tenantId: "other" }, command: join })],
       ["submit.caller.user_id", submit({ room, caller: { ...CALLER, userId: "a b" }, command: join })],
       ["command", submit({ room, caller: CALLER })],
-      ["command", submit({ room, caller: CALLER, command: { key: "k", attempt: 1 } })],
       ["submit.command.key", submit({ room, caller: CALLER, command: { ...join, key: "" } })],
     ];
     for (const [field, question] of cases) {
       expect(await refusal(question), field).toMatchObject({ code: ErrorCode.INVALID_ARGUMENT, field });
+    }
+  });
+
+  it("refuses for now what only a newer node knows", async () => {
+    const { room, refusal } = await useRoom();
+    const tell = { case: "tell" as const, value: { userId: "bob", event: {} } };
+    const cases: readonly (readonly [string, Question])[] = [
+      ["request", { case: undefined }],
+      ["read.what", read({ room })],
+      ["submit.command", submit({ room, caller: CALLER, command: { key: "k", attempt: 1 } })],
+      ["submit.command.tell.event", submit({ room, caller: CALLER, command: { key: "k", attempt: 1, kind: tell } })],
+    ];
+    for (const [unknown, question] of cases) {
+      const refused = { code: ErrorCode.UNAVAILABLE, retryAfterMs: 1_000, details: { unknown } };
+      expect(await refusal(question), unknown).toMatchObject(refused);
     }
   });
 
