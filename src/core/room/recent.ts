@@ -19,6 +19,8 @@ export class RecentChanges {
   readonly #sinceMs: number;
   /** Everything accepted since then is remembered. */
   #completeSinceMs: number;
+  /** When the last of those that were forgotten was accepted: it was too much to remember. */
+  #forgottenMs = Number.NEGATIVE_INFINITY;
   /** Ids of before, which the archive tells more of. */
   #stored: ReadonlySet<string> = NOTHING;
   #learned = false;
@@ -67,12 +69,18 @@ export class RecentChanges {
       if (this.#changes.size <= MAX_REMEMBERED || oldest.outcome.seq > durableSeq) return;
       this.#changes.delete(eventId);
       this.#completeSinceMs = Math.max(this.#completeSinceMs, oldest.atMs);
+      this.#forgottenMs = oldest.atMs;
     }
   }
 
   /** Whether an id that is not found here cannot have happened within the last ten minutes. */
   isConclusive(monotonicMs: number): boolean {
     return monotonicMs - this.#completeSinceMs > REMEMBER_MS;
+  }
+
+  /** Whether something that was accepted since then has been forgotten: what was looked up then does not tell of it. */
+  hasForgotten(sinceMs: number): boolean {
+    return this.#forgottenMs >= sinceMs;
   }
 
   /** Drops what is too old to matter. */

@@ -247,7 +247,7 @@ export class Shard {
       this.#preparing++;
       const turn = Promise.resolve(ready)
         .then((prepared) => {
-          this.#requireInTime(sinceMs);
+          this.#requireInTime(prepared, sinceMs);
           return { outcome: this.#turn(prepared, caller) };
         })
         .finally(() => this.#isPrepared());
@@ -420,9 +420,10 @@ export class Shard {
     room.use(this.#deps.clock.monotonic());
   }
 
-  /** A first try that waited for long may have been overtaken by a repeat that nobody remembers any more. */
-  #requireInTime(sinceMs: number): void {
-    if (this.#deps.clock.monotonic() - sinceMs <= PREPARE_DEADLINE_MS) return;
+  /** What waited for long, or while much was said, may have been overtaken by a repeat that nobody remembers any more. */
+  #requireInTime({ room }: Prepared, sinceMs: number): void {
+    const isInTime = this.#deps.clock.monotonic() - sinceMs <= PREPARE_DEADLINE_MS;
+    if (isInTime && !room.recent.hasForgotten(sinceMs)) return;
     throw new TrunklineError(ErrorCode.UNAVAILABLE, "the archive did not answer in time", { retryAfterMs: RETRY_MS });
   }
 

@@ -1,7 +1,7 @@
 // A key takes effect once, whatever goes wrong between asking and being answered.
 
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { ratesWith } from "../../../src/core/limit/rates.js";
 import type { Outcome } from "../../../src/core/room/command.js";
 import { nextTag } from "../../../src/core/room/position.js";
@@ -255,6 +255,23 @@ describe("a publish", () => {
     expect(await rooms.events("lobby")).toHaveLength(4_201);
     // Once durable, what is forgotten is looked up.
     for (const key of ["k0", "k4199"]) expect((await rooms.publish(ADA, "lobby", key)).duplicate).toBe(true);
+  });
+
+  it("takes effect once where the archive was asked before the change was made, and more was said since than is remembered", async () => {
+    const engine = new MemoryEngine();
+    const rooms = await useRooms({ engine, limits: { rates: ratesWith({ publish: { room: NO_LIMIT } }) } });
+    await rooms.room("lobby");
+    const { archive } = engine;
+    const held = Promise.withResolvers<undefined>();
+    vi.spyOn(archive, "seqOf").mockImplementationOnce(() => held.promise);
+    const slow = rooms.publish(ADA, "lobby", "k", 2);
+    await settle();
+    const quick = await rooms.publish(ADA, "lobby", "k", 3);
+    for (let n = 0; n < 4_200; n++) await rooms.publish(ADA, "lobby", `k${n}`);
+    held.resolve(undefined);
+    await expectRefusal(slow, ErrorCode.UNAVAILABLE);
+    expect(await rooms.publish(ADA, "lobby", "k", 4)).toEqual({ ...quick, duplicate: true });
+    expect(await rooms.events("lobby")).toHaveLength(4_202);
   });
 
   it("is answered again to who has left since, and to nobody for a look", async () => {
