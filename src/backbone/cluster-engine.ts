@@ -167,7 +167,13 @@ export async function openClusterEngine(
   });
   const news = new ClusterNews(placement, logger, clock);
   parts.add("cluster news", () => news.stop());
-  const peers = new GrpcPeers({ placement, clock, tls: options.peers.clientTls, secret: options.peers.secret });
+  const peers = new GrpcPeers({
+    placement,
+    clock,
+    tls: options.peers.clientTls,
+    secret: options.peers.secret,
+    onTurn: (node, away) => news.turned(node, away),
+  });
   parts.add("peers", () => peers.stop());
   const directory = new RedisSessionDirectory({
     redis,

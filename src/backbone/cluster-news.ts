@@ -3,9 +3,12 @@
 import type { Logger } from "../ops/log.js";
 import type { Clock, Timer } from "../ports/clock.js";
 import type { ClusterNode, Placement } from "../ports/placement.js";
+import { reasonOf } from "./dependency.js";
 
 /** Shards change hands one after the other: they are counted once that is over, in milliseconds. */
 const SETTLED_MS = 1_500;
+/** A node that was killed and comes back at its address is known twice for less than this, in milliseconds. */
+const DOUBLE_MS = 10_000;
 
 export class ClusterNews {
   readonly #placement: Placement;
@@ -14,6 +17,7 @@ export class ClusterNews {
   #nodes: ReadonlyMap<string, ClusterNode> = new Map();
   #owned = 0;
   #timer: Timer | undefined;
+  #doubleTimer: Timer | undefined;
   #stopped = false;
 
   constructor(placement: Placement, logger: Logger, clock: Clock) {
@@ -26,6 +30,16 @@ export class ClusterNews {
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();
+    this.#doubleTimer?.cancel();
+  }
+
+  /** Another node cannot be asked, or answers again. */
+  turned({ nodeId: node, address }: ClusterNode, away: { readonly cause: unknown } | undefined): void {
+    if (away === undefined) this.#logger.info({ node, address }, "another node answers again");
+    else {
+      const fields = { node, address, reason: reasonOf(away.cause) };
+      this.#logger.error(fields, "another node cannot be asked: what is for its rooms is refused here");
+    }
   }
 
   #look(): void {
@@ -43,6 +57,28 @@ export class ClusterNews {
     this.#nodes = now;
     this.#timer?.cancel();
     this.#timer = this.#clock.after(SETTLED_MS, () => this.#count());
+    if (this.#double() === undefined) {
+      this.#doubleTimer?.cancel();
+      this.#doubleTimer = undefined;
+    } else {
+      this.#doubleTimer ??= this.#clock.after(DOUBLE_MS, () => this.#tellDouble());
+    }
+  }
+
+  /** Another node at this one's address. */
+  #double(): ClusterNode | undefined {
+    const own = this.#placement.nodes().find(({ nodeId }) => nodeId === this.#placement.nodeId);
+    return [...this.#nodes.values()].find(({ address }) => address === own?.address);
+  }
+
+  #tellDouble(): void {
+    const double = this.#double();
+    if (double === undefined) return;
+    const { nodeId: node, address } = double;
+    this.#logger.error(
+      { node, address },
+      "another node says that it is at this one's address: one of the two is wrong",
+    );
   }
 
   #count(): void {

@@ -44,6 +44,31 @@ test("says once who comes, leaves and goes, and how many shards that gives this 
   ]);
 });
 
+test("says that another node is at this one's address, unless that is over soon", async () => {
+  const clock = new StoppedClock();
+  const leases = new MemoryLeases({ clock, shards: 4 });
+  const lines: string[] = [];
+  const { logger } = createLog({ level: "error", format: "json", to: { write: (line) => void lines.push(line) } });
+  const place = (nodeId: string) =>
+    new MemoryPlacement(leases, clock, { nodeId, address: "one:1", since: 0, leaving: false });
+  const listener = { gained: () => {}, lost: () => {}, yields: async () => {} };
+  const before = place("before");
+  await before.start(listener);
+  before.stop();
+
+  const one = place("one");
+  const news = new ClusterNews(one, logger, clock);
+  await one.start(listener);
+  await elapse(clock, 20_000);
+  expect(lines).toEqual([]);
+
+  const two = place("two");
+  await two.start(listener);
+  await elapse(clock, 20_000);
+  expect(lines.map((line) => JSON.parse(line))).toMatchObject([{ node: "two", address: "one:1" }]);
+  for (const each of [news, one, two]) each.stop();
+});
+
 /** Time passes in small steps, and what each brings about happens. */
 async function elapse(clock: StoppedClock, ms: number): Promise<void> {
   for (let passed = 0; passed < ms; passed += 250) {

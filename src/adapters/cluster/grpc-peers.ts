@@ -13,6 +13,8 @@ export interface GrpcPeersOptions {
   readonly tls: ClientTls | undefined;
   /** What nodes show each other. */
   readonly secret: string;
+  /** A node that is known to live cannot be asked, and why; undefined: it answers again. Told once of each. */
+  readonly onTurn?: (node: ClusterNode, away: { readonly cause: unknown } | undefined) => void;
 }
 
 export class GrpcPeers implements Peers {
@@ -26,12 +28,13 @@ export class GrpcPeers implements Peers {
     options.placement.onChanged(() => this.#forgetGone());
   }
 
-  ask({ nodeId, address }: ClusterNode, question: PeerQuestion): Promise<PeerReply> {
+  ask(node: ClusterNode, question: PeerQuestion): Promise<PeerReply> {
     if (this.#stopped) return Promise.reject(new TrunklineError(ErrorCode.UNAVAILABLE, "the node is leaving"));
-    let link = this.#links.get(nodeId);
+    let link = this.#links.get(node.nodeId);
     if (link === undefined) {
-      link = new PeerLink({ ...this.#options, address });
-      this.#links.set(nodeId, link);
+      const { clock, tls, secret, onTurn } = this.#options;
+      link = new PeerLink({ clock, tls, secret, address: node.address, onTurn: (away) => onTurn?.(node, away) });
+      this.#links.set(node.nodeId, link);
     }
     return link.ask(question);
   }

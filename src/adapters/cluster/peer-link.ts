@@ -34,6 +34,8 @@ export interface PeerLinkOptions {
   /** What nodes show each other. */
   readonly secret: string;
   readonly clock: Clock;
+  /** The other node cannot be asked; undefined: it answers again. Told once of each. */
+  readonly onTurn?: (away: { readonly cause: unknown } | undefined) => void;
 }
 
 interface Waiting {
@@ -52,6 +54,7 @@ export class PeerLink {
   #lastId = 0;
   #sweep: Timer | undefined;
   #closed = false;
+  #away = false;
 
   constructor(options: PeerLinkOptions) {
     this.#options = options;
@@ -96,18 +99,28 @@ export class PeerLink {
     metadata.set("authorization", `Peer ${this.#options.secret}`);
     const stream = this.#client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata);
     stream.on("data", (answer: PeerAnswer) => this.#answered(answer));
-    stream.on("error", (cause: unknown) => this.#drop(stream, unanswered("the room's owner is not reachable", cause)));
+    stream.on("error", (cause: unknown) => {
+      this.#turn({ cause });
+      this.#drop(stream, unanswered("the room's owner is not reachable", cause));
+    });
     stream.on("end", () => this.#drop(stream, unanswered("the room's owner is leaving")));
     this.#stream = stream;
     return stream;
   }
 
   #answered({ id, answer }: PeerAnswer): void {
+    this.#turn(undefined);
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
     if (waiting === undefined) return;
     if (answer.case === "refusal") waiting.reject(refusalOf(answer.value));
     else waiting.resolve(answer);
+  }
+
+  #turn(away: { readonly cause: unknown } | undefined): void {
+    if (this.#closed || this.#away === (away !== undefined)) return;
+    this.#away = away !== undefined;
+    this.#options.onTurn?.(away);
   }
 
   /** The stream is over: nobody knows what became of what was asked on it. */

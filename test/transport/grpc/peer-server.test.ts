@@ -14,18 +14,19 @@ import { makeCertificates } from "./certificates.js";
 const SECRET = "a secret between us";
 const clock = createSystemClock();
 
-async function serve(tls: ServerTls) {
+async function serve(tls: ServerTls, port = 0) {
   const server = await startPeerServer({
     handler: async () => ({ case: "looked", value: create(LookedSchema, { membersSeq: 7 }) }),
     secret: SECRET,
     host: "127.0.0.1",
-    port: 0,
+    port,
     tls,
     telemetry: new Telemetry(),
     clock,
   });
-  onTestFinished(() => server.close(1_000));
-  return { nodeId: "other", address: `localhost:${server.port}`, since: 0, leaving: false };
+  const close = () => server.close(1_000);
+  onTestFinished(close);
+  return { nodeId: "other", address: `localhost:${server.port}`, since: 0, leaving: false, port: server.port, close };
 }
 
 function usePeers(tls: ClientTls): GrpcPeers {
@@ -43,6 +44,42 @@ it("answers nodes that show a certificate, and only those", async () => {
   expect(await shown.ask(node, QUESTION)).toMatchObject({ case: "looked", value: { membersSeq: 7 } });
   await expect(usePeers({ ca }).ask(node, QUESTION)).rejects.toMatchObject({ code: ErrorCode.UNAVAILABLE });
   await expect(usePeers("plain").ask(node, QUESTION)).rejects.toMatchObject({ code: ErrorCode.UNAVAILABLE });
+});
+
+function useTold(secret: string) {
+  const turns: string[] = [];
+  const peers = new GrpcPeers({
+    placement: { nodes: () => [], onChanged: () => {} },
+    clock,
+    tls: "plain",
+    secret,
+    onTurn: ({ nodeId }, away) => {
+      const reason = away?.cause instanceof Error ? away.cause.message : "answers";
+      turns.push(`${nodeId}: ${reason}`);
+    },
+  });
+  onTestFinished(() => peers.stop());
+  return { peers, turns };
+}
+
+it("tells once who cannot be asked, and why", async () => {
+  const node = await serve("plain");
+  const { peers, turns } = useTold("a secret of somebody else");
+  await expect(peers.ask(node, QUESTION)).rejects.toMatchObject({ code: ErrorCode.UNAVAILABLE });
+  await expect(peers.ask(node, QUESTION)).rejects.toMatchObject({ code: ErrorCode.UNAVAILABLE });
+  expect(turns).toEqual(["other: 16 UNAUTHENTICATED: only nodes of the cluster may ask"]);
+});
+
+it("tells that a node that could not be asked answers again", async () => {
+  const node = await serve("plain");
+  const { peers, turns } = useTold(SECRET);
+  await node.close();
+  await expect(peers.ask(node, QUESTION)).rejects.toMatchObject({ code: ErrorCode.UNAVAILABLE });
+  await serve("plain", node.port);
+  await expect
+    .poll(() => peers.ask(node, QUESTION), { timeout: 10_000 })
+    .toMatchObject({ case: "looked", value: { membersSeq: 7 } });
+  expect(turns).toEqual([expect.stringContaining("other: 14 UNAVAILABLE"), "other: answers"]);
 });
 
 it("does not listen in the clear for other machines unless asked to", async () => {
