@@ -173,6 +173,7 @@ describe("problems", () => {
 
 describe("variables that are not settings", () => {
   test.each([
+    ["TRUNKLINE_TOKEN", "what the examples' clients show"],
     ["TRUNKLINE_TEST_PYTHON", "/usr/bin/python3"],
     ["TRUNKLINE_SERVICE_HOST", "10.0.0.1"],
     ["TRUNKLINE_GRPC_SERVICE_PORT_GRPC", "9090"],
