@@ -3,13 +3,14 @@
 import { DeliveryService } from "../gen/trunkline/v1/delivery_pb.js";
 import { PresenceService } from "../gen/trunkline/v1/presence_pb.js";
 import { ErrorCode, TrunklineError } from "../ports/error.js";
+import type { RoomRef } from "../ports/room-ref.js";
 import { ShardedArchive } from "./archive/sharded-archive.js";
-import { watchOwners } from "./cluster/new-owners.js";
 import { peerHandler } from "./cluster/peer-handler.js";
 import type { Core, CoreDependencies } from "./core.js";
 import { Delivery } from "./delivery/delivery.js";
 import { Tails } from "./delivery/tails.js";
 import { Hub } from "./fanout/hub.js";
+import { OwnedFanout } from "./fanout/owned-fanout.js";
 import { RoomTops } from "./fanout/room-tops.js";
 import { ToldAgain } from "./fanout/told-again.js";
 import { DeletedRoomMembers, DeletedRooms } from "./follow/deleted-rooms.js";
@@ -30,9 +31,14 @@ export function createCore(given: CoreDependencies): Core {
   const limiter = new Limiter(given);
   const owner = new RoomOwner(given);
   const { archivesOnAppend } = given.log;
-  const deps = archivesOnAppend ? given : { ...given, archive: new ShardedArchive(given.archive, owner) };
-  const hub = new Hub(deps, (ref) => owner.view(ref, [], ({ state }) => state.seq));
-  if (deps.cluster !== undefined) watchOwners(deps.cluster.placement, (shards) => hub.ownersChanged(shards));
+  const topOf = (ref: RoomRef): Promise<number> => owner.view(ref, [], ({ state }) => state.seq);
+  const heard = given.cluster && new OwnedFanout({ ...given, placement: given.cluster.placement }, topOf);
+  const deps: CoreDependencies = {
+    ...given,
+    fanout: heard ?? given.fanout,
+    archive: archivesOnAppend ? given.archive : new ShardedArchive(given.archive, owner),
+  };
+  const hub = new Hub(deps, topOf);
   const receipts = new Receipts(deps, owner);
   const presence = new PresenceCore(deps, owner);
   const rooms = new RoomService(deps, owner, receipts, presence);
@@ -103,6 +109,7 @@ export function createCore(given: CoreDependencies): Core {
       again.stop();
       const kept = presence.stop();
       hub.stop();
+      heard?.stop();
       await owner.leave();
       await receipts.stop();
       await Promise.all([...followers, ...outlets].map((each) => each.stop()));

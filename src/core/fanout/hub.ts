@@ -6,7 +6,6 @@ import type { RoomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
 import { Places } from "../limit/places.js";
 import { isInbox } from "../room/inbox.js";
-import { shardOf } from "../room/position.js";
 import { rootOf } from "../room/sub-room.js";
 import { knownEvents } from "../subscription/known.js";
 import { Doubts, type TopOf } from "./doubts.js";
@@ -92,14 +91,6 @@ export class Hub {
     } catch (error) {
       feed.listening = undefined;
       throw error;
-    }
-  }
-
-  /** These shards have other owners: those of before may have stored what nobody here has heard of. */
-  ownersChanged(shards: ReadonlySet<number>): void {
-    const count = this.#deps.log.shards;
-    for (const listening of [...this.#feeds.values(), ...this.#roots.values()]) {
-      if (shards.has(shardOf(listening.ref.key, count))) this.#doubts.add(listening);
     }
   }
 

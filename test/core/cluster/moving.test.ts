@@ -198,6 +198,25 @@ describe("a shard whose owner is gone", () => {
     expect(ann.seqs(roomId)).toEqual([2]);
   });
 
+  it("shows no presence any more to who was removed, though its last owner told nobody", async () => {
+    const cluster = await useCluster();
+    const { roomId, shard, ann } = await useRoom(cluster);
+    const bob = await cluster.node(1).connect("bob");
+    expect(await bob.ask({ case: "watchPresence", value: { roomIds: [roomId] } })).toMatchObject({
+      case: "presenceSnapshot",
+    });
+    cluster.engine.lostAnnouncements = 1;
+    const rpc = { case: "removeMember" as const, value: { roomId, key: "r", userId: "bob" } };
+    expect(await ann.ask({ case: "call", value: { rpc } })).toMatchObject({ case: "callResult" });
+    cluster.kill(cluster.node(0));
+    cluster.seize(shard, cluster.node(2));
+    await cluster.elapse(2_000);
+    await cluster.node(1).connect("cid");
+    await cluster.elapse(2_000);
+    const told = bob.all("presenceChanges").flatMap(({ value }) => value.presences);
+    expect(told.filter(({ userId }) => userId === "cid")).toEqual([]);
+  });
+
   it("keeps from who was removed from a room what is said under it, though its last owner told nobody", async () => {
     const cluster = await useCluster();
     const { roomId, shard, ann } = await useRoom(cluster);
