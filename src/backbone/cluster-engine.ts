@@ -153,6 +153,8 @@ export async function openClusterEngine(
     "session count",
     telemetry.on("session.closed", () => void sessions--),
   );
+  const dependencies = new Dependencies(clock, telemetry);
+  parts.add("dependencies", () => dependencies.stop());
   const placement = new RedisPlacement({
     redis,
     channels,
@@ -161,6 +163,7 @@ export async function openClusterEngine(
     address,
     shards,
     prefix: name,
+    able: () => !dependencies.isAway("kafka"),
     onReturned: () => telemetry.emit("node.returned", {}),
     vitals: () => ({ sessions, load: context.load() }),
     onFault,
@@ -188,8 +191,6 @@ export async function openClusterEngine(
   parts.add("directory", () => directory.stop());
   await awaitDependency("Redis", wait, () => directory.start());
 
-  const dependencies = new Dependencies(clock, telemetry);
-  parts.add("dependencies", () => dependencies.stop());
   dependencies.watch("redis", () => redisProbe.ask());
   dependencies.watch("mongodb", () => mongo.probe());
   let probed = 0;

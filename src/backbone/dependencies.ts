@@ -49,6 +49,10 @@ export class Dependencies {
     return [...this.#watched.values()].map(({ state }) => state);
   }
 
+  isAway(name: DependencyName): boolean {
+    return this.#watched.get(name)?.state.away === true;
+  }
+
   stop(): void {
     this.#stopped = true;
     for (const { timer } of this.#watched.values()) timer?.cancel();

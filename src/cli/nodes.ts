@@ -66,12 +66,12 @@ function jsonLines(nodes: readonly NodeReport[]): string {
 }
 
 function table(nodes: readonly NodeReport[]): string {
-  const rows = nodes.map(({ name, id, address, since, leaving, shards, sessions, load }) => [
+  const rows = nodes.map(({ name, id, address, since, leaving, able, shards, sessions, load }) => [
     name,
     id,
     address,
     timeOf(since),
-    leaving ? "leaving" : "live",
+    leaving ? "leaving" : able ? "live" : "cannot write",
     `${shards}`,
     `${sessions}`,
     `${Math.round(load * 100)} %`,

@@ -9,7 +9,7 @@ export interface ClusterNode {
   readonly address: string;
   /** When it came, in milliseconds since 1970. */
   readonly since: number;
-  /** It takes no more shards and is about to go. */
+  /** It takes no more shards: it is about to go, or cannot write to the log. */
   readonly leaving: boolean;
 }
 

@@ -14,6 +14,8 @@ export interface NodeReport {
   readonly since: number;
   /** It takes no more shards and is about to go. */
   readonly leaving: boolean;
+  /** Whether it can write: one that cannot takes no shards, and hands over those it has. */
+  readonly able: boolean;
   /** How many shards it owns. */
   readonly shards: number;
   /** Live sessions, as it said last. */
@@ -49,7 +51,8 @@ export async function readNodes(
           name: id.slice(0, Math.max(id.lastIndexOf("."), 0)) || id,
           address,
           since: Number(since),
-          leaving: leaving !== "0",
+          leaving: leaving === "1",
+          able: leaving !== "3",
           shards: owned.get(id) ?? 0,
           sessions: sessions ?? 0,
           load: load ?? 0,

@@ -28,6 +28,8 @@ const NODE_ROUNDS = 5;
 const SETTLED_ROUNDS = 2;
 /** A node that was forgotten takes nothing new for so long: so may all have been, and whoever still owns something is about to say it. */
 const RETURN_ROUNDS = 2;
+/** A node that cannot write hands its shards over after so long, to one that has been able to for as long: where no node can, all are about to say so. */
+const UNABLE_ROUNDS = 3;
 /** Longest wait for what is under way in a shard that is handed over. */
 const YIELD_ROUNDS = 2;
 /** Longest wait of a leaving node for the shards it yields. */
@@ -37,6 +39,7 @@ const LEAVE_ROUNDS = 5;
 const STAYS = 0;
 const LEAVES = 1;
 const GONE = 2;
+const UNABLE = 3;
 
 export interface RedisPlacementOptions {
   readonly redis: RedisCommands;
@@ -54,6 +57,8 @@ export interface RedisPlacementOptions {
   readonly leaseClock?: () => number;
   /** How busy the node is, for `readNodes`. Default: it does not say. */
   readonly vitals?: () => NodeVitals;
+  /** Whether the node can write to the log: while it cannot, its shards are due to nodes that can. Asked in each round. Default: it can. */
+  readonly able?: () => boolean;
   /** Others have taken this node for gone, and it is back: what they told it meanwhile it may not have heard. Must not throw. */
   readonly onReturned?: () => void;
   readonly onFault: (what: string, cause: unknown) => void;
@@ -78,7 +83,7 @@ export class RedisPlacement implements Placement {
   readonly #listeners: (() => void)[] = [];
   #listener: PlacementListener | undefined;
   #nodes = new Map<string, ClusterNode>();
-  /** Since when each node has been known, monotonic. */
+  /** Since when each node has been known to take shards, monotonic. */
   #seen = new Map<string, number>();
   #owners = new Map<number, string>();
   /** Until when this node's leases hold, monotonic. */
@@ -88,6 +93,8 @@ export class RedisPlacement implements Placement {
   /** Shards to give up in the next round. */
   readonly #released = new Set<number>();
   #leaving = false;
+  /** Since when it cannot write, monotonic; undefined: it can. */
+  #unableSinceMs: number | undefined;
   #left: Promise<void> | undefined;
   #stopped = false;
   #round: Promise<void> | undefined;
@@ -212,9 +219,10 @@ export class RedisPlacement implements Placement {
     if (this.#stopped) return;
     const { redis, clock } = this.#options;
     const released = [...this.#released];
-    const asked = this.#asked();
     const sentAtMs = clock.monotonic();
-    const status = this.#leaving ? LEAVES : STAYS;
+    this.#unableSinceMs = (this.#options.able?.() ?? true) ? undefined : (this.#unableSinceMs ?? sentAtMs);
+    const asked = this.#asked();
+    const status = this.#leaving ? LEAVES : this.#unableSinceMs === undefined ? STAYS : UNABLE;
     const [known, live, leases] = await redis.trunklinePlace(
       ...this.#keys,
       ...this.#arguments(status, released, asked),
@@ -245,7 +253,8 @@ export class RedisPlacement implements Placement {
   /** What this node has or is to have, and nobody else has. */
   #asked(): readonly number[] {
     const held = [...this.#held.keys()].filter((shard) => !this.#released.has(shard));
-    if (this.#leaving || this.#options.clock.monotonic() < this.#takesFromMs) return held;
+    const takes = !this.#leaving && this.#unableSinceMs === undefined;
+    if (!takes || this.#options.clock.monotonic() < this.#takesFromMs) return held;
     const due = new Set(held);
     for (let shard = 0; shard < this.shards; shard++) {
       if (this.#released.has(shard) || this.ownerOf(shard) !== undefined) continue;
@@ -276,8 +285,9 @@ export class RedisPlacement implements Placement {
     const seen = new Map<string, number>();
     for (let at = 0; at + 3 < live.length; at += 4) {
       const [nodeId = "", address = "", since = "", leaving = ""] = live.slice(at, at + 4);
-      nodes.set(nodeId, { nodeId, address, since: Number(since), leaving: leaving !== String(STAYS) });
-      seen.set(nodeId, this.#seen.get(nodeId) ?? nowMs);
+      const takes = leaving === String(STAYS);
+      nodes.set(nodeId, { nodeId, address, since: Number(since), leaving: !takes });
+      seen.set(nodeId, takes ? (this.#seen.get(nodeId) ?? nowMs) : nowMs);
     }
     this.#nodes = nodes;
     this.#seen = seen;
@@ -318,11 +328,14 @@ export class RedisPlacement implements Placement {
   /** Yields what another node is to have. */
   #handOver(): void {
     const nowMs = this.#options.clock.monotonic();
+    const unableMs = this.#unableSinceMs === undefined ? undefined : nowMs - this.#unableSinceMs;
+    if (!this.#leaving && unableMs !== undefined && unableMs < UNABLE_ROUNDS * this.#roundMs) return;
+    const settledMs = (unableMs === undefined ? SETTLED_ROUNDS : UNABLE_ROUNDS) * this.#roundMs;
     for (const shard of this.#held.keys()) {
       if (this.#yielding.has(shard)) continue;
       const due = this.#dueTo(shard);
       if (due === this.nodeId || (due === undefined && !this.#leaving)) continue;
-      const settled = due === undefined || nowMs - (this.#seen.get(due) ?? nowMs) >= SETTLED_ROUNDS * this.#roundMs;
+      const settled = due === undefined || nowMs - (this.#seen.get(due) ?? nowMs) >= settledMs;
       if (this.#leaving || settled) this.#yield(shard);
     }
   }

@@ -15,9 +15,15 @@ const ROUND_MS = 1_000;
 const STEPS = 4;
 const TURNS = 8;
 
+interface ClusterOptions {
+  readonly onReturned?: () => void;
+  /** Whether the node that came after so many others can write. */
+  readonly able?: (before: number) => boolean;
+}
+
 async function cluster(
   redis: RedisSubject,
-  onReturned?: () => void,
+  { onReturned, able }: ClusterOptions = {},
 ): Promise<PlacementSubject & { readonly prefix: string }> {
   const prefix = randomUUID();
   const nodes: RedisOfNode[] = [];
@@ -35,6 +41,7 @@ async function cluster(
     shards: SHARDS,
     node: async () => {
       const nodeId = randomUUID();
+      const before = nodes.length;
       const own = await redisOfNode(redis.address, nodeId, prefix);
       nodes.push(own);
       const placement = new RedisPlacement({
@@ -47,6 +54,7 @@ async function cluster(
         shards: SHARDS,
         prefix,
         ...(onReturned && { onReturned }),
+        ...(able && { able: () => able(before) }),
         onFault: () => {},
       });
       placements.push(placement);
@@ -96,7 +104,7 @@ describeEachRedis("leases in Redis", (redis) => {
 describeEachRedis("a node that Redis has forgotten", (redis) => {
   it("is told that it was away, each time and no more often", async () => {
     let returns = 0;
-    const subject = await cluster(redis(), () => void returns++);
+    const subject = await cluster(redis(), { onReturned: () => void returns++ });
     onTestFinished(() => subject.close());
     const admin = await connectRedis(redis().address, { name: "test", onError: () => {} });
     onTestFinished(() => admin.disconnect());
@@ -109,6 +117,56 @@ describeEachRedis("a node that Redis has forgotten", (redis) => {
       await subject.rounds(3);
       expect(returns).toBe(times);
     }
+  });
+});
+
+describeEachRedis("shards of a node that cannot write", (redis) => {
+  /** Two nodes with a share each, what they may do and what became of their shards. */
+  async function shared() {
+    const able = [true, true];
+    const subject = await cluster(redis(), { able: (before) => able[before] ?? true });
+    onTestFinished(() => subject.close());
+    const told: string[] = [];
+    const join = async (name: string) => {
+      const { placement } = await subject.node();
+      await placement.start({
+        gained: () => {},
+        lost: (shard) => void told.push(`${name} lost ${shard}`),
+        yields: async (shard) => void told.push(`${name} yields ${shard}`),
+      });
+      return placement;
+    };
+    const nodes = [await join("one"), await join("two")] as const;
+    const shares = () =>
+      nodes.map((node) => Array.from({ length: SHARDS }, (_, shard) => shard).filter((shard) => node.holds(shard)));
+    await subject.rounds(6);
+    told.length = 0;
+    return { able, told, shares, rounds: subject.rounds };
+  }
+
+  it("are handed over to one that can, and come back", async () => {
+    const { able, told, shares, rounds } = await shared();
+    const [before, others] = shares();
+    expect(before).not.toEqual([]);
+    able[0] = false;
+    await rounds(6);
+    expect(shares()[0]).toEqual([]);
+    expect(shares()[1]).toHaveLength(SHARDS);
+    expect(told.toSorted()).toEqual(before?.map((shard) => `one yields ${shard}`).toSorted());
+    able[0] = true;
+    await rounds(6);
+    expect(shares()).toEqual([before, others]);
+  });
+
+  it("stay where they are while no node can, though one notices before the other", async () => {
+    const { able, told, rounds } = await shared();
+    for (const can of [false, true]) {
+      able[0] = can;
+      await rounds(2);
+      able[1] = can;
+      await rounds(10);
+    }
+    expect(told).toEqual([]);
   });
 });
 

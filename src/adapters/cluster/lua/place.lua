@@ -2,7 +2,7 @@
 --
 -- KEYS[1]  hash: node id → expiry, address, since, leaving, vitals, separated by spaces
 -- KEYS[2]  hash: shard → node id, expiry, separated by a space
--- ARGV     node id, address, since (ms), leaving (0 or 1; 2: gone), time to live of the node (ms), of a lease (ms),
+-- ARGV     node id, address, since (ms), leaving (0 or 1; 2: gone; 3: it cannot write), time to live of the node (ms), of a lease (ms),
 --          the time (ms; 0: by Redis's clock), vitals (kept as they are, without spaces), number of shards given up, those shards, number of shards wanted or held, those shards
 -- Returns  whether the node was known to live, the live nodes (id, address, since, leaving …), the leases (shard, node id …)
 --
