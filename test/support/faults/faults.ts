@@ -49,6 +49,20 @@ const isProduce: Recognises = (bytes) => {
 
 const nothing: Mend = async () => {};
 
+/** A node gives its start up where a service is away for longer: whoever looks after processes starts it again. */
+const STARTS = 3;
+
+async function startAgain({ server }: FaultyNode): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await server.start();
+    } catch (error) {
+      await server.kill();
+      if (tries === STARTS) throw error;
+    }
+  }
+}
+
 /** Done to one node at a time: `done` ends with what mends it. */
 function toNode(lastsMs: number, done: (node: FaultyNode, stage: FaultStage) => Promise<Mend>): Fault {
   return {
@@ -75,9 +89,9 @@ async function redisBack({ cluster }: FaultStage, holding: "nothing" | "snapshot
 }
 
 export const FAULTS = {
-  "a node is killed": toNode(8_000, async ({ server }) => {
-    await server.kill();
-    return () => server.start();
+  "a node is killed": toNode(8_000, async (node) => {
+    await node.server.kill();
+    return () => startAgain(node);
   }),
 
   "a node is killed between the log's answer and the announcement": toNode(6_000, async (node, stage) => {
@@ -90,14 +104,15 @@ export const FAULTS = {
     await server.kill();
     ways.redis.heal();
     ways.kafka.heal();
-    return () => server.start();
+    return () => startAgain(node);
   }),
 
-  "a node leaves and comes back": toNode(3_000, async ({ server }, stage) => {
+  "a node leaves and comes back": toNode(3_000, async (node, stage) => {
+    const { server } = node;
     const since = performance.now();
     const code = await server.stop();
     stage.note(`it has left with ${code} after ${Math.round(performance.now() - since)} ms`);
-    return () => server.start();
+    return () => startAgain(node);
   }),
 
   "a node stands still for longer than its leases": toNode(15_000, async ({ server }) => {
