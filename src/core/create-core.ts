@@ -55,6 +55,9 @@ export function createCore(given: CoreDependencies): Core {
   // find them gone.
   const readers = [...ahead, ...(archivesOnAppend ? [tails] : []), ...outlets.map(({ reader }) => reader)];
   const followers = [...ahead, new Follower(deps, new DeletedRooms(deps), readers)];
+  owner.onOpening(async (shard, end) => {
+    await Promise.all([...followers, ...outlets].map((each) => each.opening(shard, end)));
+  });
   owner.onOpened((shard, end) => {
     for (const each of [...followers, ...outlets]) each.opened(shard, end);
   });

@@ -102,6 +102,10 @@ export class NotifierOutlet implements Outlet, PageReader {
     this.#pages.start();
   }
 
+  opening(shard: number, end: number): Promise<void> {
+    return this.#pages.opening(shard, end);
+  }
+
   opened(shard: number, end: number): void {
     if (this.#pages.has(shard)) this.#pages.opened(shard, end);
     else this.#starting.opened(shard, end);

@@ -52,6 +52,11 @@ export interface Outlet {
   readonly reader: LogReader;
   /** Begins with the shards that are this node's, and with others as they come. */
   start(): void;
+  /**
+   * The shard is about to be this node's, and its log ends at `end`: one that has never run begins there, and that is remembered before more
+   * is appended, so that whoever has the shard next begins there too. Rejects where the archive is away.
+   */
+  opening(shard: number, end: number): Promise<void>;
   /** The shard is this node's, its log ends at `end`: takes up where the shard was left. One that has never run begins there. */
   opened(shard: number, end: number): void;
   /** The shard is to be another node's: remembers where it is. Never rejects. */

@@ -83,6 +83,15 @@ export class ShardPages implements LogReader {
     this.#schedule();
   }
 
+  /**
+   * The shard is about to be this node's, and its log ends at `end`: one that has never run begins there, and that is remembered before more
+   * is appended, so that whoever has the shard next begins there too. Rejects where the archive is away.
+   */
+  async opening(shard: number, end: number): Promise<void> {
+    if (this.#stopped || this.#places.get(shard)?.at !== undefined) return;
+    await beginAt(this.#deps.archive, this.#reader.name, { shard, end });
+  }
+
   /** The shard is this node's, its log ends at `end`: takes up where the shard was left. One that has never run begins there. */
   opened(shard: number, end: number): void {
     if (this.#stopped) return;

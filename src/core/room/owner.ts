@@ -41,6 +41,7 @@ export class RoomOwner {
   readonly #expiry: Expiry;
   readonly #idleRooms: IdleRooms;
   readonly #listeners: Appended[] = [];
+  readonly #openingListeners: ((shard: number, end: number) => Promise<void>)[] = [];
   readonly #openedListeners: ((shard: number, end: number) => void)[] = [];
   readonly #yieldingListeners: ((shard: number) => Promise<void>)[] = [];
   readonly #releasedListeners: ((shard: number) => void)[] = [];
@@ -57,12 +58,17 @@ export class RoomOwner {
     this.#shards = Array.from(
       { length: deps.log.shards },
       (_, index) =>
-        new Shard(index, deps, this.blocks, this.#tenantRooms, gates, (shard, from, records) => {
-          if (records.length === 0) for (const listener of this.#openedListeners) listener(shard, from);
-          this.blocks.appended(records);
-          this.#tenantRooms.appended(shard, records);
-          for (const listener of this.#listeners) listener(shard, from, records);
-          if (records.length === 0) this.#routing?.changed();
+        new Shard(index, deps, this.blocks, this.#tenantRooms, gates, {
+          opening: async (shard, end) => {
+            await Promise.all(this.#openingListeners.map((listener) => listener(shard, end)));
+          },
+          appended: (shard, from, records) => {
+            if (records.length === 0) for (const listener of this.#openedListeners) listener(shard, from);
+            this.blocks.appended(records);
+            this.#tenantRooms.appended(shard, records);
+            for (const listener of this.#listeners) listener(shard, from, records);
+            if (records.length === 0) this.#routing?.changed();
+          },
         }),
     );
     this.#routing = deps.cluster && new Routing(deps, deps.cluster, this.#shards, this.access);
@@ -104,6 +110,14 @@ export class RoomOwner {
   /** Calls the listener with events that have become durable, from now on. */
   onAppended(listener: Appended): void {
     this.#listeners.push(listener);
+  }
+
+  /**
+   * Calls the listener when this node is opening a shard, whose log ends at `end`: nothing is appended before what it resolves with. Where it
+   * rejects, the shard is not opened, and opened again later.
+   */
+  onOpening(listener: (shard: number, end: number) => Promise<void>): void {
+    this.#openingListeners.push(listener);
   }
 
   /** Calls the listener when this node has opened a shard's log, which ends at `end`: also when it is opened anew after a failure. */

@@ -59,10 +59,17 @@ export interface Submission {
  */
 export type Appended = (shard: number, from: number, records: readonly NewRecord[]) => void;
 
+/** Who is told what becomes of a shard. */
+export interface ShardListener {
+  /** Its log ends at `end`, and nothing is appended before this has resolved. A rejection: it could not be opened. */
+  opening(shard: number, end: number): Promise<void>;
+  readonly appended: Appended;
+}
+
 export class Shard {
   readonly #index: number;
   readonly #deps: CoreDependencies;
-  readonly #appended: Appended;
+  readonly #listener: ShardListener;
   readonly #blocks: Blocks;
   readonly #gates: Gates;
   readonly #actors: Actors;
@@ -95,10 +102,10 @@ export class Shard {
     blocks: Blocks,
     tenantRooms: TenantRooms,
     gates: Gates,
-    appended: Appended,
+    listener: ShardListener,
   ) {
     this.#index = index;
-    this.#appended = appended;
+    this.#listener = listener;
     this.#blocks = blocks;
     this.#gates = gates;
     this.#deps = deps;
@@ -128,7 +135,7 @@ export class Shard {
         this.#failures = 0;
         this.#archiver?.push(this.#writer.end, batch.seal().changes, batch.logBytes, () => batch.archived());
       },
-      told: (batch, from) => this.#appended(index, from, batch.records),
+      told: (batch, from) => this.#listener.appended(index, from, batch.records),
       failed: (error, batch) => {
         for (const { ref, durableSeq } of batch.rooms) this.#untold.set(ref.key, { ref, announced: durableSeq });
         this.#failed(error);
@@ -367,6 +374,8 @@ export class Shard {
     try {
       const { end, tail } = await this.#deps.log.open(this.#index);
       if (this.#life !== life) return;
+      await this.#listener.opening(this.#index, end);
+      if (this.#life !== life) return;
       // One that was loaded before may lack what another node has written since, which need not stand in the tail.
       this.#actors.clear();
       const isOver = (): boolean => this.#life !== life;
@@ -383,7 +392,7 @@ export class Shard {
       this.#status = { is: "open" };
       if (this.#holds !== undefined) this.#tellTops(tail);
       // What was stored without an answer is followed too.
-      this.#appended(this.#index, end, []);
+      this.#listener.appended(this.#index, end, []);
     } catch (cause) {
       if (this.#life === life) this.#failed(unavailable("the log cannot be opened", cause));
       throw cause;

@@ -4,7 +4,7 @@ import { clone, create } from "@bufbuild/protobuf";
 import { expect, it } from "vitest";
 import { SubmitSchema } from "../../../src/gen/trunkline/cluster/v1/peer_pb.js";
 import { DeadLetterDocumentSchema } from "../../../src/gen/trunkline/store/v1/documents_pb.js";
-import { RoomEventSchema } from "../../../src/gen/trunkline/v1/message_pb.js";
+import { RoomEventSchema, RoomKind } from "../../../src/gen/trunkline/v1/message_pb.js";
 import { roomRef } from "../../../src/ports/room-ref.js";
 import { MemoryEngine } from "../../support/memory-engine.js";
 import { RecordingTarget } from "../outlet/use-sink.js";
@@ -203,4 +203,30 @@ it("tells an inbox what its owner does not know yet once it does", async () => {
   const again = await cluster.node(1).connect("bob");
   await openInbox(again);
   expect(mentions(again)).toBe(1);
+});
+
+it("begins in a new shard with its first event, also where that could not be remembered before the owner changed", async () => {
+  const engine = new MemoryEngine({ archivesOnAppend: false });
+  const target = new RecordingTarget();
+  const follow = engine.archive.follow.bind(engine.archive);
+  let away = true;
+  engine.archive.follow = (...place) => (away ? Promise.reject(new Error("away")) : follow(...place));
+  const cluster = await useCluster({
+    engine,
+    outlets: { store: engine.outlets, events: [{ name: "orders", sink: target }] },
+  });
+  const roomId = cluster.roomIdOf(0);
+  const ann = await cluster.node(1).connect("ann");
+  const create = { roomId, key: "create", kind: RoomKind.GROUP };
+  const made = ann.ask({ case: "call", value: { rpc: { case: "createRoom", value: create } } });
+  await cluster.elapse(2_000);
+  cluster.seize(cluster.shardOf(roomId), cluster.node(2));
+  away = false;
+  await cluster.elapse(40_000);
+  await made.catch(() => {});
+  const again = await cluster.node(1).connect("ann");
+  await again.ask({ case: "call", value: { rpc: { case: "createRoom", value: create } } });
+  await again.ask(text(roomId, "one"));
+  await cluster.elapse(2_000);
+  expect(target.seqs(roomId)).toEqual([1, 2]);
 });
