@@ -263,7 +263,8 @@ export class EventOutlet implements Outlet, PageReader {
       const letter = create(DeadLetterDocumentSchema, { ...place, tries, sinceMs });
       await this.#letters.bury(letter, cause);
     }
-    return next === undefined ? undefined : this.#rest(document, next);
+    // Where nothing is left the next try says so, in the turn in which the reader hands over again itself.
+    return this.#rest(document, next ?? document.seq);
   }
 
   #rest({ tenantId, roomId }: ParkedDocument, seq: number): ParkedDocument {

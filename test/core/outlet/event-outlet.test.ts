@@ -2,6 +2,7 @@
 
 import { expect, it } from "vitest";
 import type { EventOutletOptions } from "../../../src/core/outlet/outlets.js";
+import { roomRef } from "../../../src/ports/room-ref.js";
 import { MemoryEngine } from "../../support/memory-engine.js";
 import { StoppedClock } from "../../support/stopped-clock.js";
 import { gate, settle, TestCore, text, useCore } from "../use-core.js";
@@ -204,6 +205,29 @@ it("gives up only the event that is not taken, after a day, and goes on behind i
   expect(target.texts).toEqual(["one", "three", "four", "poison"]);
   expect(await engine.outlets.deadLetters("events.orders", { after: "", limit: 10 })).toEqual([]);
 }, 20_000);
+
+it("goes on with a room of which nothing was left when it was to be given up", async () => {
+  const before = await useOutlet({ ...MESSAGES, giveUpAfterMs: 10 * MINUTE });
+  const ada = await before.core.connect("ada");
+  await before.core.room(ada, "r");
+  before.target.refuses = () => true;
+  await ada.ask(text("r", "gone"));
+  await before.core.core.stop();
+
+  const { core, target, engine } = await useOutlet({ ...MESSAGES, giveUpAfterMs: 1 }, before.engine);
+  let purged = false;
+  target.refuses = () => {
+    if (!purged) void engine.archive.purge(roomRef("acme", "r"), 2);
+    purged = true;
+    return true;
+  };
+  await core.elapse(10 * MINUTE);
+  expect(purged).toBe(true);
+  target.refuses = () => false;
+  await (await core.connect("ada")).ask(text("r", "next"));
+  await core.elapse(10_000);
+  expect(target.texts).toEqual(["next"]);
+});
 
 it("hands over a message that was deleted meanwhile without what it said", async () => {
   const { core, target } = await useOutlet(MESSAGES);
