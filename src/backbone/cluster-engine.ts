@@ -3,6 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { ReplyError } from "ioredis";
+import { MongoParseError } from "mongodb";
 import { GrpcPeers } from "../adapters/cluster/grpc-peers.js";
 import { parseBroker } from "../adapters/cluster/kafka/options.js";
 import { TopicError } from "../adapters/cluster/kafka/topic.js";
@@ -110,6 +111,9 @@ export async function openClusterEngine(
 
   const mongo = await awaitDependency("MongoDB", wait, () => connectMongo({ ...options.mongo, shards }));
   parts.add("MongoDB", () => mongo.close());
+  if (mongo.isAlone && !allowUnsafe) {
+    throw new Error("MongoDB: is a single server, not a replica set (allowUnsafe takes it, for development)");
+  }
   const archive = new MongoArchive(mongo.collections);
 
   const topics = { ...options.kafka, topicPrefix: name, allowUnsafe };
@@ -257,7 +261,7 @@ function redisFault(telemetry: Telemetry, what: string, cause: unknown): void {
 
 /** What does not mend itself by waiting. */
 function isFinal(cause: unknown): boolean {
-  return cause instanceof TopicError || cause instanceof RedisUnfit || cause instanceof RangeError;
+  return [TopicError, RedisUnfit, MongoParseError, RangeError].some((kind) => cause instanceof kind);
 }
 
 function machineName(): string {

@@ -170,6 +170,8 @@ export interface Collections {
 
 export interface MongoConnection {
   readonly collections: Collections;
+  /** One server that is no member of a replica set: what it loses nobody has. */
+  readonly isAlone: boolean;
   /** Rejects where the primary does not answer. */
   probe(): Promise<void>;
   close(): Promise<void>;
@@ -197,12 +199,16 @@ export async function connectMongo({ url, database, shards, tls }: MongoOptions)
     ...(tls && { tls: true, ...pemBuffers(tls) }),
     appName: "trunkline",
     // What was written once is not lost with one machine, nor read before it is safe from that.
-    writeConcern: { w: "majority" },
+    writeConcern: { w: "majority", journal: true },
     readConcern: { level: "majority" },
     readPreference: "primary",
     serverSelectionTimeoutMS: DEADLINE_MS,
     connectTimeoutMS: DEADLINE_MS,
     socketTimeoutMS: 2 * DEADLINE_MS,
+  });
+  let isAlone = false;
+  client.on("serverDescriptionChanged", ({ newDescription: { type } }) => {
+    if (type !== "Unknown") isAlone = type === "Standalone";
   });
   try {
     await client.connect();
@@ -240,7 +246,7 @@ export async function connectMongo({ url, database, shards, tls }: MongoOptions)
       collections.deadLetters.createIndex({ again: 1, shard: 1 }, { sparse: true }),
     ]);
     const probe = async (): Promise<void> => void (await db.command({ ping: 1 }, { timeoutMS: PROBE_DEADLINE_MS }));
-    return { collections, probe, close: () => client.close() };
+    return { collections, isAlone, probe, close: () => client.close() };
   } catch (cause) {
     await client.close().catch(() => {});
     throw unavailable(cause);

@@ -47,7 +47,7 @@ export const CLUSTER_OPTIONS = {
   startDeadline: duration(30_000, 0, "When starting: how long Redis, Kafka and MongoDB are waited for, each."),
   allowUnsafe: toggle(
     false,
-    "Take settings of Kafka and Redis under which acknowledged events can be lost, like one replica. For development.",
+    "Take settings of Kafka, Redis and MongoDB under which acknowledged events can be lost, like one replica. For development.",
   ),
   redisUrl: secretUrl("URL", "redis://[USER:PASSWORD@]HOST:PORT[/DB], or rediss:// for TLS."),
   redisPasswordFile: optionalText("FILE", "A file with Redis's password, in place of the one in the URL."),

@@ -34,7 +34,12 @@ export interface Source {
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Names under the prefix that are not settings: a client's token, test tools, and the addresses Kubernetes gives of a Service named trunkline. */
-const FOREIGN_VARIABLES = [/^TRUNKLINE_TOKEN$/, /^TRUNKLINE_TEST_/, /_SERVICE_(HOST|PORT)(_.+)?$/, /_PORT_\d+_(TCP|UDP|SCTP)(_.+)?$/];
+const FOREIGN_VARIABLES = [
+  /^TRUNKLINE_TOKEN$/,
+  /^TRUNKLINE_TEST_/,
+  /_SERVICE_(HOST|PORT)(_.+)?$/,
+  /_PORT_\d+_(TCP|UDP|SCTP)(_.+)?$/,
+];
 /** Kubernetes gives such a value to TRUNKLINE_PORT and, for a Service named trunkline-grpc, to TRUNKLINE_GRPC_PORT. */
 const SERVICE_LINK = /^(tcp|udp|sctp):\/\//;
 

@@ -24,6 +24,12 @@ describeWith("mongo", "an archive in MongoDB", (url) => {
   describeUserArchive("MongoDB", open);
   describeOutletStore("MongoDB", open);
 
+  it("knows a server that is no member of a replica set", async () => {
+    const connection = await connectMongo({ url, database: `t-${randomUUID()}`, shards: SHARDS });
+    await connection.close();
+    expect(connection.isAlone).toBe(!url.includes("replicaSet="));
+  });
+
   it("says UNAVAILABLE once the connection is closed", async () => {
     const { archive, outlets, close } = await open();
     await close();
