@@ -29,6 +29,7 @@ import {
   asking,
   type Collections,
   type EventRow,
+  type FollowerRow,
   type MessageRow,
   named,
   numbered,
@@ -48,6 +49,7 @@ import {
   writeIdleLooks,
 } from "./mongo-changes.js";
 import { MongoUserArchive } from "./mongo-user-archive.js";
+import { OrderedWrites } from "./ordered-writes.js";
 
 /** Events asked for at once: a page that ends by its bytes has read at most so many too many. */
 const EVENTS_PER_BATCH = 100;
@@ -55,10 +57,13 @@ const EVENTS_PER_BATCH = 100;
 export class MongoArchive implements Archive {
   readonly #collections: Collections;
   readonly #users: MongoUserArchive;
+  /** Each follower says of all its shards at once how far it is. */
+  readonly #follows: OrderedWrites<FollowerRow>;
 
   constructor(collections: Collections) {
     this.#collections = collections;
     this.#users = new MongoUserArchive(collections);
+    this.#follows = new OrderedWrites(collections.followers);
   }
 
   room(room: RoomRef): Promise<RoomDocument | undefined> {
@@ -246,10 +251,8 @@ export class MongoArchive implements Archive {
   }
 
   follow(follower: string, shard: number, offset: number): Promise<void> {
-    return asking(async () => {
-      const _id = named(follower, `${shard}`);
-      await this.#collections.followers.updateOne({ _id }, { $max: { offset } }, { upsert: true });
-    });
+    const filter = { _id: named(follower, `${shard}`) };
+    return this.#follows.write({ updateOne: { filter, update: { $max: { offset } }, upsert: true } });
   }
 
   marker(room: RoomRef, userId: string): Promise<MarkerDocument | undefined> {

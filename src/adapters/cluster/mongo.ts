@@ -92,6 +92,12 @@ export interface RemovedRow {
   readonly dismissed?: boolean;
 }
 
+/** How far a follower is in a shard: the offset that it goes on from. */
+export interface FollowerRow {
+  readonly _id: string;
+  readonly offset: number;
+}
+
 export interface IdleLookRow {
   /** Room and time. */
   readonly _id: string;
@@ -158,7 +164,7 @@ export interface Collections {
   /** Tenants and users whose reading is hidden. */
   readonly hiddenReading: Collection<{ readonly _id: string }>;
   /** By follower and shard. */
-  readonly followers: Collection<{ readonly _id: string; readonly offset: number }>;
+  readonly followers: Collection<FollowerRow>;
   /** By shard: up to where its log is archived. */
   readonly shards: Collection<{ readonly _id: number; readonly archived: number }>;
   readonly devices: Collection<DeviceRow>;

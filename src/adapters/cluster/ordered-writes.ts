@@ -1,4 +1,5 @@
-// Writes of one collection that take effect in the order in which they were asked for: what comes while one is under way goes together, after it.
+// Writes of one collection that take effect in the order in which they were asked for: what comes in one turn, or while a write is under way, goes
+// together.
 
 import type { AnyBulkWriteOperation, Collection, Document } from "mongodb";
 import { asking } from "./mongo.js";
@@ -32,6 +33,7 @@ export class OrderedWrites<T extends Document> {
   /** Never rejects. */
   async #write(): Promise<void> {
     this.#writing = true;
+    await Promise.resolve();
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, AT_ONCE);
       const operations = batch.map(({ operation }) => operation);

@@ -12,6 +12,7 @@ import { mergeChanges } from "./merge.js";
 
 /** One write takes what waits, up to the batch that brings it to so many bytes. */
 const WRITE_BYTES = 1024 * 1024;
+const DEFAULT_GATHER_MS = 500;
 /** First wait before a write that failed is tried again, in milliseconds; doubles up to the last. */
 const RETRY_FIRST_MS = 100;
 const RETRY_LAST_MS = 5_000;
@@ -22,6 +23,11 @@ export interface ArchiverDependencies {
   readonly archive: Archive;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
+  /**
+   * From the beginning of one write to that of the next, in milliseconds, unless somebody waits for it or there is enough for a whole one: a write
+   * is some round trips of the archive, whatever it brings. Default 500.
+   */
+  readonly gatherMs?: number;
 }
 
 /** Changes that wait, and up to where in the log they go. */
@@ -65,6 +71,9 @@ export class Archiver {
   #busy = false;
   #failures = 0;
   #retry: Timer | undefined;
+  /** When the next write may begin, monotonic, and who begins it then. */
+  #nextMs = Number.NEGATIVE_INFINITY;
+  #gathering: Timer | undefined;
   /** Counts `clear`: what was written before concerns nobody any more. */
   #life = 0;
 
@@ -139,6 +148,8 @@ export class Archiver {
     this.#life++;
     this.#retry?.cancel();
     this.#retry = undefined;
+    this.#gathering?.cancel();
+    this.#gathering = undefined;
     this.#busy = false;
     this.#failures = 0;
     this.#queue = [];
@@ -163,9 +174,10 @@ export class Archiver {
   }
 
   #write(): void {
-    if (this.#busy || this.#queue.length === 0) return;
+    if (this.#busy || this.#queue.length === 0 || this.#gathers()) return;
     const life = this.#life;
     this.#busy = true;
+    this.#nextMs = this.#deps.clock.monotonic() + (this.#deps.gatherMs ?? DEFAULT_GATHER_MS);
     let bytes = 0;
     let count = 0;
     while (count < this.#queue.length && bytes < WRITE_BYTES) bytes += this.#queue[count++]?.bytes ?? 0;
@@ -184,6 +196,21 @@ export class Archiver {
         if (this.#life === life) this.#failed(cause);
       },
     );
+  }
+
+  /** Whether more is to come together before the next write. */
+  #gathers(): boolean {
+    const leftMs = this.#nextMs - this.#deps.clock.monotonic();
+    if (leftMs <= 0 || this.#waiters.length > 0 || this.#bytes >= WRITE_BYTES) {
+      this.#gathering?.cancel();
+      this.#gathering = undefined;
+      return false;
+    }
+    this.#gathering ??= this.#deps.clock.after(leftMs, () => {
+      this.#gathering = undefined;
+      this.#write();
+    });
+    return true;
   }
 
   #failed(cause: unknown): void {
@@ -229,6 +256,7 @@ export class Archiver {
       });
       const waiter: Waiter = { push, timer, done: resolve, failed: reject };
       this.#waiters.push(waiter);
+      this.#write();
     });
   }
 }

@@ -44,11 +44,12 @@ function gatedArchive(inner: Archive) {
   return { archive, waiting };
 }
 
-function useArchiver() {
+/** By default one write follows the other at once. */
+function useArchiver(gatherMs = 0) {
   const engine = new MemoryEngine({ archivesOnAppend: false, shards: 1 });
   const clock = new StoppedClock();
   const { archive, waiting } = gatedArchive(engine.archive);
-  const archiver = new Archiver(SHARD, { archive, clock, telemetry: new Telemetry() });
+  const archiver = new Archiver(SHARD, { archive, clock, telemetry: new Telemetry(), gatherMs });
   return { engine, clock, archiver, waiting };
 }
 
@@ -132,6 +133,37 @@ describe("what is not archived yet", () => {
     expect(await engine.archive.room(room)).toMatchObject({ appliedSeq: 4 });
   });
 
+  it("is gathered between two writes, and written when it is time, when it is much, or when somebody waits for it", async () => {
+    const { archiver, waiting, clock } = useArchiver(200);
+    const room = newRoom();
+    archiver.push(1, grown(room, 1, 1), TEN_BYTES);
+    await waiting.shift()?.let(true);
+    archiver.push(2, grown(room, 2, 2), TEN_BYTES);
+    archiver.push(3, grown(room, 3, 3), TEN_BYTES);
+    clock.advance(199);
+    expect(waiting).toEqual([]);
+    clock.advance(1);
+    expect(waiting.map(({ end }) => end)).toEqual([3]);
+    await waiting.shift()?.let(true);
+
+    archiver.push(4, grown(room, 4, 4), TEN_BYTES);
+    expect(waiting).toEqual([]);
+    const settled = archiver.settled(room);
+    expect(waiting.map(({ end }) => end)).toEqual([4]);
+    await waiting.shift()?.let(true);
+    await settled;
+
+    archiver.push(5, grown(room, 5, 5), TEN_BYTES);
+    archiver.push(6, grown(room, 6, 6), 1024 * 1024);
+    expect(waiting.map(({ end }) => end)).toEqual([6]);
+    await waiting.shift()?.let(true);
+    expect(clock.pending).toBe(0);
+
+    archiver.push(7, grown(room, 7, 7), TEN_BYTES);
+    archiver.clear();
+    expect(clock.pending).toBe(0);
+  });
+
   it("is tried again, later each time, until the archive takes it", async () => {
     const { archiver, waiting, clock } = useArchiver();
     const room = newRoom();
@@ -207,8 +239,8 @@ describe("whatever the archive does", () => {
       },
     );
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
-        const { archiver, waiting, clock, engine } = useArchiver();
+      fc.asyncProperty(fc.constantFrom(0, 200), fc.array(step, { maxLength: 30 }), async (gatherMs, steps) => {
+        const { archiver, waiting, clock, engine } = useArchiver(gatherMs);
         const rooms = [newRoom(), newRoom()].map((ref) => ({ ref, top: 0, scrubbed: new Set<number>() }));
         let end = 0;
         for (const each of steps) {
@@ -240,7 +272,10 @@ describe("whatever the archive does", () => {
             );
           }
         }
-        for (let write = waiting.shift(); write !== undefined; write = waiting.shift()) await write.let(true);
+        do {
+          await waiting.shift()?.let(true);
+          clock.advance(gatherMs);
+        } while (waiting.length > 0);
         expect(archiver.pendingBytes).toBe(0);
         expect(archiver.drained()).toBeUndefined();
         expect(await engine.archive.archived(SHARD)).toBe(end);

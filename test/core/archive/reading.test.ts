@@ -47,7 +47,7 @@ describeArchive("a room's owner on another node", async () => {
 
 describeArchive("a room's owner that writes it behind the log", async () => {
   const { archive } = new MemoryEngine({ archivesOnAppend: false });
-  const deps = { archive, clock: new StoppedClock(), telemetry: new Telemetry() };
+  const deps = { archive, clock: new StoppedClock(), telemetry: new Telemetry(), gatherMs: 0 };
   const archivers = Array.from({ length: 4 }, (_, shard) => new Archiver(shard, deps));
   const [first] = archivers;
   if (first === undefined) throw new Error("there are four shards");
