@@ -16,6 +16,7 @@ export const BENCH_NAMES = [
   "receipts",
   "service",
   "cluster",
+  "archive",
 ] as const;
 
 export type BenchName = (typeof BENCH_NAMES)[number];

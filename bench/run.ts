@@ -8,6 +8,7 @@ import { type BenchOptions, parseRequest, USAGE } from "./options.js";
 import { Children } from "./process/children.js";
 import { fillReport } from "./report.js";
 import { type BenchName, type BenchResult, describeMachine, readResult, toRows } from "./result.js";
+import { runArchiveSuite } from "./suite/archive.js";
 import { runChannelSuite } from "./suite/channel.js";
 import { runClusterSuite } from "./suite/cluster.js";
 import { runFanoutSuite } from "./suite/fanout.js";
@@ -32,6 +33,7 @@ const SUITES: Readonly<Record<BenchName, Suite>> = {
   receipts: runReceiptsSuite,
   service: runServiceSuite,
   cluster: runClusterSuite,
+  archive: runArchiveSuite,
 };
 
 /** Seen from dist/bench. */

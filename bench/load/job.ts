@@ -1,5 +1,6 @@
 // What a load generator can be asked to do, and how it answers.
 
+import { type ArchiveInput, type ArchiveOutcome, runArchive } from "./archive.js";
 import { type ChannelInput, type ChannelOutcome, runChannel } from "./channel.js";
 import { type CrossingInput, type CrossingOutcome, runCrossing } from "./crossing.js";
 import { type FanoutInput, type FanoutOutcome, runFanout } from "./fanout.js";
@@ -13,6 +14,7 @@ import { runTyping, type TypingInput, type TypingOutcome } from "./typing.js";
 
 /** Per kind of job, what it takes and what comes of it. */
 export interface Jobs {
+  readonly archive: { readonly input: ArchiveInput; readonly outcome: ArchiveOutcome };
   readonly channel: { readonly input: ChannelInput; readonly outcome: ChannelOutcome };
   readonly crossing: { readonly input: CrossingInput; readonly outcome: CrossingOutcome };
   readonly fanout: { readonly input: FanoutInput; readonly outcome: readonly FanoutOutcome[] };
@@ -35,6 +37,8 @@ export type Answer<Outcome> =
 /** Does one job. */
 export function run(job: Job): Promise<Jobs[JobKind]["outcome"]> {
   switch (job.kind) {
+    case "archive":
+      return runArchive(job.input);
     case "channel":
       return runChannel(job.input);
     case "crossing":
