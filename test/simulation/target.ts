@@ -11,19 +11,30 @@ interface Had {
   readonly tags: Map<number, number>;
   /** The last seq. */
   top: number;
+  /** The last seq before a backup was restored: what came until then comes again in any order. */
+  readonly before: number;
 }
 
-export class SimulatedTarget implements EventSink {
+export class SimulatedTarget {
   readonly #conditions: Conditions;
   #rooms = new Map<string, Had>();
+  /** Counts restored backups: who hands over from before one is dead, and what it sends is of no log any more. */
+  #restored = 0;
 
   constructor(conditions: Conditions) {
     this.#conditions = conditions;
   }
 
-  async deliver({ rooms }: EventBatch): Promise<void> {
+  /** For a process that begins. */
+  sink(): EventSink {
+    const since = this.#restored;
+    return { deliver: (batch) => this.#deliver(batch, since) };
+  }
+
+  async #deliver({ rooms }: EventBatch, since: number): Promise<void> {
     const { chance, weather, gates, coverage } = this.#conditions;
     if (chance.of(weather.readHeld)) await gates.hold();
+    if (this.#restored !== since) throw away("the target");
     if (chance.of(weather.targetFails)) {
       coverage.count("batches not taken");
       throw away("the target");
@@ -36,13 +47,13 @@ export class SimulatedTarget implements EventSink {
   }
 
   #take(roomKey: string, seq: number, tag: number): void {
-    const had = this.#rooms.get(roomKey) ?? { tags: new Map<number, number>(), top: 0 };
+    const had = this.#rooms.get(roomKey) ?? { tags: new Map<number, number>(), top: 0, before: 0 };
     this.#rooms.set(roomKey, had);
     const known = had.tags.get(seq);
     if (known !== undefined && known !== tag) {
       throw new Violation("different", `${roomKey}: the target had ${seq} as ${known} and gets it as ${tag}`);
     }
-    if (known === undefined && seq < had.top) {
+    if (known === undefined && seq < had.top && seq > had.before) {
       throw new Violation("reordered", `${roomKey}: the target gets ${seq} first after ${had.top}`);
     }
     had.tags.set(seq, tag);
@@ -51,7 +62,11 @@ export class SimulatedTarget implements EventSink {
 
   /** The log is that of an older backup: what came since may come otherwise. */
   restored(): void {
-    this.#rooms = new Map();
+    this.#restored++;
+    const forgotten = [...this.#rooms].map(([key, { top, before }]): [string, Had] => {
+      return [key, { tags: new Map(), top: 0, before: Math.max(top, before) }];
+    });
+    this.#rooms = new Map(forgotten);
   }
 
   /** Everything is mended: it has had all of this. */

@@ -350,7 +350,7 @@ export class World {
       load: () => this.load,
       outlets: {
         store: new WeatheredOutletStore(ports.outlets, conditions),
-        events: [{ name: OUTLET, sink: this.#target }],
+        events: [{ name: OUTLET, sink: this.#target.sink() }],
       },
       cluster: member && { placement: member.placement, peers: member.peers },
     });
