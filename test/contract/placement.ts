@@ -173,6 +173,23 @@ export function describePlacement(name: string, factory: () => Promise<Placement
       expect(sorted(one.recorder.owned)).toEqual(all);
     });
 
+    it("gives nobody a shard that a node holds still which cannot say so since all leases were lost", async () => {
+      const { subject, all, join } = await useCluster();
+      const one = await join();
+      // So that it has just said again what it holds, and the other is about to.
+      await subject.rounds(0.75);
+      const two = await join();
+      await subject.rounds(LAPSE);
+      two.cutOff();
+      await subject.forget();
+      for (let quarter = 0; quarter < 2 * LAPSE; quarter++) {
+        await subject.rounds(0.25);
+        for (const shard of one.recorder.owned) expect(two.placement.holds(shard)).toBe(false);
+      }
+      await subject.rounds(LAPSE);
+      expect(sorted(one.recorder.owned)).toEqual(all);
+    });
+
     it("leaves every shard with its owner where all leases are lost", async () => {
       const { subject, all, join } = await useCluster();
       const one = await join();

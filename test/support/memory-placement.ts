@@ -8,7 +8,7 @@ const DEFAULT_ROUND_MS = 1_000;
 const LEASE_ROUNDS = 3;
 const NODE_ROUNDS = 5;
 const SETTLED_ROUNDS = 2;
-const RETURN_ROUNDS = 2;
+const RETURN_ROUNDS = LEASE_ROUNDS;
 const YIELD_ROUNDS = 2;
 const LEAVE_ROUNDS = 5;
 

@@ -26,8 +26,8 @@ const LEASE_ROUNDS = 3;
 const NODE_ROUNDS = 5;
 /** A node must have been there for so long before shards are handed over to it: one that restarts again and again gets none. */
 const SETTLED_ROUNDS = 2;
-/** A node that was forgotten takes nothing new for so long: so may all have been, and whoever still owns something is about to say it. */
-const RETURN_ROUNDS = 2;
+/** A node that was forgotten takes nothing new for so long: so may all have been, and whoever cannot say now what it owns holds it until then. */
+const RETURN_ROUNDS = LEASE_ROUNDS;
 /** A node that cannot write hands its shards over after so long, to one that has been able to for as long: where no node can, all are about to say so. */
 const UNABLE_ROUNDS = 3;
 /** Longest wait for what is under way in a shard that is handed over. */
