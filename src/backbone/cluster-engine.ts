@@ -32,6 +32,7 @@ import { Dependencies } from "./dependencies.js";
 import { awaitDependency, type DependencyWait } from "./dependency.js";
 import type { Engine, EngineContext } from "./engine.js";
 import { peerAddress } from "./peer-address.js";
+import { refusalOf } from "./refusal.js";
 import { isShut, standingOf } from "./standing.js";
 
 const DEFAULT_NAME = "trunkline";
@@ -261,7 +262,8 @@ function redisFault(telemetry: Telemetry, what: string, cause: unknown): void {
 
 /** What does not mend itself by waiting. */
 function isFinal(cause: unknown): boolean {
-  return [TopicError, RedisUnfit, MongoParseError, RangeError].some((kind) => cause instanceof kind);
+  const isUnfit = [TopicError, RedisUnfit, MongoParseError, RangeError].some((kind) => cause instanceof kind);
+  return isUnfit || refusalOf(cause) !== undefined;
 }
 
 function machineName(): string {

@@ -2,6 +2,7 @@
 
 import type { Logger } from "../ops/log.js";
 import type { Clock } from "../ports/clock.js";
+import { refusalOf } from "./refusal.js";
 
 /** Between two tries, in milliseconds. */
 const AGAIN_MS = 500;
@@ -41,7 +42,7 @@ export async function awaitDependency<T>(
         return connected;
       } catch (cause) {
         // It says itself what is wrong; what lies below it says less.
-        if (isFinal(cause)) throw new Error(`${name}: ${textOf(cause)}`, { cause });
+        if (isFinal(cause)) throw new Error(`${name}: ${refusalOf(cause) ?? textOf(cause)}`, { cause });
         reason = reasonOf(cause);
         if (clock.monotonic() - sinceMs + AGAIN_MS > deadlineMs) {
           const seconds = Math.round(deadlineMs / 1_000);
@@ -68,6 +69,8 @@ async function elapsed(clock: Clock, ms: number, aborted: AbortSignal | undefine
 
 /** What lies at the bottom of an error, in one line. */
 export function reasonOf(error: unknown): string {
+  const refusal = refusalOf(error);
+  if (refusal !== undefined) return refusal;
   let at = error;
   while (at instanceof Error && at.cause instanceof Error) at = at.cause;
   if (at instanceof AggregateError && at.errors.length > 0) return reasonOf(at.errors[0]);

@@ -1,5 +1,6 @@
 // From the configuration to what a node of a cluster is started with: reads the files that it names.
 
+import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { LEAST_SECRET } from "../backbone/cluster-engine.js";
 import type { ClusterOptions, PeerOptions } from "../backbone/cluster-options.js";
@@ -93,6 +94,8 @@ function mongoOptions(config: Config): ClusterOptions["mongo"] {
 
 function peerOptions(config: Config): PeerOptions {
   const pair = readPair(config, "peerTlsCert", "peerTlsKey");
+  // Nobody would say why the nodes do not reach each other.
+  if (pair !== undefined) requireCurrent(pair.cert, "peerTlsCert");
   const ca = readPem(config, "peerTlsCa");
   if ((pair === undefined) !== (ca === undefined)) {
     throw new CommandError(`--${flagName("peerTlsCert")} and --${flagName("peerTlsCa")} go together`);
@@ -127,6 +130,17 @@ function clusterSecret(config: Config): string {
   const file = config.clusterSecretFile !== undefined;
   const origin = file ? `--${flagName("clusterSecretFile")}` : variableName("clusterSecret");
   throw new CommandError(`${origin}: must have at least ${LEAST_SECRET} characters`);
+}
+
+/** What is no certificate is refused where it is used. */
+function requireCurrent(pem: Buffer, key: FileOption): void {
+  if (!pem.includes("BEGIN CERTIFICATE")) return;
+  const { validFromDate: from, validToDate: to } = new X509Certificate(pem);
+  const now = new Date();
+  if (from <= now && now <= to) return;
+  throw new CommandError(
+    `--${flagName(key)}: the certificate is valid from ${from.toISOString()} to ${to.toISOString()} only`,
+  );
 }
 
 type SecretOption = "clusterSecret" | "kafkaPassword";

@@ -77,7 +77,9 @@ export function logTelemetry(telemetry: Telemetry, logger: Logger, clock: Clock)
       inbound.pass((more) => logger.info({ ...data, reason: messageOf(cause), ...more }, "a record waits")),
     ),
     telemetry.on("inbound.failed", ({ cause }) =>
-      inbound.pass((more) => logger.error({ err: cause, ...more }, "the inbound topic cannot be read")),
+      inbound.pass((more) =>
+        logger.warn({ reason: messageOf(cause), ...more }, "the inbound topic cannot be read yet"),
+      ),
     ),
     telemetry.on("fanout.window", (data) => logger.debug(data, "fan-out window changed")),
     telemetry.on("hook.failed", ({ hook, letThrough, cause }) => {

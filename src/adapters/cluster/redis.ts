@@ -14,6 +14,9 @@ import {
   standaloneUrl,
 } from "./redis-address.js";
 
+/** Different ones, of the tries for the first connection. */
+const MAX_ERRORS = 8;
+
 /** Takes commands: one Redis, its master by Sentinel, or a Redis Cluster. */
 export type RedisCommands = Redis | Cluster;
 
@@ -62,13 +65,20 @@ export async function opened<T extends RedisCommands>(
 ): Promise<T> {
   redis.on("error", onError);
   const ready = Promise.withResolvers<void>();
-  let last: unknown = new Error(`no answer within ${deadlineMs} ms`);
+  // Of several tries one may say more than the last: a Redis that does not take a certificate hangs up at times before it has said so.
+  const said = new Map<string, unknown>();
   const failed = (error: unknown): void => {
-    last = isOfNodes(error) ? error.lastNodeError : error;
+    const told = isOfNodes(error) ? error.lastNodeError : error;
+    said.delete(String(told));
+    if (said.size < MAX_ERRORS) said.set(String(told), told);
+  };
+  const late = (): void => {
+    const errors = said.size === 0 ? [new Error(`no answer within ${deadlineMs} ms`)] : [...said.values()].reverse();
+    ready.reject(new AggregateError(errors));
   };
   redis.once("ready", ready.resolve);
   redis.on("error", failed);
-  const timer = setTimeout(() => ready.reject(last), deadlineMs);
+  const timer = setTimeout(late, deadlineMs);
   try {
     redis.connect().catch(failed);
     await ready.promise;

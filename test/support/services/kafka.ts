@@ -14,6 +14,8 @@ export interface SecuredListener {
   readonly key: string;
   readonly username: string;
   readonly password: string;
+  /** A third listener, over TLS, for whoever shows a certificate that this one has signed. PEM text. */
+  readonly clientCa?: string;
 }
 
 export interface KafkaOptions {
@@ -25,6 +27,8 @@ export interface KafkaOptions {
 export interface RunningKafka extends RunningService {
   /** The address of the secured listener; empty: there is none. */
   readonly securedUrl: string;
+  /** The address of the listener that asks for certificates; empty: there is none. */
+  readonly mutualUrl: string;
   /** Where the listeners of the advertised addresses are. */
   readonly listeners: readonly string[];
   /** The broker stands still, and goes on. */
@@ -46,6 +50,7 @@ export async function startKafka({ secured, advertised = [] }: KafkaOptions = {}
     plain: await lastingPort(),
     controller: await lastingPort(),
     secured: await lastingPort(),
+    mutual: await lastingPort(),
     advertised: await Promise.all(advertised.map(async (address) => ({ address, port: await lastingPort() }))),
   };
   const properties = join(directory, "server.properties");
@@ -69,6 +74,7 @@ export async function startKafka({ secured, advertised = [] }: KafkaOptions = {}
       return service.pid;
     },
     securedUrl: secured === undefined ? "" : `127.0.0.1:${ports.secured}`,
+    mutualUrl: secured?.clientCa === undefined ? "" : `127.0.0.1:${ports.mutual}`,
     listeners: ports.advertised.map(({ port }) => `127.0.0.1:${port}`),
     pause: () => service.pause(),
     resume: () => service.resume(),
@@ -97,6 +103,7 @@ interface Ports {
   readonly plain: number;
   readonly controller: number;
   readonly secured: number;
+  readonly mutual: number;
   readonly advertised: readonly { readonly address: string; readonly port: number }[];
 }
 
@@ -104,10 +111,11 @@ function settings(directory: string, ports: Ports, secured: SecuredListener | un
   const address = (name: string, port: number): string => `${name}://127.0.0.1:${port}`;
   const clients = [address("PLAINTEXT", ports.plain)];
   if (secured !== undefined) clients.push(address("SECURED", ports.secured));
+  if (secured?.clientCa !== undefined) clients.push(address("MUTUAL", ports.mutual));
   const named = ports.advertised.map(({ address, port }, index) => ({ name: `LED${index}`, address, port }));
   const listeners = [...clients, ...named.map(({ name, port }) => address(name, port))];
   const told = [...clients, ...named.map(({ name, address }) => `${name}://${address}`)];
-  const protocols = ["CONTROLLER:PLAINTEXT", "PLAINTEXT:PLAINTEXT", "SECURED:SASL_SSL"];
+  const protocols = ["CONTROLLER:PLAINTEXT", "PLAINTEXT:PLAINTEXT", "SECURED:SASL_SSL", "MUTUAL:SSL"];
   return [
     "process.roles=broker,controller",
     "node.id=1",
@@ -136,7 +144,7 @@ function credentials(secured: SecuredListener | undefined): readonly string[] {
   return SCRAM.flatMap((mechanism) => ["--add-scram", `${mechanism}=[name=${username},password=${password}]`]);
 }
 
-function security({ certificate, key, username, password }: SecuredListener): readonly string[] {
+function security({ certificate, key, username, password, clientCa }: SecuredListener): readonly string[] {
   const line = (pem: string): string => pem.trim().replaceAll("\n", "\\n");
   const module = "org.apache.kafka.common.security";
   return [
@@ -149,5 +157,12 @@ function security({ certificate, key, username, password }: SecuredListener): re
     "ssl.keystore.type=PEM",
     `ssl.keystore.certificate.chain=${line(certificate)}`,
     `ssl.keystore.key=${line(key)}`,
+    ...(clientCa === undefined
+      ? []
+      : [
+          "listener.name.mutual.ssl.client.auth=required",
+          "listener.name.mutual.ssl.truststore.type=PEM",
+          `listener.name.mutual.ssl.truststore.certificates=${line(clientCa)}`,
+        ]),
   ];
 }
