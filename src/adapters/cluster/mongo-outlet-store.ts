@@ -59,9 +59,9 @@ export class MongoOutletStore implements OutletStore {
     const filter = { _id: named(outlet, letter.letterId) };
     const row = { shard: this.#shardOf(letter), doc: binary(toBinary(DeadLetterDocumentSchema, letter)) };
     await this.#letters.write({ updateOne: { filter, update: { $set: row }, upsert: true } });
-    const counted = this.#counted.then(() => this.#count(outlet));
-    this.#counted = counted.catch(() => {});
-    await counted;
+    // The letter is kept: that they could not be counted is no reason to bury it once more, and the next counts again.
+    this.#counted = this.#counted.then(() => this.#count(outlet)).catch(() => {});
+    await this.#counted;
   }
 
   deadLetters(outlet: string, { after, limit }: Page): Promise<readonly DeadLetterDocument[]> {

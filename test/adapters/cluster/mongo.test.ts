@@ -1,10 +1,12 @@
 // The archive over MongoDB, or over what stands in for it: behaviour, never speed.
 
 import { randomUUID } from "node:crypto";
-import { expect, it } from "vitest";
+import { create } from "@bufbuild/protobuf";
+import { expect, it, onTestFinished, vi } from "vitest";
 import { connectMongo } from "../../../src/adapters/cluster/mongo.js";
 import { MongoArchive } from "../../../src/adapters/cluster/mongo-archive.js";
 import { MongoOutletStore } from "../../../src/adapters/cluster/mongo-outlet-store.js";
+import { DeadLetterDocumentSchema } from "../../../src/gen/trunkline/store/v1/documents_pb.js";
 import { ErrorCode } from "../../../src/ports/error.js";
 import { describeArchive } from "../../contract/archive.js";
 import { describeOutletStore } from "../../contract/outlet-store.js";
@@ -18,7 +20,7 @@ describeWith("mongo", "an archive in MongoDB", (url) => {
     const connection = await connectMongo({ url, database: `t-${randomUUID()}`, shards: SHARDS });
     const { collections, close } = connection;
     const [archive, outlets] = [new MongoArchive(collections), new MongoOutletStore(collections)];
-    return { archive, outlets, shards: SHARDS, close };
+    return { archive, outlets, collections, shards: SHARDS, close };
   };
   describeArchive("MongoDB", open);
   describeUserArchive("MongoDB", open);
@@ -28,6 +30,23 @@ describeWith("mongo", "an archive in MongoDB", (url) => {
     const connection = await connectMongo({ url, database: `t-${randomUUID()}`, shards: SHARDS });
     await connection.close();
     expect(connection.isAlone).toBe(!url.includes("replicaSet="));
+  });
+
+  it("has kept a dead letter, though it could not count how many there are", async () => {
+    const { outlets, collections, close } = await open();
+    onTestFinished(close);
+    const counting = vi.spyOn(collections.deadLetters, "countDocuments").mockRejectedValueOnce(new Error("away"));
+    const letter = create(DeadLetterDocumentSchema, {
+      letterId: "a",
+      tenantId: "acme",
+      roomId: "r",
+      firstSeq: 1,
+      lastSeq: 1,
+    });
+    await outlets.bury("one", letter);
+    expect(await outlets.deadLetters("one", { after: "", limit: 10 })).toEqual([letter]);
+    await outlets.bury("one", create(DeadLetterDocumentSchema, { ...letter, letterId: "b" }));
+    expect(counting).toHaveBeenCalledTimes(2);
   });
 
   it("says UNAVAILABLE once the connection is closed", async () => {
