@@ -77,6 +77,7 @@ export function createCore(given: CoreDependencies): Core {
     tops.appended(records);
     again.appended(records);
   });
+  owner.onToldLate((records) => again.appended(records));
   owner.onReleased((shard) => {
     owner.notices.relearn();
     tops.released(shard);

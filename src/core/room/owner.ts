@@ -3,6 +3,7 @@
 import type { Permission } from "../../gen/trunkline/v1/message_pb.js";
 import type { Timer } from "../../ports/clock.js";
 import type { TrunklineError } from "../../ports/error.js";
+import type { NewRecord } from "../../ports/event-log.js";
 import type { PeerQuestion, PeerReply } from "../../ports/peers.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import type { RoomReading } from "../archive/room-reading.js";
@@ -42,6 +43,7 @@ export class RoomOwner {
   readonly #idleRooms: IdleRooms;
   readonly #listeners: Appended[] = [];
   readonly #openingListeners: ((shard: number, end: number) => Promise<void>)[] = [];
+  readonly #lateListeners: ((records: readonly NewRecord[]) => void)[] = [];
   readonly #openedListeners: ((shard: number, end: number) => void)[] = [];
   readonly #yieldingListeners: ((shard: number) => Promise<void>)[] = [];
   readonly #releasedListeners: ((shard: number) => void)[] = [];
@@ -68,6 +70,10 @@ export class RoomOwner {
             this.#tenantRooms.appended(shard, records);
             for (const listener of this.#listeners) listener(shard, from, records);
             if (records.length === 0) this.#routing?.changed();
+          },
+          late: (records) => {
+            this.blocks.appended(records);
+            for (const listener of this.#lateListeners) listener(records);
           },
         }),
     );
@@ -118,6 +124,11 @@ export class RoomOwner {
    */
   onOpening(listener: (shard: number, end: number) => Promise<void>): void {
     this.#openingListeners.push(listener);
+  }
+
+  /** Calls the listener with events that turned out to be durable, and were announced late, or how far their rooms have come. Only some of them may be new. */
+  onToldLate(listener: (records: readonly NewRecord[]) => void): void {
+    this.#lateListeners.push(listener);
   }
 
   /** Calls the listener when this node has opened a shard's log, which ends at `end`: also when it is opened anew after a failure. */

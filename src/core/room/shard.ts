@@ -4,14 +4,13 @@ import type { Permission } from "../../gen/trunkline/v1/message_pb.js";
 import type { ArchiveChanges } from "../../ports/archive.js";
 import type { Timer } from "../../ports/clock.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
-import type { LogRecord, NewRecord } from "../../ports/event-log.js";
+import type { NewRecord } from "../../ports/event-log.js";
 import type { Awaitable, RoomRef } from "../../ports/room-ref.js";
 import { Archiver } from "../archive/archiver.js";
 import { OwnedReading } from "../archive/owned-reading.js";
 import type { RoomReading } from "../archive/room-reading.js";
 import { isPromise } from "../awaitable.js";
 import type { CoreDependencies } from "../core.js";
-import { PAGE_BYTES } from "../limit/limits.js";
 import type { TenantRooms } from "../limit/tenant-rooms.js";
 import { Actors } from "./actors.js";
 import { Asking, type Gates } from "./asking.js";
@@ -26,6 +25,7 @@ import type { Room, SeenRoom, TurnContext } from "./room.js";
 import { NO_LAG, type ShardStatus } from "./shard-status.js";
 import { turnRules } from "./turn-rules.js";
 import { notTheOwner, ownerChanged, RETRY_MS, unavailable } from "./unavailable.js";
+import { Untold, type UntoldParts } from "./untold.js";
 
 /** First wait before a shard whose log failed is opened again, in milliseconds; doubles up to the last. */
 const REOPEN_FIRST_MS = RETRY_MS;
@@ -34,10 +34,6 @@ const REOPEN_LAST_MS = 5_000;
 const PREPARE_DEADLINE_MS = 30_000;
 /** Longest wait for what is under way before the shard is handed over, in milliseconds: until then nobody can write to its rooms. */
 const HAND_OVER_DEADLINE_MS = 1_000;
-/** Events read at once to announce what was stored without an answer. */
-const UNTOLD_PAGE = 500;
-/** Above every seq. */
-const LAST_SEQ = 0xffff_ffff;
 
 type Status =
   | { readonly is: "closed" }
@@ -64,13 +60,14 @@ export interface ShardListener {
   /** Its log ends at `end`, and nothing is appended before this has resolved. A rejection: it could not be opened. */
   opening(shard: number, end: number): Promise<void>;
   readonly appended: Appended;
+  /** As Untold says. */
+  readonly late: UntoldParts["late"];
 }
 
 export class Shard {
   readonly #index: number;
   readonly #deps: CoreDependencies;
   readonly #listener: ShardListener;
-  readonly #blocks: Blocks;
   readonly #gates: Gates;
   readonly #actors: Actors;
   readonly #asking: Asking;
@@ -93,8 +90,7 @@ export class Shard {
   #preparing = 0;
   #prepared: (() => void)[] = [];
   #failures = 0;
-  /** Rooms whose append failed, with the last seq announced: what stands behind it was stored and not answered. */
-  readonly #untold = new Map<string, { readonly ref: RoomRef; readonly announced: number }>();
+  readonly #untold: Untold;
 
   constructor(
     index: number,
@@ -106,7 +102,6 @@ export class Shard {
   ) {
     this.#index = index;
     this.#listener = listener;
-    this.#blocks = blocks;
     this.#gates = gates;
     this.#deps = deps;
     const { cluster } = deps;
@@ -127,6 +122,7 @@ export class Shard {
       this.#archiver === undefined
         ? deps.archive
         : new OwnedReading(deps.archive, this.#archiver, () => this.#requireHeld());
+    this.#untold = new Untold({ stored: this.#stored, fanout: deps.fanout, late: listener.late });
     const stored = { ...deps, archive: this.#stored };
     this.#actors = new Actors(stored);
     this.#asking = new Asking(new Preparation(stored, this.#actors, blocks, tenantRooms, eventId), gates, eventId);
@@ -137,7 +133,7 @@ export class Shard {
       },
       told: (batch, from) => this.#listener.appended(index, from, batch.records),
       failed: (error, batch) => {
-        for (const { ref, durableSeq } of batch.rooms) this.#untold.set(ref.key, { ref, announced: durableSeq });
+        this.#untold.note(batch.rooms);
         this.#failed(error);
       },
     });
@@ -386,40 +382,17 @@ export class Shard {
       }
       // What the log holds beside events is archived too: nobody need begin with it again.
       this.#archiver?.push(end, NOTHING, 0);
-      await this.#tellUntold(life);
+      await this.#untold.tell(isOver);
       if (this.#life !== life) return;
       this.#writer.begin(end);
       this.#status = { is: "open" };
-      if (this.#holds !== undefined) this.#tellTops(tail);
+      if (this.#holds !== undefined) this.#untold.tellTops(tail);
       // What was stored without an answer is followed too.
       this.#listener.appended(this.#index, end, []);
     } catch (cause) {
       if (this.#life === life) this.#failed(unavailable("the log cannot be opened", cause));
       throw cause;
     }
-  }
-
-  /** Announces what was stored without an answer: nobody else will, and whoever resends it is only told where it stands. */
-  async #tellUntold(life: number): Promise<void> {
-    for (const [key, { ref, announced }] of this.#untold) {
-      let from = announced + 1;
-      for (;;) {
-        const range = { from, to: LAST_SEQ, limit: UNTOLD_PAGE, maxBytes: PAGE_BYTES };
-        const events = await this.#stored.events(ref, range);
-        const last = events.at(-1);
-        if (last === undefined || this.#life !== life) break;
-        this.#deps.fanout.announce(ref, events);
-        this.#blocks.appended(events.map((event) => ({ room: ref, event })));
-        from = last.seq + 1;
-      }
-      this.#untold.delete(key);
-    }
-  }
-
-  /** Whoever owned the shard before may have died before it told of these. */
-  #tellTops(tail: readonly LogRecord[]): void {
-    const tops = new Map(tail.map(({ room, event }) => [room.key, { room, seq: event.seq }]));
-    for (const { room, seq } of tops.values()) this.#deps.fanout.top(room, seq);
   }
 
   /** What was prepared still holds: waiting may have taken longer than the actor lived. */

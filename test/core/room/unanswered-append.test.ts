@@ -25,6 +25,17 @@ describe("an append that was stored and not answered", () => {
     expect(reader.seqs("r1")).toEqual([2, 3]);
   });
 
+  it("reaches readers within seconds though its late announcement is lost", async () => {
+    const { engine, core, writer, reader } = await withReader();
+    engine.faultNextAppend({ kind: "lose-answer" });
+    engine.lostAnnouncements = 1;
+    writer.send(text("r1", "one"));
+    await core.elapse(1_000);
+    expect([engine.lostAnnouncements, reader.seqs("r1")]).toEqual([0, []]);
+    await core.elapse(3_000);
+    expect(reader.seqs("r1")).toEqual([2]);
+  });
+
   it("is announced once the archive can be read again", async () => {
     const { engine, core, writer, reader } = await withReader();
     engine.faultNextAppend({ kind: "lose-answer" });
