@@ -22,3 +22,21 @@ it("reaches subscribers within seconds all the same, and a quiet room costs noth
   expect(bob.all("roomEvents").flatMap(({ value }) => value.events)).toHaveLength(1);
   expect(test.clock.pending).toBe(quiet);
 });
+
+it("reaches them where it was stored without an answer, too", async () => {
+  const test = await useCore();
+  const ada = await test.connect("ada");
+  await test.room(ada, "lobby", "bob");
+  const bob = await test.connect("bob");
+  await bob.ask({ case: "subscribe", value: { roomId: "lobby" } });
+  await test.elapse(10_000);
+  test.engine.faultNextAppend({ kind: "lose-answer" });
+  // It is announced once the log was opened again.
+  test.engine.lostAnnouncements = 1;
+  const body = { kind: { case: "text", value: "are you there?" } } as const;
+  const answer = await ada.ask({ case: "publish", value: { roomId: "lobby", clientMessageId: "m1", body } });
+  expect(answer.case).toBe("error");
+  await test.elapse(10_000);
+  const events = bob.all("roomEvents").flatMap(({ value }) => value.events);
+  expect(events.map(({ kind }) => kind.case)).toEqual(["messageCreated"]);
+});
