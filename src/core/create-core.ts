@@ -29,8 +29,7 @@ import { Signals } from "./signal/signals.js";
 
 export function createCore(given: CoreDependencies): Core {
   const limiter = new Limiter(given);
-  const again = new ToldAgain(given);
-  const owner = new RoomOwner({ ...given, fanout: again.fanout });
+  const owner = new RoomOwner(given);
   const { archivesOnAppend } = given.log;
   const topOf = (ref: RoomRef): Promise<number> => owner.view(ref, [], ({ state }) => state.seq);
   const heard = given.cluster && new OwnedFanout({ ...given, placement: given.cluster.placement }, topOf);
@@ -46,6 +45,7 @@ export function createCore(given: CoreDependencies): Core {
   const signals = new Signals(deps, owner);
   const sessions = new Sessions(deps, owner, rooms, hub, signals, receipts, presence, limiter);
   const tops = new RoomTops(deps);
+  const again = new ToldAgain(deps);
   const tails = new Tails(deps, owner);
   const delivery = new Delivery(deps, owner, tails, signals, receipts);
   const outlets = createOutlets(deps, { owner, receipts, presence });
@@ -75,6 +75,7 @@ export function createCore(given: CoreDependencies): Core {
     for (const follower of followers) follower.appended(shard, from, records);
     for (const outlet of outlets) outlet.appended(shard);
     tops.appended(records);
+    again.appended(records);
   });
   owner.onToldLate((records) => again.appended(records));
   owner.onReleased((shard) => {

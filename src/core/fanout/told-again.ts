@@ -2,7 +2,7 @@
 // it, and nobody would look for it.
 
 import type { Timer } from "../../ports/clock.js";
-import type { Fanout } from "../../ports/fanout.js";
+import type { NewRecord } from "../../ports/event-log.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
 
@@ -26,24 +26,11 @@ export class ToldAgain {
     this.#deps = deps;
   }
 
-  /** The fan-out for rooms' owners: notes what they announce. */
-  get fanout(): Fanout {
-    const { fanout } = this.#deps;
-    if (!fanout.lossy) return fanout;
-    return {
-      lossy: true,
-      announce: (room, events) => {
-        fanout.announce(room, events);
-        const last = events.at(-1);
-        if (last !== undefined) this.#note(room, last.seq);
-      },
-      top: (room, seq) => {
-        fanout.top(room, seq);
-        this.#note(room, seq);
-      },
-      signal: (...signal) => fanout.signal(...signal),
-      subscribe: (...subscription) => fanout.subscribe(...subscription),
-    };
+  /** Events have been announced by this node, as their rooms' owner. */
+  appended(records: readonly NewRecord[]): void {
+    if (!this.#deps.fanout.lossy || this.#stopped) return;
+    for (const { room, event } of records) this.#note(room, event.seq);
+    this.#arm();
   }
 
   stop(): void {
@@ -53,14 +40,12 @@ export class ToldAgain {
   }
 
   #note(ref: RoomRef, seq: number): void {
-    if (this.#stopped) return;
     const told = this.#rooms.get(ref.key);
     if (told === undefined) this.#rooms.set(ref.key, { ref, seq, times: 0 });
     else {
       told.seq = Math.max(told.seq, seq);
       told.times = 0;
     }
-    this.#arm();
   }
 
   #arm(): void {
