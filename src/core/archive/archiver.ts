@@ -67,7 +67,7 @@ export class Archiver {
   #pushed = 0;
   #archived = 0;
   readonly #rooms = new Map<string, RoomTail>();
-  #waiters: Waiter[] = [];
+  readonly #waiters = new Set<Waiter>();
   #busy = false;
   #failures = 0;
   #retry: Timer | undefined;
@@ -156,8 +156,8 @@ export class Archiver {
     this.#bytes = 0;
     this.#archived = this.#pushed;
     this.#rooms.clear();
-    const waiters = this.#waiters;
-    this.#waiters = [];
+    const waiters = [...this.#waiters];
+    this.#waiters.clear();
     for (const { timer, failed } of waiters) {
       timer.cancel();
       failed(unavailable("the room's owner has changed"));
@@ -201,7 +201,7 @@ export class Archiver {
   /** Whether more is to come together before the next write. */
   #gathers(): boolean {
     const leftMs = this.#nextMs - this.#deps.clock.monotonic();
-    if (leftMs <= 0 || this.#waiters.length > 0 || this.#bytes >= WRITE_BYTES) {
+    if (leftMs <= 0 || this.#waiters.size > 0 || this.#bytes >= WRITE_BYTES) {
       this.#gathering?.cancel();
       this.#gathering = undefined;
       return false;
@@ -239,23 +239,22 @@ export class Archiver {
         if ((this.#rooms.get(room.key)?.push ?? 0) <= this.#archived) this.#rooms.delete(room.key);
       }
     }
-    const waiters = this.#waiters;
-    this.#waiters = waiters.filter(({ push }) => push > this.#archived);
-    for (const { push, timer, done } of waiters) {
-      if (push > this.#archived) continue;
-      timer.cancel();
-      done();
+    for (const waiter of this.#waiters) {
+      if (waiter.push > this.#archived) continue;
+      this.#waiters.delete(waiter);
+      waiter.timer.cancel();
+      waiter.done();
     }
   }
 
   #wait(push: number): Promise<void> {
     return new Promise((resolve, reject) => {
       const timer = this.#deps.clock.after(SETTLE_DEADLINE_MS, () => {
-        this.#waiters = this.#waiters.filter((each) => each !== waiter);
+        this.#waiters.delete(waiter);
         reject(unavailable("the archive is behind"));
       });
       const waiter: Waiter = { push, timer, done: resolve, failed: reject };
-      this.#waiters.push(waiter);
+      this.#waiters.add(waiter);
       this.#write();
     });
   }
