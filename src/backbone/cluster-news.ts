@@ -49,7 +49,8 @@ export class ClusterNews {
     for (const [node, { address, leaving }] of now) {
       const before = this.#nodes.get(node);
       if (before === undefined) this.#logger.info({ node, address }, "another node is there");
-      if (leaving && before?.leaving !== true) this.#logger.info({ node, address }, "another node is leaving");
+      if (leaving && before?.leaving !== true)
+        this.#logger.info({ node, address }, "another node takes no more shards");
     }
     for (const [node, { address }] of this.#nodes) {
       if (!now.has(node)) this.#logger.info({ node, address }, "another node is gone");

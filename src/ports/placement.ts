@@ -9,7 +9,7 @@ export interface ClusterNode {
   readonly address: string;
   /** When it came, in milliseconds since 1970. */
   readonly since: number;
-  /** It takes no more shards: it is about to go, or cannot write to the log. */
+  /** It takes no more shards: it is about to go, cannot write to the log, or has said nothing for as long as a lease holds. */
   readonly leaving: boolean;
 }
 

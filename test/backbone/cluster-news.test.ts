@@ -38,7 +38,7 @@ test("says once who comes, leaves and goes, and how many shards that gives this 
   await elapse(clock, 10_000);
   await left;
   expect(said()).toMatchObject([
-    { msg: "another node is leaving", node: "two" },
+    { msg: "another node takes no more shards", node: "two" },
     { msg: "another node is gone", node: "two" },
     { msg: "shards of this node", owned: 8 },
   ]);

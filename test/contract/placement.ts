@@ -20,8 +20,10 @@ export interface PlacementSubject {
   close(): Promise<void>;
 }
 
-/** Longer than any lease. */
+/** Longer than any lease, and than any node is known. */
 const LAPSE = 6;
+/** A lease, and the round after it. */
+const LEASE = 4;
 
 /** Remembers what its node was told it owns. */
 class Recorder implements PlacementListener {
@@ -107,7 +109,7 @@ export function describePlacement(name: string, factory: () => Promise<Placement
       const done = Promise.withResolvers<void>();
       one.recorder.yielding = done.promise;
       const two = await join();
-      await subject.rounds(4);
+      await subject.rounds(3);
       expect(one.recorder.told.some((told) => told.startsWith("yields"))).toBe(true);
       expect(two.recorder.owned.size).toBe(0);
       done.resolve();
@@ -157,7 +159,7 @@ export function describePlacement(name: string, factory: () => Promise<Placement
       await subject.rounds(LAPSE);
       expect(two.recorder.owned.size).toBeGreaterThan(0);
       two.placement.stop();
-      await subject.rounds(LAPSE);
+      await subject.rounds(LEASE);
       expect(sorted(one.recorder.owned)).toEqual(all);
     });
 

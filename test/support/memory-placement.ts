@@ -119,7 +119,13 @@ export class MemoryLeases {
       if (holder !== undefined) owners.set(shard, holder);
     }
     if (!known || gone || released.length > 0) this.notice();
-    return { known, nodes: [...this.#nodes.values()].map((each) => each.node), owners };
+    const silentMs = (NODE_ROUNDS - LEASE_ROUNDS) * this.roundMs;
+    const nodes = Array.from(this.#nodes.values(), (each) => ({
+      ...each.node,
+      // One that has said nothing for as long as a lease holds.
+      leaving: each.node.leaving || each.untilMs - nowMs <= silentMs,
+    }));
+    return { known, nodes, owners };
   }
 
   /** A node that is gone has no leases. */
@@ -140,7 +146,7 @@ export class MemoryPlacement implements Placement {
   readonly #listeners: (() => void)[] = [];
   #listener: PlacementListener | undefined;
   #nodes: readonly ClusterNode[] = [];
-  /** Since when each node has been known, monotonic. */
+  /** Since when each node has been known to take shards, monotonic. */
   #seen = new Map<string, number>();
   #owners = new Map<number, string>();
   /** Until when this node's leases hold, monotonic. */
@@ -275,7 +281,10 @@ export class MemoryPlacement implements Placement {
     for (const shard of released) this.#released.delete(shard);
     const before = this.#picture();
     this.#nodes = nodes;
-    this.#seen = new Map(nodes.map(({ nodeId }) => [nodeId, this.#seen.get(nodeId) ?? this.#clock.monotonic()]));
+    const nowMs = this.#clock.monotonic();
+    this.#seen = new Map(
+      nodes.map(({ nodeId, leaving }) => [nodeId, leaving ? nowMs : (this.#seen.get(nodeId) ?? nowMs)]),
+    );
     this.#owners = new Map(owners);
     for (const shard of asked) {
       // Given up while the round was under way: what it says of it is old.

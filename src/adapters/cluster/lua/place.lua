@@ -4,7 +4,8 @@
 -- KEYS[2]  hash: shard → node id, expiry, separated by a space
 -- ARGV     node id, address, since (ms), leaving (0 or 1; 2: gone; 3: it cannot write), time to live of the node (ms), of a lease (ms),
 --          the time (ms; 0: by Redis's clock), vitals (kept as they are, without spaces), number of shards given up, those shards, number of shards wanted or held, those shards
--- Returns  whether the node was known to live, the live nodes (id, address, since, leaving …), the leases (shard, node id …)
+-- Returns  whether the node was known to live, the live nodes (id, address, since, leaving …), the leases (shard, node id …). Leaving is 4 for a
+--          node that has said nothing for as long as a lease holds
 --
 -- Expiry is judged by one clock alone. Running it twice changes nothing more than running it once.
 
@@ -35,7 +36,7 @@ for i = 1, #all, 2 do
     live[#live + 1] = all[i]
     live[#live + 1] = at
     live[#live + 1] = from
-    live[#live + 1] = goes
+    live[#live + 1] = tonumber(expiry) - now <= nodeTtl - leaseTtl and '4' or goes
   end
 end
 
