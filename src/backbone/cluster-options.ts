@@ -1,5 +1,6 @@
 // What a node of a cluster is started with.
 
+import type { Compression } from "../adapters/cluster/kafka/compression.js";
 import type { KafkaConnectionOptions } from "../adapters/cluster/kafka/options.js";
 import type { MongoOptions } from "../adapters/cluster/mongo.js";
 import type { RedisAddress } from "../adapters/cluster/redis-address.js";
@@ -18,6 +19,8 @@ export interface ClusterOptions {
     readonly retentionMs?: number;
     /** Partitions of the topics beside the log's, where they are made. Default 16. */
     readonly partitions?: number;
+    /** How what is written is compressed; nodes read all of them, whatever they write. Default "none". */
+    readonly compression?: Compression;
   };
   readonly mongo: Omit<MongoOptions, "shards">;
   /** Whether other services publish by Kafka: whoever may write to the topic acts as any service of any tenant. Default false. */

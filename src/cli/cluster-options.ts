@@ -74,6 +74,7 @@ function kafkaOptions(config: Config): ClusterOptions["kafka"] {
     replication: config.kafkaReplication,
     retentionMs: config.kafkaRetention,
     partitions: config.kafkaPartitions,
+    compression: config.kafkaCompression,
     ...(tls && { tls }),
   };
   const mechanism = config.kafkaSasl;

@@ -3,6 +3,7 @@
 import type { Clock } from "../../ports/clock.js";
 import type { Awaitable } from "../../ports/room-ref.js";
 import { KafkaEventLog } from "./event-log.js";
+import type { Compression } from "./kafka/compression.js";
 import { DEFAULT_TOPIC_PREFIX } from "./kafka/names.js";
 import type { KafkaConnectionOptions } from "./kafka/options.js";
 import { KafkaPartitions } from "./kafka/partitions.js";
@@ -19,6 +20,8 @@ export interface ClusterEventLogOptions extends KafkaConnectionOptions, Omit<Top
   /** The offset up to which (exclusive) the archive has everything of a shard. */
   readonly archived: (shard: number) => Awaitable<number>;
   readonly clock: Clock;
+  /** How batches are written; every reader takes all of them. Default "none". */
+  readonly compression?: Compression;
   /** Longest tail that an open reads, in bytes: more than any owner lets the archive be behind, or a shard could never be opened again. */
   readonly maxTailBytes?: number;
 }

@@ -104,6 +104,11 @@ export const CLUSTER_OPTIONS = {
     "How long a topic keeps records, where it is made: far longer than MongoDB may ever be away.",
     LONGEST_RETENTION_MS,
   ),
+  kafkaCompression: oneOf(
+    ["none", "gzip", "zstd"],
+    "none",
+    "How what is written to Kafka is compressed: half to a quarter of the bytes where much is said at once. Nodes read all of them; zstd needs Node 22.15 on each.",
+  ),
   inbound: toggle(
     false,
     "Let other services publish by the topic CLUSTER.inbound. Whoever may write to it acts as any service of any tenant.",

@@ -44,7 +44,7 @@ describeWith("kafka", "the Python of docs/cluster.md", (url) => {
       const { end } = await log.open(0);
       await log.append(0, end, sampleBatch(room, 1, 2));
       // Built for an offset that is taken: void, as is the barrier of each open.
-      const partitions = new KafkaPartitions({ ...options, topic });
+      const partitions = new KafkaPartitions({ ...options, topic, compression: "zstd" });
       onTestFinished(() => partitions.close());
       await partitions.append(0, eventRecords(sampleBatch(room, 3).records, end));
       await log.append(0, (await log.open(0)).end, sampleBatch(room, 3));

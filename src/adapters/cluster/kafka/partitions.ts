@@ -3,6 +3,7 @@
 import type { Clock } from "../../../ports/clock.js";
 import type { PartitionLog, PartitionPage } from "../partition-log.js";
 import { Brokers } from "./brokers.js";
+import { type Compression, requireCompression } from "./compression.js";
 import { BrokerConnection } from "./connection.js";
 import { KafkaCode, KafkaError } from "./error.js";
 import { restIdleConnections } from "./idle-timer.js";
@@ -19,11 +20,14 @@ const REPLICAS_DEADLINE_MS = 1_500;
 export interface KafkaPartitionsOptions extends KafkaConnectionOptions {
   readonly topic: string;
   readonly clock: Clock;
+  /** How batches are written; every reader takes all of them. Default "none". */
+  readonly compression?: Compression;
 }
 
 export class KafkaPartitions implements PartitionLog {
   readonly #topic: string;
   readonly #clock: Clock;
+  readonly #compression: Compression;
   readonly #brokers: Brokers;
   readonly #lanes = new Map<string, ProduceLane>();
 
@@ -33,6 +37,8 @@ export class KafkaPartitions implements PartitionLog {
     const settings = { clientId, tls: kafkaTls(options), sasl: kafkaSasl(options), clock };
     this.#topic = topic;
     this.#clock = clock;
+    this.#compression = options.compression ?? "none";
+    requireCompression(this.#compression);
     this.#brokers = new Brokers({
       topic,
       seeds: options.brokers.map(parseBroker),
@@ -47,7 +53,7 @@ export class KafkaPartitions implements PartitionLog {
   }
 
   async append(partition: number, records: readonly KafkaRecord[]): Promise<number> {
-    const batch = encodeRecordBatch(records, this.#clock.now());
+    const batch = encodeRecordBatch(records, this.#clock.now(), this.#compression);
     return await this.#tried(async () => {
       const leader = await this.#brokers.leader(partition);
       return await this.#lane(leader).append(partition, batch);

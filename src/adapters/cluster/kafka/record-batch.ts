@@ -2,6 +2,7 @@
 // https://kafka.apache.org/documentation/#recordbatch
 
 import { ByteReader, readInt64, varintLength, writeInt64, writeVarint } from "./bytes.js";
+import { type Compression, compressed, decompressed } from "./compression.js";
 import { crc32c } from "./crc32c.js";
 
 export interface RecordHeader {
@@ -35,21 +36,30 @@ const COUNT_AT = 57;
 const MAGIC = 2;
 /** More than fit into any batch. */
 const MOST_RECORDS = 2 ** 24;
-/** Attributes: how a batch is compressed, and that it is Kafka's own mark of a transaction. */
-const COMPRESSION_MASK = 0x07;
+/** Attributes: that a batch is Kafka's own mark of a transaction. */
 const CONTROL = 0x20;
 
-/** A batch of at least one record, not compressed. `nowMs` is what its records give as their time. */
-export function encodeRecordBatch(records: readonly KafkaRecord[], nowMs: number): Buffer {
+/** A batch of at least one record, compressed where that makes it smaller. `nowMs` is what its records give as their time. */
+export function encodeRecordBatch(
+  records: readonly KafkaRecord[],
+  nowMs: number,
+  compression: Compression = "none",
+): Buffer {
   const sizes = records.map(sizeOf);
   const total = sizes.reduce((sum, size) => sum + varintLength(size) + size, BATCH_HEADER_BYTES);
-  const batch = Buffer.allocUnsafe(total);
+  const plain = Buffer.allocUnsafe(total);
+  let at = BATCH_HEADER_BYTES;
+  for (const [index, record] of records.entries()) {
+    at = writeVarint(plain, sizes[index] ?? 0, at);
+    at = writeRecord(plain, record, index, at);
+  }
+  const { bytes: batch, codec } = compressed(plain, BATCH_HEADER_BYTES, compression);
   writeInt64(batch, 0, 0);
-  batch.writeInt32BE(total - PREFIX_BYTES, 8);
+  batch.writeInt32BE(batch.length - PREFIX_BYTES, 8);
   // The leader's epoch: the leader fills it in.
   batch.writeInt32BE(-1, 12);
   batch.writeInt8(MAGIC, MAGIC_AT);
-  batch.writeInt16BE(0, ATTRIBUTES_AT);
+  batch.writeInt16BE(codec, ATTRIBUTES_AT);
   batch.writeInt32BE(records.length - 1, LAST_OFFSET_DELTA_AT);
   writeInt64(batch, nowMs, 27);
   writeInt64(batch, nowMs, 35);
@@ -58,11 +68,6 @@ export function encodeRecordBatch(records: readonly KafkaRecord[], nowMs: number
   batch.writeInt16BE(-1, 51);
   batch.writeInt32BE(-1, 53);
   batch.writeInt32BE(records.length, COUNT_AT);
-  let at = BATCH_HEADER_BYTES;
-  for (const [index, record] of records.entries()) {
-    at = writeVarint(batch, sizes[index] ?? 0, at);
-    at = writeRecord(batch, record, index, at);
-  }
   batch.writeUInt32BE(crc32c(batch, ATTRIBUTES_AT), CRC_AT);
   return batch;
 }
@@ -115,7 +120,7 @@ export interface DecodedRecords {
 
 /**
  * The batches of a fetch's answer: the first may begin before what was asked for, the last may be cut off. Throws where one is damaged, and
- * where one is compressed: the broker may have done that to one of ours, so it is not left out.
+ * where one is compressed as no node does: the broker may have done that to one of ours, so it is not left out.
  */
 export function decodeRecordBatches(bytes: Buffer, from = 0): DecodedRecords {
   const records: StoredRecord[] = [];
@@ -137,12 +142,7 @@ export function decodeRecordBatches(bytes: Buffer, from = 0): DecodedRecords {
     next = base + batch.readInt32BE(LAST_OFFSET_DELTA_AT) + 1;
     const attributes = batch.readInt16BE(ATTRIBUTES_AT);
     if ((attributes & CONTROL) !== 0) continue;
-    if ((attributes & COMPRESSION_MASK) !== 0) {
-      throw new Error(
-        `the record batch at offset ${base} is compressed: compression.type of the topic must be producer`,
-      );
-    }
-    const reader = new ByteReader(batch, BATCH_HEADER_BYTES);
+    const reader = new ByteReader(decompressed(batch.subarray(BATCH_HEADER_BYTES), attributes, base));
     const count = batch.readInt32BE(COUNT_AT);
     for (let index = 0; index < count; index++) {
       const record = readRecord(reader, base, from);

@@ -3,6 +3,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { eventRecords } from "../../../../src/adapters/cluster/event-record.js";
+import type { Compression } from "../../../../src/adapters/cluster/kafka/compression.js";
 import { crc32c } from "../../../../src/adapters/cluster/kafka/crc32c.js";
 import {
   BATCH_HEADER_BYTES,
@@ -28,8 +29,8 @@ const record: fc.Arbitrary<KafkaRecord> = fc.record({
 const batch = fc.array(record, { minLength: 1, maxLength: 150 });
 
 /** As the leader stores it: it says where the batch begins. */
-function stored(records: readonly KafkaRecord[], offset: number): Buffer {
-  const bytes = encodeRecordBatch(records, NOW_MS);
+function stored(records: readonly KafkaRecord[], offset: number, compression?: Compression): Buffer {
+  const bytes = encodeRecordBatch(records, NOW_MS, compression);
   bytes.writeBigInt64BE(BigInt(offset), 0);
   return bytes;
 }
@@ -91,8 +92,34 @@ describe("a record batch", () => {
     );
   });
 
-  it("is refused where it is compressed: it may be one of ours that the broker has compressed", () => {
-    for (const attributes of [1, 2, 3, 4]) {
+  it.each(["gzip", "zstd"] as const)("reads the same where its records are compressed by %s", (compression) => {
+    fc.assert(
+      fc.property(batch, fc.nat(), (records, offset) => {
+        expect(decodeRecordBatches(stored(records, offset, compression))).toEqual(
+          decodeRecordBatches(stored(records, offset)),
+        );
+      }),
+    );
+  });
+
+  it.each(["gzip", "zstd"] as const)("is smaller by %s where there is much to say, else as it was", (compression) => {
+    const record = { key: "acme/lobby", value: Buffer.from("the same words again"), headers: [] };
+    const many = Array.from({ length: 100 }, () => record);
+    expect(stored(many, 0, compression).length).toBeLessThan(stored(many, 0).length / 2);
+    expect(stored([record], 0, compression)).toEqual(stored([record], 0));
+    // Of both kinds, one after the other: each node writes its own.
+    const mixed = Buffer.concat([stored(many, 0, compression), stored(many, 100), stored(many, 200, "gzip")]);
+    expect(decodeRecordBatches(mixed).records.map(({ offset }) => offset)).toEqual([...Array(300).keys()]);
+  });
+
+  it("is refused where it is said to be compressed, and is not", () => {
+    for (const attributes of [1, 4]) {
+      expect(() => decodeRecordBatches(withAttributes(attributes))).toThrow("offset 18 is damaged");
+    }
+  });
+
+  it("is refused where it is compressed as no node does: it may be one of ours that the broker has compressed", () => {
+    for (const attributes of [2, 3]) {
       expect(() => decodeRecordBatches(withAttributes(attributes))).toThrow(
         /offset 18 is compressed.*compression.type/,
       );
