@@ -23,6 +23,7 @@ import { longestTailBytes } from "../core/limit/limits.js";
 import { shardOf } from "../core/room/position.js";
 import type { Telemetry } from "../core/telemetry.js";
 import { ErrorCode, TrunklineError } from "../ports/error.js";
+import { FEATURE_LEVEL } from "../ports/event-level.js";
 import type { PeerHandler } from "../ports/peers.js";
 import { type PeerServer, startPeerServer } from "../transport/grpc/peer-server.js";
 import { inboundOf } from "./cluster-inbound.js";
@@ -169,6 +170,7 @@ export async function openClusterEngine(
     shards,
     prefix: name,
     able: () => !dependencies.isAway("kafka"),
+    level: FEATURE_LEVEL,
     onReturned: () => telemetry.emit("node.returned", {}),
     vitals: () => ({ sessions, load: context.load() }),
     onFault,
@@ -228,6 +230,7 @@ export async function openClusterEngine(
         dependencies: dependencies.states,
         hears: channels.available,
         known: placement.known,
+        tooNew: placement.tooNew,
         shards: own,
         unowned,
         settled,

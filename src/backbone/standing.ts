@@ -29,6 +29,8 @@ export interface ClusterFacts {
   /** Whether the cluster knows that this node lives. */
   readonly known: boolean;
   readonly shards: readonly ShardStatus[];
+  /** How many shards hold events of a newer version than this node's. */
+  readonly tooNew: number;
   /** How many shards no live node owns, as far as is known. */
   readonly unowned: number;
   /** Whether every shard has had an owner since this node came. */
@@ -42,6 +44,7 @@ export function standingOf({
   hears,
   known,
   shards,
+  tooNew,
   unowned,
   settled,
   notOpenMs,
@@ -62,6 +65,8 @@ export function standingOf({
   }
   const limits = [...told(false)];
   if (settled && unowned > 0) limits.push(`${unowned} shards have no owner at the moment`);
+  if (tooNew > 0)
+    limits.push(`${tooNew} shards hold events of a newer version than this node's, which cannot own them`);
   const lagMs = Math.max(0, ...shards.map(({ lag }) => lag.ageMs));
   if (lagMs > LAG_MS) limits.push(`the archive is ${Math.round(lagMs / 1_000)} s behind`);
   return { reasons, limits };

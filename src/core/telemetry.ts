@@ -105,6 +105,8 @@ export interface TelemetryEvents {
   "dependency.turned": { readonly dependency: DependencyName; readonly away: boolean; readonly cause?: unknown };
   /** Something asked of such a service has failed; what was asked for is done again, or was refused. */
   "dependency.failed": { readonly dependency: DependencyName; readonly what: string; readonly cause: unknown };
+  /** A shard holds events of a newer version than this node, which does not own it therefore. */
+  "shard.newer": { readonly shard: number; readonly cause: Error };
   /** The other nodes of the cluster had taken this one for gone, and see it again. */
   "node.returned": Record<never, never>;
   /** Something happened that should not: a bug, or a broken dependency. */

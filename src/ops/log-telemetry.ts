@@ -117,6 +117,9 @@ export function logTelemetry(telemetry: Telemetry, logger: Logger, clock: Clock)
         putOff.pass((more) => logger.warn({ where, reason: messageOf(cause), ...more }, "something has to wait"));
       else faults.pass((more) => logger.error({ where, err: cause, ...more }, "fault"));
     }),
+    telemetry.on("shard.newer", ({ shard, cause }) =>
+      logger.error({ shard, err: cause }, "this version is too old to own a shard: let a newer node have it"),
+    ),
     telemetry.on("node.returned", () => logger.warn("the other nodes had taken this one for gone")),
   ];
   return () => {

@@ -26,6 +26,9 @@ export interface Placement {
   readonly nodeId: string;
   readonly shards: number;
 
+  /** The feature level that every live node has, as far as is known: kinds of events above it are not written yet. */
+  readonly level: number;
+
   /** Joins the cluster and takes the shards that are due to this node, now and from now on. Rejects with UNAVAILABLE. */
   start(listener: PlacementListener): Promise<void>;
 
@@ -40,6 +43,12 @@ export interface Placement {
 
   /** Calls the listener when owners or nodes may have changed. */
   onChanged(listener: () => void): void;
+
+  /**
+   * This node cannot own the shard, whose events are of a newer version: its lease ends, which is told as `lost`, and neither it nor any node that
+   * is no newer takes the shard from then on.
+   */
+  decline(shard: number): void;
 
   /** Gives up every shard, each as soon as the listener has yielded it, and leaves. Idempotent; never rejects. */
   leave(): Promise<void>;

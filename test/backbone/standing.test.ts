@@ -12,6 +12,7 @@ const WELL: ClusterFacts = {
   hears: true,
   known: true,
   shards: [SHARD],
+  tooNew: 0,
   notOpenMs: 0,
 };
 const away = (name: "redis" | "kafka" | "mongodb") => ({
@@ -40,6 +41,7 @@ describe("a node", () => {
   test.each([
     ["MongoDB is away: no answer", away("mongodb")],
     ["3 shards have no owner at the moment", { unowned: 3 }],
+    ["3 shards hold events of a newer version than this node's, which cannot own them", { tooNew: 3 }],
     ["the archive is 31 s behind", { shards: [{ ...SHARD, lag: { events: 1, bytes: 9, ageMs: 31_000 } }] }],
   ])("is ready within limits: %s", (limit, facts) => {
     expect(standingOf({ ...WELL, ...facts })).toEqual({ reasons: [], limits: [limit] });

@@ -54,10 +54,13 @@ describePlacement("the memory engine", async () => {
     if (cutOff.has(nodeId)) throw new Error("cut off");
   };
   const nodes: MemoryPlacement[] = [];
+  const levels = new Map<string, number>();
+  leases.levelOf = (nodeId) => levels.get(nodeId) ?? 1;
   return {
     shards: leases.shards,
-    async node() {
+    async node(level = 1) {
       const nodeId = `node-${nodes.length}`;
+      levels.set(nodeId, level);
       const placement = leases.node(nodeId, clock);
       nodes.push(placement);
       return { placement, cutOff: () => void cutOff.add(nodeId) };

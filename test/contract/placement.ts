@@ -12,7 +12,8 @@ export interface PlacementNode {
 /** A cluster of its own for each test. */
 export interface PlacementSubject {
   readonly shards: number;
-  node(): Promise<PlacementNode>;
+  /** `level`: what it can fold. Default 1. */
+  node(level?: number): Promise<PlacementNode>;
   /** Lets so many rounds pass: a node says once in each that it lives. */
   rounds(count: number): Promise<void>;
   /** What keeps the leases loses them, and forgets all nodes. */
@@ -57,8 +58,8 @@ export function describePlacement(name: string, factory: () => Promise<Placement
       const subject = await factory();
       onTestFinished(() => subject.close());
       const all = Array.from({ length: subject.shards }, (_, shard) => shard);
-      const join = async () => {
-        const node = await subject.node();
+      const join = async (level = 1) => {
+        const node = await subject.node(level);
         const recorder = new Recorder();
         await node.placement.start(recorder);
         return { ...node, recorder };
@@ -206,6 +207,39 @@ export function describePlacement(name: string, factory: () => Promise<Placement
       expect([one, two].map(({ recorder }) => sorted(recorder.owned))).toEqual(owned);
       expect([one, two].map(({ recorder }) => recorder.told)).toEqual([[], []]);
       for (const shard of all) expect(one.placement.ownerOf(shard)).toBeDefined();
+    });
+
+    it("knows the level that every live node has", async () => {
+      const { subject, join } = await useCluster();
+      const newer = await join(2);
+      expect(newer.placement.level).toBe(2);
+      const old = await join(1);
+      await subject.rounds(LAPSE);
+      expect([newer, old].map(({ placement }) => placement.level)).toEqual([1, 1]);
+      await old.placement.leave();
+      await subject.rounds(LAPSE);
+      expect(newer.placement.level).toBe(2);
+    });
+
+    it("gives a shard that a node is too old for to a newer one, and to no other", async () => {
+      const { subject, all, join } = await useCluster();
+      const [old, alike] = [await join(), await join()];
+      await subject.rounds(LAPSE);
+      const [shard = -1, other = -1] = sorted(old.recorder.owned);
+      old.placement.decline(shard);
+      expect(old.recorder.told.at(-1)).toBe(`lost ${shard}`);
+      expect(old.placement.holds(shard)).toBe(false);
+      await subject.rounds(LAPSE);
+      expect(sorted([...old.recorder.owned, ...alike.recorder.owned])).toEqual(all.filter((each) => each !== shard));
+      for (const { placement } of [old, alike]) expect(placement.ownerOf(shard)).toBeUndefined();
+      const newer = await join(2);
+      await subject.rounds(LAPSE);
+      expect(newer.recorder.owned).toContain(shard);
+      expect(old.placement.ownerOf(shard)?.nodeId).toBe(newer.placement.nodeId);
+      await newer.placement.leave();
+      await subject.rounds(LAPSE);
+      expect(sorted([...old.recorder.owned, ...alike.recorder.owned])).toEqual(all.filter((each) => each !== shard));
+      expect(old.placement.ownerOf(other)).toBeDefined();
     });
 
     it("holds nothing after it has stopped", async () => {

@@ -35,6 +35,8 @@ class TestPlacement implements Placement {
   /** Questions whether a lease holds. */
   asked = 0;
   listener: PlacementListener | undefined;
+  /** Of all nodes, as it knows. */
+  level = 1;
   left = false;
   readonly #cluster: TestCluster;
   readonly #listeners: (() => void)[] = [];
@@ -91,6 +93,14 @@ class TestPlacement implements Placement {
     await this.listener?.yields(shard);
     // Lost meanwhile: then nobody waits for it.
     if (this.#leaseOf.get(shard) === lease) this.held.delete(shard);
+  }
+
+  /** Shards that it was too old for. */
+  readonly declined = new Set<number>();
+
+  decline(shard: number): void {
+    this.declined.add(shard);
+    this.lose(shard);
   }
 
   async leave(): Promise<void> {

@@ -54,6 +54,9 @@ export class MemoryLeases {
   salt = "";
   /** The way to the leases and the way back of the answer, of each round of a node: may take its time, and reject. */
   way: (nodeId: string) => Promise<void> = async () => {};
+  /** What a node can fold. */
+  levelOf: (nodeId: string) => number = () => 1;
+  readonly #needed = new Map<number, number>();
   readonly #clock: Pick<Clock, "monotonic">;
   #nodes = new Map<string, Known>();
   #leases = new Map<number, Lease>();
@@ -68,6 +71,16 @@ export class MemoryLeases {
   /** A node's placement. Its timers are of its own clock, which goes as fast as that of the leases. */
   node(nodeId: string, clock: Clock, address = `${nodeId}:1`): MemoryPlacement {
     return new MemoryPlacement(this, clock, { nodeId, address, since: clock.now(), leaving: false });
+  }
+
+  /** A node is too old for a shard, and with it all of its level. */
+  tooOld(shard: number, nodeId: string): void {
+    const needed = Math.max(this.#needed.get(shard) ?? 0, this.levelOf(nodeId) + 1);
+    this.#needed.set(shard, needed);
+  }
+
+  isTooOld(shard: number, nodeId: string): boolean {
+    return this.levelOf(nodeId) < (this.#needed.get(shard) ?? 0);
   }
 
   /** Nobody knows of any node or lease any more. */
@@ -201,8 +214,20 @@ export class MemoryPlacement implements Placement {
     return [...this.#nodes].sort((one, other) => (one.nodeId < other.nodeId ? -1 : 1));
   }
 
+  get level(): number {
+    const { levelOf } = this.#leases;
+    return Math.min(levelOf(this.nodeId), ...this.#nodes.map(({ nodeId }) => levelOf(nodeId)));
+  }
+
   onChanged(listener: () => void): void {
     this.#listeners.push(listener);
+  }
+
+  decline(shard: number): void {
+    this.#leases.tooOld(shard, this.nodeId);
+    if (this.#held.has(shard)) this.#released.add(shard);
+    this.#lose(shard);
+    void this.#run();
   }
 
   leave(): Promise<void> {
@@ -312,7 +337,7 @@ export class MemoryPlacement implements Placement {
   }
 
   #dueTo(shard: number): string | undefined {
-    const staying = this.#nodes.filter(({ leaving }) => !leaving);
+    const staying = this.#nodes.filter(({ nodeId, leaving }) => !leaving && !this.#leases.isTooOld(shard, nodeId));
     return this.#leases.dueTo(
       shard,
       staying.map(({ nodeId }) => nodeId),

@@ -23,6 +23,7 @@ import type {
   StoredMessage,
 } from "../../ports/archive.js";
 import { EncodedEvent } from "../../ports/encoded-event.js";
+import { FEATURE_LEVEL, levelOfAll, NewerEvents } from "../../ports/event-level.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import type { DeviceChange, LastSeenChange } from "../../ports/user-archive.js";
 import {
@@ -234,13 +235,20 @@ export class MongoArchive implements Archive {
 
   apply(shard: number, end: number, changes: ArchiveChanges): Promise<void> {
     return asking(async () => {
+      const level = levelOfAll(changes.events.map(({ event: { event } }) => event));
       await applyChanges(this.#collections, changes);
-      await this.#collections.shards.updateOne({ _id: shard }, { $max: { archived: end } }, { upsert: true });
+      const reached = { $max: { archived: end, level } };
+      await this.#collections.shards.updateOne({ _id: shard }, reached, { upsert: true });
     });
   }
 
   archived(shard: number): Promise<number> {
-    return asking(async () => (await this.#collections.shards.findOne({ _id: shard }))?.archived ?? 0);
+    return asking(async () => {
+      const { archived = 0, level = 0 } = (await this.#collections.shards.findOne({ _id: shard })) ?? {};
+      if (level > FEATURE_LEVEL)
+        throw new NewerEvents(`shard ${shard} is of level ${level}, this version of ${FEATURE_LEVEL}`);
+      return archived;
+    });
   }
 
   followed(follower: string, shard: number): Promise<number | undefined> {

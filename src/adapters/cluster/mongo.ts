@@ -165,8 +165,8 @@ export interface Collections {
   readonly hiddenReading: Collection<{ readonly _id: string }>;
   /** By follower and shard. */
   readonly followers: Collection<FollowerRow>;
-  /** By shard: up to where its log is archived. */
-  readonly shards: Collection<{ readonly _id: number; readonly archived: number }>;
+  /** By shard: up to where its log is archived, and the highest level of the events of that. */
+  readonly shards: Collection<{ readonly _id: number; readonly archived: number; readonly level?: number }>;
   readonly devices: Collection<DeviceRow>;
   readonly lastSeen: Collection<LastSeenRow>;
   readonly parked: Collection<ParkedRow>;

@@ -11,12 +11,12 @@ import { rendezvous } from "./rendezvous.js";
 
 declare module "ioredis" {
   interface RedisCommander<Context> {
-    trunklinePlace(...args: (string | number)[]): Result<[number, string[], string[]], Context>;
+    trunklinePlace(...args: (string | number)[]): Result<[number, string[], string[], string[]], Context>;
   }
 }
 
 const SCRIPT = readFileSync(new URL("lua/place.lua", import.meta.url), "utf8");
-const KEYS = 2;
+const KEYS = 3;
 
 /** How often a node says that it lives, in milliseconds. All other times are so many rounds. */
 const DEFAULT_ROUND_MS = 1_000;
@@ -51,6 +51,8 @@ export interface RedisPlacementOptions {
   readonly address: string;
   readonly shards: number;
   readonly prefix: string;
+  /** What this version can fold: a shard goes to no node below the shard's own level. */
+  readonly level: number;
   /** How often the node says that it lives, in milliseconds; a lease holds for three times as long. Default 1,000. */
   readonly roundMs?: number;
   /** What leases expire by, in milliseconds. Default: Redis's own clock, the only one that all nodes share. */
@@ -78,7 +80,7 @@ export class RedisPlacement implements Placement {
   readonly #options: RedisPlacementOptions;
   readonly #roundMs: number;
   readonly #since: number;
-  readonly #keys: readonly [string, string];
+  readonly #keys: readonly [string, string, string];
   readonly #channel: string;
   readonly #listeners: (() => void)[] = [];
   #listener: PlacementListener | undefined;
@@ -90,6 +92,13 @@ export class RedisPlacement implements Placement {
   readonly #held = new Map<number, number>();
   /** Shards that are being handed over. */
   readonly #yielding = new Set<number>();
+  /** The level of each node. */
+  #levels = new Map<string, number>();
+  #level: number;
+  /** Of shards that some node was too old for: what it takes at least to own them. */
+  readonly #needed = new Map<number, number>();
+  /** Those that this node was too old for, which it has not said yet. */
+  readonly #declined = new Set<number>();
   /** Shards to give up in the next round. */
   readonly #released = new Set<number>();
   #leaving = false;
@@ -111,10 +120,12 @@ export class RedisPlacement implements Placement {
     this.#options = options;
     this.nodeId = options.nodeId;
     this.shards = options.shards;
+    this.#level = options.level;
     this.#roundMs = options.roundMs ?? DEFAULT_ROUND_MS;
     this.#since = options.clock.now();
     // One hash slot, so that the script may touch both.
-    this.#keys = [`${options.prefix}:{placement}:nodes`, `${options.prefix}:{placement}:leases`];
+    const key = (of: string): string => `${options.prefix}:{placement}:${of}`;
+    this.#keys = [key("nodes"), key("leases"), key("levels")];
     this.#channel = `${options.prefix}:{placement}:changed`;
     options.redis.defineCommand("trunklinePlace", { numberOfKeys: KEYS, lua: SCRIPT });
   }
@@ -151,6 +162,23 @@ export class RedisPlacement implements Placement {
     return !this.#stopped && this.#options.clock.monotonic() - this.#saidAtMs < NODE_ROUNDS * this.#roundMs;
   }
 
+  get level(): number {
+    return this.#level;
+  }
+
+  /** How many shards this node is too old for. */
+  get tooNew(): number {
+    return [...this.#needed.values()].filter((level) => level > this.#options.level).length;
+  }
+
+  decline(shard: number): void {
+    this.#declined.add(shard);
+    this.#needed.set(shard, Math.max(this.#needed.get(shard) ?? 0, this.#options.level + 1));
+    if (this.#held.has(shard)) this.#released.add(shard);
+    this.#lose(shard);
+    void this.#run();
+  }
+
   nodes(): readonly ClusterNode[] {
     return [...this.#nodes.values()].sort((one, other) => (one.nodeId < other.nodeId ? -1 : 1));
   }
@@ -185,7 +213,7 @@ export class RedisPlacement implements Placement {
     if (this.#stopped) return;
     this.stop();
     const { redis } = this.#options;
-    await redis.trunklinePlace(...this.#keys, ...this.#arguments(GONE, [...this.#released], [])).catch(ignore);
+    await redis.trunklinePlace(...this.#keys, ...this.#arguments(GONE, [...this.#released], [], [])).catch(ignore);
     await redis.spublish(this.#channel, "").catch(ignore);
   }
 
@@ -223,9 +251,10 @@ export class RedisPlacement implements Placement {
     this.#unableSinceMs = (this.#options.able?.() ?? true) ? undefined : (this.#unableSinceMs ?? sentAtMs);
     const asked = this.#asked();
     const status = this.#leaving ? LEAVES : this.#unableSinceMs === undefined ? STAYS : UNABLE;
-    const [known, live, leases] = await redis.trunklinePlace(
+    const declined = [...this.#declined];
+    const [known, live, leases, needed] = await redis.trunklinePlace(
       ...this.#keys,
-      ...this.#arguments(status, released, asked),
+      ...this.#arguments(status, released, asked, declined),
     );
     if (this.#stopped) return;
     if (known === 0 && Number.isFinite(this.#saidAtMs)) {
@@ -234,8 +263,10 @@ export class RedisPlacement implements Placement {
     }
     this.#saidAtMs = sentAtMs;
     for (const shard of released) this.#released.delete(shard);
+    for (const shard of declined) this.#declined.delete(shard);
     const before = this.#picture();
     this.#learn(live, leases);
+    for (let at = 0; at + 1 < needed.length; at += 2) this.#needed.set(Number(needed[at]), Number(needed[at + 1]));
     for (const shard of asked) {
       // Given up while the round was under way: what it says of it is old.
       if (this.#released.has(shard)) continue;
@@ -264,31 +295,43 @@ export class RedisPlacement implements Placement {
   }
 
   #dueTo(shard: number): string | undefined {
+    const needed = this.#needed.get(shard) ?? 0;
+    const able = [...this.#nodes.values()].filter(
+      ({ nodeId, leaving }) => !leaving && (this.#levels.get(nodeId) ?? 0) >= needed,
+    );
     return rendezvous(
       shard,
-      [...this.#nodes.values()].filter(({ leaving }) => !leaving).map(({ nodeId }) => nodeId),
+      able.map(({ nodeId }) => nodeId),
     );
   }
 
-  #arguments(status: number, released: readonly number[], asked: readonly number[]): (string | number)[] {
-    const { address, leaseClock, vitals } = this.#options;
+  #arguments(
+    status: number,
+    released: readonly number[],
+    asked: readonly number[],
+    declined: readonly number[],
+  ): (string | number)[] {
+    const { address, leaseClock, vitals, level } = this.#options;
     const times = [NODE_ROUNDS * this.#roundMs, LEASE_ROUNDS * this.#roundMs];
     const { sessions, load } = vitals?.() ?? { sessions: 0, load: 0 };
     const said = `${sessions},${load.toFixed(2)}`;
-    const me = [this.nodeId, address, this.#since, status, ...times, leaseClock?.() ?? 0, said];
-    return [...me, released.length, ...released, asked.length, ...asked];
+    const me = [this.nodeId, address, this.#since, status, ...times, leaseClock?.() ?? 0, said, level];
+    return [...me, ...counted(released), ...counted(asked), ...counted(declined)];
   }
 
   #learn(live: readonly string[], leases: readonly string[]): void {
     const nowMs = this.#options.clock.monotonic();
     const nodes = new Map<string, ClusterNode>();
     const seen = new Map<string, number>();
-    for (let at = 0; at + 3 < live.length; at += 4) {
-      const [nodeId = "", address = "", since = "", leaving = ""] = live.slice(at, at + 4);
+    this.#levels = new Map();
+    for (let at = 0; at + 4 < live.length; at += 5) {
+      const [nodeId = "", address = "", since = "", leaving = "", level = ""] = live.slice(at, at + 5);
+      this.#levels.set(nodeId, Number(level));
       const takes = leaving === String(STAYS);
       nodes.set(nodeId, { nodeId, address, since: Number(since), leaving: !takes });
       seen.set(nodeId, takes ? (this.#seen.get(nodeId) ?? nowMs) : nowMs);
     }
+    this.#level = Math.min(this.#options.level, ...this.#levels.values());
     this.#nodes = nodes;
     this.#seen = seen;
     this.#owners = new Map();
@@ -373,6 +416,10 @@ export class RedisPlacement implements Placement {
   readonly #noticed = (): void => {
     this.#run();
   };
+}
+
+function counted(shards: readonly number[]): readonly number[] {
+  return [shards.length, ...shards];
 }
 
 function ignore(): void {}

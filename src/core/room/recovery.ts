@@ -2,6 +2,7 @@
 // written behind them as ever.
 
 import type { RoomEvent } from "../../gen/trunkline/v1/message_pb.js";
+import { levelOf } from "../../ports/event-level.js";
 import type { LogRecord } from "../../ports/event-log.js";
 import type { RoomReading } from "../archive/room-reading.js";
 import type { Actors } from "./actors.js";
@@ -30,7 +31,7 @@ export interface Opening {
 
 /**
  * Folds the tail of a log, and gives what the archive is to be told, in order. Rejects with UNAVAILABLE where the shard's last owner still writes
- * what it had under way: it is soon done.
+ * what it had under way: it is soon done; with NewerEvents where this version cannot fold an event.
  */
 export async function recover(
   { tail, end, isOver }: Opening,
@@ -49,6 +50,7 @@ export async function recover(
   for (const { room: ref, event: encoded, offset } of tail) {
     if (batch.size >= BATCH_EVENTS) close(offset);
     const { event } = encoded;
+    levelOf(event);
     const room = await actors.load(ref, usersOf(event));
     await requireUnwritten(room.state, archive);
     if (room.state.root !== undefined) await requireUnwritten(room.state.root, archive);

@@ -15,6 +15,7 @@ import {
 } from "../../gen/trunkline/v1/message_pb.js";
 import { EncodedEvent } from "../../ports/encoded-event.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
+import { requireLevel } from "../../ports/event-level.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import type { Buckets } from "../limit/buckets.js";
 import type { Limited } from "../limit/limiter.js";
@@ -68,6 +69,8 @@ export interface TurnContext {
   readonly crowded: (ref: RoomRef, members: number, more: number) => TrunklineError | undefined;
   /** Rooms under one, at most. */
   readonly maxSubRooms: number;
+  /** The level that every node can fold; undefined: there is one alone. */
+  readonly level: (() => number) | undefined;
   /** The refusal of more rooms than the tenant may have; undefined: there is place for one. */
   readonly full: (ref: RoomRef) => TrunklineError | undefined;
   /** Events of a room are on their way into the log; those of new messages are not told. */
@@ -144,6 +147,7 @@ export class Room implements SeenRoom {
     if (known !== undefined) return { outcome: this.#repeat(known, caller, command), events: [] };
 
     const kinds = decide(this.state, caller, command, context.nowMs);
+    if (context.level !== undefined) requireLevel(kinds, context.level());
     const speaking = isNewMessage(command);
     if (speaking) this.#slowDown(caller, context);
     else {

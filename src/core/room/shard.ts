@@ -4,6 +4,7 @@ import type { Permission } from "../../gen/trunkline/v1/message_pb.js";
 import type { ArchiveChanges } from "../../ports/archive.js";
 import type { Timer } from "../../ports/clock.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
+import { NewerEvents } from "../../ports/event-level.js";
 import type { NewRecord } from "../../ports/event-log.js";
 import type { Awaitable, RoomRef } from "../../ports/room-ref.js";
 import { Archiver } from "../archive/archiver.js";
@@ -111,6 +112,7 @@ export class Shard {
     const rules: Omit<TurnContext, "nowMs" | "monotonicMs"> = {
       ...turnRules(deps),
       maxSubRooms: deps.limits.maxSubRooms,
+      level: cluster && (() => cluster.placement.level),
       full: (ref) => tenantRooms.refusal(ref),
       accepted: (ref, kinds) => tenantRooms.accepted(index, ref, kinds),
       eventId,
@@ -359,6 +361,12 @@ export class Shard {
     this.#abandon(error);
   }
 
+  /** To fold past what is not known would be to own another shard than the others. */
+  #decline(cause: NewerEvents): void {
+    this.#deps.telemetry.emit("shard.newer", { shard: this.#index, cause });
+    this.#deps.cluster?.placement.decline(this.#index);
+  }
+
   #abandon(error: TrunklineError): void {
     this.#actors.clear();
     this.#archiver?.clear();
@@ -391,6 +399,7 @@ export class Shard {
       this.#listener.appended(this.#index, end, []);
     } catch (cause) {
       if (this.#life === life) this.#failed(unavailable("the log cannot be opened", cause));
+      if (this.#life === life && cause instanceof NewerEvents) this.#decline(cause);
       throw cause;
     }
   }

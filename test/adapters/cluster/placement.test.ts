@@ -39,7 +39,7 @@ async function cluster(
   return {
     prefix,
     shards: SHARDS,
-    node: async () => {
+    node: async (level = 1) => {
       const nodeId = randomUUID();
       const before = nodes.length;
       const own = await redisOfNode(redis.address, nodeId, prefix);
@@ -53,6 +53,7 @@ async function cluster(
         address: "127.0.0.1:1",
         shards: SHARDS,
         prefix,
+        level,
         ...(onReturned && { onReturned }),
         ...(able && { able: () => able(before) }),
         onFault: () => {},

@@ -52,6 +52,7 @@ class Node {
       address: "127.0.0.1:1",
       shards: SHARDS,
       prefix,
+      level: 1,
       roundMs,
       onFault,
     });

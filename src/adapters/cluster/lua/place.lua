@@ -1,11 +1,13 @@
 -- One round of a node: it says that it lives, renews and takes leases, and learns how things stand.
 --
--- KEYS[1]  hash: node id → expiry, address, since, leaving, vitals, separated by spaces
+-- KEYS[1]  hash: node id → expiry, address, since, leaving, vitals, level, separated by spaces
 -- KEYS[2]  hash: shard → node id, expiry, separated by a space
+-- KEYS[3]  hash: shard → the level that a node must have to own it, where some node was below it
 -- ARGV     node id, address, since (ms), leaving (0 or 1; 2: gone; 3: it cannot write), time to live of the node (ms), of a lease (ms),
---          the time (ms; 0: by Redis's clock), vitals (kept as they are, without spaces), number of shards given up, those shards, number of shards wanted or held, those shards
--- Returns  whether the node was known to live, the live nodes (id, address, since, leaving …), the leases (shard, node id …). Leaving is 4 for a
---          node that has said nothing for as long as a lease holds
+--          the time (ms; 0: by Redis's clock), vitals (kept as they are, without spaces), level, number of shards given up, those shards, number of shards wanted or held, those shards,
+--          number of shards that need a higher level than this node's, those shards
+-- Returns  whether the node was known to live, the live nodes (id, address, since, leaving, level …), the leases (shard, node id …),
+--          the levels needed (shard, level …). Leaving is 4 for a node that has said nothing for as long as a lease holds
 --
 -- Expiry is judged by one clock alone. Running it twice changes nothing more than running it once.
 
@@ -22,13 +24,13 @@ local known = redis.call('HEXISTS', nodes, me)
 if leaving == '2' then
   redis.call('HDEL', nodes, me)
 else
-  redis.call('HSET', nodes, me, string.format('%.0f %s %s %s %s', now + nodeTtl, address, since, leaving, ARGV[8]))
+  redis.call('HSET', nodes, me, string.format('%.0f %s %s %s %s %s', now + nodeTtl, address, since, leaving, ARGV[8], ARGV[9]))
 end
 
 local live, alive = {}, {}
 local all = redis.call('HGETALL', nodes)
 for i = 1, #all, 2 do
-  local expiry, at, from, goes = string.match(all[i + 1], '^(%d+) (%S+) (%d+) (%d) %S+$')
+  local expiry, at, from, goes, level = string.match(all[i + 1], '^(%d+) (%S+) (%d+) (%d) %S+ (%d+)')
   if expiry == nil or tonumber(expiry) <= now then
     redis.call('HDEL', nodes, all[i])
   else
@@ -37,6 +39,7 @@ for i = 1, #all, 2 do
     live[#live + 1] = at
     live[#live + 1] = from
     live[#live + 1] = tonumber(expiry) - now <= nodeTtl - leaseTtl and '4' or goes
+    live[#live + 1] = level
   end
 end
 
@@ -49,7 +52,7 @@ local function holder(shard)
   return owner
 end
 
-local at = 9
+local at = 10
 for i = 1, tonumber(ARGV[at]) do
   local shard = ARGV[at + i]
   if holder(shard) == me then redis.call('HDEL', leases, shard) end
@@ -62,6 +65,11 @@ for i = 1, tonumber(ARGV[at]) do
     redis.call('HSET', leases, shard, string.format('%s %.0f', me, now + leaseTtl))
   end
 end
+at = at + 1 + tonumber(ARGV[at])
+for i = 1, tonumber(ARGV[at]) do
+  local shard, needed = ARGV[at + i], tonumber(ARGV[9]) + 1
+  if needed > tonumber(redis.call('HGET', KEYS[3], shard) or '0') then redis.call('HSET', KEYS[3], shard, needed) end
+end
 
 local owners = {}
 local held = redis.call('HGETALL', leases)
@@ -72,4 +80,4 @@ for i = 1, #held, 2 do
     owners[#owners + 1] = owner
   end
 end
-return { known, live, owners }
+return { known, live, owners, redis.call('HGETALL', KEYS[3]) }
