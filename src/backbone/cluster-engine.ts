@@ -45,6 +45,8 @@ const DEFAULT_START_DEADLINE_MS = 30_000;
 export const LEAST_SECRET = 16;
 const NODE_NAME = /^[A-Za-z0-9._-]{1,64}$/;
 const INCARNATION_BYTES = 6;
+/** By then the leases of a node of the same name that is gone are over, in milliseconds; one that has some still is another. */
+const FORMER_MS = 6_000;
 /** A batch holds four of the longest frames: whatever one command makes fits. */
 const FRAMES_PER_BATCH = 4;
 
@@ -206,6 +208,14 @@ export async function openClusterEngine(
     // The one that fails is asked again: its leader is what is away.
     probed = (probed + 1) % shards;
   });
+  const cameMs = clock.monotonic();
+  /** Whether a node is what this one was before, which may be gone though its leases are not over. */
+  const isFormer = (id: string) => id !== nodeId && id.slice(0, id.lastIndexOf(".")) === nodeName;
+  const isOwned = (shard: number): boolean => {
+    const owner = placement.ownerOf(shard);
+    if (owner === undefined) return false;
+    return clock.monotonic() - cameMs > FORMER_MS || !isFormer(owner.nodeId);
+  };
   let openSinceMs = clock.monotonic();
   let settled = false;
 
@@ -224,7 +234,7 @@ export async function openClusterEngine(
     openInbound: options.inbound === true ? inboundOf(topics, context, wait) : undefined,
     standing: (own) => {
       if (!own.some(isShut)) openSinceMs = clock.monotonic();
-      const unowned = own.filter(({ shard }) => placement.ownerOf(shard) === undefined).length;
+      const unowned = own.filter(({ shard }) => !isOwned(shard)).length;
       settled ||= unowned === 0 && !own.some(isShut);
       return standingOf({
         dependencies: dependencies.states,

@@ -2,11 +2,13 @@
 
 import { startBackbone } from "../backbone.js";
 import type { Config } from "../ops/config/options.js";
+import { ORIGIN_DEFAULT, type Resolved } from "../ops/config/resolve.js";
 import type { Logger } from "../ops/log.js";
 import { isLoopback } from "../rpc/tls.js";
 import { announce } from "./announce.js";
 import { authOptions, backboneOptions } from "./backbone-options.js";
 import type { Command } from "./command.js";
+import { CommandError } from "./exit-code.js";
 import { runUntilStopped } from "./lifetime.js";
 import { openLog } from "./open-log.js";
 import { startError } from "./start-error.js";
@@ -39,7 +41,8 @@ export const serveCommand: Command = {
   also: [],
   without: [],
   defaults: {},
-  run: async ({ config, terminal }) => {
+  run: async ({ resolved, config, terminal }) => {
+    refuseDirectory(resolved);
     const auth = authOptions(config);
     const log = openLog(config, terminal);
     const options = backboneOptions(config, log.logger);
@@ -57,6 +60,14 @@ export const serveCommand: Command = {
     );
   },
 };
+
+/** Whoever names one believes that something is kept in it. */
+function refuseDirectory({ config, origins }: Resolved): void {
+  if (config.engine !== "cluster" || origins.dataDirectory === ORIGIN_DEFAULT) return;
+  throw new CommandError(
+    `${origins.dataDirectory} is of the embedded store: a node of a cluster keeps nothing on its own disk. Leave it out, or the engine cluster`,
+  );
+}
 
 function warnOfPlainText(config: Config, logger: Logger): void {
   const grpcHost = config.grpcHost ?? config.host;

@@ -205,3 +205,12 @@ describe("version", () => {
     expect((await run(line)).out).toMatch(/^trunkline \d+\.\d+\.\d+ \(Node \d+\.\d+\.\d+\)\n$/);
   });
 });
+
+test("a node of a cluster is refused a data directory, which it would not use", async () => {
+  const flags = "--engine cluster --auth-address 127.0.0.1:1";
+  const { code, err } = await run(`serve ${flags} --data-directory /var/lib/trunkline`);
+  expect({ code, err }).toEqual({
+    code: 2,
+    err: expect.stringMatching(/^trunkline: --data-directory is of the embedded store/),
+  });
+});

@@ -30,7 +30,8 @@ export interface Resolved {
   readonly origins: Readonly<Record<OptionKey, string>>;
 }
 
-const ORIGIN_DEFAULT = "default";
+/** The origin of what nobody stated. */
+export const ORIGIN_DEFAULT = "default";
 
 /** Flags over environment over `.env` over the file over defaults. Throws ConfigError with every problem there is. */
 export function resolveConfig(input: ResolveInput): Resolved {
