@@ -6,16 +6,20 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { create } from "@bufbuild/protobuf";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { KafkaEventLog } from "../../../src/adapters/cluster/event-log.js";
 import type { KafkaSasl } from "../../../src/adapters/cluster/kafka/options.js";
 import { KafkaPartitions, REQUEST_DEADLINE_MS } from "../../../src/adapters/cluster/kafka/partitions.js";
 import { ensureTopic } from "../../../src/adapters/cluster/kafka/topic.js";
+import { openNotifications } from "../../../src/adapters/cluster/notifications.js";
 import { openEventLog } from "../../../src/adapters/cluster/open-event-log.js";
+import { NotificationSchema } from "../../../src/gen/trunkline/v1/outlet_pb.js";
 import { newRoom, sampleBatch } from "../../contract/samples.js";
 import { describeWith } from "../../support/services/describe-with.js";
 import { type RunningKafka, type SecuredListener, startKafka } from "../../support/services/kafka.js";
 import { StoppedClock } from "../../support/stopped-clock.js";
+import { makeCertificates } from "../../transport/grpc/certificates.js";
 import { kafkaOptions } from "./use-kafka.js";
 
 /** A broker, Java included, starts within this, in milliseconds, also on a machine that has other things to do. */
@@ -101,6 +105,27 @@ describeWith("kafka", "a broker of its own", () => {
       const misnamed = new KafkaPartitions({ ...options, topic: "any" });
       await expect(misnamed.topicId()).rejects.toThrow(/altnames/);
       misnamed.close();
+    });
+
+    it("takes a node by its certificate, and nobody else", { timeout: START_MS }, async () => {
+      const { ca, server, client, stranger } = makeCertificates();
+      const [certificate, key, clientCa] = [server.cert, server.key, ca].map(String) as [string, string, string];
+      const kafka = await useBroker({ certificate, key, clientCa, username: "ada", password: "secret" });
+      const tls = { ca, identity: { certificate: client.cert, key: client.key } };
+      const options = kafkaOptions(kafka.mutualUrl, { tls });
+      const log = await openEventLog(options);
+      onTestFinished(() => log.close());
+      const { end } = await log.open(0);
+      expect((await log.append(0, end, sampleBatch(newRoom(), 1))).status).toBe("durable");
+      const notifications = await openNotifications({ ...options, partitions: 1 });
+      onTestFinished(() => notifications.close());
+      await notifications.notify(create(NotificationSchema, { notificationId: "n", tenantId: "acme", userId: "ada" }));
+      for (const pair of [undefined, stranger]) {
+        const identity = pair && { certificate: pair.cert, key: pair.key };
+        const refused = new KafkaPartitions({ ...options, topic: "any", tls: { ca, ...(identity && { identity }) } });
+        await expect(refused.topicId()).rejects.toThrow();
+        refused.close();
+      }
     });
   });
 });
