@@ -9,6 +9,8 @@ import { reasonOf } from "./dependency.js";
 const SETTLED_MS = 1_500;
 /** A node that was killed and comes back at its address is known twice for less than this, in milliseconds. */
 const DOUBLE_MS = 10_000;
+/** A node that has died is known for less than this, in milliseconds: who cannot be asked for longer lives, and is not reached. */
+const DYING_MS = 6_000;
 
 export class ClusterNews {
   readonly #placement: Placement;
@@ -18,6 +20,8 @@ export class ClusterNews {
   #owned = 0;
   #timer: Timer | undefined;
   #doubleTimer: Timer | undefined;
+  /** Nodes that cannot be asked; with a timer, where the log has not said so yet. */
+  readonly #away = new Map<string, Timer | undefined>();
   #stopped = false;
 
   constructor(placement: Placement, logger: Logger, clock: Clock) {
@@ -31,15 +35,31 @@ export class ClusterNews {
     this.#stopped = true;
     this.#timer?.cancel();
     this.#doubleTimer?.cancel();
+    for (const timer of this.#away.values()) timer?.cancel();
+    this.#away.clear();
   }
 
   /** Another node cannot be asked, or answers again. */
   turned({ nodeId: node, address }: ClusterNode, away: { readonly cause: unknown } | undefined): void {
-    if (away === undefined) this.#logger.info({ node, address }, "another node answers again");
-    else {
-      const fields = { node, address, reason: reasonOf(away.cause) };
-      this.#logger.error(fields, "another node cannot be asked: what is for its rooms is refused here");
+    if (this.#stopped) return;
+    const told = this.#away.has(node) && this.#away.get(node) === undefined;
+    this.#forget(node);
+    if (away === undefined) {
+      if (told) this.#logger.info({ node, address }, "another node answers again");
+      return;
     }
+    const fields = { node, address, reason: reasonOf(away.cause) };
+    const timer = this.#clock.after(DYING_MS, () => {
+      if (!this.#placement.nodes().some(({ nodeId }) => nodeId === node)) return this.#forget(node);
+      this.#away.set(node, undefined);
+      this.#logger.error(fields, "another node cannot be asked: what is for its rooms is refused here");
+    });
+    this.#away.set(node, timer);
+  }
+
+  #forget(node: string): void {
+    this.#away.get(node)?.cancel();
+    this.#away.delete(node);
   }
 
   #look(): void {
@@ -53,7 +73,9 @@ export class ClusterNews {
         this.#logger.info({ node, address }, "another node takes no more shards");
     }
     for (const [node, { address }] of this.#nodes) {
-      if (!now.has(node)) this.#logger.info({ node, address }, "another node is gone");
+      if (now.has(node)) continue;
+      this.#forget(node);
+      this.#logger.info({ node, address }, "another node is gone");
     }
     this.#nodes = now;
     this.#timer?.cancel();

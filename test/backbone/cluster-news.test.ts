@@ -69,6 +69,39 @@ test("says that another node is at this one's address, unless that is over soon"
   for (const each of [news, one, two]) each.stop();
 });
 
+test("says that a node which lives cannot be asked, and says nothing of one that was dying", async () => {
+  const clock = new StoppedClock();
+  const leases = new MemoryLeases({ clock, shards: 4 });
+  const lines: string[] = [];
+  const { logger } = createLog({ level: "info", format: "json", to: { write: (line) => void lines.push(line) } });
+  const place = (nodeId: string) =>
+    new MemoryPlacement(leases, clock, { nodeId, address: `${nodeId}:1`, since: 0, leaving: false });
+  const listener = { gained: () => {}, lost: () => {}, yields: async () => {} };
+  const [one, two, dying] = [place("one"), place("two"), place("dying")];
+  const news = new ClusterNews(one, logger, clock);
+  for (const each of [one, two, dying]) await each.start(listener);
+  const said = () =>
+    lines.splice(0).flatMap((line) => {
+      const { msg, node } = JSON.parse(line);
+      return msg.includes("asked") || msg.includes("answers") ? [`${node}: ${msg.split(":")[0]}`] : [];
+    });
+  const node = (nodeId: string) => ({ nodeId, address: `${nodeId}:1`, since: 0, leaving: false });
+
+  for (const nodeId of ["two", "dying"]) news.turned(node(nodeId), { cause: new Error("Connection dropped") });
+  dying.stop();
+  expect(said()).toEqual([]);
+  await elapse(clock, 10_000);
+  expect(said()).toEqual(["two: another node cannot be asked"]);
+  news.turned(node("two"), undefined);
+  expect(said()).toEqual(["two: another node answers again"]);
+
+  news.turned(node("two"), { cause: new Error("Connection dropped") });
+  news.turned(node("two"), undefined);
+  await elapse(clock, 10_000);
+  expect(said()).toEqual([]);
+  for (const each of [news, one, two]) each.stop();
+});
+
 /** Time passes in small steps, and what each brings about happens. */
 async function elapse(clock: StoppedClock, ms: number): Promise<void> {
   for (let passed = 0; passed < ms; passed += 250) {
