@@ -356,9 +356,9 @@ export class World {
     });
     if (member !== undefined) this.#cluster?.serve(member, core.answerPeer);
     const node = { core, clock, fanout, verifier, gates, member };
-    // A process that cannot open its store does not start; one whose archive is behind its log reads it before.
+    // A process that cannot open its store does not start, and none does before it has read where it was.
     const { openFails, readHeld } = this.weather;
-    Object.assign(this.weather, this.isBehind ? { openFails: 0, readHeld: 0 } : { openFails: 0 });
+    Object.assign(this.weather, { openFails: 0, readHeld: 0 });
     const started = await core.start().then(
       () => true,
       (cause: unknown) => {
