@@ -2,7 +2,7 @@
 
 import type { EncodedEvent } from "./encoded-event.js";
 import type { EncodedFrame } from "./encoded-frame.js";
-import type { RoomRef } from "./room-ref.js";
+import type { Awaitable, RoomRef } from "./room-ref.js";
 
 /** Called with a room's durable events. */
 export type FanoutListener = (events: readonly EncodedEvent[]) => void;
@@ -37,8 +37,11 @@ export interface Fanout {
    */
   signal(room: RoomRef, frame: EncodedFrame): void;
 
-  /** Says again how far the room has come, by its owner: whoever has missed the last announcement learns of it. May be lost too. */
-  top(room: RoomRef, seq: number): void;
+  /**
+   * Says again how far the room has come, by its owner: whoever has missed the last announcement learns of it. Resolves whether it is on its
+   * way, though it may be lost too; what is not was said to nobody on other nodes. Never rejects.
+   */
+  top(room: RoomRef, seq: number): Awaitable<boolean>;
 
   /**
    * Resolves once announcements and signals made from then on reach the listeners; rejects with UNAVAILABLE. Listeners must not throw, and

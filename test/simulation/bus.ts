@@ -59,12 +59,6 @@ export class Bus {
     for (const to of this.#nodes) if (to !== from) this.#send(from?.name ?? "", to, room, notice);
   }
 
-  /** What a node says while its connection is broken reaches nobody: not even that something is missing. */
-  lose(from: BusNode, room: RoomRef, notice: Notice): void {
-    if (notice.is === "signal") return;
-    for (const to of this.#nodes) if (to !== from) to.miss(room, seqOf(notice));
-  }
-
   #send(from: string, to: BusNode, room: RoomRef, notice: Notice): void {
     const { chance, weather, coverage } = this.#conditions;
     if (to.isCut) {
@@ -184,15 +178,15 @@ export class BusNode implements Fanout {
     this.#say(room, { is: "signal", frame });
   }
 
-  top(room: RoomRef, seq: number): void {
+  top(room: RoomRef, seq: number): boolean {
     this.#say(room, { is: "top", seq });
+    return !this.#cut;
   }
 
   #say(room: RoomRef, notice: Notice): void {
     if (this.#ended) return;
     this.receive(room, notice);
     if (!this.#cut) this.#bus.publish(this, room, notice);
-    else this.#bus.lose(this, room, notice);
   }
 
   async subscribe(

@@ -444,8 +444,8 @@ export class WeatheredFanout implements Fanout {
     return this.#inner.lossy;
   }
 
-  top(room: RoomRef, seq: number): void {
-    this.#inner.top(room, seq);
+  top(room: RoomRef, seq: number) {
+    return this.#inner.top(room, seq);
   }
 
   async subscribe(

@@ -45,8 +45,9 @@ export class MemoryFanout implements Fanout {
     }
   }
 
-  top(room: RoomRef, seq: number): void {
+  top(room: RoomRef, seq: number): boolean {
     for (const { onGap } of [...(this.#rooms.get(room.key) ?? [])]) onGap?.(seq);
+    return true;
   }
 
   async subscribe(

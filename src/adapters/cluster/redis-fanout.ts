@@ -47,6 +47,8 @@ interface Outgoing {
   readonly shard: number;
   readonly channel: string;
   readonly message: Buffer;
+  /** Called with whether Redis has taken it. */
+  readonly taken?: (taken: boolean) => void;
 }
 
 export class RedisFanout implements Fanout {
@@ -65,7 +67,9 @@ export class RedisFanout implements Fanout {
     this.#stopped = true;
     for (const { channel } of this.#rooms.values()) channel?.then(close, ignore);
     this.#rooms.clear();
+    const outgoing = this.#outgoing;
     this.#outgoing = [];
+    for (const { taken } of outgoing) taken?.(false);
   }
 
   announce(room: RoomRef, events: readonly EncodedEvent[]): void {
@@ -80,9 +84,11 @@ export class RedisFanout implements Fanout {
     this.#publish(room, create(RoomNoticeSchema, { nodeId: this.#options.nodeId, signal: frame.bytes }));
   }
 
-  top(room: RoomRef, seq: number): void {
+  top(room: RoomRef, seq: number): Promise<boolean> {
     for (const { onGap } of this.#subscriptionsOf(room)) onGap?.(seq);
-    this.#publish(room, create(RoomNoticeSchema, { nodeId: this.#options.nodeId, top: seq }));
+    return new Promise((resolve) =>
+      this.#publish(room, create(RoomNoticeSchema, { nodeId: this.#options.nodeId, top: seq }), resolve),
+    );
   }
 
   async subscribe(
@@ -133,13 +139,20 @@ export class RedisFanout implements Fanout {
 
   // — what goes out: everything of one turn in one write —
 
-  #publish(room: RoomRef, notice: RoomNotice): void {
-    if (this.#stopped) return;
-    if (this.#waitingBytes > MAX_WAITING_BYTES) return;
+  #publish(room: RoomRef, notice: RoomNotice, taken?: Outgoing["taken"]): void {
+    if (this.#stopped || this.#waitingBytes > MAX_WAITING_BYTES) {
+      taken?.(false);
+      return;
+    }
     const bytes = toBinary(RoomNoticeSchema, notice);
     const message = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     if (this.#outgoing.length === 0) queueMicrotask(() => this.#flush());
-    this.#outgoing.push({ shard: this.#options.shardOf(room), channel: this.#channelOf(room), message });
+    this.#outgoing.push({
+      shard: this.#options.shardOf(room),
+      channel: this.#channelOf(room),
+      message,
+      ...(taken && { taken }),
+    });
     this.#waitingBytes += message.length;
   }
 
@@ -161,8 +174,12 @@ export class RedisFanout implements Fanout {
       .then((results) => {
         const failed = results?.find(([error]) => error !== null)?.[0];
         if (failed) this.#options.onFault("publish", failed);
+        for (const [index, { taken }] of outgoing.entries()) taken?.(results?.[index]?.[0] === null);
       })
-      .catch((cause: unknown) => this.#options.onFault("publish", cause))
+      .catch((cause: unknown) => {
+        this.#options.onFault("publish", cause);
+        for (const { taken } of outgoing) taken?.(false);
+      })
       .finally(() => {
         this.#waitingBytes -= bytes;
       });

@@ -29,8 +29,9 @@ export class EmbeddedFanout implements Fanout {
     for (const { onSignal } of this.#rooms.get(room.key) ?? []) onSignal?.(frame);
   }
 
-  top(room: RoomRef, seq: number): void {
+  top(room: RoomRef, seq: number): boolean {
     for (const { onGap } of this.#rooms.get(room.key) ?? []) onGap?.(seq);
+    return true;
   }
 
   async subscribe(

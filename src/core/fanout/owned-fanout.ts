@@ -61,8 +61,8 @@ export class OwnedFanout implements Fanout {
     this.#fanout.signal(room, frame);
   }
 
-  top(room: RoomRef, seq: number): void {
-    this.#fanout.top(room, seq);
+  top(room: RoomRef, seq: number) {
+    return this.#fanout.top(room, seq);
   }
 
   async subscribe(

@@ -4,10 +4,11 @@
 import type { Timer } from "../../ports/clock.js";
 import type { NewRecord } from "../../ports/event-log.js";
 import type { RoomRef } from "../../ports/room-ref.js";
+import { isPromise } from "../awaitable.js";
 import type { CoreDependencies } from "../core.js";
 
 const INTERVAL_MS = 2_000;
-/** How often a room's top is said after its last event: this too may be lost. */
+/** How often a room's top is on its way after its last event: each may be lost. */
 const TIMES = 3;
 
 interface Told {
@@ -52,11 +53,17 @@ export class ToldAgain {
     if (this.#rooms.size === 0) return;
     this.#timer ??= this.#deps.clock.after(INTERVAL_MS, () => {
       this.#timer = undefined;
-      for (const [key, told] of this.#rooms) {
-        this.#deps.fanout.top(told.ref, told.seq);
-        if (++told.times === TIMES) this.#rooms.delete(key);
+      for (const told of this.#rooms.values()) {
+        const taken = this.#deps.fanout.top(told.ref, told.seq);
+        if (isPromise(taken)) void taken.then((was) => this.#told(told, was));
+        else this.#told(told, taken);
       }
       this.#arm();
     });
+  }
+
+  /** What could not be said is said until it can: nobody is told of a gap where only the speaker is cut off. */
+  #told(told: Told, taken: boolean): void {
+    if (taken && ++told.times >= TIMES && this.#rooms.get(told.ref.key) === told) this.#rooms.delete(told.ref.key);
   }
 }

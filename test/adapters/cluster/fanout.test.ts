@@ -91,6 +91,16 @@ describeEachRedis("a fan-out over Redis", (subject) => {
     expect(heard).toEqual([1]);
   });
 
+  it("tells whether what was said again is on its way", async () => {
+    const [owner] = await useNodes();
+    const room = newRoom();
+    expect(await owner.fanout.top(room, 7)).toBe(true);
+    owner.redis.disconnect();
+    expect(await owner.fanout.top(room, 7)).toBe(false);
+    owner.fanout.stop();
+    expect(await owner.fanout.top(room, 7)).toBe(false);
+  });
+
   it("is available once a probe has come back", async () => {
     const [owner] = await useNodes();
     await expect.poll(() => owner.channels.available).toBe(true);
