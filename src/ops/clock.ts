@@ -57,7 +57,8 @@ class SystemTimer implements Timer {
   }
 
   #start(delayMs: number, action: () => void): NodeJS.Timeout {
-    const step = Math.min(delayMs, LONGEST_TIMEOUT_MS);
+    // What is overdue is due: Node warns of each process that asks for a time in the past.
+    const step = Math.max(Math.min(delayMs, LONGEST_TIMEOUT_MS), 0);
     const next = () => {
       if (step < delayMs) this.#timeout = this.#start(delayMs - step, action);
       else action();

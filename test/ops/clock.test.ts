@@ -85,3 +85,13 @@ describe("after", () => {
     timer.cancel();
   });
 });
+
+test("what is overdue is called soon, and Node has nothing to warn of", async () => {
+  const warnings: string[] = [];
+  const warned = (warning: Error): void => void warnings.push(warning.name);
+  process.on("warning", warned);
+  await new Promise<void>((resolve) => createSystemClock().after(-5, resolve));
+  await turn();
+  process.off("warning", warned);
+  expect(warnings).toEqual([]);
+});
