@@ -61,7 +61,11 @@ export async function runCrossing(input: CrossingInput): Promise<CrossingOutcome
     failed ??= reason;
   });
   const rates: RateOutcome[] = [];
-  for (const rate of input.rates) rates.push(await runRate(rate));
+  for (const rate of input.rates) {
+    const outcome = await runRate(rate);
+    if (outcome === undefined) throw new Error(`at ${rate}/s: ${ways.left()} messages have not arrived in time`);
+    rates.push(outcome);
+  }
   let highest: RateOutcome | undefined;
   const { seekWithin } = input;
   if (seekWithin !== undefined) {
@@ -69,6 +73,8 @@ export async function runCrossing(input: CrossingInput): Promise<CrossingOutcome
     let high = MOST_RATE;
     for (let rate = 2 * low; high - low > seekWithin; ) {
       const outcome = await runRate(rate);
+      // The next rate would begin behind what is left of this one.
+      if (outcome === undefined) break;
       if (outcome.latencyP99Ms < input.keptUpMs) {
         highest = outcome;
         low = rate;
@@ -79,7 +85,8 @@ export async function runCrossing(input: CrossingInput): Promise<CrossingOutcome
   ways.close();
   return { rates, highest };
 
-  async function runRate(rate: number): Promise<RateOutcome> {
+  /** Undefined: not all has arrived in time. */
+  async function runRate(rate: number): Promise<RateOutcome | undefined> {
     const schedule: Schedule = {
       startAt: performance.now() + 100,
       intervalMs: 1000 / rate,
@@ -97,7 +104,7 @@ export async function runCrossing(input: CrossingInput): Promise<CrossingOutcome
     await sending;
     await waitUntil(() => failed !== undefined || ways.left() === 0, input.graceMs);
     if (failed !== undefined) throw new Error(`at ${rate}/s: ${failed}`);
-    if (ways.left() > 0) throw new Error(`at ${rate}/s: ${ways.left()} messages have not arrived in time`);
+    if (ways.left() > 0) return undefined;
     const published = schedule.count - windowFrom;
     return {
       rate,
