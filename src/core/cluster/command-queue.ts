@@ -7,7 +7,7 @@
 import { create } from "@bufbuild/protobuf";
 import { SubmitSchema } from "../../gen/trunkline/cluster/v1/peer_pb.js";
 import type { Clock, Timer } from "../../ports/clock.js";
-import { type PeerReply, type Peers, Unanswered } from "../../ports/peers.js";
+import { type PeerQuestion, type PeerReply, type Peers, Unanswered } from "../../ports/peers.js";
 import type { ClusterNode } from "../../ports/placement.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import type { Caller } from "../room/calls.js";
@@ -34,6 +34,8 @@ interface Waiting {
   readonly dueMs: number;
   /** Whether it may have been done. */
   uncertain: boolean;
+  /** Gives its place among what is held back; undefined: it has none. */
+  release: (() => void) | undefined;
   resolve(outcome: Outcome): void;
   reject(error: unknown): void;
 }
@@ -78,15 +80,24 @@ export class CommandQueue {
   }
 
   submit(ref: RoomRef, caller: Caller, command: Command): Submission {
-    const { clock, finding } = this.#context;
-    const outcome = new Promise<Outcome>((resolve, reject) => {
-      // Throws where too many wait.
-      finding.hold();
-      const dueMs = clock.monotonic() + HOLD_MS;
-      const number = ++this.#numbers;
-      this.#waiting.push({ number, ref, caller, command, dueMs, uncertain: false, resolve, reject });
-    });
+    const { promise: outcome, resolve, reject } = Promise.withResolvers<Outcome>();
+    const dueMs = this.#context.clock.monotonic() + HOLD_MS;
+    const number = ++this.#numbers;
+    const entry: Waiting = {
+      number,
+      ref,
+      caller,
+      command,
+      dueMs,
+      uncertain: false,
+      release: undefined,
+      resolve,
+      reject,
+    };
+    this.#waiting.push(entry);
     this.#pump();
+    // Most go on at once, and are not measured.
+    if (this.#waiting.at(-1) === entry && !this.#hold(entry)) this.#waiting.pop();
     // The queue keeps the order.
     return { turned: undefined, outcome };
   }
@@ -104,7 +115,18 @@ export class CommandQueue {
     this.#timer?.cancel();
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const { reject } of waiting) this.#dropped(reject);
+    for (const entry of waiting) this.#dropped(entry);
+  }
+
+  /** Whether the command may be held; else it is refused. */
+  #hold(entry: Waiting): boolean {
+    try {
+      entry.release = this.#context.finding.hold(questionOf(entry));
+      return true;
+    } catch (error) {
+      entry.reject(error);
+      return false;
+    }
   }
 
   /** Asks what may be asked now. */
@@ -123,7 +145,7 @@ export class CommandQueue {
       if (this.#probing && this.#asked.size > 0) break;
       const next = this.#waiting.shift();
       if (next === undefined) break;
-      finding.release();
+      next.release?.();
       if (owner === "here") this.#doHere(next);
       else this.#askOf(owner, next);
     }
@@ -142,19 +164,13 @@ export class CommandQueue {
   }
 
   #askOf(owner: ClusterNode, asked: Waiting): void {
-    const { ref, caller, command, uncertain } = asked;
+    const { ref, caller } = asked;
     this.#asked.add(asked);
     const key = laneOf(ref, caller);
     const lane = key === undefined ? undefined : this.#lanes.get(key);
     if (lane !== undefined) lane.open++;
     else if (key !== undefined) this.#lanes.set(key, { open: 1, done: 0 });
-    const { tenantId, roomId } = ref;
-    const value = create(SubmitSchema, {
-      room: { tenantId, roomId },
-      caller: encodeCaller(caller),
-      command: encodeCommand(uncertain ? again(command) : command),
-    });
-    this.#context.peers.ask(owner, { case: "submit", value }).then(
+    this.#context.peers.ask(owner, questionOf(asked)).then(
       (reply) => this.#answered(asked, reply),
       (error: unknown) => this.#refused(asked, error),
     );
@@ -204,22 +220,16 @@ export class CommandQueue {
   #takeBack(): void {
     const returned = this.#returned;
     this.#returned = [];
-    const { clock, finding } = this.#context;
     const back: Waiting[] = [];
     for (const entry of returned.sort((one, other) => one.number - other.number)) {
       const overtaken = (this.#leaveLane(entry)?.done ?? 0) > entry.number;
-      try {
-        if (overtaken || this.#stopped) throw noOwner();
-        finding.hold();
-        back.push(entry);
-      } catch (error) {
-        entry.reject(error);
-      }
+      if (overtaken || this.#stopped) entry.reject(noOwner());
+      else if (this.#hold(entry)) back.push(entry);
     }
     if (back.length === 0) return;
     this.#waiting = [...back, ...this.#waiting];
     this.#probing = true;
-    this.#againMs = clock.monotonic() + AGAIN_MS;
+    this.#againMs = this.#context.clock.monotonic() + AGAIN_MS;
   }
 
   /** Those that came first are due first. */
@@ -227,11 +237,11 @@ export class CommandQueue {
     const nowMs = this.#context.clock.monotonic();
     const count = this.#waiting.findIndex(({ dueMs }) => dueMs > nowMs);
     const due = this.#waiting.splice(0, count < 0 ? this.#waiting.length : count);
-    for (const { reject } of due) this.#dropped(reject);
+    for (const entry of due) this.#dropped(entry);
   }
 
-  #dropped(reject: (error: unknown) => void): void {
-    this.#context.finding.release();
+  #dropped({ release, reject }: Waiting): void {
+    release?.();
     reject(noOwner());
   }
 
@@ -245,6 +255,15 @@ export class CommandQueue {
     const nextMs = this.#againMs > nowMs ? Math.min(this.#againMs, first.dueMs) : first.dueMs;
     this.#timer = clock.after(nextMs - nowMs, () => this.#pump());
   }
+}
+
+function questionOf({ ref: { tenantId, roomId }, caller, command, uncertain }: Waiting): PeerQuestion {
+  const value = create(SubmitSchema, {
+    room: { tenantId, roomId },
+    caller: encodeCaller(caller),
+    command: encodeCommand(uncertain ? again(command) : command),
+  });
+  return { case: "submit", value };
 }
 
 /** What must stay in order: what one device asks of one room. Undefined: nothing. */

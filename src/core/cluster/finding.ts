@@ -1,5 +1,7 @@
 // Where the owner of a shard is, and how long somebody waits for there to be one.
 
+import { create, toBinary } from "@bufbuild/protobuf";
+import { PeerRequestSchema } from "../../gen/trunkline/cluster/v1/peer_pb.js";
 import type { Timer } from "../../ports/clock.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { type PeerQuestion, type PeerReply, Unanswered } from "../../ports/peers.js";
@@ -13,6 +15,8 @@ export const HOLD_MS = 2_000;
 export const AGAIN_MS = 200;
 /** What is held at once, at most. */
 const MAX_HELD = 10_000;
+/** What is held at once, at most, as bytes on their way to an owner. */
+const MAX_HELD_BYTES = 64 * 1024 * 1024;
 /** When to come back where there is no owner, in milliseconds. */
 const RETRY_AFTER_MS = 500;
 
@@ -29,6 +33,7 @@ export class Finding {
   readonly #waiting = new Set<() => void>();
   readonly #listeners: (() => void)[] = [];
   #held = 0;
+  #heldBytes = 0;
   #stopped = false;
 
   constructor(cluster: ClusterParts, clock: CoreDependencies["clock"], isHere: IsHere) {
@@ -57,14 +62,17 @@ export class Finding {
     for (const listener of this.#listeners) listener();
   }
 
-  /** Takes a place for something that is held. Throws UNAVAILABLE where there is none. */
-  hold(): void {
+  /** Takes a place for something that is held, as large as what will be asked, until the result is called, once. Throws UNAVAILABLE where there is none. */
+  hold(question: PeerQuestion): () => void {
     if (this.#stopped || this.#held >= MAX_HELD) throw noOwner();
+    const bytes = toBinary(PeerRequestSchema, create(PeerRequestSchema, { request: question })).length;
+    if (this.#heldBytes + bytes > MAX_HELD_BYTES) throw noOwner();
     this.#held++;
-  }
-
-  release(): void {
-    this.#held--;
+    this.#heldBytes += bytes;
+    return () => {
+      this.#held--;
+      this.#heldBytes -= bytes;
+    };
   }
 
   /** Asks the shard's owner, this node by `here`, and again where it was not the owner or did not answer, for HOLD_MS: no question that changes anything. */
@@ -81,7 +89,7 @@ export class Finding {
       }
       const leftMs = dueMs - this.#clock.monotonic();
       if (leftMs <= 0 || this.#stopped) throw noOwner();
-      await this.#change(Math.min(leftMs, AGAIN_MS));
+      await this.#change(question, Math.min(leftMs, AGAIN_MS));
     }
   }
 
@@ -92,13 +100,13 @@ export class Finding {
   }
 
   /** Resolves when shards may have other owners, and after a while. */
-  #change(afterMs: number): Promise<void> {
-    this.hold();
+  #change(question: PeerQuestion, afterMs: number): Promise<void> {
+    const release = this.hold(question);
     return new Promise((resolve) => {
       let timer: Timer | undefined;
       const wake = (): void => {
         timer?.cancel();
-        if (this.#waiting.delete(wake)) this.release();
+        if (this.#waiting.delete(wake)) release();
         resolve();
       };
       this.#waiting.add(wake);
