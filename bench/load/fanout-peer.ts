@@ -2,9 +2,9 @@
 
 import { connectPeer } from "../client/peer.js";
 import type { PeerTarget } from "../target.js";
-import { afterText, findMarker, messageText, numberAt } from "../wire/message-text.js";
+import { messageText } from "../wire/message-text.js";
 import { createReadBuffer } from "../wire/websocket.js";
-import type { FanoutRoom } from "./fanout.js";
+import { countMessages, type FanoutRoom } from "./fanout-room.js";
 import { mapPooled } from "./pool.js";
 import type { Tally } from "./tally.js";
 
@@ -39,15 +39,4 @@ export async function openPeerRoom(
       publisher.destroy();
     },
   };
-}
-
-/** Counts the messages in a text frame; returns how many there were. */
-export function countMessages(tally: Tally, receiver: number, buffer: Buffer, start: number, end: number): number {
-  const now = performance.now();
-  let count = 0;
-  for (let at = findMarker(buffer, start, end); at >= 0; at = findMarker(buffer, afterText(at), end)) {
-    tally.received(receiver, numberAt(buffer, at), 1, now);
-    count++;
-  }
-  return count;
 }

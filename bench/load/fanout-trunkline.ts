@@ -10,8 +10,7 @@ import { connectHttp2 } from "../wire/grpc.js";
 import { findMarker, numberAt } from "../wire/message-text.js";
 import { EventWalker } from "../wire/walk.js";
 import { createReadBuffer } from "../wire/websocket.js";
-import type { FanoutInput, FanoutRoom } from "./fanout.js";
-import { countMessages } from "./fanout-peer.js";
+import { countMessages, type FanoutInput, type FanoutRoom } from "./fanout-room.js";
 import { mapPooled } from "./pool.js";
 import type { Tally } from "./tally.js";
 

@@ -2,24 +2,11 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 import { cpuMicros } from "../process/proc.js";
-import type { Target } from "../target.js";
 import { openPeerRoom } from "./fanout-peer.js";
+import type { FanoutInput } from "./fanout-room.js";
 import { openTrunklineRoom } from "./fanout-trunkline.js";
 import { dueAt, pace, type Schedule } from "./pace.js";
 import { Tally } from "./tally.js";
-
-export interface FanoutInput {
-  readonly target: Target;
-  /** What receivers speak. Peers have one kind each. */
-  readonly receivers: "binary" | "json" | "grpc" | "peer";
-  readonly members: number;
-  /** Messages a second, rising. */
-  readonly rates: readonly number[];
-  readonly warmupMs: number;
-  readonly windowMs: number;
-  /** How long to wait for what is still on its way when a rate has ended. */
-  readonly graceMs: number;
-}
 
 export interface FanoutOutcome {
   readonly rate: number;
@@ -30,13 +17,6 @@ export interface FanoutOutcome {
   readonly deliveredRatio: number;
   /** CPU of the load generator over the window: near 1, it is the generator that is measured. */
   readonly generatorCpu: number;
-}
-
-/** Where the messages go through. */
-export interface FanoutRoom {
-  /** Sends message `n`, in order; queues what the server does not take yet. */
-  publish(n: number): void;
-  close(): void;
 }
 
 export async function runFanout(input: FanoutInput): Promise<readonly FanoutOutcome[]> {

@@ -3,7 +3,8 @@
 import { type ArchiveInput, type ArchiveOutcome, runArchive } from "./archive.js";
 import { type ChannelInput, type ChannelOutcome, runChannel } from "./channel.js";
 import { type CrossingInput, type CrossingOutcome, runCrossing } from "./crossing.js";
-import { type FanoutInput, type FanoutOutcome, runFanout } from "./fanout.js";
+import { type FanoutOutcome, runFanout } from "./fanout.js";
+import type { FanoutInput } from "./fanout-room.js";
 import { type MemoryInput, type MemoryOutcome, runMemory } from "./memory.js";
 import { type PresenceInput, type PresenceOutcome, runPresence } from "./presence.js";
 import { type PublishInput, type PublishOutcome, runPublish } from "./publish.js";

@@ -1,6 +1,7 @@
 // fanout: one room, 1,000 members, 200 bytes of text, at four rates: what a delivery costs the server, and how late it is.
 
-import type { FanoutInput, FanoutOutcome } from "../load/fanout.js";
+import type { FanoutOutcome } from "../load/fanout.js";
+import type { FanoutInput } from "../load/fanout-room.js";
 import type { Sample } from "../result.js";
 import type { Target } from "../target.js";
 import { askLoad, type Context, type Suite, starter, withServer } from "./suite.js";

@@ -2,8 +2,7 @@
 
 import { createAccessHook } from "../adapters/hook/access-hook.js";
 import { createPublishHook } from "../adapters/hook/publish-hook.js";
-import type { AccessHookRules } from "../core/hook/access-gate.js";
-import type { PublishHookRules } from "../core/hook/publish-gate.js";
+import type { AccessHookRules, PublishHookRules } from "../core/hook/rules.js";
 import type { HookName, Telemetry } from "../core/telemetry.js";
 import { RoomKind } from "../gen/trunkline/v1/message_pb.js";
 import type { Clock } from "../ports/clock.js";

@@ -1,7 +1,7 @@
 // What leaves the server by itself, from options to what the core takes.
 
 import { Webhook } from "../adapters/webhook/webhook.js";
-import type { EventCase, OutletOptions } from "../core/outlet/outlets.js";
+import type { EventCase, OutletOptions } from "../core/outlet/options.js";
 import type { Clock } from "../ports/clock.js";
 import type { Notifier } from "../ports/notifier.js";
 import type { Engine } from "./engine.js";

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import * as z from "zod";
 import { webhookUrl } from "../adapters/webhook/signed-post.js";
 import type { OutletTargets } from "../backbone/outlets.js";
-import type { EventCase } from "../core/outlet/outlets.js";
+import type { EventCase } from "../core/outlet/options.js";
 import { RoomEventSchema } from "../gen/trunkline/v1/message_pb.js";
 import { parseDuration } from "../ops/config/units.js";
 import { CommandError } from "./exit-code.js";

@@ -1,9 +1,8 @@
 // The named events that the core emits. Logging and metrics listen; the core knows neither. This list is their documentation.
 
 import type { ErrorCode } from "../ports/error.js";
-import type { Limited } from "./limit/limiter.js";
-import type { Quota } from "./limit/quota.js";
 import type { Scope } from "./limit/rates.js";
+import type { Limited, Quota } from "./limit/refusal.js";
 
 export interface TelemetryEvents {
   /** A session is live. */

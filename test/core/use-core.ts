@@ -7,8 +7,7 @@ import { EmbeddedSessionDirectory } from "../../src/adapters/embedded/session-di
 import type { Core, CoreDependencies } from "../../src/core/core.js";
 import { createCore } from "../../src/core/create-core.js";
 import { encodeRoomEventsFrame } from "../../src/core/fanout/wire.js";
-import type { AccessHookRules } from "../../src/core/hook/access-gate.js";
-import type { PublishHookRules } from "../../src/core/hook/publish-gate.js";
+import type { AccessHookRules, PublishHookRules } from "../../src/core/hook/rules.js";
 import { type Limits, limitsWith } from "../../src/core/limit/limits.js";
 import { type TenantDifferences, TenantLimits } from "../../src/core/limit/tenants.js";
 import type { Connection, ConnectionOrigin, FrameEncoding, SessionSink } from "../../src/core/session/port.js";

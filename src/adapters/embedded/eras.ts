@@ -2,9 +2,9 @@
 // goes on in one of its own, so that what was read of a history that is lost is known: by its era, or by an offset its era never came to.
 
 import { randomBytes } from "node:crypto";
+import type { Database, RootDatabase } from "lmdb";
 import { after, lastUint32, numberedKey, shardKey } from "./keys.js";
 import { readShard } from "./records.js";
-import type { Tables } from "./tables.js";
 
 /** Eras that are remembered: what was read so many starts ago is taken for another store's. */
 const MAX_ERAS = 4_096;
@@ -17,7 +17,13 @@ const OFFSET_BYTES = 8;
 const PREFIX = "era";
 const LAST_FIRST = { start: after(PREFIX), end: PREFIX, reverse: true };
 
-type EraTables = Pick<Tables, "root" | "eras" | "shards" | "shardCount">;
+/** Of a store's tables, those that eras are about. */
+interface EraTables {
+  readonly root: RootDatabase<Uint8Array, string>;
+  readonly eras: Database<Uint8Array, string>;
+  readonly shards: Database<Uint8Array, string>;
+  readonly shardCount: number;
+}
 
 /** Begins an era, and returns its id once it is on stable storage. */
 export async function beginEra(tables: EraTables): Promise<string> {

@@ -6,31 +6,18 @@ import {
   type Looked,
   type Read,
   type ReadAnswer,
-  type Room,
   type Submit,
   SubmittedSchema,
 } from "../../gen/trunkline/cluster/v1/peer_pb.js";
 import { TrunklineError } from "../../ports/error.js";
 import type { PeerHandler } from "../../ports/peers.js";
-import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import type { FarReceipts } from "../receipt/far-receipts.js";
-import type { Caller } from "../room/calls.js";
-import type { Command, Outcome } from "../room/command.js";
 import { notKnownHere } from "../room/unavailable.js";
 import { MAX_ID_LENGTH, validateId } from "../validate.js";
 import { decodeCaller, decodeCommand, encodeOutcome } from "./command-codec.js";
+import type { PeerAnswers } from "./peer-answers.js";
 import type { UserNotices } from "./user-notices.js";
-
-/** Users, documents, events or messages in one question or answer, at most. */
-const MAX_ENTRIES = 10_000;
-
-/** What this node answers for the rooms that it owns; each rejects with the refusal, and where it does not own the room. */
-export interface PeerAnswers {
-  look(ref: RoomRef, users: readonly string[]): Promise<Looked>;
-  read(ref: RoomRef, read: Read): Promise<ReadAnswer>;
-  /** Commands of one device in one room take their turns in the order of the calls. */
-  submit(ref: RoomRef, caller: Caller, command: Command): Promise<Outcome>;
-}
+import { requireFew, requireShort, roomOf } from "./well-formed.js";
 
 export function peerHandler(
   answers: PeerAnswers,
@@ -56,14 +43,6 @@ export function peerHandler(
         throw notKnownHere("request");
     }
   };
-}
-
-/** The room that a question is about. */
-export function roomOf(field: string, room: Room | undefined): RoomRef {
-  if (room === undefined) throw TrunklineError.invalid(field, "is missing");
-  validateId(`${field}.tenant_id`, room.tenantId);
-  validateId(`${field}.room_id`, room.roomId);
-  return roomRef(room.tenantId, room.roomId);
 }
 
 function look(answers: PeerAnswers, { room, userIds }: Look): Promise<Looked> {
@@ -100,12 +79,4 @@ async function submit(answers: PeerAnswers, { room, caller: who, command: what }
   }
   const outcome = await answers.submit(ref, caller, command);
   return create(SubmittedSchema, { outcome: encodeOutcome(outcome) });
-}
-
-function requireShort(field: string, text: string, length: number): void {
-  if (text.length > length) throw TrunklineError.invalid(field, `at most ${length} bytes`);
-}
-
-export function requireFew(field: string, count: number): void {
-  if (count > MAX_ENTRIES) throw TrunklineError.invalid(field, `at most ${MAX_ENTRIES}`);
 }

@@ -13,7 +13,7 @@ import { permit } from "../room/permissions.js";
 import type { SeenRoom } from "../room/room.js";
 import { type Finding, noOwner } from "./finding.js";
 import { decodeLooked } from "./looked.js";
-import type { PeerAnswers } from "./peer-handler.js";
+import type { PeerAnswers } from "./peer-answers.js";
 
 /** Rooms whose rates are remembered; the one asked for longest ago is forgotten. */
 const MAX_RATED = 10_000;

@@ -13,7 +13,7 @@ import { Lanes } from "../session/lanes.js";
 import { CommandQueue, laneOf } from "./command-queue.js";
 import { Finding } from "./finding.js";
 import { encodeLooked } from "./looked.js";
-import type { PeerAnswers } from "./peer-handler.js";
+import type { PeerAnswers } from "./peer-answers.js";
 import { RemoteRooms } from "./remote-rooms.js";
 
 /** Longest wait of what another node asks for a shard that is being opened, in milliseconds. */

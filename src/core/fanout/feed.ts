@@ -13,6 +13,7 @@ import { Ring } from "./ring.js";
 import { RoomEventsFrame } from "./room-events-frame.js";
 import type { RootReader, RootWatch } from "./root-watch.js";
 import { SignalFrame } from "./shared-frame.js";
+import type { UnannouncedEvents } from "./unannounced-events.js";
 
 /** Why a user may no longer read a room. `unknown`: nobody can tell whether they may. */
 export type AccessLoss = "access-lost" | "room-deleted" | "unknown";
@@ -32,17 +33,8 @@ export interface FeedReader {
   lose(seq: number, loss: AccessLoss): void;
 }
 
-export interface FeedDependencies {
+export interface FeedDependencies extends UnannouncedEvents {
   readonly ringBytes: number;
-  readonly recoveryPage: number;
-  /** Events of the archive from `from` on, up to `to`. */
-  readonly read: (
-    ref: RoomRef,
-    from: number,
-    to: number,
-    limit: number,
-    maxBytes: number,
-  ) => Awaitable<readonly EncodedEvent[]>;
   /** Asks for `flush` to be called when the collecting window ends. */
   readonly schedule: (feed: RoomFeed) => void;
   readonly flushed: (events: number, recipients: number) => void;

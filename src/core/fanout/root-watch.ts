@@ -8,7 +8,7 @@ import type { Fanout, FanoutSubscription } from "../../ports/fanout.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import { PAGE_BYTES } from "../limit/limits.js";
 import type { Listening } from "./doubts.js";
-import type { FeedDependencies } from "./feed.js";
+import type { UnannouncedEvents } from "./unannounced-events.js";
 
 /** Above every seq. */
 const LAST_SEQ = 0xffff_ffff;
@@ -21,7 +21,7 @@ export interface RootReader {
   loseRoot(seq: number): void;
 }
 
-export interface RootWatchDependencies extends Pick<FeedDependencies, "read" | "recoveryPage"> {
+export interface RootWatchDependencies extends UnannouncedEvents {
   readonly fanout: Fanout;
   /** The root's last event that is stored. */
   readonly stored: (root: RoomRef) => Promise<number>;

@@ -3,8 +3,8 @@
 // An allow of READ makes a member and a denial of it ends that: being in a room is an event of it, so what follows from it has its
 // place in the room's order, whatever was asked when. Of other rights the hook takes away what it denies, and adds nothing.
 
-import { Permission, Role, type Room, type RoomKind } from "../../gen/trunkline/v1/message_pb.js";
-import type { AccessAnswer, AccessHook } from "../../ports/access-hook.js";
+import { Permission, Role, type Room } from "../../gen/trunkline/v1/message_pb.js";
+import type { AccessAnswer } from "../../ports/access-hook.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
@@ -16,6 +16,7 @@ import { isAdministrator, isService } from "../room/permissions.js";
 import type { RoomState } from "../room/state.js";
 import { membersRoomOf } from "../room/sub-room.js";
 import { Answers, answerKey, type KnownAnswer } from "./answers.js";
+import type { AccessHookRules } from "./rules.js";
 
 /** Questions without an answer at once. */
 const MAX_ASKED = 1_024;
@@ -23,16 +24,6 @@ const MAX_ASKED = 1_024;
 const RETRY_MS = 500;
 /** The contract's bound: an answer is never older, in milliseconds. */
 const MAX_TTL_MS = 60_000;
-
-/** The hook, and where it has a say. */
-export interface AccessHookRules {
-  readonly hook: AccessHook;
-  /** Without an answer: "closed" refuses as UNAVAILABLE, "open" lets members do what their role allows. */
-  readonly failure: "open" | "closed";
-  readonly roomKinds: ReadonlySet<RoomKind>;
-  /** Undefined: all. */
-  readonly tenants: ReadonlySet<string> | undefined;
-}
 
 /** Changes a room; rejects with the refusal. */
 type Change = (ref: RoomRef, caller: Caller, command: Command) => Promise<unknown>;

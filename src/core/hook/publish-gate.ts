@@ -10,7 +10,7 @@ import {
   RoomKind,
 } from "../../gen/trunkline/v1/message_pb.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
-import type { PublishHook, PublishVerdict } from "../../ports/publish-hook.js";
+import type { PublishVerdict } from "../../ports/publish-hook.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import type { Identity } from "../../ports/token-verifier.js";
 import type { CoreDependencies } from "../core.js";
@@ -21,6 +21,7 @@ import { decide } from "../room/decide.js";
 import { isService } from "../room/permissions.js";
 import type { RoomState } from "../room/state.js";
 import { validateBody, validateMentions, validateMetadata } from "../validate.js";
+import type { PublishHookRules } from "./rules.js";
 
 /** Questions without an answer at once, and how many of them one room may have: a busy one leaves places to the others. */
 const MAX_ASKED = 1_024;
@@ -29,20 +30,6 @@ const MAX_ASKED_PER_ROOM = 256;
 const DELIVERIES_ASKED = 64;
 /** When to come back where there is no place, in milliseconds. */
 const RETRY_MS = 500;
-
-/** The hook, and where it has a say. */
-export interface PublishHookRules {
-  readonly hook: PublishHook;
-  /** What happens to a message that nobody answers for: "closed" refuses it as UNAVAILABLE, "open" publishes it. */
-  readonly failure: "open" | "closed";
-  /** Whether it is asked for what services send too. */
-  readonly services: boolean;
-  readonly roomKinds: ReadonlySet<RoomKind>;
-  /** Kinds of bodies; undefined: all. */
-  readonly bodies: ReadonlySet<string> | undefined;
-  /** Undefined: all. */
-  readonly tenants: ReadonlySet<string> | undefined;
-}
 
 /** The commands that say something. */
 export type Saying = Extract<Command, { kind: "publish" | "edit" | "deliver" }>;

@@ -7,6 +7,7 @@ import type { Identity } from "../../ports/token-verifier.js";
 import type { Telemetry } from "../telemetry.js";
 import { Buckets } from "./buckets.js";
 import type { OperationClass, Rate, Scope } from "./rates.js";
+import { type Limited, rateLimited } from "./refusal.js";
 import { SharedBuckets } from "./shared-buckets.js";
 import type { TenantLimits } from "./tenants.js";
 import type { TokenBucket } from "./token-bucket.js";
@@ -179,30 +180,4 @@ export class Limiter {
       if (this.#idle.size > 0) this.#arm();
     });
   }
-}
-
-/** What a bucket is of: a class of operations, or all frames of a session; "slow_mode" is a room's rule, and no bucket. */
-export type Limited = OperationClass | "frame" | "slow_mode";
-
-const WORDS: Readonly<Record<Limited, string>> = {
-  publish: "messages",
-  edit: "changes of messages",
-  mark: "markers",
-  typing: "typing frames",
-  signal: "signals",
-  presence: "requests about presence",
-  read: "reads",
-  administer: "changes of rooms and members",
-  settings: "changes of settings",
-  service: "service calls",
-  frame: "frames",
-  slow_mode: "messages, for the slow mode",
-};
-
-/** RATE_LIMITED that names the bucket. */
-export function rateLimited(scope: Scope, of: Limited, waitMs: number): TrunklineError {
-  return new TrunklineError(ErrorCode.RATE_LIMITED, `too many ${WORDS[of]} of this ${scope}`, {
-    retryAfterMs: waitMs,
-    details: { bucket: `${scope}.${of}` },
-  });
 }

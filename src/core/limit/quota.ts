@@ -2,14 +2,7 @@
 
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import type { Telemetry } from "../telemetry.js";
-
-/** What is counted, as details and metrics name it. */
-export type Quota =
-  | "sessions_per_tenant"
-  | "sessions_per_user"
-  | "sessions_per_device_kind"
-  | "members_per_room"
-  | "rooms_per_tenant";
+import type { Quota } from "./refusal.js";
 
 /** LIMIT_EXCEEDED that names the quota, how many there may be, and how many there are. */
 export function quotaRefusal(

@@ -4,7 +4,7 @@ import type { CoreDependencies } from "../core.js";
 import type { NotifierParts } from "../notify/judge.js";
 import { NotifierOutlet } from "../notify/notifier-outlet.js";
 import { EventOutlet } from "./event-outlet.js";
-import type { Outlet } from "./outlets.js";
+import type { Outlet } from "./outlet.js";
 
 /** None where nothing was asked for. */
 export function createOutlets(deps: CoreDependencies, parts: NotifierParts): readonly Outlet[] {

@@ -15,7 +15,7 @@ import { TrunklineError } from "../../ports/error.js";
 import type { PeerQuestion, PeerReply } from "../../ports/peers.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import { decodeCaller, encodeCaller } from "../cluster/command-codec.js";
-import { requireFew, roomOf } from "../cluster/peer-handler.js";
+import { requireFew, roomOf } from "../cluster/well-formed.js";
 import type { Caller } from "../room/calls.js";
 import type { RoomOwner } from "../room/owner.js";
 import { validateId, validateOptionalId } from "../validate.js";

@@ -8,7 +8,7 @@ import type { PeerQuestion, PeerReply } from "../../ports/peers.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import type { RoomReading } from "../archive/room-reading.js";
 import type { CommandQueue } from "../cluster/command-queue.js";
-import type { PeerAnswers } from "../cluster/peer-handler.js";
+import type { PeerAnswers } from "../cluster/peer-answers.js";
 import type { RemoteRooms } from "../cluster/remote-rooms.js";
 import { Routing } from "../cluster/routing.js";
 import { UserNotices } from "../cluster/user-notices.js";

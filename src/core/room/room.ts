@@ -18,8 +18,8 @@ import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { requireLevel } from "../../ports/event-level.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import type { Buckets } from "../limit/buckets.js";
-import type { Limited } from "../limit/limiter.js";
 import { classOfCommand } from "../limit/operations.js";
+import type { Limited } from "../limit/refusal.js";
 import { scrub } from "../message/scrub.js";
 import type { Caller } from "./calls.js";
 import {

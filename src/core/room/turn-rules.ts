@@ -1,8 +1,8 @@
 // What a room's turn asks of the limits.
 
 import type { CoreDependencies } from "../core.js";
-import { rateLimited } from "../limit/limiter.js";
 import { quotaRefusal } from "../limit/quota.js";
+import { rateLimited } from "../limit/refusal.js";
 import type { TurnContext } from "./room.js";
 
 type Rules = Pick<TurnContext, "limited" | "crowded">;

@@ -2,7 +2,7 @@
 
 import { DeviceKind } from "../../gen/trunkline/v1/message_pb.js";
 import type { DeviceKindName, DeviceLimit, Limits } from "../limit/limits.js";
-import type { Quota } from "../limit/quota.js";
+import type { Quota } from "../limit/refusal.js";
 
 /** What of a session counts. */
 export interface Counted {

@@ -7,8 +7,8 @@ import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { roomRef } from "../../ports/room-ref.js";
 import type { Caller } from "../room/calls.js";
 import { validateId, validateSignal } from "../validate.js";
+import type { Typer } from "./signal-target.js";
 import type { Signals } from "./signals.js";
-import type { Typer } from "./typer.js";
 
 /** Rooms in which one device types at the same time: nobody does in as many, and each is remembered for seconds. */
 const MAX_ROOMS = 16;

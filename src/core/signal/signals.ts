@@ -17,8 +17,7 @@ import { rootOf } from "../room/sub-room.js";
 import { turnRules } from "../room/turn-rules.js";
 import { serverFrame } from "../session/frames.js";
 import { Acquaintances } from "./acquaintances.js";
-import { SignalTarget } from "./signal-target.js";
-import { Typer } from "./typer.js";
+import { SignalTarget, Typer } from "./signal-target.js";
 
 /** Between two frames of signals to one room, in milliseconds: a person sees no delay, and many typers become one frame. */
 const TICK_MS = 50;

@@ -1,7 +1,7 @@
 // Who is in a room where the application keeps the memberships, through the session port.
 
 import { describe, expect, test } from "vitest";
-import type { AccessHookRules } from "../../../src/core/hook/access-gate.js";
+import type { AccessHookRules } from "../../../src/core/hook/rules.js";
 import { Permission, Role, RoomKind } from "../../../src/gen/trunkline/v1/message_pb.js";
 import { UnsubscribeReason } from "../../../src/gen/trunkline/v1/session_pb.js";
 import { ErrorCode, TrunklineError } from "../../../src/ports/error.js";

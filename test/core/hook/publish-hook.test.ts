@@ -2,7 +2,7 @@
 
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
-import type { PublishHookRules } from "../../../src/core/hook/publish-gate.js";
+import type { PublishHookRules } from "../../../src/core/hook/rules.js";
 import { SendToUsersRequestSchema } from "../../../src/gen/trunkline/v1/delivery_pb.js";
 import { MentionSchema, Permission, RoomKind } from "../../../src/gen/trunkline/v1/message_pb.js";
 import { ErrorCode, TrunklineError } from "../../../src/ports/error.js";

@@ -1,6 +1,6 @@
 // An access hook with the memberships of an application that keeps them itself.
 
-import type { AccessHookRules } from "../../../src/core/hook/access-gate.js";
+import type { AccessHookRules } from "../../../src/core/hook/rules.js";
 import { Permission, Role, RoomKind } from "../../../src/gen/trunkline/v1/message_pb.js";
 import type { AccessAnswer, AccessHook, AccessQuestion } from "../../../src/ports/access-hook.js";
 import { type Gate, gate } from "../use-core.js";

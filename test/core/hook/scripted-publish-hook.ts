@@ -1,7 +1,7 @@
 // A publish hook that says what the test wants, when the test wants it.
 
 import { create } from "@bufbuild/protobuf";
-import type { PublishHookRules } from "../../../src/core/hook/publish-gate.js";
+import type { PublishHookRules } from "../../../src/core/hook/rules.js";
 import { BodySchema, MentionSchema, RoomKind } from "../../../src/gen/trunkline/v1/message_pb.js";
 import type { Publication, PublishHook, PublishVerdict } from "../../../src/ports/publish-hook.js";
 import { type Gate, gate } from "../use-core.js";

@@ -1,7 +1,7 @@
 // Who is told, while they are away, that something waits for them.
 
 import { describe, expect, it, onTestFinished } from "vitest";
-import type { NotifierOptions } from "../../../src/core/outlet/outlets.js";
+import type { NotifierOptions } from "../../../src/core/outlet/options.js";
 import { DeviceKind, RoomKind } from "../../../src/gen/trunkline/v1/message_pb.js";
 import { ErrorCode, TrunklineError } from "../../../src/ports/error.js";
 import { GRACE_MS, Town } from "./use-notifier.js";

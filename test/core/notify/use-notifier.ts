@@ -2,7 +2,7 @@
 
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { expect } from "vitest";
-import type { NotifierOptions } from "../../../src/core/outlet/outlets.js";
+import type { NotifierOptions } from "../../../src/core/outlet/options.js";
 import type { Caller } from "../../../src/core/room/calls.js";
 import { SendToRoomRequestSchema, SendToUsersRequestSchema } from "../../../src/gen/trunkline/v1/delivery_pb.js";
 import type { Notification } from "../../../src/gen/trunkline/v1/outlet_pb.js";

@@ -1,7 +1,7 @@
 // Events that leave for a target of their own.
 
 import { expect, it } from "vitest";
-import type { EventOutletOptions } from "../../../src/core/outlet/outlets.js";
+import type { EventOutletOptions } from "../../../src/core/outlet/options.js";
 import { roomRef } from "../../../src/ports/room-ref.js";
 import { MemoryEngine } from "../../support/memory-engine.js";
 import { StoppedClock } from "../../support/stopped-clock.js";
