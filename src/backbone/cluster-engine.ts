@@ -118,7 +118,9 @@ export async function openClusterEngine(
   if (mongo.isAlone && !allowUnsafe) {
     throw new Error("MongoDB: is a single server, not a replica set (allowUnsafe takes it, for development)");
   }
-  const archive = new MongoArchive(mongo.collections);
+  const archive = new MongoArchive(mongo.collections, ({ room: { tenantId, roomId }, ...refusal }) =>
+    telemetry.emit("archive.refused", { ...refusal, tenantId, roomId }),
+  );
 
   const topics = { ...options.kafka, topicPrefix: name, allowUnsafe };
   const log = await awaitDependency("Kafka", wait, () =>

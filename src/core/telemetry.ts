@@ -43,6 +43,17 @@ export interface TelemetryEvents {
   "log.failed": { readonly shard: number; readonly cause: unknown };
   /** Durable events could not be archived; it is tried again. `pendingBytes` of events wait. */
   "archive.failed": { readonly shard: number; readonly pendingBytes: number; readonly cause: unknown };
+  /**
+   * The archive's store refuses a document for good; it was set aside, and what comes after it is archived. `seq`: the event it is, or the
+   * last one folded in; 0: none.
+   */
+  "archive.refused": {
+    readonly collection: string;
+    readonly tenantId: string;
+    readonly roomId: string;
+    readonly seq: number;
+    readonly cause: unknown;
+  };
   /** What follows from an event could not be done; it is tried again. */
   "follower.failed": { readonly follower: string; readonly shard: number; readonly cause: unknown };
   /**

@@ -32,7 +32,14 @@ export function clusterMetrics(
     help: "Writes of the archive that failed and are done again.",
     registers,
   });
+  const refused = new Counter({
+    name: "trunkline_archive_refused_total",
+    help: "Documents that the archive's store refuses for good, and that were set aside, by collection.",
+    labelNames: ["collection"],
+    registers,
+  });
   return [
+    telemetry.on("archive.refused", ({ collection }) => refused.inc({ collection })),
     telemetry.on("dependency.turned", (data) => away.set({ dependency: data.dependency }, data.away ? 1 : 0)),
     telemetry.on("dependency.failed", ({ dependency }) => failures.inc({ dependency })),
     telemetry.on("archive.failed", () => archiving.inc()),

@@ -25,6 +25,7 @@ export function logTelemetry(telemetry: Telemetry, logger: Logger, clock: Clock)
   const putOff = new Throttle(clock, OUTAGE_LINES_PER_SECOND);
   const away = new Set<DependencyName>();
   const archive = new Throttle(clock, OUTAGE_LINES_PER_SECOND);
+  const setAside = new Throttle(clock);
   const subscriptions = [
     telemetry.on("session.opened", (data) => logger.debug(data, "session opened")),
     telemetry.on("session.closed", (data) => logger.debug(data, "session closed")),
@@ -109,6 +110,14 @@ export function logTelemetry(telemetry: Telemetry, logger: Logger, clock: Clock)
     telemetry.on("archive.failed", ({ shard, pendingBytes, cause }) =>
       archive.pass((more) =>
         logger.warn({ shard, pendingBytes, reason: messageOf(cause), ...more }, "events could not be archived yet"),
+      ),
+    ),
+    telemetry.on("archive.refused", ({ cause, ...data }) =>
+      setAside.pass((more) =>
+        logger.error(
+          { ...data, reason: messageOf(cause), ...more },
+          "the archive refuses a document: it was set aside",
+        ),
       ),
     ),
     telemetry.on("fault", ({ where, cause }) => {

@@ -121,6 +121,15 @@ describe("the core's events", () => {
     ]);
   });
 
+  test("a document that the archive refuses is told with its room and seq", () => {
+    const { telemetry, lines } = useTelemetry("info");
+    const cause = new Error("Document failed validation");
+    telemetry.emit("archive.refused", { collection: "events", tenantId: "acme", roomId: "r", seq: 7, cause });
+    expect(lines()).toEqual([
+      expect.objectContaining({ level: "error", tenantId: "acme", roomId: "r", seq: 7, reason: cause.message }),
+    ]);
+  });
+
   test("are no longer logged once that is ended", () => {
     const { telemetry, end, lines } = useTelemetry();
     end();

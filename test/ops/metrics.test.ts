@@ -35,6 +35,13 @@ test("the core's events become figures", async () => {
   telemetry.emit("outlet.failed", { outlet, tries: 1, cause: undefined });
   telemetry.emit("outlet.parked", { outlet, parked: 2 });
   telemetry.emit("outlet.buried", { outlet, roomId: "r", tries: 9, cause: undefined });
+  telemetry.emit("archive.refused", {
+    collection: "events",
+    tenantId: "acme",
+    roomId: "r",
+    seq: 1,
+    cause: new Error("x"),
+  });
   telemetry.emit("inbound.taken", { partition: 3 });
   telemetry.emit("inbound.buried", { partition: 3, offset: 9, code: ErrorCode.NOT_FOUND, message: "no" });
   telemetry.emit("inbound.held", { partition: 3, offset: 10, tries: 1, cause: undefined });
@@ -61,6 +68,7 @@ test("the core's events become figures", async () => {
     'trunkline_follower_lost_total{follower="events.orders"} 4',
     'trunkline_hook_failures_total{hook="publish",fault="no-answer",outcome="refused"} 1',
     'trunkline_hook_away{hook="publish"} 1',
+    'trunkline_archive_refused_total{collection="events"} 1',
     "trunkline_inbound_taken_total 1",
     'trunkline_inbound_dead_letters_total{code="NOT_FOUND"} 1',
     "trunkline_inbound_held_total 1",

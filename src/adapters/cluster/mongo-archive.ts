@@ -1,7 +1,6 @@
 // The archive of a cluster: MongoDB, written by the shards' owners behind the log, read by everybody.
 
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
-import type { Binary } from "mongodb";
 import {
   type MarkerDocument,
   MarkerDocumentSchema,
@@ -22,12 +21,14 @@ import type {
   Page,
   StoredMessage,
 } from "../../ports/archive.js";
-import { EncodedEvent } from "../../ports/encoded-event.js";
+import type { EncodedEvent } from "../../ports/encoded-event.js";
 import { FEATURE_LEVEL, levelOfAll, NewerEvents } from "../../ports/event-level.js";
-import { type RoomRef, roomRef } from "../../ports/room-ref.js";
+import type { RoomRef } from "../../ports/room-ref.js";
 import type { DeviceChange, LastSeenChange } from "../../ports/user-archive.js";
 import {
   asking,
+  binary,
+  bytesOf,
   type Collections,
   type EventRow,
   type FollowerRow,
@@ -35,25 +36,23 @@ import {
   named,
   numbered,
   numberOf,
-  roomKeyOf,
+  roomOfKey,
   userKey,
   within,
-  writeNewer,
 } from "./mongo.js";
 import {
   applyChanges,
-  binary,
   idleLookKey,
   readRemoved,
   removeMembers,
   removeThrough,
   writeIdleLooks,
 } from "./mongo-changes.js";
+import { eventOf, MergedReading } from "./mongo-merged.js";
+import { type Refusal, SetAside } from "./mongo-set-aside.js";
 import { MongoUserArchive } from "./mongo-user-archive.js";
+import { writeNewer } from "./mongo-writes.js";
 import { OrderedWrites } from "./ordered-writes.js";
-
-/** Events asked for at once: a page that ends by its bytes has read at most so many too many. */
-const EVENTS_PER_BATCH = 100;
 
 export class MongoArchive implements Archive {
   readonly #collections: Collections;
@@ -61,32 +60,37 @@ export class MongoArchive implements Archive {
   /** Each follower says of all its shards at once how far it is. */
   readonly #follows: OrderedWrites<FollowerRow>;
 
-  constructor(collections: Collections) {
+  readonly #aside: SetAside;
+  readonly #merged: MergedReading;
+
+  /** `onRefused` is told of each document that MongoDB refuses for good, once. */
+  constructor(collections: Collections, onRefused: (refusal: Refusal) => void = () => {}) {
     this.#collections = collections;
+    this.#aside = new SetAside(collections.setAside, collections.shardCount, onRefused);
+    this.#merged = new MergedReading(collections, this.#aside);
     this.#users = new MongoUserArchive(collections);
     this.#follows = new OrderedWrites(collections.followers);
   }
 
   room(room: RoomRef): Promise<RoomDocument | undefined> {
     return asking(async () => {
-      const row = await this.#collections.rooms.findOne({ _id: room.key });
-      return row === null ? undefined : fromBinary(RoomDocumentSchema, bytesOf(row.doc));
+      const doc = await this.#merged.room(room);
+      return doc && fromBinary(RoomDocumentSchema, doc);
     });
   }
 
   member(room: RoomRef, userId: string): Promise<MemberDocument | undefined> {
     return asking(async () => {
-      const row = await this.#collections.members.findOne({ _id: named(room.key, userId) });
-      return row === null ? undefined : fromBinary(MemberDocumentSchema, bytesOf(row.doc));
+      const doc = await this.#merged.member(room, userId);
+      return doc && fromBinary(MemberDocumentSchema, doc);
     });
   }
 
   members(room: RoomRef, { after, limit }: Page): Promise<readonly MemberDocument[]> {
     return asking(async () => {
       if (limit <= 0) return [];
-      const present = { ...within(room.key), ...(after === "" ? {} : { $gt: named(room.key, after) }) };
-      const rows = await this.#collections.members.find({ present }).sort({ present: 1 }).limit(limit).toArray();
-      return rows.map(({ doc }) => fromBinary(MemberDocumentSchema, bytesOf(doc)));
+      const docs = await this.#merged.members(room, { after, limit });
+      return docs.map((doc) => fromBinary(MemberDocumentSchema, doc));
     });
   }
 
@@ -121,39 +125,25 @@ export class MongoArchive implements Archive {
     });
   }
 
-  events(room: RoomRef, { from, to, limit, maxBytes }: EventRange): Promise<readonly EncodedEvent[]> {
-    return asking(async () => {
-      const events: EncodedEvent[] = [];
-      if (from > to || limit <= 0) return events;
-      const cursor = this.#collections.events
-        .find({ _id: { $gte: numbered(room.key, from), $lte: numbered(room.key, to) } })
-        .sort({ _id: 1 })
-        .limit(limit)
-        .batchSize(Math.min(limit, EVENTS_PER_BATCH));
-      let bytes = 0;
-      for await (const row of cursor) {
-        const event = eventOf(row);
-        events.push(event);
-        bytes += event.bytes.length;
-        if (bytes >= maxBytes) break;
-      }
-      return events;
-    });
+  events(room: RoomRef, range: EventRange): Promise<readonly EncodedEvent[]> {
+    return asking(async () => (range.from > range.to || range.limit <= 0 ? [] : this.#merged.events(room, range)));
   }
 
   seqOf(room: RoomRef, eventId: string): Promise<number | undefined> {
     return asking(async () => {
       const row = await this.#collections.events.findOne({ id: named(room.key, eventId) }, { projection: { seq: 1 } });
-      return row?.seq;
+      return row?.seq ?? (await this.#merged.asideEvent(room, eventId))?.event.seq;
     });
   }
 
   message(room: RoomRef, messageId: string): Promise<StoredMessage | undefined> {
     return asking(async () => {
-      const created = await this.#collections.events.findOne({ id: named(room.key, messageId) });
-      if (created === null || created.index === 0) return undefined;
-      const row = await this.#collections.messages.findOne({ _id: numbered(room.key, created.index) });
-      return row === null ? undefined : storedMessage(row, created);
+      const created =
+        (await this.#collections.events.findOne({ id: named(room.key, messageId) })) ??
+        (await this.#merged.asideEvent(room, messageId))?.row;
+      if (created === undefined || created.index === 0) return undefined;
+      const row = await this.#merged.message(room, created.index);
+      return row && storedMessage(row, created);
     });
   }
 
@@ -164,7 +154,7 @@ export class MongoArchive implements Archive {
         .sort({ expires: 1 })
         .limit(limit)
         .toArray();
-      return rows.map(({ _id, messageId }) => ({ room: refOf(roomKeyOf(_id)), messageId }));
+      return rows.map(({ _id, messageId }) => ({ room: roomOfKey(_id), messageId }));
     });
   }
 
@@ -175,7 +165,7 @@ export class MongoArchive implements Archive {
         .sort({ at: 1 })
         .limit(limit)
         .toArray();
-      return rows.map(({ _id, at }) => ({ room: refOf(roomKeyOf(_id)), atMs: at }));
+      return rows.map(({ _id, at }) => ({ room: roomOfKey(_id), atMs: at }));
     });
   }
 
@@ -204,19 +194,8 @@ export class MongoArchive implements Archive {
   messages(room: RoomRef, range: MessageRange): Promise<readonly StoredMessage[]> {
     return asking(async () => {
       if (range.limit <= 0) return [];
-      const backward = "beforeIndex" in range;
-      const bound = backward
-        ? { $lt: numbered(room.key, Math.max(range.beforeIndex, 0)) }
-        : { $gt: numbered(room.key, range.afterIndex) };
-      const rows = await this.#collections.messages
-        .find({ _id: { ...within(room.key), ...bound } })
-        .sort({ _id: backward ? -1 : 1 })
-        .limit(range.limit)
-        .toArray();
-      if (backward) rows.reverse();
-      const ids = rows.map(({ created }) => numbered(room.key, created));
-      const events = await this.#collections.events.find({ _id: { $in: ids } }).toArray();
-      const bySeq = new Map(events.map((row) => [row.seq, row]));
+      const rows = await this.#merged.messages(room, range);
+      const bySeq = await this.#merged.created(room, rows);
       return rows.map((row) => storedMessage(row, bySeq.get(row.created)));
     });
   }
@@ -236,15 +215,18 @@ export class MongoArchive implements Archive {
   apply(shard: number, end: number, changes: ArchiveChanges): Promise<void> {
     return asking(async () => {
       const level = levelOfAll(changes.events.map(({ event: { event } }) => event));
-      await applyChanges(this.#collections, changes);
-      const reached = { $max: { archived: end, level } };
+      await applyChanges(this.#collections, this.#aside, changes);
+      // Whoever owns the shard next learns with the watermark whether to look aside.
+      const isUsed = this.#aside.used(shard);
+      const reached = { $max: { archived: end, level }, ...(isUsed && { $set: { aside: true } }) };
       await this.#collections.shards.updateOne({ _id: shard }, reached, { upsert: true });
     });
   }
 
   archived(shard: number): Promise<number> {
     return asking(async () => {
-      const { archived = 0, level = 0 } = (await this.#collections.shards.findOne({ _id: shard })) ?? {};
+      const { archived = 0, level = 0, aside = false } = (await this.#collections.shards.findOne({ _id: shard })) ?? {};
+      this.#aside.learn(shard, aside);
       if (level > FEATURE_LEVEL)
         throw new NewerEvents(`shard ${shard} is of level ${level}, this version of ${FEATURE_LEVEL}`);
       return archived;
@@ -291,17 +273,20 @@ export class MongoArchive implements Archive {
       await writeNewer(
         this.#collections.markers,
         kept.map(({ room, document }) => ({
-          updateOne: {
-            filter: { _id: named(room.key, document.userId), revision: { $lt: document.revision } },
-            update: { $set: { revision: document.revision, doc: binary(toBinary(MarkerDocumentSchema, document)) } },
-            upsert: true,
+          key: named(room.key, document.userId),
+          operation: {
+            updateOne: {
+              filter: { _id: named(room.key, document.userId), revision: { $lt: document.revision } },
+              update: { $set: { revision: document.revision, doc: binary(toBinary(MarkerDocumentSchema, document)) } },
+              upsert: true,
+            },
           },
         })),
       );
       const later = await readRemoved(this.#collections, rooms);
       for (const room of rooms.values()) {
         if (later.get(room.key)?.dismissed === true && removed.get(room.key)?.dismissed !== true) {
-          await removeMembers(this.#collections, room);
+          await removeMembers(this.#collections, this.#aside, room);
         }
       }
     });
@@ -357,25 +342,16 @@ export class MongoArchive implements Archive {
       const index = last === null ? 0 : numberOf(last._id);
       // Known before anything goes: what is applied meanwhile sees it, or is seen.
       await removed.updateOne({ _id: room.key }, { $max: { seq: through, index } }, { upsert: true });
-      await removeThrough(this.#collections, room, through, index);
+      await removeThrough(this.#collections, this.#aside, room, through, index);
     });
   }
 
   dismiss(room: RoomRef): Promise<void> {
     return asking(async () => {
       await this.#collections.removed.updateOne({ _id: room.key }, { $set: { dismissed: true } }, { upsert: true });
-      await removeMembers(this.#collections, room);
+      await removeMembers(this.#collections, this.#aside, room);
     });
   }
-}
-
-/** A copy, which the caller may keep and change. */
-function bytesOf(stored: Binary): Uint8Array {
-  return Uint8Array.from(stored.buffer.subarray(0, stored.position));
-}
-
-function eventOf({ seq, tag, event }: EventRow): EncodedEvent {
-  return new EncodedEvent(seq, tag, bytesOf(event));
 }
 
 function storedMessage(row: MessageRow, created: EventRow | undefined): StoredMessage {
@@ -384,9 +360,4 @@ function storedMessage(row: MessageRow, created: EventRow | undefined): StoredMe
     created: created && eventOf(created),
     document: row.doc && fromBinary(MessageDocumentSchema, bytesOf(row.doc)),
   };
-}
-
-function refOf(key: string): RoomRef {
-  const slash = key.indexOf("/");
-  return roomRef(key.slice(0, slash), key.slice(slash + 1));
 }

@@ -5,21 +5,23 @@
 // see the removal, or the removal sees them.
 
 import { toBinary } from "@bufbuild/protobuf";
-import { type AnyBulkWriteOperation, Binary } from "mongodb";
+import type { AnyBulkWriteOperation, Collection } from "mongodb";
 import {
-  type MemberDocument,
   MemberDocumentSchema,
   MessageDocumentSchema,
-  type RoomDocument,
   RoomDocumentSchema,
 } from "../../gen/trunkline/store/v1/documents_pb.js";
 import { RoomKind, RoomStatus } from "../../gen/trunkline/v1/message_pb.js";
-import type { ArchiveChanges, EventChange, IdleLook } from "../../ports/archive.js";
+import type { ArchiveChanges, EventChange, HiddenMessage, IdleLook, MessageChange } from "../../ports/archive.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import { shardOf } from "../../ports/shard.js";
 import {
+  binary,
   type Collections,
+  type EventRow,
+  type FoldedRow,
   type HiddenRow,
+  type IdleLookRow,
   inTenant,
   type MemberRow,
   type MessageRow,
@@ -27,34 +29,46 @@ import {
   numbered,
   type RemovedRow,
   type RoomRow,
+  roomKeyOf,
+  roomOfKey,
   userKey,
   within,
-  writeNewer,
 } from "./mongo.js";
+import type { AsideDocument, SetAside } from "./mongo-set-aside.js";
+import { type Write, writeNewer } from "./mongo-writes.js";
 
 /** What was removed of rooms, by their keys. */
 export type Removed = ReadonlyMap<string, RemovedRow>;
 
-export async function applyChanges(collections: Collections, changes: ArchiveChanges): Promise<void> {
+/** What MongoDB refuses for good is set aside: all else is written. */
+export async function applyChanges(collections: Collections, aside: SetAside, changes: ArchiveChanges): Promise<void> {
   const touched = roomsOf(changes);
   const removed = await readRemoved(collections, touched);
   const kept = withoutRemoved(changes, removed);
-  await writeRooms(collections, kept);
-  await Promise.all([writeEvents(collections, kept.events), writeMembers(collections, kept)]);
-  await Promise.all([writeMessages(collections, kept), writeScrubs(collections, kept), writeHidden(collections, kept)]);
-  await writeIdleLooks(collections, kept.idleLooks);
+  await writeFolded(collections.rooms, aside, kept.rooms.map(roomWrite));
+  await Promise.all([
+    writeEvents(collections, aside, kept.events),
+    writeFolded(collections.members, aside, kept.members.map(memberWrite)),
+  ]);
+  await Promise.all([
+    writeMessages(collections, aside, kept),
+    writeScrubs(collections, aside, kept),
+    aside.write(collections.hidden, kept.hidden.map(hiddenWrite)),
+  ]);
+  await aside.write(collections.idleLooks, kept.idleLooks.map(idleLookWrite(collections)));
   const later = await readRemoved(collections, touched);
   for (const room of touched.values()) {
     const [before, after] = [removed.get(room.key), later.get(room.key)];
     if ((after?.seq ?? 0) > (before?.seq ?? 0))
-      await removeThrough(collections, room, after?.seq ?? 0, after?.index ?? 0);
-    if (after?.dismissed === true && before?.dismissed !== true) await removeMembers(collections, room);
+      await removeThrough(collections, aside, room, after?.seq ?? 0, after?.index ?? 0);
+    if (after?.dismissed === true && before?.dismissed !== true) await removeMembers(collections, aside, room);
   }
 }
 
 /** Removes events and messages, and who has hidden them. */
 export async function removeThrough(
   { events, messages, hidden }: Collections,
+  aside: SetAside,
   room: RoomRef,
   seq: number,
   index: number,
@@ -62,13 +76,20 @@ export async function removeThrough(
   await messages.deleteMany({ _id: { ...within(room.key), $lte: numbered(room.key, index) } });
   await hidden.deleteMany({ message: { ...within(room.key), $lte: numbered(room.key, index) } });
   await events.deleteMany({ _id: { ...within(room.key), $lte: numbered(room.key, seq) } });
+  await aside.remove("messages", room, index);
+  await aside.remove("events", room, seq);
 }
 
 /** Removes standings and markers, and which messages of the room were hidden. */
-export async function removeMembers({ members, markers, hidden }: Collections, room: RoomRef): Promise<void> {
+export async function removeMembers(
+  { members, markers, hidden }: Collections,
+  aside: SetAside,
+  room: RoomRef,
+): Promise<void> {
   await members.deleteMany({ _id: within(room.key) });
   await markers.deleteMany({ _id: within(room.key) });
   await hidden.deleteMany({ message: within(room.key) });
+  await aside.remove("members", room);
 }
 
 export async function readRemoved({ removed }: Collections, rooms: ReadonlyMap<string, RoomRef>): Promise<Removed> {
@@ -103,16 +124,26 @@ function withoutRemoved(changes: ArchiveChanges, removed: Removed): ArchiveChang
   };
 }
 
-async function writeRooms({ rooms }: Collections, changes: ArchiveChanges): Promise<void> {
-  await writeNewer(
-    rooms,
-    changes.rooms.map(({ room, document }) => roomWrite(room, document)),
-  );
+type RoomChange = ArchiveChanges["rooms"][number];
+type MemberChange = ArchiveChanges["members"][number];
+type AsideWrite<T extends { readonly _id: string }> = Write<T> & { readonly document: AsideDocument };
+
+/** Whole documents: each replaces what is older, also where that was set aside. */
+async function writeFolded<T extends FoldedRow>(
+  collection: Collection<T>,
+  aside: SetAside,
+  writes: readonly AsideWrite<T>[],
+): Promise<void> {
+  await aside.write(collection, writes);
+  const older = writes.filter(({ document: { key } }) => aside.concerns(roomOfKey(key)));
+  await aside.supersede(older.map(({ document }) => document));
 }
 
-function roomWrite(room: RoomRef, document: RoomDocument): AnyBulkWriteOperation<RoomRow> {
-  const row = { seq: document.appliedSeq, doc: binary(toBinary(RoomDocumentSchema, document)) };
-  const filter = { _id: room.key, seq: { $lt: document.appliedSeq } };
+function roomWrite({ room, document }: RoomChange): AsideWrite<RoomRow> {
+  const bytes = toBinary(RoomDocumentSchema, document);
+  const seq = document.appliedSeq;
+  const row = { seq, doc: binary(bytes) };
+  const filter = { _id: room.key, seq: { $lt: seq } };
   const { parentId = "", status, kind } = document.room ?? {};
   const exists = document.room !== undefined && status !== RoomStatus.DELETED;
   const found = {
@@ -120,74 +151,100 @@ function roomWrite(room: RoomRef, document: RoomDocument): AnyBulkWriteOperation
     ...(exists && kind !== RoomKind.INBOX && { counted: room.tenantId }),
   };
   const update = exists ? { $set: { ...row, ...found } } : { $set: row, $unset: { under: 1, counted: 1 } as const };
-  return { updateOne: { filter, update, upsert: true } };
+  return {
+    key: room.key,
+    operation: { updateOne: { filter, update, upsert: true } },
+    document: { collection: "rooms", key: room.key, seq, row: found, bytes },
+  };
 }
 
-async function writeEvents(collections: Collections, changes: readonly EventChange[]): Promise<void> {
-  await writeNewer(
-    collections.events,
-    changes.map(({ room, event, eventId, messageIndex, createdAtMs }) => ({
-      insertOne: {
-        document: {
-          _id: numbered(room.key, event.seq),
-          seq: event.seq,
-          tag: event.tag,
-          id: named(room.key, eventId),
-          index: messageIndex,
-          at: createdAtMs,
-          event: binary(event.bytes),
-        },
-      },
-    })),
-  );
+async function writeEvents(collections: Collections, aside: SetAside, changes: readonly EventChange[]): Promise<void> {
+  await aside.write(collections.events, changes.map(eventWrite));
   const created = changes.filter(({ messageIndex }) => messageIndex > 0);
-  await writeNewer(
-    collections.messages,
-    created.map(({ room, event, eventId, messageIndex, expiresAtMs }) => ({
-      insertOne: {
-        document: {
-          _id: numbered(room.key, messageIndex),
-          created: event.seq,
-          messageId: eventId,
-          by: named(room.key, event.event.actor?.userId ?? ""),
-          seq: 0,
-          ...(expiresAtMs !== undefined && { expires: expiresAtMs, shard: shardOf(room.key, collections.shardCount) }),
-        },
-      },
-    })),
-  );
+  await aside.write(collections.messages, created.map(createdWrite(collections)));
 }
 
-async function writeMembers({ members }: Collections, changes: ArchiveChanges): Promise<void> {
-  await writeNewer(
-    members,
-    changes.members.map(({ room, document }) => memberWrite(room, document)),
-  );
+function eventWrite({ room, event, eventId, messageIndex, createdAtMs }: EventChange): AsideWrite<EventRow> {
+  const key = numbered(room.key, event.seq);
+  const { seq, tag, bytes } = event;
+  const row = { seq, tag, id: named(room.key, eventId), index: messageIndex, at: createdAtMs };
+  return {
+    key,
+    operation: { insertOne: { document: { _id: key, ...row, event: binary(bytes) } } },
+    document: { collection: "events", key, seq, row, bytes },
+  };
 }
 
-function memberWrite(room: RoomRef, document: MemberDocument): AnyBulkWriteOperation<MemberRow> {
+function createdWrite({ shardCount }: Collections): (change: EventChange) => AsideWrite<MessageRow> {
+  return ({ room, event, eventId, messageIndex, expiresAtMs }) => {
+    const key = numbered(room.key, messageIndex);
+    const row = {
+      created: event.seq,
+      messageId: eventId,
+      by: named(room.key, event.event.actor?.userId ?? ""),
+      seq: 0,
+      ...(expiresAtMs !== undefined && { expires: expiresAtMs, shard: shardOf(room.key, shardCount) }),
+    };
+    return {
+      key,
+      operation: { insertOne: { document: { _id: key, ...row } } },
+      document: { collection: "messages", key, seq: 0, row },
+    };
+  };
+}
+
+function memberWrite({ room, document }: MemberChange): AsideWrite<MemberRow> {
   const userId = document.member?.userId ?? "";
-  const _id = named(room.key, userId);
-  const row = { seq: document.appliedSeq, doc: binary(toBinary(MemberDocumentSchema, document)), room: room.roomId };
-  const filter = { _id, seq: { $lt: document.appliedSeq } };
+  const key = named(room.key, userId);
+  const seq = document.appliedSeq;
+  const bytes = toBinary(MemberDocumentSchema, document);
+  const row = { seq, doc: binary(bytes), room: room.roomId };
+  const found = document.left ? {} : { present: key, user: userKey(room.tenantId, userId) };
+  const filter = { _id: key, seq: { $lt: seq } };
   const update = document.left
     ? { $set: row, $unset: { present: 1, user: 1 } as const }
-    : { $set: { ...row, present: _id, user: userKey(room.tenantId, userId) } };
-  return { updateOne: { filter, update, upsert: true } };
+    : { $set: { ...row, ...found } };
+  return {
+    key,
+    operation: { updateOne: { filter, update, upsert: true } },
+    document: { collection: "members", key, seq, row: found, bytes },
+  };
 }
 
 /** Of messages that are there: one whose creating event is no longer kept must not come back. */
-async function writeMessages({ messages }: Collections, changes: ArchiveChanges): Promise<void> {
-  const operations = changes.messages.map(({ room, messageIndex, document }) => ({
-    updateOne: {
-      filter: { _id: numbered(room.key, messageIndex), seq: { $lt: document.appliedSeq } },
-      update: { $set: { seq: document.appliedSeq, doc: binary(toBinary(MessageDocumentSchema, document)) } },
-    },
-  }));
-  if (operations.length > 0) await messages.bulkWrite(operations, { ordered: false });
+async function writeMessages({ messages }: Collections, aside: SetAside, changes: ArchiveChanges): Promise<void> {
+  const writes = changes.messages.map(messageWrite);
+  await aside.write(messages, writes);
+  for (const { key, document } of writes) {
+    if (!aside.concerns(roomOfKey(key))) continue;
+    // The message itself was set aside: what becomes of it goes there too.
+    const before = await aside.one("messages", key);
+    if (before === undefined || before.seq >= document.seq) continue;
+    if ((await messages.countDocuments({ _id: key })) === 0) await aside.put(document, SET_ASIDE_BEFORE);
+    else await aside.supersede([document]);
+  }
 }
 
-async function writeScrubs({ events, messages }: Collections, { scrubs }: ArchiveChanges): Promise<void> {
+const SET_ASIDE_BEFORE = new Error("what it changes was set aside");
+
+function messageWrite({ room, messageIndex, document }: MessageChange): AsideWrite<MessageRow> {
+  const key = numbered(room.key, messageIndex);
+  const seq = document.appliedSeq;
+  const bytes = toBinary(MessageDocumentSchema, document);
+  return {
+    key,
+    operation: {
+      updateOne: { filter: { _id: key, seq: { $lt: seq } }, update: { $set: { seq, doc: binary(bytes) } } },
+    },
+    document: { collection: "messages", key, seq, row: { seq }, bytes },
+  };
+}
+
+async function writeScrubs(
+  { events, messages }: Collections,
+  aside: SetAside,
+  { scrubs }: ArchiveChanges,
+): Promise<void> {
   if (scrubs.length === 0) return;
   const places = scrubs.map(({ room, event }) => ({ _id: numbered(room.key, event.seq), event }));
   await events.bulkWrite(
@@ -196,49 +253,50 @@ async function writeScrubs({ events, messages }: Collections, { scrubs }: Archiv
     })),
     { ordered: false },
   );
+  const scrubbedAside: string[] = [];
+  for (const { room, event } of scrubs) {
+    if (!aside.concerns(room)) continue;
+    await aside.scrub(numbered(room.key, event.seq), event.seq, event.bytes);
+    const { kind } = event.event;
+    if (kind.case === "messageCreated") scrubbedAside.push(numbered(room.key, kind.value.messageIndex));
+  }
   const stored = await events
     .find({ _id: { $in: places.map(({ _id }) => _id) }, index: { $gt: 0 } })
     .project<{ readonly _id: string; readonly index: number }>({ index: 1 })
     .toArray();
-  const operations: AnyBulkWriteOperation<MessageRow>[] = stored.map(({ _id, index }) => ({
-    updateOne: {
-      filter: { _id: numbered(_id.slice(0, _id.indexOf("#")), index) },
-      update: { $unset: { expires: 1, shard: 1 } },
-    },
+  const scrubbed = new Set([...stored.map(({ _id, index }) => numbered(roomKeyOf(_id), index)), ...scrubbedAside]);
+  const operations: AnyBulkWriteOperation<MessageRow>[] = [...scrubbed].map((_id) => ({
+    updateOne: { filter: { _id }, update: { $unset: { expires: 1, shard: 1 } } },
   }));
   if (operations.length > 0) await messages.bulkWrite(operations, { ordered: false });
 }
 
-async function writeHidden({ hidden }: Collections, changes: ArchiveChanges): Promise<void> {
-  const operations: AnyBulkWriteOperation<HiddenRow>[] = changes.hidden.map(({ inbox, roomId, messageIndex }) => ({
-    insertOne: {
-      document: {
-        _id: numbered(named(inbox.key, roomId), messageIndex),
-        index: messageIndex,
-        message: numbered(inTenant(inbox, roomId), messageIndex),
-      },
-    },
-  }));
-  await writeNewer(hidden, operations);
+function hiddenWrite({ inbox, roomId, messageIndex }: HiddenMessage): AsideWrite<HiddenRow> {
+  const key = numbered(named(inbox.key, roomId), messageIndex);
+  const row = { index: messageIndex, message: numbered(inTenant(inbox, roomId), messageIndex) };
+  return {
+    key,
+    operation: { insertOne: { document: { _id: key, ...row } } },
+    document: { collection: "hidden", key, seq: 0, row },
+  };
 }
 
-export async function writeIdleLooks(
-  { idleLooks, shardCount }: Collections,
-  looks: readonly IdleLook[],
-): Promise<void> {
-  await writeNewer(
-    idleLooks,
-    looks.map((look) => {
-      const shard = shardOf(look.room.key, shardCount);
-      return { insertOne: { document: { _id: idleLookKey(look), shard, at: look.atMs } } };
-    }),
-  );
+function idleLookWrite({ shardCount }: Collections): (look: IdleLook) => AsideWrite<IdleLookRow> {
+  return (look) => {
+    const key = idleLookKey(look);
+    const row = { shard: shardOf(look.room.key, shardCount), at: look.atMs };
+    return {
+      key,
+      operation: { insertOne: { document: { _id: key, ...row } } },
+      document: { collection: "idle_looks", key, seq: 0, row },
+    };
+  };
+}
+
+export async function writeIdleLooks(collections: Collections, looks: readonly IdleLook[]): Promise<void> {
+  await writeNewer(collections.idleLooks, looks.map(idleLookWrite(collections)));
 }
 
 export function idleLookKey({ room, atMs }: IdleLook): string {
   return named(room.key, `${atMs}`);
-}
-
-export function binary(bytes: Uint8Array): Binary {
-  return new Binary(bytes);
 }

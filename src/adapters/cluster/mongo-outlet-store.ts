@@ -1,7 +1,6 @@
 // What is kept of outlets in a cluster, in MongoDB: written by the owners of the rooms' shards.
 
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
-import type { Binary } from "mongodb";
 import {
   type BurstDocument,
   BurstDocumentSchema,
@@ -14,8 +13,18 @@ import type { Page } from "../../ports/archive.js";
 import { DEAD_LETTERS, type OutletStore } from "../../ports/outlet-store.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import { shardOf } from "../../ports/shard.js";
-import { asking, type BurstRow, type Collections, type DeadLetterRow, named, type ParkedRow, within } from "./mongo.js";
-import { binary } from "./mongo-changes.js";
+import {
+  asking,
+  type BurstRow,
+  binary,
+  bytesOf,
+  type Collections,
+  type DeadLetterRow,
+  named,
+  type ParkedRow,
+  within,
+} from "./mongo.js";
+
 import { OrderedWrites } from "./ordered-writes.js";
 
 /** Dead letters that are counted anew after so many burials: other nodes bury too. Each node may be ahead of the bound by so many. */
@@ -157,9 +166,4 @@ export class MongoOutletStore implements OutletStore {
 
 function parkedKey(outlet: string, { tenantId, roomId, userId }: ParkedDocument): string {
   return named(named(outlet, roomRef(tenantId, roomId).key), userId);
-}
-
-/** A copy, which the caller may keep and change. */
-function bytesOf(stored: Binary): Uint8Array {
-  return Uint8Array.from(stored.buffer.subarray(0, stored.position));
 }

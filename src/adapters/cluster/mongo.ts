@@ -1,15 +1,15 @@
 // The connection to MongoDB and its collections: what they hold, and by what they are found.
 
-import { type AnyBulkWriteOperation, type Binary, type Collection, MongoBulkWriteError, MongoClient } from "mongodb";
+import { Binary, type Collection, MongoClient } from "mongodb";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
-import type { RoomRef } from "../../ports/room-ref.js";
+import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import type { Pem } from "../../rpc/tls.js";
+import type { SetAsideRow } from "./mongo-set-aside.js";
 
 /** Longest wait for an answer, in milliseconds. */
 const DEADLINE_MS = 5_000;
 const PROBE_DEADLINE_MS = 2_000;
 const RETRY_AFTER_MS = 1_000;
-const DUPLICATE_KEY = 11_000;
 
 /** A document folded from events, as protobuf. */
 export interface FoldedRow {
@@ -150,6 +150,13 @@ export interface BurstRow {
   readonly doc: Binary;
 }
 
+export interface ShardRow {
+  readonly _id: number;
+  readonly archived: number;
+  readonly level?: number;
+  readonly aside?: boolean;
+}
+
 export interface Collections {
   /** How many shards the store has. */
   readonly shardCount: number;
@@ -165,8 +172,9 @@ export interface Collections {
   readonly hiddenReading: Collection<{ readonly _id: string }>;
   /** By follower and shard. */
   readonly followers: Collection<FollowerRow>;
-  /** By shard: up to where its log is archived, and the highest level of the events of that. */
-  readonly shards: Collection<{ readonly _id: number; readonly archived: number; readonly level?: number }>;
+  /** By shard: up to where its log is archived, the highest level of the events of that, and whether anything of it was set aside. */
+  readonly shards: Collection<ShardRow>;
+  readonly setAside: Collection<SetAsideRow>;
   readonly devices: Collection<DeviceRow>;
   readonly lastSeen: Collection<LastSeenRow>;
   readonly parked: Collection<ParkedRow>;
@@ -232,6 +240,7 @@ export async function connectMongo({ url, database, shards, tls }: MongoOptions)
       hiddenReading: db.collection("hidden_reading"),
       followers: db.collection("followers"),
       shards: db.collection("shards"),
+      setAside: db.collection("set_aside"),
       devices: db.collection("devices"),
       lastSeen: db.collection("last_seen"),
       parked: db.collection("parked"),
@@ -248,6 +257,7 @@ export async function connectMongo({ url, database, shards, tls }: MongoOptions)
       collections.members.createIndex({ user: 1, room: 1 }, { sparse: true }),
       collections.hidden.createIndex({ message: 1 }),
       collections.idleLooks.createIndex({ shard: 1, at: 1 }),
+      collections.setAside.createIndex({ id: 1 }, { sparse: true }),
       collections.parked.createIndex({ outlet: 1, shard: 1 }),
       collections.deadLetters.createIndex({ again: 1, shard: 1 }, { sparse: true }),
     ]);
@@ -279,22 +289,14 @@ function unavailable(cause: unknown): TrunklineError {
   });
 }
 
-/**
- * Writes what is not there, or older. An upsert whose filter asks for an older document finds, where there is a newer one, its key taken:
- * that is how it is told.
- */
-export async function writeNewer<T extends { readonly _id: string | number }>(
-  collection: Collection<T>,
-  operations: readonly AnyBulkWriteOperation<T>[],
-): Promise<void> {
-  if (operations.length === 0) return;
-  try {
-    await collection.bulkWrite(operations, { ordered: false });
-  } catch (error) {
-    if (!(error instanceof MongoBulkWriteError)) throw error;
-    const errors = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors];
-    if (errors.length === 0 || errors.some(({ code }) => code !== DUPLICATE_KEY)) throw error;
-  }
+/** Stored bytes. */
+export function binary(bytes: Uint8Array): Binary {
+  return new Binary(bytes);
+}
+
+/** A copy, which the caller may keep and change. */
+export function bytesOf(stored: Binary): Uint8Array {
+  return Uint8Array.from(stored.buffer.subarray(0, stored.position));
 }
 
 // — keys: neither tenants nor ids hold a "#" —
@@ -324,7 +326,14 @@ export function userKey(tenantId: string, userId: string): string {
 
 /** The room of a key that begins with it. */
 export function roomKeyOf(key: string): string {
-  return key.slice(0, key.indexOf("#"));
+  const at = key.indexOf("#");
+  return at < 0 ? key : key.slice(0, at);
+}
+
+export function roomOfKey(key: string): RoomRef {
+  const room = roomKeyOf(key);
+  const slash = room.indexOf("/");
+  return roomRef(room.slice(0, slash), room.slice(slash + 1));
 }
 
 export function inTenant({ tenantId }: RoomRef, roomId: string): string {
