@@ -85,9 +85,10 @@ export interface EventLog {
    * Makes the caller the shard's writer, as far as the engine can tell: what was appended before is seen in the answer, and an
    * append that was under way from elsewhere is displaced. What the archive has is what it says it has when asked: where the engine
    * does not write it itself, the caller brings it up to `end`, also when the tail is empty. Rejects with UNAVAILABLE, also where
-   * the log no longer has what the archive lacks.
+   * the log no longer has what the archive lacks. Once `signal` is aborted nothing more is begun, so that who has the shard by then is not
+   * displaced by what nobody waits for; it rejects then, and what was sent before may arrive still. Aborted beforehand, it changes nothing.
    */
-  open(shard: number): Promise<OpenedShard>;
+  open(shard: number, signal?: AbortSignal): Promise<OpenedShard>;
 
   /**
    * Stores a batch at offset `at`, or nothing of it. Resolves after it is on stable storage: what is resolved `durable`

@@ -201,6 +201,18 @@ export function describeEventLog(name: string, factory: () => Promise<EventLogSu
       }
     });
 
+    it("begins nothing for an open that was given up", async () => {
+      const room = newRoom();
+      const given = new AbortController();
+      for (const owner of [subject.log, await subject.rival?.()]) {
+        if (owner === undefined) continue;
+        const { end } = await owner.open(1);
+        given.abort();
+        await expect(subject.log.open(1, given.signal)).rejects.toMatchObject({ code: ErrorCode.UNAVAILABLE });
+        expect((await owner.append(1, end, sampleBatch(room, 1))).status).toBe("durable");
+      }
+    });
+
     it("shows another node what was appended", async () => {
       const rival = await subject.rival?.();
       if (rival === undefined) return;

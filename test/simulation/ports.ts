@@ -121,13 +121,13 @@ export class WeatheredLog implements EventLog {
     return this.#inner.maxBatchBytes;
   }
 
-  async open(shard: number): Promise<OpenedShard> {
+  async open(shard: number, signal?: AbortSignal): Promise<OpenedShard> {
     const { chance, weather, coverage } = this.#conditions;
     if (chance.of(weather.openFails)) {
       coverage.count("shards not opened");
       throw away("the log");
     }
-    return await this.#inner.open(shard);
+    return await this.#inner.open(shard, signal);
   }
 
   append(shard: number, at: number, batch: AppendBatch): Promise<AppendOutcome> {

@@ -54,9 +54,10 @@ export class MemoryLog implements EventLog {
     );
   }
 
-  async open(shard: number): Promise<OpenedShard> {
+  async open(shard: number, signal?: AbortSignal): Promise<OpenedShard> {
     await Promise.resolve();
     if (this.#dead) return never();
+    if (signal?.aborted === true) throw unavailable("the opening was given up");
     const state = this.#shard(shard);
     state.epoch += 1;
     this.#opened.set(shard, state.epoch);

@@ -109,16 +109,17 @@ export class KafkaEventLog implements EventLog {
     return beyond.every((shard, index) => (offsets[shard] ?? 0) <= (ends[index] ?? -1));
   }
 
-  async open(shard: number): Promise<OpenedShard> {
+  async open(shard: number, signal?: AbortSignal): Promise<OpenedShard> {
     const place = this.#place(shard);
+    givenUp(signal);
     place.epoch += 1;
     place.end = undefined;
     const { epoch } = place;
     const sinceMs = this.#clock.monotonic();
-    const barrier = await this.#barrier(shard);
+    const barrier = await this.#barrier(shard, signal);
     const end = barrier + 1;
     place.durable = Math.max(place.durable, end);
-    const tail = await this.#tail(shard, end);
+    const tail = await this.#tail(shard, end, signal);
     if (place.epoch === epoch) {
       place.end = end;
       place.recent.reset(end, sinceMs);
@@ -192,14 +193,16 @@ export class KafkaEventLog implements EventLog {
     return await uncertain(this.#retry.run(READ_DEADLINE_MS, () => this.#partitions.ends(shards)));
   }
 
-  async #barrier(shard: number): Promise<number> {
+  async #barrier(shard: number, signal: AbortSignal | undefined): Promise<number> {
     const barrier = [barrierRecord(this.#options.node)];
     // One that was stored without an answer is only one more void record.
-    return await uncertain(this.#retry.run(BARRIER_DEADLINE_MS, () => this.#partitions.append(shard, barrier)));
+    const write = () => this.#partitions.append(shard, barrier);
+    return await uncertain(this.#retry.run(BARRIER_DEADLINE_MS, write, signal));
   }
 
   /** What stands between the archive's watermark and `end`. */
-  async #tail(shard: number, end: number): Promise<readonly LogRecord[]> {
+  async #tail(shard: number, end: number, signal: AbortSignal | undefined): Promise<readonly LogRecord[]> {
+    givenUp(signal);
     const archived = await this.#options.archived(shard);
     if (archived > end) {
       const what = `shard ${shard} was opened at ${end}, and the archive has it up to ${archived}`;
@@ -209,6 +212,7 @@ export class KafkaEventLog implements EventLog {
     const tail: LogRecord[] = [];
     let bytes = 0;
     const take = (record: LogRecord): boolean => {
+      givenUp(signal);
       if (record.offset >= end) return false;
       tail.push(record);
       bytes += recordBytes(record);
@@ -260,6 +264,11 @@ export class KafkaEventLog implements EventLog {
     if (place === undefined) throw new RangeError(`no shard ${shard}`);
     return place;
   }
+}
+
+/** Throws where nobody waits for an open any more. */
+function givenUp(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw unavailable(signal.reason);
 }
 
 /** Whatever it rejects with becomes UNAVAILABLE. */

@@ -15,16 +15,22 @@ export class Retry {
     this.#clock = clock;
   }
 
-  /** Resolves with the first try that does; rejects with the last one's reason where the next would begin after the deadline. */
-  async run<T>(deadlineMs: number, action: () => Promise<T>): Promise<T> {
+  /**
+   * Resolves with the first try that does; rejects with the last one's reason where the next would begin after the deadline, or once it was given
+   * up.
+   */
+  async run<T>(deadlineMs: number, action: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    signal?.throwIfAborted();
     const sinceMs = this.#clock.monotonic();
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LAST_PAUSE_MS)) {
       try {
         return await action();
       } catch (error) {
-        if (this.#closed || this.#clock.monotonic() + pauseMs - sinceMs > deadlineMs) throw error;
+        if (this.#closed || signal?.aborted === true || this.#clock.monotonic() + pauseMs - sinceMs > deadlineMs)
+          throw error;
       }
-      await this.#pause(pauseMs);
+      await this.#pause(pauseMs, signal);
+      signal?.throwIfAborted();
     }
   }
 
@@ -34,15 +40,17 @@ export class Retry {
     for (const end of this.#ends) end();
   }
 
-  #pause(pauseMs: number): Promise<void> {
+  #pause(pauseMs: number, signal: AbortSignal | undefined): Promise<void> {
     if (this.#closed) return Promise.resolve();
     return new Promise((resolve) => {
       const end = (): void => {
         timer.cancel();
+        signal?.removeEventListener("abort", end);
         this.#ends.delete(end);
         resolve();
       };
       const timer = this.#clock.after(pauseMs, end);
+      signal?.addEventListener("abort", end);
       this.#ends.add(end);
     });
   }

@@ -36,9 +36,10 @@ export class EmbeddedEventLog implements EventLog {
   }
 
   /** Waits for an append that is under way: its outcome is in the answer. */
-  async open(shard: number): Promise<OpenedShard> {
+  async open(shard: number, signal?: AbortSignal): Promise<OpenedShard> {
     this.#assertShard(shard);
     await this.#appending.get(shard)?.catch(() => {});
+    if (signal?.aborted === true) throw unavailable(signal.reason);
     return { end: this.#end(shard), tail: [] };
   }
 

@@ -38,7 +38,8 @@ const HAND_OVER_DEADLINE_MS = 1_000;
 
 type Status =
   | { readonly is: "closed" }
-  | { readonly is: "opening"; readonly done: Promise<void> }
+  /** `over` is aborted when it concerns nobody any more. */
+  | { readonly is: "opening"; readonly done: Promise<void>; readonly over: AbortController }
   | { readonly is: "open" }
   /** The log failed; `timer` opens it again. */
   | { readonly is: "away"; readonly timer: Timer; readonly error: TrunklineError };
@@ -145,8 +146,9 @@ export class Shard {
   open(): Promise<void> {
     if (this.#status.is === "opening") return this.#status.done;
     if (this.#status.is === "open") return Promise.resolve();
-    const done = this.#reopen();
-    this.#status = { is: "opening", done };
+    const over = new AbortController();
+    const done = this.#reopen(over.signal);
+    this.#status = { is: "opening", done, over };
     return done;
   }
 
@@ -154,6 +156,8 @@ export class Shard {
   close(error = unavailable("the node is stopping")): boolean {
     if (this.#status.is === "closed") return false;
     if (this.#status.is === "away") this.#status.timer.cancel();
+    // What it still writes to the log would displace whoever has the shard by then.
+    if (this.#status.is === "opening") this.#status.over.abort();
     this.#status = { is: "closed" };
     this.#life++;
     this.#yielding = false;
@@ -373,33 +377,32 @@ export class Shard {
     this.#writer.abandon(error);
   }
 
-  async #reopen(): Promise<void> {
-    const life = this.#life;
+  async #reopen(over: AbortSignal): Promise<void> {
+    const isOver = (): boolean => over.aborted;
     try {
-      const { end, tail } = await this.#deps.log.open(this.#index);
-      if (this.#life !== life) return;
+      const { end, tail } = await this.#deps.log.open(this.#index, over);
+      if (isOver()) return;
       await this.#listener.opening(this.#index, end);
-      if (this.#life !== life) return;
+      if (isOver()) return;
       // One that was loaded before may lack what another node has written since, which need not stand in the tail.
       this.#actors.clear();
-      const isOver = (): boolean => this.#life !== life;
       const recovered = tail.length === 0 ? [] : await recover({ tail, end, isOver }, this.#actors, this.#stored);
-      if (this.#life !== life) return;
+      if (isOver()) return;
       for (const { end: upTo, batch } of recovered) {
         this.#archiver?.push(upTo, batch.seal().changes, batch.logBytes, () => batch.archived());
       }
       // What the log holds beside events is archived too: nobody need begin with it again.
       this.#archiver?.push(end, NOTHING, 0);
       await this.#untold.tell(isOver);
-      if (this.#life !== life) return;
+      if (isOver()) return;
       this.#writer.begin(end);
       this.#status = { is: "open" };
       if (this.#holds !== undefined) this.#untold.tellTops(tail);
       // What was stored without an answer is followed too.
       this.#listener.appended(this.#index, end, []);
     } catch (cause) {
-      if (this.#life === life) this.#failed(unavailable("the log cannot be opened", cause));
-      if (this.#life === life && cause instanceof NewerEvents) this.#decline(cause);
+      if (!isOver()) this.#failed(unavailable("the log cannot be opened", cause));
+      if (!isOver() && cause instanceof NewerEvents) this.#decline(cause);
       throw cause;
     }
   }

@@ -128,6 +128,20 @@ describe("an open", () => {
     await expect(log.open(0)).rejects.toMatchObject(UNAVAILABLE);
   });
 
+  it("that is given up writes its barrier no more", async () => {
+    const cluster = new Cluster();
+    const { log, partitions } = cluster.node();
+    const given = new AbortController();
+    let tries = 0;
+    partitions.pause = async () => {
+      tries += 1;
+      if (tries === 2) given.abort();
+    };
+    partitions.next("lost", "lost");
+    await expect(log.open(0, given.signal)).rejects.toMatchObject(UNAVAILABLE);
+    expect([tries, cluster.stored]).toEqual([2, 0]);
+  });
+
   it("brings what the archive lacks, and passes over what does not count", async () => {
     const cluster = new Cluster();
     let archived = 0;

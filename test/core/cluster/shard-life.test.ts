@@ -20,11 +20,11 @@ function holdOpenings(cluster: TestCluster, node: TestNode) {
   const { log } = node;
   const open = log.open.bind(log);
   const held: (() => void)[] = [];
-  log.open = async (shard) => {
+  log.open = async (shard, signal) => {
     const opened = gate<void>();
     held.push(() => opened.resolve());
     await opened.promise;
-    return await open(shard);
+    return await open(shard, signal);
   };
   return {
     count: () => held.length,
@@ -72,6 +72,21 @@ describe("a shard", () => {
     expect(await publishes(used, "here")).toBe("published");
   });
 
+  it("that is lost while it is opened displaces nobody when its log can be opened at last", async () => {
+    const { cluster, node, roomId, shard, ann } = await useShard();
+    cluster.seize(shard, cluster.node(2));
+    await settle();
+    const openings = holdOpenings(cluster, node);
+    cluster.seize(shard, node);
+    await settle();
+    cluster.seize(shard, cluster.node(2));
+    await settle();
+    await openings.release(0);
+    const ref = ann.send(text(roomId, "at-once"));
+    await cluster.elapse(100);
+    expect(ann.reply(ref).case).toBe("published");
+  });
+
   it("that is gained again before an old opening comes to its end is opened by the new one", async () => {
     const used = await useShard();
     const { cluster, node, shard } = used;
@@ -86,7 +101,7 @@ describe("a shard", () => {
     expect(openings.count()).toBe(2);
     await openings.release(1);
     expect(await publishes(used, "first")).toBe("published");
-    // What the old one would begin with is of the past; that it opened the log is not.
+    // What the old one would begin with is of the past.
     await openings.release(0);
     await openings.end();
     await cluster.elapse(1_000);
@@ -98,7 +113,7 @@ describe("a shard", () => {
     const { cluster, engine, node, roomId, shard, ann } = used;
     const stored = gate<void>();
     engine.faultNextAppend({ kind: "hold", until: stored.promise }, shard);
-    ann.send(text(roomId, "under way"));
+    ann.send(text(roomId, "under-way"));
     await settle();
     const moved = cluster.move(shard, cluster.node(2));
     await settle();
