@@ -11,6 +11,7 @@ import { type PublishInput, type PublishOutcome, runPublish } from "./publish.js
 import { type ReceiptsInput, type ReceiptsOutcome, runReceipts } from "./receipts.js";
 import { type ResumeInput, type ResumeOutcome, runResume } from "./resume.js";
 import { runService, type ServiceInput, type ServiceOutcome } from "./service.js";
+import { runSilence, type SilenceInput, type SilenceOutcome } from "./silence.js";
 import { runTyping, type TypingInput, type TypingOutcome } from "./typing.js";
 
 /** Per kind of job, what it takes and what comes of it. */
@@ -25,6 +26,7 @@ export interface Jobs {
   readonly receipts: { readonly input: ReceiptsInput; readonly outcome: ReceiptsOutcome };
   readonly resume: { readonly input: ResumeInput; readonly outcome: ResumeOutcome };
   readonly service: { readonly input: ServiceInput; readonly outcome: ServiceOutcome };
+  readonly silence: { readonly input: SilenceInput; readonly outcome: SilenceOutcome };
   readonly typing: { readonly input: TypingInput; readonly outcome: TypingOutcome };
 }
 
@@ -58,6 +60,8 @@ export function run(job: Job): Promise<Jobs[JobKind]["outcome"]> {
       return runResume(job.input);
     case "service":
       return runService(job.input);
+    case "silence":
+      return runSilence(job.input);
     case "typing":
       return runTyping(job.input);
   }

@@ -1,11 +1,12 @@
 // cluster: one to three nodes on Redis, Kafka and MongoDB, all on this machine: acknowledged publishes a second, how late a message is at
-// another node, what a publish costs each process, and what a node costs that has nothing to do.
+// another node, what a publish costs each process, what a node costs that has nothing to do, and how long rooms wait when a node goes.
 
 import { setTimeout as pause } from "node:timers/promises";
 import { type BenchCluster, startCluster } from "../cluster/nodes.js";
 import { type BenchServices, startServices } from "../cluster/services.js";
 import type { RateOutcome } from "../load/crossing.js";
 import type { PublishOutcome } from "../load/publish.js";
+import type { SilenceOutcome } from "../load/silence.js";
 import { cpuMicros } from "../process/proc.js";
 import type { Sample } from "../result.js";
 import { askLoad, type Context, type Suite } from "./suite.js";
@@ -22,10 +23,13 @@ const CONNECT_DEADLINE_MS = 120_000;
 const SEEKS = 12;
 
 const FULL = { warmupMs: 4_000, windowMs: 8_000, graceMs: 30_000, settleMs: 10_000, idleMs: 30_000 };
+/** While a node goes: two rooms a shard. */
+const GOING_ROOMS = 32;
+const GOING = { beforeMs: 3_000, afterMs: 8_000 };
 const QUICK = { warmupMs: 1_500, windowMs: 3_000, graceMs: 30_000, settleMs: 5_000, idleMs: 10_000 };
 
 /** Aims on two cores that nodes, services and generator share. */
-const AIMS = { acksOfTwo: "≥ 8,000", p50: "< 8", p99: "< 40", idle: "< 1" };
+const AIMS = { acksOfTwo: "≥ 8,000", p50: "< 8", p99: "< 40", idle: "< 1", leave: "< 500", kill: "< 6,000" };
 const AIMED_RATE = 1_000;
 
 export const runClusterSuite: Suite = async (context) => {
@@ -68,6 +72,7 @@ const CASES: readonly Case[] = [
   ...NODES.map((nodes) => ({ names: [`publish ${counted(nodes)}`], nodes, measure: measurePublish })),
   { names: [...RATES.map(crossingName), HIGHEST], nodes: 2, measure: measureCrossing },
   ...NODES.map((nodes) => ({ names: [`idle ${counted(nodes)}`], nodes, measure: measureIdle })),
+  { names: ["leave", "kill"], nodes: 3, measure: measureGoing },
 ];
 
 function counted(nodes: number): string {
@@ -190,6 +195,35 @@ async function measureIdle(
       value: percents[nodes.length + at] ?? Number.NaN,
     })),
   ];
+}
+
+/** The last node leaves, then the one before it is killed; everybody speaks at the first. */
+async function measureGoing(
+  context: Context,
+  _services: BenchServices,
+  { nodes }: BenchCluster,
+): Promise<readonly Sample[]> {
+  const [at, killed, leaving] = nodes;
+  if (at === undefined || killed === undefined || leaving === undefined)
+    throw new Error("three nodes, of which two go");
+  const ways = [
+    { name: "leave", goes: leaving.pid, signal: "SIGTERM", aim: AIMS.leave },
+    { name: "kill", goes: killed.pid, signal: "SIGKILL", aim: AIMS.kill },
+  ] as const;
+  const samples: Sample[] = [];
+  for (const { aim, ...way } of ways.filter(({ name }) => context.options.wants(name))) {
+    const outcome: SilenceOutcome = await askLoad(
+      context,
+      "silence",
+      { at, rooms: GOING_ROOMS, ...way, ...GOING },
+      CONNECT_DEADLINE_MS + GOING.beforeMs + GOING.afterMs,
+    );
+    samples.push(
+      { case: way.name, metric: "rooms_wait_longest_ms", unit: "ms", value: outcome.longestMs, aim },
+      { case: way.name, metric: "rooms_wait_p50_ms", unit: "ms", value: outcome.medianMs },
+    );
+  }
+  return samples;
 }
 
 function cpuSamples(
