@@ -3,10 +3,10 @@
 // Too long a document, one that a validator or an index of somebody else's does not let in: trying again changes nothing. Whoever owns a shard
 // knows whether anything of it was ever set aside, and looks here only then.
 
-import type { AnyBulkWriteOperation, Binary, Collection } from "mongodb";
+import type { AnyBulkWriteOperation, Collection } from "mongodb";
 import type { RoomRef } from "../../ports/room-ref.js";
 import { shardOf } from "../../ports/shard.js";
-import { binary, bytesOf, named, numbered, roomKeyOf, roomOfKey, within } from "./mongo.js";
+import { binary, bytesOf, named, numbered, roomKeyOf, roomOfKey, type SetAsideRow, within } from "./mongo.js";
 import { type Write, writeTaken } from "./mongo-writes.js";
 
 /** Of the bytes of a document, in one part: with what else a part holds it is far below the 16 MiB of a document. */
@@ -17,21 +17,6 @@ const PARTS_PER_BATCH = 16;
 
 /** Collections whose documents are set aside. */
 export type AsideCollection = "rooms" | "members" | "events" | "messages" | "hidden" | "idle_looks";
-
-/** Part of a document that was refused. */
-export interface SetAsideRow {
-  /** Collection and key, as of `AsideDocument`; seq; number of the part. */
-  readonly _id: string;
-  readonly seq: number;
-  /** How many parts there are. */
-  readonly parts: number;
-  /** Room and event id; of an event's first part. */
-  readonly id?: string;
-  /** What the document holds, but for `bytes`. */
-  readonly row: Readonly<Record<string, unknown>>;
-  /** Of the document's protobuf; absent: it has none. */
-  readonly bytes?: Binary;
-}
 
 export interface AsideDocument {
   readonly collection: AsideCollection;

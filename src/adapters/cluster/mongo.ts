@@ -4,7 +4,6 @@ import { Binary, type Collection, MongoClient } from "mongodb";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import type { Pem } from "../../rpc/tls.js";
-import type { SetAsideRow } from "./mongo-set-aside.js";
 
 /** Longest wait for an answer, in milliseconds. */
 const DEADLINE_MS = 5_000;
@@ -148,6 +147,21 @@ export interface BurstRow {
   readonly _id: string;
   /** trunkline.store.v1.BurstDocument */
   readonly doc: Binary;
+}
+
+/** Part of a document that was refused. */
+export interface SetAsideRow {
+  /** Collection and key, of the document; seq; number of the part. */
+  readonly _id: string;
+  readonly seq: number;
+  /** How many parts there are. */
+  readonly parts: number;
+  /** Room and event id; of an event's first part. */
+  readonly id?: string;
+  /** What the document holds, but for `bytes`. */
+  readonly row: Readonly<Record<string, unknown>>;
+  /** Of the document's protobuf; absent: it has none. */
+  readonly bytes?: Binary;
 }
 
 export interface ShardRow {
