@@ -2,8 +2,8 @@
 
 import { randomUUID } from "node:crypto";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { RedisSessionDirectory } from "../../../src/adapters/cluster/directory/redis-session-directory.js";
 import type { RedisCommands } from "../../../src/adapters/cluster/redis.js";
-import { RedisSessionDirectory } from "../../../src/adapters/cluster/redis-session-directory.js";
 import { CloseCode } from "../../../src/gen/trunkline/v1/error_pb.js";
 import { PresenceStatus } from "../../../src/gen/trunkline/v1/session_pb.js";
 import type { ClusterNode } from "../../../src/ports/placement.js";

@@ -3,9 +3,9 @@
 //
 // A stream of Redis: an entry's id is later than any before it, of a Redis that was emptied too.
 
-import type { CloseCode } from "../../gen/trunkline/v1/error_pb.js";
-import type { SessionSelector } from "../../ports/session-directory.js";
-import type { RedisCommands } from "./redis.js";
+import type { CloseCode } from "../../../gen/trunkline/v1/error_pb.js";
+import type { SessionSelector } from "../../../ports/session-directory.js";
+import type { RedisCommands } from "../redis.js";
 
 /** Closes that are kept. A node that has missed more does not know which. */
 const KEPT = 10_000;
@@ -30,13 +30,13 @@ export interface NewCloses {
   readonly lost: boolean;
 }
 
-export class RedisCloses {
+export class KeptCloses {
   readonly #redis: RedisCommands;
   readonly #key: string;
 
-  constructor(redis: RedisCommands, prefix: string) {
+  constructor(redis: RedisCommands, key: string) {
     this.#redis = redis;
-    this.#key = `${prefix}:directory:closes`;
+    this.#key = key;
   }
 
   async add(tenantId: string, which: SessionSelector, code: CloseCode, reason: string): Promise<void> {

@@ -1,8 +1,8 @@
 // A session as Redis keeps it, and what others see of a user who has some. The scripts in lua/ judge by the same rules.
 
-import type { AddressClass, DeviceKind } from "../../gen/trunkline/v1/message_pb.js";
-import { PresenceStatus } from "../../gen/trunkline/v1/session_pb.js";
-import { type PresenceChoice, type SessionEntry, strength } from "../../ports/session-directory.js";
+import type { AddressClass, DeviceKind } from "../../../gen/trunkline/v1/message_pb.js";
+import { PresenceStatus } from "../../../gen/trunkline/v1/session_pb.js";
+import { type PresenceChoice, type SessionEntry, strength } from "../../../ports/session-directory.js";
 
 /** Short names: Redis keeps one per session. */
 export interface Entry {

@@ -1,12 +1,10 @@
-// The session directory's scripts in Redis, and the keys they touch: all of one user's are in one hash slot.
+// The session directory's scripts in Redis: each changes what is kept of one user.
 
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { Cluster } from "ioredis";
-import type { RedisCommands } from "./redis.js";
-
-/** Users of a tenant are spread over so many parts, so that no tenant is one slot's. */
-export const PARTS = 16;
+import type { RedisCommands } from "../redis.js";
+import type { DirectoryKeys, UserPlace } from "./keys.js";
 
 const SHARED = readScript("presence");
 const KEYS = 3;
@@ -22,22 +20,14 @@ const SCRIPTS = {
 
 export type DirectoryScript = keyof typeof SCRIPTS;
 
-/** Where a user of a tenant is kept. */
-export interface UserPlace {
-  readonly tenantId: string;
-  readonly userId: string;
-  /** Of the tenant: a part with its hash slot. */
-  readonly tag: string;
-}
-
 export class DirectoryScripts {
   readonly #redis: RedisCommands;
-  readonly #prefix: string;
+  readonly #keys: DirectoryKeys;
   readonly #digests: Readonly<Record<DirectoryScript, string>>;
 
-  constructor(redis: RedisCommands, prefix: string) {
+  constructor(redis: RedisCommands, keys: DirectoryKeys) {
     this.#redis = redis;
-    this.#prefix = prefix;
+    this.#keys = keys;
     this.#digests = {
       connect: digestOf("connect"),
       disconnect: digestOf("disconnect"),
@@ -48,31 +38,6 @@ export class DirectoryScripts {
     };
   }
 
-  place(tenantId: string, userId: string): UserPlace {
-    return { tenantId, userId, tag: `${tenantId}/${partOf(userId)}` };
-  }
-
-  /** Of all parts of a tenant. */
-  tags(tenantId: string): readonly string[] {
-    return Array.from({ length: PARTS }, (_, part) => `${tenantId}/${part}`);
-  }
-
-  userKey({ tag, userId }: UserPlace): string {
-    return `${this.#prefix}:{${tag}}:user:${userId}`;
-  }
-
-  onlineKey(tag: string): string {
-    return `${this.#prefix}:{${tag}}:online`;
-  }
-
-  nodeKey(tag: string, nodeId: string): string {
-    return `${this.#prefix}:{${tag}}:node:${nodeId}`;
-  }
-
-  channel({ tag, userId }: UserPlace): string {
-    return `${this.#prefix}:{${tag}}:changed:${userId}`;
-  }
-
   /** Runs a script about a user and the entries of a node. Commands of one connection are done in the order of the calls. */
   run(
     script: DirectoryScript,
@@ -81,8 +46,8 @@ export class DirectoryScripts {
     nowMs: number,
     ...own: (string | number)[]
   ): Promise<unknown> {
-    const keys = [this.userKey(place), this.onlineKey(place.tag), this.nodeKey(place.tag, nodeId)];
-    const all = [...keys, place.userId, Math.floor(nowMs), this.channel(place), ...own];
+    const keys = [this.#keys.user(place), this.#keys.online(place.tag), this.#keys.usersOf(nodeId, place.tag)];
+    const all = [...keys, place.userId, Math.floor(nowMs), this.#keys.changed(place), ...own];
     return this.#redis.evalsha(this.#digests[script], KEYS, ...all).catch((error: unknown) => {
       // Redis has lost its scripts: whoever comes later is behind this one again.
       if (!String(error).includes("NOSCRIPT")) throw error;
@@ -99,12 +64,8 @@ export class DirectoryScripts {
   }
 }
 
-function partOf(userId: string): number {
-  return createHash("sha256").update(userId).digest().readUInt8(0) % PARTS;
-}
-
 function readScript(name: string): string {
-  return readFileSync(new URL(`lua/${name}.lua`, import.meta.url), "utf8");
+  return readFileSync(new URL(`../lua/${name}.lua`, import.meta.url), "utf8");
 }
 
 function textOf(script: DirectoryScript): string {
