@@ -3,7 +3,6 @@
 import { backupFromOutside } from "../adapters/embedded/backup-from-outside.js";
 import type { Command } from "./command.js";
 import { CommandError, EXIT } from "./exit-code.js";
-import { requireEmbedded } from "./require-embedded.js";
 
 export const backupCommand: Command = {
   name: "backup",
@@ -19,7 +18,11 @@ export const backupCommand: Command = {
   without: [],
   defaults: {},
   run: async ({ config, positionals: [directory = ""], terminal }) => {
-    requireEmbedded(config, "backup");
+    if (config.engine !== "embedded") {
+      throw new CommandError(
+        "trunkline backup copies the embedded store. Back a cluster up with MongoDB's own tools (mongodump, or a snapshot of its volumes) and keep Kafka's topic since the last backup: docs/operations.md, A cluster's backup",
+      );
+    }
     try {
       await backupFromOutside(config.dataDirectory, directory);
     } catch (error) {

@@ -66,7 +66,8 @@ export function redisOptions(config: Config): ClusterOptions["redis"] {
   };
 }
 
-function kafkaOptions(config: Config): ClusterOptions["kafka"] {
+/** Throws CommandError for what is missing or does not fit. */
+export function kafkaOptions(config: Config): ClusterOptions["kafka"] {
   if (config.kafkaBrokers.length === 0) throw missing("kafkaBrokers");
   const tls = clientTls(config, "kafka");
   const connection = {
@@ -85,7 +86,8 @@ function kafkaOptions(config: Config): ClusterOptions["kafka"] {
   return { ...connection, sasl: { mechanism, username, password } };
 }
 
-function mongoOptions(config: Config): ClusterOptions["mongo"] {
+/** Throws CommandError for what is missing or does not fit. */
+export function mongoOptions(config: Config): ClusterOptions["mongo"] {
   const url = withPassword(config, "mongodbUrl", "mongodbPasswordFile", /^mongodb(\+srv)?:$/);
   const ca = readPem(config, "mongodbCa");
   const pair = readPair(config, "mongodbClientCert", "mongodbClientKey");

@@ -2,25 +2,23 @@
 
 import type { Command } from "./command.js";
 import { EXIT } from "./exit-code.js";
-import { requireEmbedded } from "./require-embedded.js";
-import { jsonLines, timeOf, withOutlets } from "./store-outlets.js";
+import { jsonLines, STORE_OPTIONS, timeOf, withDeadLetters } from "./store-outlets.js";
 
 export const deadLettersCommand: Command = {
   name: "dead-letters",
   summary: "what webhooks did not take",
-  usage: "[--data-directory DIR]",
+  usage: "[--data-directory DIR | --engine cluster] [options]",
   description:
-    "Prints which events were given up because a webhook did not take them for too long, one line of JSON each, the oldest first. The server may run meanwhile. `trunkline replay` has them tried once more.",
+    "Prints which events were given up because a webhook did not take them for too long, one line of JSON each, the oldest first. The server may run meanwhile. Of a cluster, those in its MongoDB are printed. `trunkline replay` has them tried once more.",
   examples: ["trunkline dead-letters", "trunkline replay all"],
   positionals: [],
   flags: {},
   groups: [],
-  also: ["config", "dataDirectory"],
+  also: STORE_OPTIONS,
   without: [],
   defaults: {},
   run: async ({ config, terminal }) => {
-    requireEmbedded(config, "dead-letters");
-    const found = await withOutlets(config, (outlets) => outlets.deadLetters());
+    const found = await withDeadLetters(config, async (letters) => letters.deadLetters());
     const lines = found.map(({ outlet, letter }) => {
       const { letterId: id, tenantId, roomId, firstSeq, lastSeq, tries, sinceMs, atMs, reason } = letter;
       return {

@@ -1,10 +1,51 @@
-// What commands about outlets have in common: they open the store beside the server that may be using it.
+// What commands about outlets have in common: they open what is kept of them beside the server, or the nodes, that may be using it.
 
+import { ClusterOutletsFromOutside } from "../adapters/cluster/outlets-from-outside.js";
 import { OutletsFromOutside } from "../adapters/embedded/outlets-from-outside.js";
-import type { Config } from "../ops/config/options.js";
+import { reasonOf } from "../backbone/dependency.js";
+import type { Config, OptionKey } from "../ops/config/options.js";
+import type { DeadLetter } from "../ports/dead-letter.js";
+import type { Awaitable } from "../ports/room-ref.js";
+import { mongoOptions } from "./cluster-options.js";
 import { CommandError, EXIT } from "./exit-code.js";
 
-/** Opens what the store keeps of outlets, hands it over, closes it. Throws CommandError where there is no store. */
+/** Options of commands that open what either engine keeps in its store. */
+export const STORE_OPTIONS: readonly OptionKey[] = [
+  "config",
+  "engine",
+  "dataDirectory",
+  "mongodbDatabase",
+  "mongodbPasswordFile",
+  "mongodbCa",
+  "mongodbClientCert",
+  "mongodbClientKey",
+];
+
+export interface DeadLetters {
+  /** By outlet, the oldest first. */
+  deadLetters(): Awaitable<readonly DeadLetter[]>;
+  /** Asks that a dead letter be tried once more. */
+  retry(letter: DeadLetter): Promise<void>;
+}
+
+/** Opens what the engine keeps of dead letters, hands it over, closes it. Throws CommandError where that cannot be read. */
+export async function withDeadLetters<T>(config: Config, use: (letters: DeadLetters) => Promise<T>): Promise<T> {
+  if (config.engine === "embedded") return await withOutlets(config, use);
+  const options = mongoOptions(config);
+  try {
+    const outlets = await ClusterOutletsFromOutside.open(options);
+    try {
+      return await use(outlets);
+    } finally {
+      await outlets.close();
+    }
+  } catch (error) {
+    if (error instanceof CommandError) throw error;
+    throw new CommandError(`MongoDB: ${reasonOf(error)}`, EXIT.unavailable, { cause: error });
+  }
+}
+
+/** Opens what the embedded store keeps of outlets, hands it over, closes it. Throws CommandError where there is no store. */
 export async function withOutlets<T>(
   { dataDirectory }: Config,
   use: (outlets: OutletsFromOutside) => T | Promise<T>,

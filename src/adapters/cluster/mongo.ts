@@ -211,6 +211,8 @@ export interface MongoOptions {
   readonly database: string;
   /** How many shards the store has: the same whenever it is opened. */
   readonly shards: number;
+  /** Whether indexes that are missing are made. Default true. */
+  readonly indexes?: boolean;
   /** Turns TLS on, where the URL does not: who may have signed the servers' certificates, and the node's own; PEM. */
   readonly tls?: { readonly ca?: Pem; readonly cert?: Pem; readonly key?: Pem };
 }
@@ -222,7 +224,13 @@ export function mongoHosts(url: string): readonly string[] {
 }
 
 /** Connects, and makes the indexes that are missing. Rejects with UNAVAILABLE. */
-export async function connectMongo({ url, database, shards, tls }: MongoOptions): Promise<MongoConnection> {
+export async function connectMongo({
+  url,
+  database,
+  shards,
+  tls,
+  indexes = true,
+}: MongoOptions): Promise<MongoConnection> {
   const client = new MongoClient(url, {
     ...(tls && { tls: true, ...pemBuffers(tls) }),
     appName: "trunkline",
@@ -261,26 +269,30 @@ export async function connectMongo({ url, database, shards, tls }: MongoOptions)
       deadLetters: db.collection("dead_letters"),
       bursts: db.collection("bursts"),
     };
-    await Promise.all([
-      collections.events.createIndex({ id: 1 }, { unique: true }),
-      collections.messages.createIndex({ by: 1, _id: 1 }),
-      collections.messages.createIndex({ shard: 1, expires: 1 }, { sparse: true }),
-      collections.rooms.createIndex({ under: 1 }, { sparse: true }),
-      collections.rooms.createIndex({ counted: 1 }, { sparse: true }),
-      collections.members.createIndex({ present: 1 }, { sparse: true }),
-      collections.members.createIndex({ user: 1, room: 1 }, { sparse: true }),
-      collections.hidden.createIndex({ message: 1 }),
-      collections.idleLooks.createIndex({ shard: 1, at: 1 }),
-      collections.setAside.createIndex({ id: 1 }, { sparse: true }),
-      collections.parked.createIndex({ outlet: 1, shard: 1 }),
-      collections.deadLetters.createIndex({ again: 1, shard: 1 }, { sparse: true }),
-    ]);
+    if (indexes) await makeIndexes(collections);
     const probe = async (): Promise<void> => void (await db.command({ ping: 1 }, { timeoutMS: PROBE_DEADLINE_MS }));
     return { collections, isAlone, probe, close: () => client.close() };
   } catch (cause) {
     await client.close().catch(() => {});
     throw unavailable(cause);
   }
+}
+
+async function makeIndexes(collections: Collections): Promise<void> {
+  await Promise.all([
+    collections.events.createIndex({ id: 1 }, { unique: true }),
+    collections.messages.createIndex({ by: 1, _id: 1 }),
+    collections.messages.createIndex({ shard: 1, expires: 1 }, { sparse: true }),
+    collections.rooms.createIndex({ under: 1 }, { sparse: true }),
+    collections.rooms.createIndex({ counted: 1 }, { sparse: true }),
+    collections.members.createIndex({ present: 1 }, { sparse: true }),
+    collections.members.createIndex({ user: 1, room: 1 }, { sparse: true }),
+    collections.hidden.createIndex({ message: 1 }),
+    collections.idleLooks.createIndex({ shard: 1, at: 1 }),
+    collections.setAside.createIndex({ id: 1 }, { sparse: true }),
+    collections.parked.createIndex({ outlet: 1, shard: 1 }),
+    collections.deadLetters.createIndex({ again: 1, shard: 1 }, { sparse: true }),
+  ]);
 }
 
 function pemBuffers(tls: NonNullable<MongoOptions["tls"]>): { ca?: Buffer; cert?: Buffer; key?: Buffer } {

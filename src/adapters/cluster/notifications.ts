@@ -26,10 +26,14 @@ const MAX_MESSAGE_BYTES = 1024 * 1024;
 /** Names the notification: the same whenever it is written again. */
 const NOTIFICATION_ID = "notification-id";
 
+export function notificationsTopic(prefix = DEFAULT_TOPIC_PREFIX): string {
+  return `${prefix}.notifications`;
+}
+
 /** Makes the topic where it is missing. Rejects with a TopicError where it does not fit, and with Kafka's error where it cannot be asked. */
 export async function openNotifications(options: NotificationsOptions): Promise<Notifications> {
-  const { topicPrefix = DEFAULT_TOPIC_PREFIX, partitions = DEFAULT_PARTITIONS } = options;
-  const topic = `${topicPrefix}.notifications`;
+  const { partitions = DEFAULT_PARTITIONS } = options;
+  const topic = notificationsTopic(options.topicPrefix);
   return new Notifications(
     await openTopicWriter({ ...options, topic, partitions, maxMessageBytes: MAX_MESSAGE_BYTES }),
   );

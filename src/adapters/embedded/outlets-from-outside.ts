@@ -5,21 +5,15 @@ import { access } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
 import {
-  type DeadLetterDocument,
   DeadLetterDocumentSchema,
   type NotificationDocument,
   NotificationDocumentSchema,
 } from "../../gen/trunkline/store/v1/documents_pb.js";
+import type { DeadLetter } from "../../ports/dead-letter.js";
 import { GroupCommit } from "./group-commit.js";
 import { everything, firstPart } from "./keys.js";
 import { EmbeddedOutletStore } from "./outlet-store.js";
 import { DATA_FILE, openTables, type Tables } from "./tables.js";
-
-/** A dead letter and whose it is. */
-export interface DeadLetter {
-  readonly outlet: string;
-  readonly letter: DeadLetterDocument;
-}
 
 export class OutletsFromOutside {
   readonly #tables: Tables;
