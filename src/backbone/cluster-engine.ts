@@ -13,11 +13,12 @@ import { MongoArchive } from "../adapters/cluster/mongo-archive.js";
 import { MongoOutletStore } from "../adapters/cluster/mongo-outlet-store.js";
 import { openNotifications } from "../adapters/cluster/notifications.js";
 import { openEventLog } from "../adapters/cluster/open-event-log.js";
+import { LeasePlacement } from "../adapters/cluster/placement/lease-placement.js";
+import { RedisLeases } from "../adapters/cluster/placement/redis-leases.js";
 import { connectRedis, type RedisCommands, RedisProbe, redisHosts } from "../adapters/cluster/redis.js";
 import { RedisChannels } from "../adapters/cluster/redis-channels.js";
 import { checkRedis, RedisUnfit } from "../adapters/cluster/redis-check.js";
 import { RedisFanout } from "../adapters/cluster/redis-fanout.js";
-import { RedisPlacement } from "../adapters/cluster/redis-placement.js";
 import { RedisRateShares } from "../adapters/cluster/redis-rate-shares.js";
 import { longestTailBytes } from "../core/limit/limits.js";
 import { shardOf } from "../core/room/position.js";
@@ -165,18 +166,16 @@ export async function openClusterEngine(
   );
   const dependencies = new Dependencies(clock, telemetry);
   parts.add("dependencies", () => dependencies.stop());
-  const placement = new RedisPlacement({
-    redis,
-    channels,
+  const vitals = () => ({ sessions, load: context.load() });
+  const placement = new LeasePlacement({
+    leases: new RedisLeases({ redis, channels, prefix: name, vitals }),
     clock,
     nodeId,
     address,
     shards,
-    prefix: name,
     able: () => !dependencies.isAway("kafka"),
     level: FEATURE_LEVEL,
     onReturned: () => telemetry.emit("node.returned", {}),
-    vitals: () => ({ sessions, load: context.load() }),
     onFault,
   });
   const news = new ClusterNews(placement, logger, clock);

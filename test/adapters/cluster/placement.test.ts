@@ -2,9 +2,10 @@
 
 import { randomUUID } from "node:crypto";
 import { expect, it, onTestFinished } from "vitest";
+import { LeasePlacement } from "../../../src/adapters/cluster/placement/lease-placement.js";
+import { RedisLeases } from "../../../src/adapters/cluster/placement/redis-leases.js";
+import { rendezvous } from "../../../src/adapters/cluster/placement/rendezvous.js";
 import { connectRedis } from "../../../src/adapters/cluster/redis.js";
-import { RedisPlacement } from "../../../src/adapters/cluster/redis-placement.js";
-import { rendezvous } from "../../../src/adapters/cluster/rendezvous.js";
 import { describePlacement, type PlacementSubject } from "../../contract/placement.js";
 import { StoppedClock } from "../../support/stopped-clock.js";
 import { describeEachRedis, heardAll, type RedisOfNode, type RedisSubject, redisOfNode } from "./use-redis.js";
@@ -27,7 +28,7 @@ async function cluster(
 ): Promise<PlacementSubject & { readonly prefix: string }> {
   const prefix = randomUUID();
   const nodes: RedisOfNode[] = [];
-  const placements: RedisPlacement[] = [];
+  const placements: LeasePlacement[] = [];
   const clock = new StoppedClock();
   /** Redis answers in order, so that what is asked for on each connection comes back after everything asked before. */
   const settle = async (): Promise<void> => {
@@ -44,15 +45,17 @@ async function cluster(
       const before = nodes.length;
       const own = await redisOfNode(redis.address, nodeId, prefix);
       nodes.push(own);
-      const placement = new RedisPlacement({
-        redis: own.redis,
-        channels: own.channels,
+      const placement = new LeasePlacement({
+        leases: new RedisLeases({
+          redis: own.redis,
+          channels: own.channels,
+          prefix,
+          leaseClock: () => 1 + clock.now(),
+        }),
         clock,
-        leaseClock: () => 1 + clock.now(),
         nodeId,
         address: "127.0.0.1:1",
         shards: SHARDS,
-        prefix,
         level,
         ...(onReturned && { onReturned }),
         ...(able && { able: () => able(before) }),

@@ -2,9 +2,10 @@
 
 import { randomUUID } from "node:crypto";
 import { expect, it, onTestFinished } from "vitest";
+import { LeasePlacement } from "../../../src/adapters/cluster/placement/lease-placement.js";
+import { RedisLeases } from "../../../src/adapters/cluster/placement/redis-leases.js";
 import type { RedisAddress } from "../../../src/adapters/cluster/redis-address.js";
 import { RedisFanout } from "../../../src/adapters/cluster/redis-fanout.js";
-import { RedisPlacement } from "../../../src/adapters/cluster/redis-placement.js";
 import { slotOf } from "../../../src/adapters/cluster/redis-slot.js";
 import { createSystemClock } from "../../../src/ops/clock.js";
 import type { RoomRef } from "../../../src/ports/room-ref.js";
@@ -29,7 +30,7 @@ class Node {
   readonly owned = new Set<number>();
   readonly told: string[] = [];
   readonly fanout: RedisFanout;
-  readonly placement: RedisPlacement;
+  readonly placement: LeasePlacement;
   readonly redis: RedisOfNode;
 
   private constructor(redis: RedisOfNode, nodeId: string, prefix: string, roundMs: number) {
@@ -44,16 +45,13 @@ class Node {
       shardOf: someShard,
       onFault,
     });
-    this.placement = new RedisPlacement({
-      redis: redis.redis,
-      channels,
+    this.placement = new LeasePlacement({
+      leases: new RedisLeases({ redis: redis.redis, channels, prefix, roundMs }),
       clock: createSystemClock(),
       nodeId,
       address: "127.0.0.1:1",
       shards: SHARDS,
-      prefix,
       level: 1,
-      roundMs,
       onFault,
     });
   }

@@ -1,29 +1,10 @@
-// Placement by leases in Redis: every node says once a second that it lives, renews its leases and takes what is due to it.
+// Placement by leases: every node says in each round that it lives, renews its leases and takes what is due to it.
 
-import { readFileSync } from "node:fs";
-import type { Result } from "ioredis";
-import type { Clock, Timer } from "../../ports/clock.js";
-import { ErrorCode, TrunklineError } from "../../ports/error.js";
-import type { ClusterNode, Placement, PlacementListener } from "../../ports/placement.js";
-import type { RedisCommands } from "./redis.js";
-import type { ChannelSubscription, RedisChannels } from "./redis-channels.js";
-import { rendezvous } from "./rendezvous.js";
+import type { Clock, Timer } from "../../../ports/clock.js";
+import { ErrorCode, TrunklineError } from "../../../ports/error.js";
+import type { ClusterNode, Placement, PlacementListener } from "../../../ports/placement.js";
+import { LEASE_ROUNDS, type Leases, NODE_ROUNDS, type NodeStatus, type Round, type Standing } from "./leases.js";
 
-declare module "ioredis" {
-  interface RedisCommander<Context> {
-    trunklinePlace(...args: (string | number)[]): Result<[number, string[], string[], string[]], Context>;
-  }
-}
-
-const SCRIPT = readFileSync(new URL("lua/place.lua", import.meta.url), "utf8");
-const KEYS = 3;
-
-/** How often a node says that it lives, in milliseconds. All other times are so many rounds. */
-const DEFAULT_ROUND_MS = 1_000;
-/** How long a lease holds without being renewed. */
-const LEASE_ROUNDS = 3;
-/** How long a node is known without saying that it lives. */
-const NODE_ROUNDS = 5;
 /** A node must have been there for so long before shards are handed over to it: one that restarts again and again gets none. */
 const SETTLED_ROUNDS = 2;
 /** A node that was forgotten takes nothing new for so long: so may all have been, and whoever cannot say now what it owns holds it until then. */
@@ -35,65 +16,41 @@ const YIELD_ROUNDS = 2;
 /** Longest wait of a leaving node for the shards it yields. */
 const LEAVE_ROUNDS = 5;
 
-/** What the script is told of this node. */
-const STAYS = 0;
-const LEAVES = 1;
-const GONE = 2;
-const UNABLE = 3;
-
-export interface RedisPlacementOptions {
-  readonly redis: RedisCommands;
-  /** Its owner stops it. */
-  readonly channels: Pick<RedisChannels, "subscribe">;
+export interface LeasePlacementOptions {
+  readonly leases: Leases;
   readonly clock: Clock;
   readonly nodeId: string;
   /** Where other nodes reach this one. */
   readonly address: string;
   readonly shards: number;
-  readonly prefix: string;
   /** What this version can fold: a shard goes to no node below the shard's own level. */
   readonly level: number;
-  /** How often the node says that it lives, in milliseconds; a lease holds for three times as long. Default 1,000. */
-  readonly roundMs?: number;
-  /** What leases expire by, in milliseconds. Default: Redis's own clock, the only one that all nodes share. */
-  readonly leaseClock?: () => number;
-  /** How busy the node is, for `readNodes`. Default: it does not say. */
-  readonly vitals?: () => NodeVitals;
   /** Whether the node can write to the log: while it cannot, its shards are due to nodes that can. Asked in each round. Default: it can. */
   readonly able?: () => boolean;
   /** Others have taken this node for gone, and it is back: what they told it meanwhile it may not have heard. Must not throw. */
   readonly onReturned?: () => void;
+  /** A round has failed; the next one is tried. */
   readonly onFault: (what: string, cause: unknown) => void;
 }
 
-/** How busy a node is, as it says with each round. */
-export interface NodeVitals {
-  /** Live sessions. */
-  readonly sessions: number;
-  /** 0 to 1. */
-  readonly load: number;
-}
-
-export class RedisPlacement implements Placement {
+export class LeasePlacement implements Placement {
   readonly nodeId: string;
   readonly shards: number;
-  readonly #options: RedisPlacementOptions;
+  readonly #options: LeasePlacementOptions;
   readonly #roundMs: number;
   readonly #since: number;
-  readonly #keys: readonly [string, string, string];
-  readonly #channel: string;
   readonly #listeners: (() => void)[] = [];
   #listener: PlacementListener | undefined;
-  #nodes = new Map<string, ClusterNode>();
+  readonly #nodes = new Map<string, ClusterNode>();
   /** Since when each node has been known to take shards, monotonic. */
   #seen = new Map<string, number>();
-  #owners = new Map<number, string>();
+  readonly #owners = new Map<number, string>();
   /** Until when this node's leases hold, monotonic. */
   readonly #held = new Map<number, number>();
   /** Shards that are being handed over. */
   readonly #yielding = new Set<number>();
   /** The level of each node. */
-  #levels = new Map<string, number>();
+  readonly #levels = new Map<string, number>();
   #level: number;
   /** Of shards that some node was too old for: what it takes at least to own them. */
   readonly #needed = new Map<number, number>();
@@ -106,37 +63,30 @@ export class RedisPlacement implements Placement {
   #unableSinceMs: number | undefined;
   #left: Promise<void> | undefined;
   #stopped = false;
+  readonly #ended = Promise.withResolvers<void>();
   #round: Promise<void> | undefined;
   #again = false;
   /** When the last round that was answered was begun, monotonic. */
   #saidAtMs = Number.NEGATIVE_INFINITY;
   /** It takes nothing new before, monotonic. */
   #takesFromMs = Number.NEGATIVE_INFINITY;
-  #notices: ChannelSubscription | undefined;
-  #timer: Timer | undefined;
+  #unlisten: (() => void) | undefined;
+  readonly #timers = new Set<Timer>();
   #expiry: Timer | undefined;
 
-  constructor(options: RedisPlacementOptions) {
+  constructor(options: LeasePlacementOptions) {
     this.#options = options;
     this.nodeId = options.nodeId;
     this.shards = options.shards;
     this.#level = options.level;
-    this.#roundMs = options.roundMs ?? DEFAULT_ROUND_MS;
+    this.#roundMs = options.leases.roundMs;
     this.#since = options.clock.now();
-    // One hash slot, so that the script may touch both.
-    const key = (of: string): string => `${options.prefix}:{placement}:${of}`;
-    this.#keys = [key("nodes"), key("leases"), key("levels")];
-    this.#channel = `${options.prefix}:{placement}:changed`;
-    options.redis.defineCommand("trunklinePlace", { numberOfKeys: KEYS, lua: SCRIPT });
   }
 
   async start(listener: PlacementListener): Promise<void> {
     this.#listener = listener;
     try {
-      this.#notices = await this.#options.channels.subscribe(this.#channel, {
-        message: this.#noticed,
-        missed: this.#noticed,
-      });
+      this.#unlisten = await this.#options.leases.onNotified(() => void this.#run());
       // The first one learns who is there, the second takes what is due.
       await this.#place();
       await this.#place();
@@ -194,10 +144,12 @@ export class RedisPlacement implements Placement {
 
   stop(): void {
     this.#stopped = true;
-    this.#timer?.cancel();
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers.clear();
     this.#expiry?.cancel();
-    this.#notices?.close();
+    this.#unlisten?.();
     this.#held.clear();
+    this.#ended.resolve();
   }
 
   async #leave(): Promise<void> {
@@ -208,21 +160,18 @@ export class RedisPlacement implements Placement {
     while (this.#held.size > 0 && clock.monotonic() < deadlineMs && !this.#stopped) {
       await this.#run();
       // What is yielded runs a round by itself.
-      if (this.#held.size > 0) await new Promise<void>((resolve) => void clock.after(this.#roundMs / 20, resolve));
+      if (this.#held.size > 0) await this.#pause(this.#roundMs / 20);
     }
     if (this.#stopped) return;
     this.stop();
-    const { redis } = this.#options;
-    await redis.trunklinePlace(...this.#keys, ...this.#arguments(GONE, [...this.#released], [], [])).catch(ignore);
-    await redis.spublish(this.#channel, "").catch(ignore);
+    const { leases } = this.#options;
+    await leases.round(this.#said("gone", [...this.#released], [], [])).catch(ignore);
+    await leases.notify();
   }
 
   #schedule(): void {
     if (this.#stopped) return;
-    this.#timer?.cancel();
-    this.#timer = this.#options.clock.after(this.#roundMs, () => {
-      this.#run().finally(() => this.#schedule());
-    });
+    this.#after(this.#roundMs, () => void this.#run().finally(() => this.#schedule()));
   }
 
   /** A round, or one more after the one under way. Never rejects. */
@@ -245,19 +194,17 @@ export class RedisPlacement implements Placement {
 
   async #place(): Promise<void> {
     if (this.#stopped) return;
-    const { redis, clock } = this.#options;
+    const { leases, clock } = this.#options;
     const released = [...this.#released];
     const sentAtMs = clock.monotonic();
     this.#unableSinceMs = (this.#options.able?.() ?? true) ? undefined : (this.#unableSinceMs ?? sentAtMs);
     const asked = this.#asked();
-    const status = this.#leaving ? LEAVES : this.#unableSinceMs === undefined ? STAYS : UNABLE;
+    const status = this.#leaving ? "leaves" : this.#unableSinceMs === undefined ? "stays" : "unable";
     const declined = [...this.#declined];
-    const [known, live, leases, needed] = await redis.trunklinePlace(
-      ...this.#keys,
-      ...this.#arguments(status, released, asked, declined),
-    );
+    const standing = await leases.round(this.#said(status, released, asked, declined));
+    const { known } = standing;
     if (this.#stopped) return;
-    if (known === 0 && Number.isFinite(this.#saidAtMs)) {
+    if (!known && Number.isFinite(this.#saidAtMs)) {
       this.#takesFromMs = clock.monotonic() + RETURN_ROUNDS * this.#roundMs;
       this.#options.onReturned?.();
     }
@@ -265,8 +212,7 @@ export class RedisPlacement implements Placement {
     for (const shard of released) this.#released.delete(shard);
     for (const shard of declined) this.#declined.delete(shard);
     const before = this.#picture();
-    this.#learn(live, leases);
-    for (let at = 0; at + 1 < needed.length; at += 2) this.#needed.set(Number(needed[at]), Number(needed[at + 1]));
+    this.#learn(standing);
     for (const shard of asked) {
       // Given up while the round was under way: what it says of it is old.
       if (this.#released.has(shard)) continue;
@@ -275,7 +221,7 @@ export class RedisPlacement implements Placement {
     }
     this.#watchExpiry();
     this.#handOver();
-    if (released.length > 0 || known === 0) redis.spublish(this.#channel, "").catch(ignore);
+    if (released.length > 0 || !known) void leases.notify();
     if (this.#picture() !== before) this.#tell();
     // What this round has shown to be nobody's need not wait for the next.
     if (this.#asked().some((shard) => !asked.includes(shard))) this.#again = true;
@@ -299,43 +245,32 @@ export class RedisPlacement implements Placement {
     const able = [...this.#nodes.values()].filter(
       ({ nodeId, leaving }) => !leaving && (this.#levels.get(nodeId) ?? 0) >= needed,
     );
-    return rendezvous(
+    return this.#options.leases.dueTo(
       shard,
       able.map(({ nodeId }) => nodeId),
     );
   }
 
-  #arguments(
-    status: number,
-    released: readonly number[],
-    asked: readonly number[],
-    declined: readonly number[],
-  ): (string | number)[] {
-    const { address, leaseClock, vitals, level } = this.#options;
-    const times = [NODE_ROUNDS * this.#roundMs, LEASE_ROUNDS * this.#roundMs];
-    const { sessions, load } = vitals?.() ?? { sessions: 0, load: 0 };
-    const said = `${sessions},${load.toFixed(2)}`;
-    const me = [this.nodeId, address, this.#since, status, ...times, leaseClock?.() ?? 0, said, level];
-    return [...me, ...counted(released), ...counted(asked), ...counted(declined)];
+  #said(status: NodeStatus, released: readonly number[], asked: readonly number[], declined: readonly number[]): Round {
+    const { nodeId, address, level } = this.#options;
+    return { node: { nodeId, address, since: this.#since }, level, status, released, asked, declined };
   }
 
-  #learn(live: readonly string[], leases: readonly string[]): void {
+  #learn({ nodes, owners, needed }: Standing): void {
     const nowMs = this.#options.clock.monotonic();
-    const nodes = new Map<string, ClusterNode>();
     const seen = new Map<string, number>();
-    this.#levels = new Map();
-    for (let at = 0; at + 4 < live.length; at += 5) {
-      const [nodeId = "", address = "", since = "", leaving = "", level = ""] = live.slice(at, at + 5);
-      this.#levels.set(nodeId, Number(level));
-      const takes = leaving === String(STAYS);
-      nodes.set(nodeId, { nodeId, address, since: Number(since), leaving: !takes });
-      seen.set(nodeId, takes ? (this.#seen.get(nodeId) ?? nowMs) : nowMs);
+    this.#nodes.clear();
+    this.#levels.clear();
+    for (const { node, level } of nodes) {
+      this.#nodes.set(node.nodeId, node);
+      this.#levels.set(node.nodeId, level);
+      seen.set(node.nodeId, node.leaving ? nowMs : (this.#seen.get(node.nodeId) ?? nowMs));
     }
-    this.#level = Math.min(this.#options.level, ...this.#levels.values());
-    this.#nodes = nodes;
     this.#seen = seen;
-    this.#owners = new Map();
-    for (let at = 0; at + 1 < leases.length; at += 2) this.#owners.set(Number(leases[at]), leases[at + 1] ?? "");
+    this.#level = Math.min(this.#options.level, ...this.#levels.values());
+    this.#owners.clear();
+    for (const [shard, nodeId] of owners) this.#owners.set(shard, nodeId);
+    for (const [shard, level] of needed) this.#needed.set(shard, level);
   }
 
   #hold(shard: number, untilMs: number): void {
@@ -384,23 +319,23 @@ export class RedisPlacement implements Placement {
   }
 
   #yield(shard: number): void {
-    const { clock } = this.#options;
     this.#yielding.add(shard);
     const yielded = Promise.withResolvers<boolean>();
-    const timer = clock.after(YIELD_ROUNDS * this.#roundMs, () => yielded.resolve(false));
+    const timer = this.#after(YIELD_ROUNDS * this.#roundMs, () => yielded.resolve(false));
     this.#listener?.yields(shard).then(
       () => yielded.resolve(true),
       () => yielded.resolve(false),
     );
-    yielded.promise.then((done) => {
+    void yielded.promise.then((done) => {
       timer.cancel();
+      this.#timers.delete(timer);
       // It was lost meanwhile, or everything has ended.
       if (this.#stopped || !this.#yielding.delete(shard)) return;
       this.#held.delete(shard);
       this.#released.add(shard);
       if (!done) this.#listener?.lost(shard);
-      this.#run();
-    }, ignore);
+      void this.#run();
+    });
   }
 
   #picture(): string {
@@ -412,14 +347,20 @@ export class RedisPlacement implements Placement {
     for (const listener of this.#listeners) listener();
   }
 
-  /** Somebody has come, gone, or given something up; or that may have been said and was not heard. */
-  readonly #noticed = (): void => {
-    this.#run();
-  };
-}
+  #after(delayMs: number, action: () => void): Timer {
+    const timer = this.#options.clock.after(delayMs, () => {
+      this.#timers.delete(timer);
+      action();
+    });
+    this.#timers.add(timer);
+    return timer;
+  }
 
-function counted(shards: readonly number[]): readonly number[] {
-  return [shards.length, ...shards];
+  /** Resolves after so long, and at once when everything ends. */
+  #pause(milliseconds: number): Promise<void> {
+    const paused = new Promise<void>((resolve) => void this.#after(milliseconds, resolve));
+    return Promise.race([paused, this.#ended.promise]);
+  }
 }
 
 function ignore(): void {}
