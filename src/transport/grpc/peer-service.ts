@@ -1,23 +1,26 @@
 // PeerService: what other nodes of the cluster ask this one.
 
 import { createHash, timingSafeEqual } from "node:crypto";
-import { create } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import type { Metadata, ServerDuplexStream, UntypedServiceImplementation } from "@grpc/grpc-js";
 import { wireError } from "../../core/session/frames.js";
 import {
   type PeerAnswer,
   PeerAnswerSchema,
+  type PeerAnswers,
   type PeerRequest,
+  type PeerRequests,
   PeerService,
 } from "../../gen/trunkline/cluster/v1/peer_pb.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import type { PeerHandler } from "../../ports/peers.js";
 import { serviceDefinition, Undecodable } from "../../rpc/definition.js";
+import { Gathered } from "../../rpc/gathered.js";
 import { type HandlerContext, refusal, undecodable } from "./handler.js";
 
 const OPERATION = "PeerService.connect";
-/** Answers that wait for a node to read them; beyond, its questions wait. */
-const MAX_UNREAD = 1_024;
+/** Frames of answers that wait for a node to read them; beyond, its questions wait. */
+const MAX_UNREAD = 64;
 
 export interface PeerServing {
   readonly implementation: UntypedServiceImplementation;
@@ -25,7 +28,7 @@ export interface PeerServing {
   close(): void;
 }
 
-type PeerCall = ServerDuplexStream<PeerRequest | Undecodable, PeerAnswer>;
+type PeerCall = ServerDuplexStream<PeerRequests | Undecodable, PeerAnswers | Uint8Array>;
 
 export const peerDefinition = serviceDefinition(PeerService);
 
@@ -33,41 +36,44 @@ export const peerDefinition = serviceDefinition(PeerService);
 export function peerService(handler: PeerHandler, secret: string, context: HandlerContext): PeerServing {
   const calls = new Set<PeerCall>();
 
-  const answer = async (call: PeerCall, request: PeerRequest | Undecodable): Promise<void> => {
-    if (request instanceof Undecodable) throw undecodable(request);
-    const { id } = request;
+  const answer = async (answers: Gathered, { id, request }: PeerRequest): Promise<void> => {
     let message: PeerAnswer;
     try {
-      message = create(PeerAnswerSchema, { id, answer: await handler(request.request) });
+      message = create(PeerAnswerSchema, { id, answer: await handler(request) });
     } catch (error) {
       const refused = TrunklineError.from(error);
       if (refused.code === ErrorCode.INTERNAL) context.telemetry.emit("fault", { where: OPERATION, cause: error });
       message = create(PeerAnswerSchema, { id, answer: { case: "refusal", value: wireError(refused) } });
     }
-    if (!calls.has(call)) return;
-    call.write(message);
-    if (call.writableLength > MAX_UNREAD && !call.isPaused()) {
-      call.pause();
-      call.once("drain", () => call.resume());
-    }
+    answers.add(toBinary(PeerAnswerSchema, message));
   };
 
   const connect = (call: PeerCall): void => {
-    const end = (error: unknown): void => {
-      if (calls.delete(call)) call.emit("error", refusal(context, OPERATION, error));
-    };
     if (!shows(call.metadata, secret)) {
       const refused = new TrunklineError(ErrorCode.UNAUTHENTICATED, "only nodes of the cluster may ask");
       call.emit("error", refusal(context, OPERATION, refused));
       return;
     }
+    const answers = new Gathered(context.clock, (frame) => {
+      if (!calls.has(call)) return;
+      call.write(frame);
+      if (call.writableLength > MAX_UNREAD && !call.isPaused()) {
+        call.pause();
+        call.once("drain", () => call.resume());
+      }
+    });
     calls.add(call);
-    const gone = (): void => {
-      calls.delete(call);
+    const gone = (): boolean => {
+      answers.end();
+      return calls.delete(call);
+    };
+    const fail = (error: unknown): void => {
+      if (gone()) call.emit("error", refusal(context, OPERATION, error));
     };
     call.once("cancelled", gone).once("error", gone).once("close", gone);
-    call.on("data", (request: PeerRequest | Undecodable) => {
-      answer(call, request).catch(end);
+    call.on("data", (frame: PeerRequests | Undecodable) => {
+      if (frame instanceof Undecodable) fail(undecodable(frame));
+      else for (const request of frame.requests) answer(answers, request).catch(fail);
     });
     call.on("end", () => {
       gone();

@@ -146,6 +146,20 @@ describe("a question that is lost", () => {
     expect(clock.pending).toBe(0);
   });
 
+  it("is refused at once when 64 MiB of others have no answer", async () => {
+    const { node } = await serve(never);
+    const { peers } = usePeers();
+    const long = "u".repeat(8 * 1024 * 1024);
+    const lost = Array.from({ length: 7 }, () => peers.ask(node, look(long)));
+    const refused = Promise.all(lost.map((one) => expect(one).rejects.toBeInstanceOf(TrunklineError)));
+    await expect(peers.ask(node, look(long))).rejects.toMatchObject({
+      code: ErrorCode.UNAVAILABLE,
+      message: "the room's owner is behind",
+    });
+    peers.stop();
+    await refused;
+  });
+
   it("is refused when the node dies, which is asked again once it is back", async () => {
     const asked = Promise.withResolvers<void>();
     const first = await serve((question) => {

@@ -22,7 +22,49 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file trunkline/cluster/v1/peer.proto.
  */
 export const file_trunkline_cluster_v1_peer: GenFile = /*@__PURE__*/
-  fileDesc("Ch90cnVua2xpbmUvY2x1c3Rlci92MS9wZWVyLnByb3RvEhR0cnVua2xpbmUuY2x1c3Rlci52MSL6AgoLUGVlclJlcXVlc3QSCgoCaWQYASABKA0SKgoEbG9vaxgCIAEoCzIaLnRydW5rbGluZS5jbHVzdGVyLnYxLkxvb2tIABIqCgRyZWFkGAMgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUmVhZEgAEi4KBnN1Ym1pdBgEIAEoCzIcLnRydW5rbGluZS5jbHVzdGVyLnYxLlN1Ym1pdEgAEioKBG1hcmsYBSABKAsyGi50cnVua2xpbmUuY2x1c3Rlci52MS5NYXJrSAASMAoHbWFya2VycxgGIAEoCzIdLnRydW5rbGluZS5jbHVzdGVyLnYxLk1hcmtlcnNIABIzCgltYXJrZWRfYnkYByABKAsyHi50cnVua2xpbmUuY2x1c3Rlci52MS5NYXJrZWRCeUgAEjkKDHVzZXJfY2hhbmdlZBgUIAEoCzIhLnRydW5rbGluZS5jbHVzdGVyLnYxLlVzZXJDaGFuZ2VkSABCCQoHcmVxdWVzdCLIAgoKUGVlckFuc3dlchIKCgJpZBgBIAEoDRImCgdyZWZ1c2FsGAIgASgLMhMudHJ1bmtsaW5lLnYxLkVycm9ySAASLgoGbG9va2VkGAMgASgLMhwudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTG9va2VkSAASMAoEcmVhZBgEIAEoCzIgLnRydW5rbGluZS5jbHVzdGVyLnYxLlJlYWRBbnN3ZXJIABI0CglzdWJtaXR0ZWQYBSABKAsyHy50cnVua2xpbmUuY2x1c3Rlci52MS5TdWJtaXR0ZWRIABI2CgdtYXJrZXJzGAYgASgLMiMudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTWFya2Vyc0Fuc3dlckgAEiwKBW5vdGVkGBQgASgLMhsudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTm90ZWRIAEIICgZhbnN3ZXIiMQoLVXNlckNoYW5nZWQSEQoJdGVuYW50X2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkiBwoFTm90ZWQiKgoEUm9vbRIRCgl0ZW5hbnRfaWQYASABKAkSDwoHcm9vbV9pZBgCIAEoCSJCCgRMb29rEigKBHJvb20YASABKAsyGi50cnVua2xpbmUuY2x1c3Rlci52MS5Sb29tEhAKCHVzZXJfaWRzGAIgAygJIq4BCgZMb29rZWQSLgoEcm9vbRgBIAEoCzIgLnRydW5rbGluZS5zdG9yZS52MS5Sb29tRG9jdW1lbnQSMwoHbWVtYmVycxgCIAMoCzIiLnRydW5rbGluZS5zdG9yZS52MS5NZW1iZXJEb2N1bWVudBITCgttZW1iZXJzX3NlcRgDIAEoDRIqCgRyb290GAQgASgLMhwudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTG9va2VkIpABCgZTdWJtaXQSKAoEcm9vbRgBIAEoCzIaLnRydW5rbGluZS5jbHVzdGVyLnYxLlJvb20SLAoGY2FsbGVyGAIgASgLMhwudHJ1bmtsaW5lLmNsdXN0ZXIudjEuQ2FsbGVyEi4KB2NvbW1hbmQYAyABKAsyHS50cnVua2xpbmUuY2x1c3Rlci52MS5Db21tYW5kIjsKCVN1Ym1pdHRlZBIuCgdvdXRjb21lGAEgASgLMh0udHJ1bmtsaW5lLmNsdXN0ZXIudjEuT3V0Y29tZSKvAQoETWFyaxIoCgRyb29tGAEgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUm9vbRIsCgZjYWxsZXIYAiABKAsyHC50cnVua2xpbmUuY2x1c3Rlci52MS5DYWxsZXISKQoJZGVsaXZlcmVkGAMgASgLMhYudHJ1bmtsaW5lLnYxLlBvc2l0aW9uEiQKBHJlYWQYBCABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24iRQoHTWFya2VycxIoCgRyb29tGAEgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUm9vbRIQCgh1c2VyX2lkcxgCIAMoCSJSCghNYXJrZWRCeRIoCgRyb29tGAEgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUm9vbRINCgVhZnRlchgCIAEoCRINCgVsaW1pdBgDIAEoDSJWCg1NYXJrZXJzQW5zd2VyEjMKB21hcmtlcnMYASADKAsyIi50cnVua2xpbmUuc3RvcmUudjEuTWFya2VyRG9jdW1lbnQSEAoIdXNlcl9pZHMYAiADKAkiyAQKBFJlYWQSKAoEcm9vbRgBIAEoCzIaLnRydW5rbGluZS5jbHVzdGVyLnYxLlJvb20SMgoIZG9jdW1lbnQYAiABKAsyHi50cnVua2xpbmUuY2x1c3Rlci52MS5Sb29tUmVhZEgAEjIKBm1lbWJlchgDIAEoCzIgLnRydW5rbGluZS5jbHVzdGVyLnYxLk1lbWJlclJlYWRIABI0CgdtZW1iZXJzGAQgASgLMiEudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTWVtYmVyc1JlYWRIABIyCgZldmVudHMYBSABKAsyIC50cnVua2xpbmUuY2x1c3Rlci52MS5FdmVudHNSZWFkSAASLAoDc2VxGAYgASgLMh0udHJ1bmtsaW5lLmNsdXN0ZXIudjEuU2VxUmVhZEgAEjQKB21lc3NhZ2UYByABKAsyIS50cnVua2xpbmUuY2x1c3Rlci52MS5NZXNzYWdlUmVhZEgAEjYKCG1lc3NhZ2VzGAggASgLMiIudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTWVzc2FnZXNSZWFkSAASMgoGaGlkZGVuGAkgASgLMiAudHJ1bmtsaW5lLmNsdXN0ZXIudjEuSGlkZGVuUmVhZEgAEjMKB3NlbnRfYnkYCiABKAsyIC50cnVua2xpbmUuY2x1c3Rlci52MS5TZW50QnlSZWFkSAASNwoJc3ViX3Jvb21zGAsgASgLMiIudHJ1bmtsaW5lLmNsdXN0ZXIudjEuU3ViUm9vbXNSZWFkSABCBgoEd2hhdCIKCghSb29tUmVhZCIdCgpNZW1iZXJSZWFkEg8KB3VzZXJfaWQYASABKAkiKwoLTWVtYmVyc1JlYWQSDQoFYWZ0ZXIYASABKAkSDQoFbGltaXQYAiABKA0iSAoKRXZlbnRzUmVhZBIMCgRmcm9tGAEgASgNEgoKAnRvGAIgASgNEg0KBWxpbWl0GAMgASgNEhEKCW1heF9ieXRlcxgEIAEoDSIbCgdTZXFSZWFkEhAKCGV2ZW50X2lkGAEgASgJIiEKC01lc3NhZ2VSZWFkEhIKCm1lc3NhZ2VfaWQYASABKAkiVAoMTWVzc2FnZXNSZWFkEhYKDGJlZm9yZV9pbmRleBgBIAEoDUgAEhUKC2FmdGVyX2luZGV4GAIgASgNSAASDQoFbGltaXQYAyABKA1CBgoEZnJvbSI3CgpIaWRkZW5SZWFkEg8KB3Jvb21faWQYASABKAkSDAoEZnJvbRgCIAEoDRIKCgJ0bxgDIAEoDSJJCgpTZW50QnlSZWFkEg8KB3VzZXJfaWQYASABKAkSEwoLYWZ0ZXJfaW5kZXgYAiABKA0SFQoNdGhyb3VnaF9pbmRleBgDIAEoDSIsCgxTdWJSb29tc1JlYWQSDQoFYWZ0ZXIYASABKAkSDQoFbGltaXQYAiABKA0inwIKClJlYWRBbnN3ZXISLgoEcm9vbRgBIAEoCzIgLnRydW5rbGluZS5zdG9yZS52MS5Sb29tRG9jdW1lbnQSMwoHbWVtYmVycxgCIAMoCzIiLnRydW5rbGluZS5zdG9yZS52MS5NZW1iZXJEb2N1bWVudBIyCgZldmVudHMYAyADKAsyIi50cnVua2xpbmUuY2x1c3Rlci52MS5Ob3RpY2VkRXZlbnQSNQoIbWVzc2FnZXMYBCADKAsyIy50cnVua2xpbmUuY2x1c3Rlci52MS5TdG9yZWRNZXNzYWdlEg8KB2luZGV4ZXMYBSADKA0SEwoGbnVtYmVyGAYgASgNSACIAQESEAoIcm9vbV9pZHMYByADKAlCCQoHX251bWJlciKSAQoNU3RvcmVkTWVzc2FnZRIVCg1tZXNzYWdlX2luZGV4GAEgASgNEjMKB2NyZWF0ZWQYAiABKAsyIi50cnVua2xpbmUuY2x1c3Rlci52MS5Ob3RpY2VkRXZlbnQSNQoIZG9jdW1lbnQYAyABKAsyIy50cnVua2xpbmUuc3RvcmUudjEuTWVzc2FnZURvY3VtZW50MmEKC1BlZXJTZXJ2aWNlElIKB0Nvbm5lY3QSIS50cnVua2xpbmUuY2x1c3Rlci52MS5QZWVyUmVxdWVzdBogLnRydW5rbGluZS5jbHVzdGVyLnYxLlBlZXJBbnN3ZXIoATABYgZwcm90bzM", [file_trunkline_cluster_v1_command, file_trunkline_cluster_v1_fanout, file_trunkline_store_v1_documents, file_trunkline_v1_error, file_trunkline_v1_message]);
+  fileDesc("Ch90cnVua2xpbmUvY2x1c3Rlci92MS9wZWVyLnByb3RvEhR0cnVua2xpbmUuY2x1c3Rlci52MSJDCgxQZWVyUmVxdWVzdHMSMwoIcmVxdWVzdHMYASADKAsyIS50cnVua2xpbmUuY2x1c3Rlci52MS5QZWVyUmVxdWVzdCJACgtQZWVyQW5zd2VycxIxCgdhbnN3ZXJzGAEgAygLMiAudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUGVlckFuc3dlciL6AgoLUGVlclJlcXVlc3QSCgoCaWQYASABKA0SKgoEbG9vaxgCIAEoCzIaLnRydW5rbGluZS5jbHVzdGVyLnYxLkxvb2tIABIqCgRyZWFkGAMgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUmVhZEgAEi4KBnN1Ym1pdBgEIAEoCzIcLnRydW5rbGluZS5jbHVzdGVyLnYxLlN1Ym1pdEgAEioKBG1hcmsYBSABKAsyGi50cnVua2xpbmUuY2x1c3Rlci52MS5NYXJrSAASMAoHbWFya2VycxgGIAEoCzIdLnRydW5rbGluZS5jbHVzdGVyLnYxLk1hcmtlcnNIABIzCgltYXJrZWRfYnkYByABKAsyHi50cnVua2xpbmUuY2x1c3Rlci52MS5NYXJrZWRCeUgAEjkKDHVzZXJfY2hhbmdlZBgUIAEoCzIhLnRydW5rbGluZS5jbHVzdGVyLnYxLlVzZXJDaGFuZ2VkSABCCQoHcmVxdWVzdCLIAgoKUGVlckFuc3dlchIKCgJpZBgBIAEoDRImCgdyZWZ1c2FsGAIgASgLMhMudHJ1bmtsaW5lLnYxLkVycm9ySAASLgoGbG9va2VkGAMgASgLMhwudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTG9va2VkSAASMAoEcmVhZBgEIAEoCzIgLnRydW5rbGluZS5jbHVzdGVyLnYxLlJlYWRBbnN3ZXJIABI0CglzdWJtaXR0ZWQYBSABKAsyHy50cnVua2xpbmUuY2x1c3Rlci52MS5TdWJtaXR0ZWRIABI2CgdtYXJrZXJzGAYgASgLMiMudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTWFya2Vyc0Fuc3dlckgAEiwKBW5vdGVkGBQgASgLMhsudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTm90ZWRIAEIICgZhbnN3ZXIiMQoLVXNlckNoYW5nZWQSEQoJdGVuYW50X2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkiBwoFTm90ZWQiKgoEUm9vbRIRCgl0ZW5hbnRfaWQYASABKAkSDwoHcm9vbV9pZBgCIAEoCSJCCgRMb29rEigKBHJvb20YASABKAsyGi50cnVua2xpbmUuY2x1c3Rlci52MS5Sb29tEhAKCHVzZXJfaWRzGAIgAygJIq4BCgZMb29rZWQSLgoEcm9vbRgBIAEoCzIgLnRydW5rbGluZS5zdG9yZS52MS5Sb29tRG9jdW1lbnQSMwoHbWVtYmVycxgCIAMoCzIiLnRydW5rbGluZS5zdG9yZS52MS5NZW1iZXJEb2N1bWVudBITCgttZW1iZXJzX3NlcRgDIAEoDRIqCgRyb290GAQgASgLMhwudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTG9va2VkIpABCgZTdWJtaXQSKAoEcm9vbRgBIAEoCzIaLnRydW5rbGluZS5jbHVzdGVyLnYxLlJvb20SLAoGY2FsbGVyGAIgASgLMhwudHJ1bmtsaW5lLmNsdXN0ZXIudjEuQ2FsbGVyEi4KB2NvbW1hbmQYAyABKAsyHS50cnVua2xpbmUuY2x1c3Rlci52MS5Db21tYW5kIjsKCVN1Ym1pdHRlZBIuCgdvdXRjb21lGAEgASgLMh0udHJ1bmtsaW5lLmNsdXN0ZXIudjEuT3V0Y29tZSKvAQoETWFyaxIoCgRyb29tGAEgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUm9vbRIsCgZjYWxsZXIYAiABKAsyHC50cnVua2xpbmUuY2x1c3Rlci52MS5DYWxsZXISKQoJZGVsaXZlcmVkGAMgASgLMhYudHJ1bmtsaW5lLnYxLlBvc2l0aW9uEiQKBHJlYWQYBCABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24iRQoHTWFya2VycxIoCgRyb29tGAEgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUm9vbRIQCgh1c2VyX2lkcxgCIAMoCSJSCghNYXJrZWRCeRIoCgRyb29tGAEgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUm9vbRINCgVhZnRlchgCIAEoCRINCgVsaW1pdBgDIAEoDSJWCg1NYXJrZXJzQW5zd2VyEjMKB21hcmtlcnMYASADKAsyIi50cnVua2xpbmUuc3RvcmUudjEuTWFya2VyRG9jdW1lbnQSEAoIdXNlcl9pZHMYAiADKAkiyAQKBFJlYWQSKAoEcm9vbRgBIAEoCzIaLnRydW5rbGluZS5jbHVzdGVyLnYxLlJvb20SMgoIZG9jdW1lbnQYAiABKAsyHi50cnVua2xpbmUuY2x1c3Rlci52MS5Sb29tUmVhZEgAEjIKBm1lbWJlchgDIAEoCzIgLnRydW5rbGluZS5jbHVzdGVyLnYxLk1lbWJlclJlYWRIABI0CgdtZW1iZXJzGAQgASgLMiEudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTWVtYmVyc1JlYWRIABIyCgZldmVudHMYBSABKAsyIC50cnVua2xpbmUuY2x1c3Rlci52MS5FdmVudHNSZWFkSAASLAoDc2VxGAYgASgLMh0udHJ1bmtsaW5lLmNsdXN0ZXIudjEuU2VxUmVhZEgAEjQKB21lc3NhZ2UYByABKAsyIS50cnVua2xpbmUuY2x1c3Rlci52MS5NZXNzYWdlUmVhZEgAEjYKCG1lc3NhZ2VzGAggASgLMiIudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTWVzc2FnZXNSZWFkSAASMgoGaGlkZGVuGAkgASgLMiAudHJ1bmtsaW5lLmNsdXN0ZXIudjEuSGlkZGVuUmVhZEgAEjMKB3NlbnRfYnkYCiABKAsyIC50cnVua2xpbmUuY2x1c3Rlci52MS5TZW50QnlSZWFkSAASNwoJc3ViX3Jvb21zGAsgASgLMiIudHJ1bmtsaW5lLmNsdXN0ZXIudjEuU3ViUm9vbXNSZWFkSABCBgoEd2hhdCIKCghSb29tUmVhZCIdCgpNZW1iZXJSZWFkEg8KB3VzZXJfaWQYASABKAkiKwoLTWVtYmVyc1JlYWQSDQoFYWZ0ZXIYASABKAkSDQoFbGltaXQYAiABKA0iSAoKRXZlbnRzUmVhZBIMCgRmcm9tGAEgASgNEgoKAnRvGAIgASgNEg0KBWxpbWl0GAMgASgNEhEKCW1heF9ieXRlcxgEIAEoDSIbCgdTZXFSZWFkEhAKCGV2ZW50X2lkGAEgASgJIiEKC01lc3NhZ2VSZWFkEhIKCm1lc3NhZ2VfaWQYASABKAkiVAoMTWVzc2FnZXNSZWFkEhYKDGJlZm9yZV9pbmRleBgBIAEoDUgAEhUKC2FmdGVyX2luZGV4GAIgASgNSAASDQoFbGltaXQYAyABKA1CBgoEZnJvbSI3CgpIaWRkZW5SZWFkEg8KB3Jvb21faWQYASABKAkSDAoEZnJvbRgCIAEoDRIKCgJ0bxgDIAEoDSJJCgpTZW50QnlSZWFkEg8KB3VzZXJfaWQYASABKAkSEwoLYWZ0ZXJfaW5kZXgYAiABKA0SFQoNdGhyb3VnaF9pbmRleBgDIAEoDSIsCgxTdWJSb29tc1JlYWQSDQoFYWZ0ZXIYASABKAkSDQoFbGltaXQYAiABKA0inwIKClJlYWRBbnN3ZXISLgoEcm9vbRgBIAEoCzIgLnRydW5rbGluZS5zdG9yZS52MS5Sb29tRG9jdW1lbnQSMwoHbWVtYmVycxgCIAMoCzIiLnRydW5rbGluZS5zdG9yZS52MS5NZW1iZXJEb2N1bWVudBIyCgZldmVudHMYAyADKAsyIi50cnVua2xpbmUuY2x1c3Rlci52MS5Ob3RpY2VkRXZlbnQSNQoIbWVzc2FnZXMYBCADKAsyIy50cnVua2xpbmUuY2x1c3Rlci52MS5TdG9yZWRNZXNzYWdlEg8KB2luZGV4ZXMYBSADKA0SEwoGbnVtYmVyGAYgASgNSACIAQESEAoIcm9vbV9pZHMYByADKAlCCQoHX251bWJlciKSAQoNU3RvcmVkTWVzc2FnZRIVCg1tZXNzYWdlX2luZGV4GAEgASgNEjMKB2NyZWF0ZWQYAiABKAsyIi50cnVua2xpbmUuY2x1c3Rlci52MS5Ob3RpY2VkRXZlbnQSNQoIZG9jdW1lbnQYAyABKAsyIy50cnVua2xpbmUuc3RvcmUudjEuTWVzc2FnZURvY3VtZW50MmMKC1BlZXJTZXJ2aWNlElQKB0Nvbm5lY3QSIi50cnVua2xpbmUuY2x1c3Rlci52MS5QZWVyUmVxdWVzdHMaIS50cnVua2xpbmUuY2x1c3Rlci52MS5QZWVyQW5zd2VycygBMAFiBnByb3RvMw", [file_trunkline_cluster_v1_command, file_trunkline_cluster_v1_fanout, file_trunkline_store_v1_documents, file_trunkline_v1_error, file_trunkline_v1_message]);
+
+/**
+ * Questions that were asked in one turn.
+ *
+ * @generated from message trunkline.cluster.v1.PeerRequests
+ */
+export type PeerRequests = Message<"trunkline.cluster.v1.PeerRequests"> & {
+  /**
+   * In the order they were asked in.
+   *
+   * @generated from field: repeated trunkline.cluster.v1.PeerRequest requests = 1;
+   */
+  requests: PeerRequest[];
+};
+
+/**
+ * Describes the message trunkline.cluster.v1.PeerRequests.
+ * Use `create(PeerRequestsSchema)` to create a new message.
+ */
+export const PeerRequestsSchema: GenMessage<PeerRequests> = /*@__PURE__*/
+  messageDesc(file_trunkline_cluster_v1_peer, 0);
+
+/**
+ * Answers that were ready in one turn.
+ *
+ * @generated from message trunkline.cluster.v1.PeerAnswers
+ */
+export type PeerAnswers = Message<"trunkline.cluster.v1.PeerAnswers"> & {
+  /**
+   * In any order.
+   *
+   * @generated from field: repeated trunkline.cluster.v1.PeerAnswer answers = 1;
+   */
+  answers: PeerAnswer[];
+};
+
+/**
+ * Describes the message trunkline.cluster.v1.PeerAnswers.
+ * Use `create(PeerAnswersSchema)` to create a new message.
+ */
+export const PeerAnswersSchema: GenMessage<PeerAnswers> = /*@__PURE__*/
+  messageDesc(file_trunkline_cluster_v1_peer, 1);
 
 /**
  * A question to the owner of a room.
@@ -106,7 +148,7 @@ export type PeerRequest = Message<"trunkline.cluster.v1.PeerRequest"> & {
  * Use `create(PeerRequestSchema)` to create a new message.
  */
 export const PeerRequestSchema: GenMessage<PeerRequest> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 0);
+  messageDesc(file_trunkline_cluster_v1_peer, 2);
 
 /**
  * The answer to a question.
@@ -182,7 +224,7 @@ export type PeerAnswer = Message<"trunkline.cluster.v1.PeerAnswer"> & {
  * Use `create(PeerAnswerSchema)` to create a new message.
  */
 export const PeerAnswerSchema: GenMessage<PeerAnswer> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 1);
+  messageDesc(file_trunkline_cluster_v1_peer, 3);
 
 /**
  * Tells a node to forget what it remembers of a user: whom they have blocked, and whether their reading is hidden. From its answer on it
@@ -211,7 +253,7 @@ export type UserChanged = Message<"trunkline.cluster.v1.UserChanged"> & {
  * Use `create(UserChangedSchema)` to create a new message.
  */
 export const UserChangedSchema: GenMessage<UserChanged> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 2);
+  messageDesc(file_trunkline_cluster_v1_peer, 4);
 
 /**
  * The node has done what it was told to.
@@ -226,7 +268,7 @@ export type Noted = Message<"trunkline.cluster.v1.Noted"> & {
  * Use `create(NotedSchema)` to create a new message.
  */
 export const NotedSchema: GenMessage<Noted> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 3);
+  messageDesc(file_trunkline_cluster_v1_peer, 5);
 
 /**
  * Which room.
@@ -254,7 +296,7 @@ export type Room = Message<"trunkline.cluster.v1.Room"> & {
  * Use `create(RoomSchema)` to create a new message.
  */
 export const RoomSchema: GenMessage<Room> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 4);
+  messageDesc(file_trunkline_cluster_v1_peer, 6);
 
 /**
  * Asks how a room stands.
@@ -282,7 +324,7 @@ export type Look = Message<"trunkline.cluster.v1.Look"> & {
  * Use `create(LookSchema)` to create a new message.
  */
 export const LookSchema: GenMessage<Look> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 5);
+  messageDesc(file_trunkline_cluster_v1_peer, 7);
 
 /**
  * A room as its owner sees it; all of it is durable.
@@ -324,7 +366,7 @@ export type Looked = Message<"trunkline.cluster.v1.Looked"> & {
  * Use `create(LookedSchema)` to create a new message.
  */
 export const LookedSchema: GenMessage<Looked> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 6);
+  messageDesc(file_trunkline_cluster_v1_peer, 8);
 
 /**
  * Asks for a change of a room.
@@ -359,7 +401,7 @@ export type Submit = Message<"trunkline.cluster.v1.Submit"> & {
  * Use `create(SubmitSchema)` to create a new message.
  */
 export const SubmitSchema: GenMessage<Submit> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 7);
+  messageDesc(file_trunkline_cluster_v1_peer, 9);
 
 /**
  * What came of a command; all of it is durable.
@@ -380,7 +422,7 @@ export type Submitted = Message<"trunkline.cluster.v1.Submitted"> & {
  * Use `create(SubmittedSchema)` to create a new message.
  */
 export const SubmittedSchema: GenMessage<Submitted> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 8);
+  messageDesc(file_trunkline_cluster_v1_peer, 10);
 
 /**
  * Says how far a user has received and read a room. Answered with Noted once it counts. Saying it again changes nothing.
@@ -422,7 +464,7 @@ export type Mark = Message<"trunkline.cluster.v1.Mark"> & {
  * Use `create(MarkSchema)` to create a new message.
  */
 export const MarkSchema: GenMessage<Mark> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 9);
+  messageDesc(file_trunkline_cluster_v1_peer, 11);
 
 /**
  * Asks for the markers of users in a room, stored or not.
@@ -450,7 +492,7 @@ export type Markers = Message<"trunkline.cluster.v1.Markers"> & {
  * Use `create(MarkersSchema)` to create a new message.
  */
 export const MarkersSchema: GenMessage<Markers> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 10);
+  messageDesc(file_trunkline_cluster_v1_peer, 12);
 
 /**
  * Asks who has marked a room, by user id; also of those who have left.
@@ -485,7 +527,7 @@ export type MarkedBy = Message<"trunkline.cluster.v1.MarkedBy"> & {
  * Use `create(MarkedBySchema)` to create a new message.
  */
 export const MarkedBySchema: GenMessage<MarkedBy> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 11);
+  messageDesc(file_trunkline_cluster_v1_peer, 13);
 
 /**
  * Markers of a room.
@@ -513,7 +555,7 @@ export type MarkersAnswer = Message<"trunkline.cluster.v1.MarkersAnswer"> & {
  * Use `create(MarkersAnswerSchema)` to create a new message.
  */
 export const MarkersAnswerSchema: GenMessage<MarkersAnswer> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 12);
+  messageDesc(file_trunkline_cluster_v1_peer, 14);
 
 /**
  * Asks what is stored of a room, archived or not: a method of the archive.
@@ -621,7 +663,7 @@ export type Read = Message<"trunkline.cluster.v1.Read"> & {
  * Use `create(ReadSchema)` to create a new message.
  */
 export const ReadSchema: GenMessage<Read> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 13);
+  messageDesc(file_trunkline_cluster_v1_peer, 15);
 
 /**
  * Asks for the room's document.
@@ -636,7 +678,7 @@ export type RoomRead = Message<"trunkline.cluster.v1.RoomRead"> & {
  * Use `create(RoomReadSchema)` to create a new message.
  */
 export const RoomReadSchema: GenMessage<RoomRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 14);
+  messageDesc(file_trunkline_cluster_v1_peer, 16);
 
 /**
  * Asks for a user's standing.
@@ -657,7 +699,7 @@ export type MemberRead = Message<"trunkline.cluster.v1.MemberRead"> & {
  * Use `create(MemberReadSchema)` to create a new message.
  */
 export const MemberReadSchema: GenMessage<MemberRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 15);
+  messageDesc(file_trunkline_cluster_v1_peer, 17);
 
 /**
  * Asks for present members.
@@ -685,7 +727,7 @@ export type MembersRead = Message<"trunkline.cluster.v1.MembersRead"> & {
  * Use `create(MembersReadSchema)` to create a new message.
  */
 export const MembersReadSchema: GenMessage<MembersRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 16);
+  messageDesc(file_trunkline_cluster_v1_peer, 18);
 
 /**
  * Asks for events.
@@ -727,7 +769,7 @@ export type EventsRead = Message<"trunkline.cluster.v1.EventsRead"> & {
  * Use `create(EventsReadSchema)` to create a new message.
  */
 export const EventsReadSchema: GenMessage<EventsRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 17);
+  messageDesc(file_trunkline_cluster_v1_peer, 19);
 
 /**
  * Asks for an event's position.
@@ -748,7 +790,7 @@ export type SeqRead = Message<"trunkline.cluster.v1.SeqRead"> & {
  * Use `create(SeqReadSchema)` to create a new message.
  */
 export const SeqReadSchema: GenMessage<SeqRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 18);
+  messageDesc(file_trunkline_cluster_v1_peer, 20);
 
 /**
  * Asks for a message.
@@ -769,7 +811,7 @@ export type MessageRead = Message<"trunkline.cluster.v1.MessageRead"> & {
  * Use `create(MessageReadSchema)` to create a new message.
  */
 export const MessageReadSchema: GenMessage<MessageRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 19);
+  messageDesc(file_trunkline_cluster_v1_peer, 21);
 
 /**
  * Asks for messages.
@@ -813,7 +855,7 @@ export type MessagesRead = Message<"trunkline.cluster.v1.MessagesRead"> & {
  * Use `create(MessagesReadSchema)` to create a new message.
  */
 export const MessagesReadSchema: GenMessage<MessagesRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 20);
+  messageDesc(file_trunkline_cluster_v1_peer, 22);
 
 /**
  * Asks which messages are hidden.
@@ -848,7 +890,7 @@ export type HiddenRead = Message<"trunkline.cluster.v1.HiddenRead"> & {
  * Use `create(HiddenReadSchema)` to create a new message.
  */
 export const HiddenReadSchema: GenMessage<HiddenRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 21);
+  messageDesc(file_trunkline_cluster_v1_peer, 23);
 
 /**
  * Asks how many messages a user has sent.
@@ -883,7 +925,7 @@ export type SentByRead = Message<"trunkline.cluster.v1.SentByRead"> & {
  * Use `create(SentByReadSchema)` to create a new message.
  */
 export const SentByReadSchema: GenMessage<SentByRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 22);
+  messageDesc(file_trunkline_cluster_v1_peer, 24);
 
 /**
  * Asks for the rooms under a room.
@@ -911,7 +953,7 @@ export type SubRoomsRead = Message<"trunkline.cluster.v1.SubRoomsRead"> & {
  * Use `create(SubRoomsReadSchema)` to create a new message.
  */
 export const SubRoomsReadSchema: GenMessage<SubRoomsRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 23);
+  messageDesc(file_trunkline_cluster_v1_peer, 25);
 
 /**
  * What is stored: what was asked for, in its order; absent or empty where there is none.
@@ -974,7 +1016,7 @@ export type ReadAnswer = Message<"trunkline.cluster.v1.ReadAnswer"> & {
  * Use `create(ReadAnswerSchema)` to create a new message.
  */
 export const ReadAnswerSchema: GenMessage<ReadAnswer> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 24);
+  messageDesc(file_trunkline_cluster_v1_peer, 26);
 
 /**
  * A message and what became of it.
@@ -1009,7 +1051,7 @@ export type StoredMessage = Message<"trunkline.cluster.v1.StoredMessage"> & {
  * Use `create(StoredMessageSchema)` to create a new message.
  */
 export const StoredMessageSchema: GenMessage<StoredMessage> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 25);
+  messageDesc(file_trunkline_cluster_v1_peer, 27);
 
 /**
  * For nodes only: callers show the cluster's secret, or a certificate of the cluster.
@@ -1024,8 +1066,8 @@ export const PeerService: GenService<{
    */
   connect: {
     methodKind: "bidi_streaming";
-    input: typeof PeerRequestSchema;
-    output: typeof PeerAnswerSchema;
+    input: typeof PeerRequestsSchema;
+    output: typeof PeerAnswersSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_trunkline_cluster_v1_peer, 0);
