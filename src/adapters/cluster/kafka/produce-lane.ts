@@ -7,6 +7,12 @@ import type { PartitionBatch, PartitionOutcome } from "./requests.js";
 /** A request takes no further batch beyond this, in bytes: one slow answer holds up no more. */
 const MAX_REQUEST_BYTES = 8 * 1024 * 1024;
 
+/**
+ * From the beginning of one request to that of the next, in milliseconds: a request costs node and broker some hundred microseconds, whatever it
+ * brings. One that comes after a pause goes at once.
+ */
+const PACE_MS = 4;
+
 /** Sends one request; each partition is in it at most once. */
 export type SendBatches = (batches: readonly PartitionBatch[]) => Promise<readonly PartitionOutcome[]>;
 
@@ -21,6 +27,8 @@ export class ProduceLane {
   #waiting: Entry[] = [];
   #underWay: readonly Entry[] = [];
   #asked = false;
+  /** When the next request may begin, monotonic. */
+  #nextMs = Number.NEGATIVE_INFINITY;
 
   constructor(send: SendBatches, clock: Clock) {
     this.#send = send;
@@ -38,16 +46,20 @@ export class ProduceLane {
   #ask(): void {
     if (this.#asked || this.#underWay.length > 0 || this.#waiting.length === 0) return;
     this.#asked = true;
-    // Shards that flush in the same turn share a request.
-    this.#clock.soon(() => {
+    const flush = (): void => {
       this.#asked = false;
       this.#flush();
-    });
+    };
+    const leftMs = this.#nextMs - this.#clock.monotonic();
+    // Shards that flush in the same turn share a request.
+    if (leftMs <= 0) this.#clock.soon(flush);
+    else this.#clock.after(leftMs, flush);
   }
 
   #flush(): void {
     const entries = this.#take();
     this.#underWay = entries;
+    this.#nextMs = this.#clock.monotonic() + PACE_MS;
     this.#send(entries).then(
       (outcomes) => {
         this.#underWay = [];

@@ -12,8 +12,9 @@ interface Request {
 }
 
 /** A lane whose requests the test answers. */
-function useLane(): { lane: ProduceLane; requests: Request[]; turn: () => Promise<void> } {
+function useLane() {
   const requests: Request[] = [];
+  const clock = new StoppedClock();
   const lane = new ProduceLane((batches) => {
     const { promise, resolve, reject } = Promise.withResolvers<readonly PartitionOutcome[]>();
     requests.push({
@@ -22,11 +23,17 @@ function useLane(): { lane: ProduceLane; requests: Request[]; turn: () => Promis
       fail: () => reject(new Error("no answer")),
     });
     return promise;
-  }, new StoppedClock());
-  const turn = async (): Promise<void> => {
+  }, clock);
+  const turns = async (): Promise<void> => {
     for (let turns = 0; turns < 3; turns++) await new Promise((resolve) => setImmediate(resolve));
   };
-  return { lane, requests, turn };
+  /** Until whatever may be sent is. */
+  const turn = async (): Promise<void> => {
+    await turns();
+    clock.advance(4);
+    await turns();
+  };
+  return { lane, requests, clock, turns, turn };
 }
 
 function partitionsOf(request: Request | undefined): readonly number[] {
@@ -49,6 +56,30 @@ it("sends what comes in one turn together, and what comes meanwhile with the nex
   ]);
   requests[1]?.answer();
   expect(await Promise.all(second)).toEqual([103, 104]);
+});
+
+it("begins requests at least 4 ms apart, and one after a pause at once", async () => {
+  const { lane, requests, clock, turns } = useLane();
+  const appends = [lane.append(1, Buffer.alloc(1))];
+  await turns();
+  requests[0]?.answer();
+  await turns();
+  appends.push(lane.append(2, Buffer.alloc(1)));
+  clock.advance(3);
+  await turns();
+  expect(requests).toHaveLength(1);
+  appends.push(lane.append(3, Buffer.alloc(1)));
+  clock.advance(1);
+  await turns();
+  expect(requests.map(partitionsOf)).toEqual([[1], [2, 3]]);
+  requests[1]?.answer();
+  clock.advance(4);
+  appends.push(lane.append(4, Buffer.alloc(1)));
+  await turns();
+  expect(requests.map(partitionsOf)).toEqual([[1], [2, 3], [4]]);
+  requests[2]?.answer();
+  await Promise.all(appends);
+  expect(clock.pending).toBe(0);
 });
 
 it("has each partition once in a request, and keeps its order", async () => {
