@@ -12,7 +12,7 @@ import { mergeChanges } from "./merge.js";
 
 /** One write takes what waits, up to the batch that brings it to so many bytes. */
 const WRITE_BYTES = 1024 * 1024;
-const DEFAULT_GATHER_MS = 500;
+const DEFAULT_GATHER_MS = 2_000;
 /** First wait before a write that failed is tried again, in milliseconds; doubles up to the last. */
 const RETRY_FIRST_MS = 100;
 const RETRY_LAST_MS = 5_000;
@@ -25,7 +25,7 @@ export interface ArchiverDependencies {
   readonly telemetry: Telemetry;
   /**
    * From the beginning of one write to that of the next, in milliseconds, unless somebody waits for it or there is enough for a whole one: a write
-   * is some round trips of the archive, whatever it brings. Default 500.
+   * is some round trips of the archive, whatever it brings. Default 2,000.
    */
   readonly gatherMs?: number;
 }
