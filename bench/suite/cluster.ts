@@ -22,11 +22,11 @@ const CONNECT_DEADLINE_MS = 120_000;
 /** Of rates that are sought, at most. */
 const SEEKS = 12;
 
-const FULL = { warmupMs: 4_000, windowMs: 8_000, graceMs: 30_000, settleMs: 10_000, idleMs: 30_000 };
+const FULL = { warmMs: 40_000, warmupMs: 4_000, windowMs: 8_000, graceMs: 30_000, settleMs: 10_000, idleMs: 30_000 };
+const QUICK = { warmMs: 15_000, warmupMs: 1_500, windowMs: 3_000, graceMs: 30_000, settleMs: 5_000, idleMs: 10_000 };
 /** While a node goes: two rooms a shard. */
 const GOING_ROOMS = 32;
 const GOING = { beforeMs: 3_000, afterMs: 8_000 };
-const QUICK = { warmupMs: 1_500, windowMs: 3_000, graceMs: 30_000, settleMs: 5_000, idleMs: 10_000 };
 
 /** Aims on two cores that nodes, services and generator share. */
 const AIMS = { acksOfTwo: "≥ 8,000", p50: "< 8", p99: "< 40", idle: "< 1", leave: "< 500", kill: "< 6,000" };
@@ -135,7 +135,7 @@ async function measureCrossing(
       keptUpMs: KEPT_UP_MS,
       ...times,
     },
-    CONNECT_DEADLINE_MS + (RATES.length + SEEKS) * (times.warmupMs + times.windowMs + times.graceMs),
+    CONNECT_DEADLINE_MS + times.warmMs + (1 + RATES.length + SEEKS) * (times.warmupMs + times.windowMs + times.graceMs),
   );
   const samples = rates.flatMap((outcome) => crossingSamples(crossingName(outcome.rate), services, outcome));
   return highest === undefined ? samples : [...samples, ...crossingSamples(HIGHEST, services, highest)];
