@@ -2,7 +2,7 @@
 
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { CloseCode } from "../../gen/trunkline/v1/error_pb.js";
+import type { CloseCode } from "../../gen/trunkline/v1/error_pb.js";
 import { type AddressClass, Permission } from "../../gen/trunkline/v1/message_pb.js";
 import * as wire from "../../gen/trunkline/v1/session_pb.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
@@ -10,11 +10,9 @@ import { roomRef } from "../../ports/room-ref.js";
 import type { EntryDevice, LocalSession } from "../../ports/session-directory.js";
 import type { Identity } from "../../ports/token-verifier.js";
 import type { SignalFrame } from "../fanout/shared-frame.js";
-import type { Payer } from "../limit/limiter.js";
 import type { Limits } from "../limit/limits.js";
 import { classOfCall } from "../limit/operations.js";
 import type { OperationClass } from "../limit/rates.js";
-import { TokenBucket } from "../limit/token-bucket.js";
 import type { SessionPresence, WatchingSession } from "../presence/session-presence.js";
 import type { Caller } from "../room/calls.js";
 import type { Command, Outcome } from "../room/command.js";
@@ -22,13 +20,13 @@ import { isGranted, isService } from "../room/permissions.js";
 import { SessionSignals } from "../signal/session-signals.js";
 import { validateId } from "../validate.js";
 import { changedFrom, deleteCommand, editCommand, publishCommand, publishedFrom, reactCommand } from "./commands.js";
-import { done, serverFrame, wireError, wireMs } from "./frames.js";
-import { Heartbeat } from "./heartbeat.js";
-import { Lanes } from "./lanes.js";
+import { SessionDeadlines } from "./deadlines.js";
+import { done, serverFrame, wireError } from "./frames.js";
 import type { LiveConnection } from "./live-connection.js";
 import type { ClientFrame } from "./port.js";
 import { RoomSubscriptions } from "./room-subscriptions.js";
 import type { SessionServices } from "./services.js";
+import { SessionRequests } from "./session-requests.js";
 
 /** Lane of frames that concern the session itself. */
 const OWN_LANE = "";
@@ -53,28 +51,17 @@ export class LiveSession implements LocalSession, WatchingSession {
   verifiedAtMs: number;
   readonly #services: SessionServices;
   readonly #connection: LiveConnection;
-  readonly #heartbeat: Heartbeat;
+  readonly #deadlines: SessionDeadlines;
   #caller: Caller;
-  /** Whose buckets it takes from. There once registered. */
-  #payer: Payer | undefined;
+  readonly #requests: SessionRequests;
   readonly #rooms: RoomSubscriptions;
   /** Made with the first of them: most sessions only listen. */
   #signals: SessionSignals | undefined;
-  readonly #lanes = new Lanes();
-  readonly #frameRate: TokenBucket;
-  /** Made with the first refusal: most sessions never meet one. */
-  #refusalRate: TokenBucket | undefined;
-  #inFlight = 0;
-  /** Rooms of the hello that have no outcome yet. */
-  #resuming = 0;
   /** There from the first watch on. */
   #presence: SessionPresence | undefined;
-  #tokenWarned = false;
-  #ended = false;
 
   constructor(services: SessionServices, connection: LiveConnection, admitted: Admitted) {
-    const { clock, limits } = services.deps;
-    const nowMs = clock.monotonic();
+    const { clock } = services.deps;
     this.#services = services;
     this.#connection = connection;
     this.id = admitted.sessionId;
@@ -85,9 +72,9 @@ export class LiveSession implements LocalSession, WatchingSession {
     this.transport = admitted.transport;
     this.verifiedAtMs = clock.now();
     this.#caller = { identity: admitted.identity, deviceId: this.deviceId };
+    this.#requests = new SessionRequests(services, connection, this);
     this.#rooms = new RoomSubscriptions(services, connection, this, this.#caller);
-    this.#heartbeat = new Heartbeat(limits, nowMs);
-    this.#frameRate = new TokenBucket(limits.frameRate, nowMs);
+    this.#deadlines = new SessionDeadlines(services.deps, connection);
   }
 
   get identity(): Identity {
@@ -112,12 +99,12 @@ export class LiveSession implements LocalSession, WatchingSession {
 
   /** Whether nothing that was asked waits for an answer. */
   get idle(): boolean {
-    return this.#inFlight === 0 && this.#resuming === 0;
+    return this.#requests.idle;
   }
 
   /** There is a place for it. Called once. */
   registered(): void {
-    this.#payer = this.#services.limiter.open(this.identity);
+    this.#requests.registered(this.identity);
   }
 
   close(code: CloseCode, reason: string, reconnectAfterMs?: number): void {
@@ -126,8 +113,7 @@ export class LiveSession implements LocalSession, WatchingSession {
 
   /** Ends what the session holds. Called by its connection. */
   end(): void {
-    this.#ended = true;
-    if (this.#payer !== undefined) this.#services.limiter.close(this.#payer);
+    this.#requests.end();
     this.#rooms.end();
     this.#signals?.end();
     this.#presence?.end();
@@ -138,16 +124,12 @@ export class LiveSession implements LocalSession, WatchingSession {
   receive(client: ClientFrame): void {
     const { ref, frame } = client;
     const operation = frame.case ?? "unknown";
-    this.#heartbeat.heard();
-    const waitMs = this.#frameRate.take(this.#services.deps.clock.monotonic());
-    if (waitMs > 0) {
-      this.#refuse(ref, operation, this.#services.limiter.refusal("session", "frame", waitMs));
-      return;
-    }
+    this.#deadlines.heard();
+    if (this.#requests.refusesFrame(ref, operation)) return;
     try {
       this.#dispatch(ref, frame);
     } catch (error) {
-      this.#refuse(ref, operation, TrunklineError.from(error));
+      this.#requests.refuse(ref, operation, TrunklineError.from(error));
     }
   }
 
@@ -174,39 +156,39 @@ export class LiveSession implements LocalSession, WatchingSession {
         this.#submit(ref, "edit", frame.case, frame.value.roomId, reactCommand(frame.value), changedFrom);
         return;
       case "subscribe":
-        this.#request(ref, "read", frame.case, frame.value.roomId, () => this.#subscribe(ref, frame.value));
+        this.#ask(ref, "read", frame.case, frame.value.roomId, () => this.#subscribe(ref, frame.value));
         return;
       case "unsubscribe":
-        this.#request(ref, undefined, frame.case, frame.value.roomId, () => this.#unsubscribe(ref, frame.value));
+        this.#ask(ref, undefined, frame.case, frame.value.roomId, () => this.#unsubscribe(ref, frame.value));
         return;
       case "mark":
-        this.#request(ref, "mark", frame.case, frame.value.roomId, () => this.#mark(ref, frame.value));
+        this.#ask(ref, "mark", frame.case, frame.value.roomId, () => this.#mark(ref, frame.value));
         return;
       case "call":
-        this.#request(ref, classOf(frame.value), frame.case, laneOf(frame.value), () => this.#call(ref, frame.value));
+        this.#ask(ref, classOf(frame.value), frame.case, laneOf(frame.value), () => this.#call(ref, frame.value));
         return;
       case "typing":
         this.#typing(ref, frame.value);
         return;
       case "sendSignal": {
         const { lane, send } = this.#saying().prepare(frame.value);
-        this.#request(ref, "signal", frame.case, lane, () => send().then(() => this.#reply(ref, done())));
+        this.#ask(ref, "signal", frame.case, lane, () => send().then(() => this.#reply(ref, done())));
         return;
       }
       case "setPresence":
-        this.#request(ref, "presence", frame.case, OWN_LANE, () => this.#setPresence(ref, frame.value));
+        this.#ask(ref, "presence", frame.case, OWN_LANE, () => this.#setPresence(ref, frame.value));
         return;
       case "watchPresence":
-        this.#request(ref, "presence", frame.case, OWN_LANE, () => this.#watchPresence(ref, frame.value));
+        this.#ask(ref, "presence", frame.case, OWN_LANE, () => this.#watchPresence(ref, frame.value));
         return;
       case "refreshToken":
-        this.#request(ref, "settings", frame.case, OWN_LANE, () => this.#refreshToken(ref, frame.value.token));
+        this.#ask(ref, "settings", frame.case, OWN_LANE, () => this.#refreshToken(ref, frame.value.token));
         return;
       case "ping":
         this.#connection.send({ case: "pong", value: create(wire.PongSchema, { id: frame.value.id }) }, ref);
         return;
       case "pong":
-        this.#heartbeat.answered(frame.value.id, this.#services.deps.clock.monotonic());
+        this.#deadlines.answered(frame.value.id);
         return;
       case "hello":
         throw TrunklineError.invalid("hello", "was said already");
@@ -215,93 +197,18 @@ export class LiveSession implements LocalSession, WatchingSession {
     }
   }
 
-  /**
-   * A request that may wait. In its lane it begins after those sent before it, and holds up those sent after it. `of` undefined: it is
-   * limited as a frame alone.
-   */
-  #request(
+  #ask(
     ref: number,
     of: OperationClass | undefined,
     operation: string,
     lane: string,
     handle: () => Promise<void>,
   ): void {
-    this.#enter(of);
-    this.#lanes.run(lane, () => {
-      if (this.#ended) {
-        this.#leave();
-        return undefined;
-      }
-      return handle()
-        .catch((error: unknown) => this.#refusePaid(ref, of, operation, TrunklineError.from(error)))
-        .finally(() => this.#leave());
-    });
-  }
-
-  /** What was refused after it had been paid for. */
-  #refusePaid(ref: number, of: OperationClass | undefined, operation: string, refusal: TrunklineError): void {
-    if (of !== undefined && this.#payer !== undefined) this.#services.limiter.refused(this.#payer, of, refusal);
-    this.#refuse(ref, operation, refusal);
-  }
-
-  #refuse(ref: number, operation: string, refusal: TrunklineError): void {
-    this.#connection.refuse(ref, operation, refusal);
-    if (refusal.code !== ErrorCode.RATE_LIMITED) return;
-    const { clock, limits } = this.#services.deps;
-    const nowMs = clock.monotonic();
-    this.#refusalRate ??= new TokenBucket(limits.refusalRate, nowMs);
-    const waitMs = this.#refusalRate.take(nowMs);
-    if (waitMs === 0) return;
-    const options = { retryAfterMs: refusal.retryAfterMs ?? waitMs };
-    const abuse = new TrunklineError(ErrorCode.RATE_LIMITED, "too much was asked in spite of refusals", options);
-    const { sessionId, tenantId, userId } = this;
-    this.#services.deps.telemetry.emit("session.abusive", { sessionId, tenantId, userId });
-    this.#connection.close(CloseCode.OVERLOADED, abuse.message, abuse);
-  }
-
-  #enter(of: OperationClass | undefined): void {
-    const { maxInFlight } = this.#services.deps.limits;
-    this.#requireCurrent();
-    if (this.#services.draining()) {
-      throw new TrunklineError(ErrorCode.UNAVAILABLE, "the node is leaving", { retryAfterMs: 1_000 });
-    }
-    if (this.#inFlight >= maxInFlight) {
-      throw new TrunklineError(ErrorCode.LIMIT_EXCEEDED, "too many requests without an answer yet", {
-        details: { limit: String(maxInFlight) },
-      });
-    }
-    if (this.#connection.outbox.full) {
-      throw new TrunklineError(ErrorCode.LIMIT_EXCEEDED, "too many bytes wait for you: read first");
-    }
-    if (of !== undefined) this.#spend(of);
-    this.#inFlight++;
-    this.#services.requests.enter();
-  }
-
-  /** A session may have been told to close while its node was paused. */
-  #requireCurrent(): void {
-    if (this.#services.deps.directory.current) return;
-    throw new TrunklineError(ErrorCode.UNAVAILABLE, "the node was paused and looks what was said meanwhile", {
-      retryAfterMs: 500,
-    });
-  }
-
-  #spend(of: OperationClass): void {
-    if (this.#payer !== undefined) this.#services.limiter.spend(this.#payer, of);
-  }
-
-  #leave(): void {
-    this.#inFlight--;
-    this.#services.requests.leave();
-    this.#tellAnswered();
-  }
-
-  #tellAnswered(): void {
-    if (this.idle && !this.#ended) this.#connection.answered();
+    this.#requests.ask({ ref, of, operation, lane }, handle);
   }
 
   #reply(ref: number, frame: wire.ServerFrame["frame"]): void {
-    if (ref !== 0 && !this.#ended) this.#connection.send(frame, ref);
+    this.#requests.reply(ref, frame);
   }
 
   // — messages —
@@ -311,7 +218,7 @@ export class LiveSession implements LocalSession, WatchingSession {
     if (publish.forward !== undefined) {
       const { forward } = publish;
       this.#signals?.publishing(publish.roomId);
-      this.#request(ref, "publish", "publish", publish.roomId, async () => {
+      this.#ask(ref, "publish", "publish", publish.roomId, async () => {
         const origin = await this.#services.rooms.forwarded(this.#caller, forward);
         const room = roomRef(this.identity.tenantId, publish.roomId);
         const { outcome } = this.#services.owner.submit(room, this.#caller, { ...command, ...origin });
@@ -322,7 +229,7 @@ export class LiveSession implements LocalSession, WatchingSession {
     }
   }
 
-  /** A change of a room. What comes after it in the room need not wait for its outcome. */
+  /** A change of a room. */
   #submit(
     ref: number,
     of: OperationClass,
@@ -331,28 +238,10 @@ export class LiveSession implements LocalSession, WatchingSession {
     command: Command,
     reply: (outcome: Outcome) => wire.ServerFrame["frame"],
   ): void {
-    this.#enter(of);
-    if (command.kind === "publish") this.#signals?.publishing(roomId);
     const room = roomRef(this.identity.tenantId, roomId);
-    this.#lanes.run(roomId, () => {
-      // Whoever has gone will ask again on the next connection: what waited behind must not come after that.
-      if (this.#ended) {
-        this.#leave();
-        return undefined;
-      }
-      const { turned, outcome } = this.#services.owner.submit(room, this.#caller, command);
-      outcome.then(
-        (done) => {
-          this.#reply(ref, reply(done));
-          this.#leave();
-        },
-        (error: unknown) => {
-          this.#refusePaid(ref, of, operation, TrunklineError.from(error));
-          this.#leave();
-        },
-      );
-      return turned;
-    });
+    const submit = () => this.#services.owner.submit(room, this.#caller, command);
+    this.#requests.submit({ ref, of, operation, lane: roomId }, submit, reply);
+    if (command.kind === "publish") this.#signals?.publishing(roomId);
   }
 
   // — signals —
@@ -363,14 +252,12 @@ export class LiveSession implements LocalSession, WatchingSession {
   }
 
   #typing(ref: number, typing: wire.Typing): void {
-    this.#requireCurrent();
-    this.#spend("typing");
+    this.#requests.requireCurrent();
+    this.#requests.spend("typing");
     const begun = this.#saying().typing(typing);
     if (begun === undefined) this.#reply(ref, done());
     else
-      this.#request(ref, undefined, "typing", `typing ${typing.roomId}`, () =>
-        begun.then(() => this.#reply(ref, done())),
-      );
+      this.#ask(ref, undefined, "typing", `typing ${typing.roomId}`, () => begun.then(() => this.#reply(ref, done())));
   }
 
   // — rooms —
@@ -378,22 +265,18 @@ export class LiveSession implements LocalSession, WatchingSession {
   /** The rooms of the Hello: each answered by a push. */
   resumeRooms(rooms: readonly wire.RoomPosition[]): void {
     for (const { roomId, after } of rooms) {
-      this.#resuming++;
       const open = () => this.#rooms.open(roomId, after, 0, "hello.rooms.room_id");
-      this.#lanes.run(roomId, () =>
-        Promise.resolve(this.#services.places.run(open))
-          .catch((error: unknown) => this.#notResumed(roomId, TrunklineError.from(error)))
-          .finally(() => {
-            this.#resuming--;
-            this.#tellAnswered();
-          }),
+      this.#requests.begin(roomId, () =>
+        Promise.resolve(this.#services.places.run(open)).catch((error: unknown) =>
+          this.#notResumed(roomId, TrunklineError.from(error)),
+        ),
       );
     }
   }
 
   #notResumed(roomId: string, refusal: TrunklineError): void {
     this.#services.refused("hello.rooms", refusal);
-    if (!this.#ended) this.#connection.send({ case: "error", value: wireError(refusal, { room_id: roomId }) });
+    if (!this.#requests.ended) this.#connection.send({ case: "error", value: wireError(refusal, { room_id: roomId }) });
   }
 
   async #subscribe(ref: number, { roomId, after, presence }: wire.Subscribe): Promise<void> {
@@ -442,7 +325,7 @@ export class LiveSession implements LocalSession, WatchingSession {
   }
 
   async #watchPresence(ref: number, frame: wire.WatchPresence): Promise<void> {
-    if (this.#ended) return;
+    if (this.#requests.ended) return;
     const snapshot = await this.#watch.watch(frame);
     this.#reply(ref, { case: "presenceSnapshot", value: snapshot });
   }
@@ -461,7 +344,7 @@ export class LiveSession implements LocalSession, WatchingSession {
     this.#rooms.caller = this.#caller;
     if (this.#signals !== undefined) this.#signals.caller = this.#caller;
     this.verifiedAtMs = this.#services.deps.clock.now();
-    this.#tokenWarned = false;
+    this.#deadlines.renewed();
     this.#connection.reschedule();
     const expiresAt = identity.expiresAtMs === undefined ? undefined : timestampFromMs(identity.expiresAtMs);
     this.#reply(ref, { case: "tokenAccepted", value: create(wire.TokenAcceptedSchema, { expiresAt }) });
@@ -469,52 +352,15 @@ export class LiveSession implements LocalSession, WatchingSession {
     if (!demoted) return;
     for (const roomId of this.#rooms.roomIds) {
       // In the room's lane: a subscription that is being opened was perhaps authorized as the user was before, and is then judged.
-      this.#lanes.run(roomId, () => this.#rooms.authorizeAgain(roomId));
+      this.#requests.after(roomId, () => this.#rooms.authorizeAgain(roomId));
     }
   }
 
-  // — time —
+  // — what it is told —
 
-  /** Heartbeat, token and stall. Returns in how many milliseconds to look again; 0: the session has ended. */
+  /** Returns in how many milliseconds to look again; 0: the session has ended. */
   tick(monotonicMs: number): number {
-    const { limits } = this.#services.deps;
-    const { blockedSinceMs } = this.#connection.outbox;
-    if (blockedSinceMs !== undefined && monotonicMs - blockedSinceMs >= limits.stallDeadlineMs) {
-      this.close(CloseCode.SLOW_CONSUMER, "nothing was read while data waited");
-      return 0;
-    }
-    const tokenMs = this.#tickToken();
-    if (tokenMs === 0) return 0;
-    const beat = this.#heartbeat.tick(monotonicMs);
-    if (beat.is === "lost") {
-      this.close(CloseCode.HEARTBEAT_LOST, "pings were not answered");
-      return 0;
-    }
-    if (beat.is === "ping") {
-      const ping = create(wire.PingSchema, { id: beat.id, lastRoundTripMs: beat.lastRoundTripMs });
-      this.#connection.outbox.pushFirst(this.#connection.encode(serverFrame({ case: "ping", value: ping })));
-    }
-    const stallMs =
-      blockedSinceMs === undefined ? Number.POSITIVE_INFINITY : blockedSinceMs + limits.stallDeadlineMs - monotonicMs;
-    return Math.max(Math.min(beat.nextMs, tokenMs, stallMs), 1);
-  }
-
-  #tickToken(): number {
-    const { expiresAtMs } = this.identity;
-    if (expiresAtMs === undefined) return Number.POSITIVE_INFINITY;
-    const leftMs = expiresAtMs - this.#services.deps.clock.now();
-    if (leftMs <= 0) {
-      this.close(CloseCode.TOKEN_EXPIRED, "the token has expired");
-      return 0;
-    }
-    const warningMs = leftMs - this.#services.deps.limits.tokenWarningMs;
-    if (warningMs > 0) return warningMs;
-    if (!this.#tokenWarned) {
-      this.#tokenWarned = true;
-      const value = create(wire.TokenExpiringSchema, { inMs: wireMs(leftMs) });
-      this.#connection.send({ case: "tokenExpiring", value });
-    }
-    return leftMs;
+    return this.#deadlines.tick(monotonicMs, this.identity.expiresAtMs);
   }
 
   /** Something ephemeral for the user: dropped where much waits. */
