@@ -20,6 +20,7 @@ import { RedisChannels } from "../adapters/cluster/redis-channels.js";
 import { checkRedis, RedisUnfit } from "../adapters/cluster/redis-check.js";
 import { RedisFanout } from "../adapters/cluster/redis-fanout.js";
 import { RedisRateShares } from "../adapters/cluster/redis-rate-shares.js";
+import { refusalOf } from "../adapters/cluster/refusal.js";
 import { longestTailBytes } from "../core/limit/limits.js";
 import { shardOf } from "../core/room/position.js";
 import type { Telemetry } from "../core/telemetry.js";
@@ -34,7 +35,6 @@ import { Dependencies } from "./dependencies.js";
 import { awaitDependency, type DependencyWait } from "./dependency.js";
 import type { Engine, EngineContext } from "./engine.js";
 import { peerAddress } from "./peer-address.js";
-import { refusalOf } from "./refusal.js";
 import { isShut, standingOf } from "./standing.js";
 
 const DEFAULT_NAME = "trunkline";

@@ -1,8 +1,8 @@
 // Services that a node cannot start without: waited for, but not for ever.
 
+import { refusalOf } from "../adapters/cluster/refusal.js";
 import type { Logger } from "../ops/log.js";
 import type { Clock } from "../ports/clock.js";
-import { refusalOf } from "./refusal.js";
 
 /** Between two tries, in milliseconds. */
 const AGAIN_MS = 500;

@@ -13,6 +13,7 @@ import {
   standaloneOptions,
   standaloneUrl,
 } from "./redis-address.js";
+import { refusalOf } from "./refusal.js";
 
 /** Different ones, of the tries for the first connection. */
 const MAX_ERRORS = 8;
@@ -36,7 +37,7 @@ export function redisHosts(address: RedisAddress): readonly string[] {
   return [new URL(address.url).hostname.replaceAll(/[[\]]/g, "")];
 }
 
-/** Resolves once commands are taken; rejects with UNAVAILABLE where that is not in time, and gives up. */
+/** Resolves once commands are taken; rejects with UNAVAILABLE where that is not in time, or as soon as Redis refuses this node, and gives up. */
 export async function connectRedis(address: RedisAddress, options: RedisConnectionOptions): Promise<RedisCommands> {
   if (!("cluster" in address)) return await opened(createRedis(address, options.name), options);
   const nodes = address.cluster.map((node) => hostAndPort(node));
@@ -58,7 +59,7 @@ export function createNode(address: ClusteredRedis, node: string, name: string):
   return new Redis(nodeOptions(address, hostAndPort(node), name));
 }
 
-/** Resolves once the connection is ready; rejects with UNAVAILABLE where it is not in time, and gives up. */
+/** Resolves once the connection is ready; rejects with UNAVAILABLE where it is not in time, or as soon as it is refused, and gives up. */
 export async function opened<T extends RedisCommands>(
   redis: T,
   { onError, deadlineMs = CONNECT_DEADLINE_MS }: Omit<RedisConnectionOptions, "name">,
@@ -69,6 +70,8 @@ export async function opened<T extends RedisCommands>(
   const said = new Map<string, unknown>();
   const failed = (error: unknown): void => {
     const told = isOfNodes(error) ? error.lastNodeError : error;
+    // It does not mend itself by waiting.
+    if (refusalOf(told) !== undefined) ready.reject(told);
     said.delete(String(told));
     if (said.size < MAX_ERRORS) said.set(String(told), told);
   };

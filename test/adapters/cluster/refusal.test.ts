@@ -2,7 +2,7 @@
 
 import { ReplyError } from "ioredis";
 import { expect, test } from "vitest";
-import { refusalOf } from "../../src/backbone/refusal.js";
+import { refusalOf } from "../../../src/adapters/cluster/refusal.js";
 
 const ALERT =
   "4040:error:0A000418:SSL routines:ssl3_read_bytes:tlsv1 alert unknown ca:rec_layer_s3.c:918:alert number 48";

@@ -5,6 +5,8 @@ import { ReplyError } from "ioredis";
 /** What Redis answers whom it does not know, or who may not do what is asked. */
 const REDIS_REFUSALS = /^(?:WRONGPASS|NOAUTH|NOPERM|ERR AUTH|ERR invalid password)\b/;
 /** https://www.mongodb.com/docs/manual/reference/error-codes/: Unauthorized, AuthenticationFailed. */
+/** What ioredis says when no Sentinel is of use: how the last one did not take it. */
+const SENTINEL_REFUSAL = /^All sentinels are unreachable.* Last error: ((?:WRONGPASS|NOAUTH|NOPERM)\b.*)$/;
 const MONGO_REFUSALS: ReadonlySet<unknown> = new Set([13, 18]);
 const KAFKA_REFUSAL = "KafkaJSSASLAuthenticationError";
 /** How this side judges a certificate. https://nodejs.org/api/tls.html#x509-certificate-error-codes */
@@ -43,6 +45,8 @@ function ownRefusal(error: Error): string | undefined {
   const code = "code" in error ? error.code : undefined;
   if (CERTIFICATE_FAULTS.has(code)) return `its certificate is not trusted: ${withoutAdvice(line)}`;
   if (error instanceof ReplyError) return REDIS_REFUSALS.test(line) ? line : undefined;
+  const sentinel = SENTINEL_REFUSAL.exec(line)?.[1];
+  if (sentinel !== undefined) return `Sentinel: ${sentinel}`;
   if (error.name === KAFKA_REFUSAL) return line;
   return error.name === "MongoServerError" && MONGO_REFUSALS.has(code) ? line : undefined;
 }
