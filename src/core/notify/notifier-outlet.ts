@@ -15,13 +15,11 @@ import type { LogRecord } from "../../ports/event-log.js";
 import type { OutletStore } from "../../ports/outlet-store.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
-import type { LogReader } from "../follow/follower.js";
 import { createdAtMs } from "../outlet/batch.js";
 import type { NotifierOptions } from "../outlet/options.js";
-import { GIVE_UP_AFTER_MS, type Outlet } from "../outlet/outlet.js";
+import { GIVE_UP_AFTER_MS, type OutletWork } from "../outlet/outlet.js";
 import { Parking, type Tried } from "../outlet/parking.js";
-import { type Page, type PageReader, ShardPages, type Taken } from "../outlet/shard-pages.js";
-import { Starting } from "../outlet/starting.js";
+import type { Page, Taken } from "../outlet/shard-pages.js";
 import type { Receipts } from "../receipt/receipts.js";
 import type { RoomOwner } from "../room/owner.js";
 import { Judge, type NotifierParts } from "./judge.js";
@@ -40,7 +38,7 @@ const TOGETHER_MS = 500;
 const SLACK_MS = 3_000;
 const STORE_RETRY_MS = 1_000;
 
-export class NotifierOutlet implements Outlet, PageReader {
+export class NotifierOutlet implements OutletWork {
   readonly name = "notifier";
   readonly keptMs: number;
   readonly #deps: CoreDependencies;
@@ -54,10 +52,8 @@ export class NotifierOutlet implements Outlet, PageReader {
   readonly #wideRoom: number;
   readonly #judge: Judge;
   readonly #members: RoomMembers;
-  readonly #pages: ShardPages;
   readonly #parking: Parking;
   readonly #looks: Looks;
-  readonly #starting: Starting<readonly ParkedDocument[]>;
 
   constructor(deps: CoreDependencies, parts: NotifierParts, store: OutletStore, options: NotifierOptions) {
     const { graceMs = DEFAULT_GRACE_MS, wideRoom = DEFAULT_WIDE_ROOM, withBody = false } = options;
@@ -72,7 +68,6 @@ export class NotifierOutlet implements Outlet, PageReader {
     this.#wideRoom = wideRoom;
     this.#judge = new Judge(deps, parts, store, { graceMs, wideRoom, withBody });
     this.#members = new RoomMembers(deps.archive);
-    this.#pages = new ShardPages(deps, this);
     this.#looks = new Looks(deps.clock, (look) => this.#lookAgain(look));
     this.#parking = new Parking(deps, store, {
       outlet: this.name,
@@ -84,55 +79,22 @@ export class NotifierOutlet implements Outlet, PageReader {
         return undefined;
       },
     });
-    this.#starting = new Starting(deps, {
-      outlet: this.name,
-      load: (shard) => this.#parking.kept(shard),
-      begin: (shard, end, kept) => {
-        this.#parking.opened(shard, kept);
-        this.#pages.opened(shard, end);
-      },
-    });
   }
 
-  get reader(): LogReader {
-    return this.#pages;
-  }
-
-  start(): void {
-    this.#starting.start();
-    this.#pages.start();
-  }
-
-  opening(shard: number, end: number): Promise<void> {
-    return this.#pages.opening(shard, end);
-  }
-
-  opened(shard: number, end: number): void {
-    if (this.#pages.has(shard)) this.#pages.opened(shard, end);
-    else this.#starting.opened(shard, end);
-  }
-
-  yielding(shard: number): Promise<void> {
-    return this.#pages.yielding(shard);
+  async load(shard: number): Promise<() => void> {
+    const kept = await this.#parking.kept(shard);
+    return () => this.#parking.opened(shard, kept);
   }
 
   /** Who waits to be looked at is found again by whoever has the shard now: its place is not remembered before their time is over. */
   released(shard: number): void {
-    this.#starting.released(shard);
-    this.#pages.released(shard);
     this.#parking.released(shard);
     this.#looks.forget(({ key }) => !this.#parking.holds(key));
   }
 
-  appended(shard: number): void {
-    this.#pages.appended(shard);
-  }
-
-  async stop(): Promise<void> {
-    this.#starting.stop();
+  stop(): void {
     this.#parking.stop();
     this.#looks.stop();
-    await this.#pages.stop();
   }
 
   // — what the log says —

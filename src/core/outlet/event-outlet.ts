@@ -15,15 +15,13 @@ import type { OutletStore } from "../../ports/outlet-store.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import { shardOf } from "../../ports/shard.js";
 import type { CoreDependencies } from "../core.js";
-import type { LogReader } from "../follow/follower.js";
 import { PAGE_BYTES } from "../limit/limits.js";
 import { batchOf, createdAtMs } from "./batch.js";
 import { DeadLetters } from "./dead-letters.js";
 import type { EventOutletOptions } from "./options.js";
-import { GIVE_UP_AFTER_MS, type Outlet } from "./outlet.js";
+import { GIVE_UP_AFTER_MS, type OutletWork } from "./outlet.js";
 import { Parking, type Tried } from "./parking.js";
-import { type Page, type PageReader, ShardPages, type Taken } from "./shard-pages.js";
-import { Starting } from "./starting.js";
+import type { Page, Taken } from "./shard-pages.js";
 
 /** Rooms set aside, at most: with so many the target is away as a whole, and the log waits. */
 const ROOMS_ASIDE = 1_000;
@@ -41,31 +39,23 @@ interface Run {
   readonly events: readonly EncodedEvent[];
 }
 
-export class EventOutlet implements Outlet, PageReader {
+export class EventOutlet implements OutletWork {
   readonly name: string;
   /** Nothing that was read is read again but after a crash. */
   readonly keptMs = 0;
   readonly #deps: CoreDependencies;
   readonly #options: EventOutletOptions;
-  readonly #pages: ShardPages;
   readonly #parking: Parking;
   readonly #letters: DeadLetters;
   /** Of rooms set aside: the last seq that the reader has come past. */
   readonly #passed = new Map<string, number>();
   /** Of rooms that were set aside when their shard came: the last seq that was handed over before the reader came there. */
   readonly #ahead = new Map<string, number>();
-  readonly #starting: Starting<readonly Aside[]>;
 
   constructor(deps: CoreDependencies, store: OutletStore, options: EventOutletOptions) {
     this.#deps = deps;
     this.#options = options;
     this.name = `events.${options.name}`;
-    this.#pages = new ShardPages(deps, this);
-    this.#starting = new Starting(deps, {
-      outlet: this.name,
-      load: (shard) => this.#load(shard),
-      begin: (shard, end, aside) => this.#begin(shard, end, aside),
-    });
     this.#letters = new DeadLetters(
       deps,
       store,
@@ -82,32 +72,21 @@ export class EventOutlet implements Outlet, PageReader {
     });
   }
 
-  get reader(): LogReader {
-    return this.#pages;
-  }
-
   start(): void {
-    this.#starting.start();
-    this.#pages.start();
     this.#letters.start();
   }
 
-  opening(shard: number, end: number): Promise<void> {
-    return this.#pages.opening(shard, end);
-  }
-
-  opened(shard: number, end: number): void {
-    if (this.#pages.has(shard)) this.#pages.opened(shard, end);
-    else this.#starting.opened(shard, end);
-  }
-
-  yielding(shard: number): Promise<void> {
-    return this.#pages.yielding(shard);
+  /** What was set aside before of a shard, and where these rooms end now. */
+  async load(shard: number): Promise<() => void> {
+    const aside: Aside[] = [];
+    for (const document of await this.#parking.kept(shard)) {
+      const stored = await this.#deps.archive.room(roomRef(document.tenantId, document.roomId));
+      aside.push({ document, topSeq: stored?.room?.top?.seq ?? 0 });
+    }
+    return () => this.#begin(shard, aside);
   }
 
   released(shard: number): void {
-    this.#starting.released(shard);
-    this.#pages.released(shard);
     this.#parking.released(shard);
     const { shards } = this.#deps.log;
     for (const rooms of [this.#passed, this.#ahead]) {
@@ -115,15 +94,9 @@ export class EventOutlet implements Outlet, PageReader {
     }
   }
 
-  appended(shard: number): void {
-    this.#pages.appended(shard);
-  }
-
-  async stop(): Promise<void> {
-    this.#starting.stop();
+  stop(): void {
     this.#parking.stop();
     this.#letters.stop();
-    await this.#pages.stop();
   }
 
   // — what the log says —
@@ -139,18 +112,8 @@ export class EventOutlet implements Outlet, PageReader {
     return { count: from, waitMs: 0 };
   }
 
-  /** What was set aside before of a shard, and where these rooms end now. */
-  async #load(shard: number): Promise<readonly Aside[]> {
-    const rooms: Aside[] = [];
-    for (const document of await this.#parking.kept(shard)) {
-      const stored = await this.#deps.archive.room(roomRef(document.tenantId, document.roomId));
-      rooms.push({ document, topSeq: stored?.room?.top?.seq ?? 0 });
-    }
-    return rooms;
-  }
-
   /** What a room lacks goes up to where it ends now, wherever the reader is. */
-  #begin(shard: number, end: number, aside: readonly Aside[]): void {
+  #begin(shard: number, aside: readonly Aside[]): void {
     for (const { document, topSeq } of aside) {
       const { key } = roomRef(document.tenantId, document.roomId);
       this.#passed.set(key, topSeq);
@@ -160,7 +123,6 @@ export class EventOutlet implements Outlet, PageReader {
       shard,
       aside.map(({ document }) => document),
     );
-    this.#pages.opened(shard, end);
   }
 
   /** What of the records from `from` on goes in one batch, and up to where. */

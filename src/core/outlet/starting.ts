@@ -13,22 +13,22 @@ interface Coming {
   retry: Timer | undefined;
 }
 
-export interface StartingParts<T> {
+export interface StartingParts {
   readonly outlet: string;
-  /** Reads what was kept of a shard. */
-  load(shard: number): Promise<T>;
-  /** It was read, and the shard still is this node's. */
-  begin(shard: number, end: number, kept: T): void;
+  /** Reads what was kept of a shard; the result begins with it, if the shard still is this node's. */
+  load(shard: number): Promise<() => void>;
+  /** That was begun with. */
+  begun(shard: number, end: number): void;
 }
 
-export class Starting<T> {
+export class Starting {
   readonly #deps: CoreDependencies;
-  readonly #parts: StartingParts<T>;
+  readonly #parts: StartingParts;
   /** Shards that have not begun. */
   readonly #coming = new Map<number, Coming>();
   #started = false;
 
-  constructor(deps: CoreDependencies, parts: StartingParts<T>) {
+  constructor(deps: CoreDependencies, parts: StartingParts) {
     this.#deps = deps;
     this.#parts = parts;
   }
@@ -67,10 +67,11 @@ export class Starting<T> {
   #load(coming: Coming): void {
     const { shard } = coming;
     this.#parts.load(shard).then(
-      (kept) => {
+      (begin) => {
         if (coming.over) return;
         this.#coming.delete(shard);
-        this.#parts.begin(shard, coming.end, kept);
+        begin();
+        this.#parts.begun(shard, coming.end);
       },
       (cause: unknown) => {
         if (coming.over) return;
