@@ -3,9 +3,9 @@
 import { performance } from "node:perf_hooks";
 import type { Clock, Timer } from "../ports/clock.js";
 
-const SAMPLE_INTERVAL_MS = 100;
-/** Weight of the newest sample: with 100 ms between samples, a sudden load is seen to two thirds after about 200 ms. */
-const NEWEST_WEIGHT = 0.4;
+const SAMPLE_INTERVAL_MS = 250;
+/** Weight of the newest sample: a sudden load is seen to nine tenths after half a second. */
+const NEWEST_WEIGHT = 0.7;
 
 export interface LoadSampler {
   /** The smoothed share of time the event loop was busy lately, 0 to 1. Costs nothing: it is sampled by a timer. */
@@ -20,7 +20,7 @@ export interface LoopTimes {
   readonly active: number;
 }
 
-/** Samples the event loop's utilisation every 100 ms. */
+/** Samples the event loop's utilisation every 250 ms. */
 export function startLoadSampler(
   clock: Clock,
   times: () => LoopTimes = () => performance.eventLoopUtilization(),

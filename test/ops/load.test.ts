@@ -10,9 +10,9 @@ function useSampler() {
   const sampler = startLoadSampler(clock, () => ({ ...times }));
   const pass = (busy: number, samples: number) => {
     for (let i = 0; i < samples; i++) {
-      times.active += busy * 100;
-      times.idle += (1 - busy) * 100;
-      clock.advance(100);
+      times.active += busy * 250;
+      times.idle += (1 - busy) * 250;
+      clock.advance(250);
     }
   };
   return { clock, sampler, pass };
@@ -21,7 +21,7 @@ function useSampler() {
 test("the load rises to a busy loop's share of time and falls again, smoothly", () => {
   const { sampler, pass } = useSampler();
   expect(sampler.load()).toBe(0);
-  pass(0.8, 2);
+  pass(0.8, 1);
   expect(sampler.load()).toBeGreaterThan(0.4);
   expect(sampler.load()).toBeLessThan(0.8);
   pass(0.8, 20);

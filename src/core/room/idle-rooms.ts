@@ -14,14 +14,15 @@ import { systemOf } from "./inbox.js";
 import type { OwnedShards } from "./owned-shards.js";
 import { Rounds } from "./rounds.js";
 
-/** How late a room may be archived. */
-const INTERVAL_MS = 1_000;
+/** How late a room may be archived: little beside the minute that it is idle at least. */
+const INTERVAL_MS = 5_000;
 /** Looks in one go: the next go follows when these are done. */
 const BATCH = 200;
 /** Goes of one round: what is left waits for the next. */
-const MAX_GOES = 10;
-/** Documents of one round, on the walk through all rooms. */
+const MAX_GOES = 50;
+/** Documents of one page of the walk through all rooms, and pages of one round. */
 const WALKED = 500;
+const WALKED_PAGES = 5;
 /** Whoever has it walks through the rooms of all shards, and asks for looks that the others make. */
 const WALKING_SHARD = 0;
 
@@ -55,7 +56,7 @@ export class IdleRooms {
   }
 
   async #round(): Promise<void> {
-    await this.#walkOn();
+    for (let page = 0; page < WALKED_PAGES && !this.#rounds.stopped; page++) await this.#walkOn();
     for (let go = 0; go < MAX_GOES && !this.#rounds.stopped; go++) {
       const due = await this.#deps.archive.idleLooks(this.#owned.all, this.#deps.clock.now(), BATCH);
       if (due.length === 0) return;

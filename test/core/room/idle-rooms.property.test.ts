@@ -11,7 +11,7 @@ import { settle, type TestClient, TestCore, text } from "../use-core.js";
 const NEVER = 0xffff_ffff;
 const STEP_MS = 250;
 /** The poller's interval, and what it takes to come round in steps. */
-const ROUND_MS = 1_000 + STEP_MS;
+const ROUND_MS = 5_000 + STEP_MS;
 const ROOM = "lobby";
 const UNDER = "lobby~corner";
 
