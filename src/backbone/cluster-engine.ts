@@ -166,7 +166,11 @@ export async function openClusterEngine(
   );
   const dependencies = new Dependencies(clock, telemetry);
   parts.add("dependencies", () => dependencies.stop());
-  const vitals = () => ({ sessions, load: context.load() });
+  let news: ClusterNews | undefined;
+  const unreached = () => news?.unreached ?? [];
+  const vitals = () => {
+    return { sessions, load: context.load(), unreached: unreached().map(({ node }) => node.nodeId) };
+  };
   const placement = new LeasePlacement({
     leases: new RedisLeases({ redis, channels, prefix: name, vitals }),
     clock,
@@ -178,14 +182,14 @@ export async function openClusterEngine(
     onReturned: () => telemetry.emit("node.returned", {}),
     onFault,
   });
-  const news = new ClusterNews(placement, logger, clock);
-  parts.add("cluster news", () => news.stop());
+  news = new ClusterNews(placement, logger, clock, telemetry);
+  parts.add("cluster news", () => news?.stop());
   const peers = new GrpcPeers({
     placement,
     clock,
     tls: options.peers.clientTls,
     secret: options.peers.secret,
-    onTurn: (node, away) => news.turned(node, away),
+    onTurn: (node, away) => news?.turned(node, away),
   });
   parts.add("peers", () => peers.stop());
   const directory = new RedisSessionDirectory({
@@ -244,6 +248,7 @@ export async function openClusterEngine(
         tooNew: placement.tooNew,
         shards: own,
         unowned,
+        unreached: unreached().map(({ node: { address }, reason }) => ({ address, reason })),
         settled,
         notOpenMs: clock.monotonic() - openSinceMs,
       });

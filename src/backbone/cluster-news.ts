@@ -1,5 +1,6 @@
-// What the log says of the cluster: which nodes have come and gone, and how many shards this one has.
+// What a node knows of the others and says: which have come and gone, which cannot be asked, and how many shards this one has.
 
+import type { Telemetry } from "../core/telemetry.js";
 import type { Logger } from "../ops/log.js";
 import type { Clock, Timer } from "../ports/clock.js";
 import type { ClusterNode, Placement } from "../ports/placement.js";
@@ -12,21 +13,30 @@ const DOUBLE_MS = 10_000;
 /** A node that has died is known for less than this, in milliseconds: who cannot be asked for longer lives, and is not reached. */
 const DYING_MS = 6_000;
 
+/** Another node that lives and cannot be asked. */
+export interface UnreachedNode {
+  readonly node: ClusterNode;
+  /** Why not, in words for an operator. */
+  readonly reason: string;
+}
+
 export class ClusterNews {
   readonly #placement: Placement;
   readonly #logger: Logger;
+  readonly #telemetry: Telemetry;
   readonly #clock: Clock;
   #nodes: ReadonlyMap<string, ClusterNode> = new Map();
   #owned = 0;
   #timer: Timer | undefined;
   #doubleTimer: Timer | undefined;
-  /** Nodes that cannot be asked; with a timer, where the log has not said so yet. */
-  readonly #away = new Map<string, Timer | undefined>();
+  /** Nodes that cannot be asked, by id; with a timer, where nobody was told yet. */
+  readonly #away = new Map<string, UnreachedNode & { readonly timer: Timer | undefined }>();
   #stopped = false;
 
-  constructor(placement: Placement, logger: Logger, clock: Clock) {
+  constructor(placement: Placement, logger: Logger, clock: Clock, telemetry: Telemetry) {
     this.#placement = placement;
     this.#logger = logger;
+    this.#telemetry = telemetry;
     this.#clock = clock;
     placement.onChanged(() => this.#look());
   }
@@ -35,31 +45,48 @@ export class ClusterNews {
     this.#stopped = true;
     this.#timer?.cancel();
     this.#doubleTimer?.cancel();
-    for (const timer of this.#away.values()) timer?.cancel();
+    for (const { timer } of this.#away.values()) timer?.cancel();
     this.#away.clear();
   }
 
-  /** Another node cannot be asked, or answers again. */
-  turned({ nodeId: node, address }: ClusterNode, away: { readonly cause: unknown } | undefined): void {
-    if (this.#stopped) return;
-    const told = this.#away.has(node) && this.#away.get(node) === undefined;
-    this.#forget(node);
-    if (away === undefined) {
-      if (told) this.#logger.info({ node, address }, "another node answers again");
-      return;
-    }
-    const fields = { node, address, reason: reasonOf(away.cause) };
-    const timer = this.#clock.after(DYING_MS, () => {
-      if (!this.#placement.nodes().some(({ nodeId }) => nodeId === node)) return this.#forget(node);
-      this.#away.set(node, undefined);
-      this.#logger.error(fields, "another node cannot be asked: what is for its rooms is refused here");
-    });
-    this.#away.set(node, timer);
+  /** Those that live and have not answered for a while, by id. */
+  get unreached(): readonly UnreachedNode[] {
+    return [...this.#away.values()]
+      .filter(({ timer }) => timer === undefined)
+      .sort((one, other) => (one.node.nodeId < other.node.nodeId ? -1 : 1));
   }
 
-  #forget(node: string): void {
-    this.#away.get(node)?.cancel();
-    this.#away.delete(node);
+  /** Another node cannot be asked, or answers again. */
+  turned(node: ClusterNode, away: { readonly cause: unknown } | undefined): void {
+    if (this.#stopped) return;
+    const { nodeId, address } = node;
+    const told = this.#forget(nodeId);
+    if (away === undefined) {
+      if (told) this.#logger.info({ node: nodeId, address }, "another node answers again");
+      return;
+    }
+    const reason = reasonOf(away.cause);
+    const timer = this.#clock.after(DYING_MS, () => {
+      if (!this.#placement.nodes().some((live) => live.nodeId === nodeId)) return void this.#forget(nodeId);
+      this.#away.set(nodeId, { node, reason, timer: undefined });
+      this.#telemetry.emit("peer.turned", { nodeId, away: true });
+      this.#logger.error(
+        { node: nodeId, address, reason },
+        "another node cannot be asked: what is for its rooms is refused here",
+      );
+    });
+    this.#away.set(nodeId, { node, reason, timer });
+  }
+
+  /** Whether it was told that the node cannot be asked. */
+  #forget(nodeId: string): boolean {
+    const away = this.#away.get(nodeId);
+    if (away === undefined) return false;
+    this.#away.delete(nodeId);
+    away.timer?.cancel();
+    const told = away.timer === undefined;
+    if (told) this.#telemetry.emit("peer.turned", { nodeId, away: false });
+    return told;
   }
 
   #look(): void {

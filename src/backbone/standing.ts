@@ -35,6 +35,8 @@ export interface ClusterFacts {
   readonly unowned: number;
   /** Whether every shard has had an owner since this node came. */
   readonly settled: boolean;
+  /** Other nodes that live and cannot be asked: where, and why. */
+  readonly unreached: readonly { readonly address: string; readonly reason: string }[];
   /** For how long some shard of this node has not been open, in milliseconds. */
   readonly notOpenMs: number;
 }
@@ -46,6 +48,7 @@ export function standingOf({
   shards,
   tooNew,
   unowned,
+  unreached,
   settled,
   notOpenMs,
 }: ClusterFacts): Standing {
@@ -67,6 +70,8 @@ export function standingOf({
   if (settled && unowned > 0) limits.push(`${unowned} shards have no owner at the moment`);
   if (tooNew > 0)
     limits.push(`${tooNew} shards hold events of a newer version than this node's, which cannot own them`);
+  // The sessions here read and write all other rooms; and if it is the other one's fault, all nodes say so.
+  for (const { address, reason } of unreached) limits.push(`the node at ${address} cannot be asked: ${reason}`);
   const lagMs = Math.max(0, ...shards.map(({ lag }) => lag.ageMs));
   if (lagMs > LAG_MS) limits.push(`the archive is ${Math.round(lagMs / 1_000)} s behind`);
   return { reasons, limits };

@@ -7,14 +7,14 @@ import { redisOptions } from "./cluster-options.js";
 import type { Command } from "./command.js";
 import { CommandError, EXIT } from "./exit-code.js";
 
-const COLUMNS = ["NAME", "ID", "ADDRESS", "SINCE", "STATE", "SHARDS", "SESSIONS", "LOAD"] as const;
+const COLUMNS = ["NAME", "ID", "ADDRESS", "SINCE", "STATE", "SHARDS", "SESSIONS", "LOAD", "CANNOT ASK"] as const;
 
 export const nodesCommand: Command = {
   name: "nodes",
   summary: "list the nodes of a cluster",
   usage: "[--format FORMAT] [options]",
   description:
-    "Lists the live nodes of a cluster, as Redis knows them: where other nodes reach each, since when it is there, how many shards it owns, its live sessions and how busy it is. A node that was killed is listed for 5 s more.",
+    "Lists the live nodes of a cluster, as Redis knows them: where other nodes reach each, since when it is there, how many shards it owns, its live sessions, how busy it is, and which others it cannot ask. A node that was killed is listed for 5 s more.",
   examples: ["TRUNKLINE_REDIS_URL=redis://redis.internal:6379 trunkline nodes", "trunkline nodes --format json"],
   positionals: [],
   flags: {
@@ -66,7 +66,7 @@ function jsonLines(nodes: readonly NodeReport[]): string {
 }
 
 function table(nodes: readonly NodeReport[]): string {
-  const rows = nodes.map(({ name, id, address, since, leaving, able, shards, sessions, load }) => [
+  const rows = nodes.map(({ name, id, address, since, leaving, able, shards, sessions, load, unreached }) => [
     name,
     id,
     address,
@@ -75,6 +75,7 @@ function table(nodes: readonly NodeReport[]): string {
     `${shards}`,
     `${sessions}`,
     `${Math.round(load * 100)} %`,
+    unreached.join(", ") || "-",
   ]);
   const all = [[...COLUMNS], ...rows];
   const widths = COLUMNS.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));

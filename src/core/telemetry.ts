@@ -117,6 +117,8 @@ export interface TelemetryEvents {
   "dependency.failed": { readonly dependency: DependencyName; readonly what: string; readonly cause: unknown };
   /** A shard holds events of a newer version than this node, which does not own it therefore. */
   "shard.newer": { readonly shard: number; readonly cause: Error };
+  /** Another node that lives cannot be asked by this one; or it can again, or is gone. */
+  "peer.turned": { readonly nodeId: string; readonly away: boolean };
   /** The other nodes of the cluster had taken this one for gone, and see it again. */
   "node.returned": Record<never, never>;
   /** Something happened that should not: a bug, or a broken dependency. */

@@ -32,6 +32,12 @@ export function clusterMetrics(
     help: "Writes of the archive that failed and are done again.",
     registers,
   });
+  const peers = new Gauge({
+    name: "trunkline_peer_away",
+    help: "1 while another node that lives cannot be asked by this one, by that node's id; no value for those that can.",
+    labelNames: ["node"],
+    registers,
+  });
   const refused = new Counter({
     name: "trunkline_archive_refused_total",
     help: "Documents that the archive's store refuses for good, and that were set aside, by collection.",
@@ -39,6 +45,8 @@ export function clusterMetrics(
     registers,
   });
   return [
+    // Ids are of one life of a node: those of the past would add up.
+    telemetry.on("peer.turned", ({ nodeId: node, away }) => (away ? peers.set({ node }, 1) : peers.remove({ node }))),
     telemetry.on("archive.refused", ({ collection }) => refused.inc({ collection })),
     telemetry.on("dependency.turned", (data) => away.set({ dependency: data.dependency }, data.away ? 1 : 0)),
     telemetry.on("dependency.failed", ({ dependency }) => failures.inc({ dependency })),

@@ -2,6 +2,7 @@
 
 import { expect, onTestFinished, test } from "vitest";
 import { ClusterNews } from "../../src/backbone/cluster-news.js";
+import { Telemetry } from "../../src/core/telemetry.js";
 import { createLog } from "../../src/ops/log.js";
 import { MemoryLeases, MemoryPlacement } from "../support/memory-placement.js";
 import { StoppedClock } from "../support/stopped-clock.js";
@@ -16,7 +17,7 @@ test("says once who comes, leaves and goes, and how many shards that gives this 
     const placement = new MemoryPlacement(leases, clock, { nodeId, address: `${nodeId}:1`, since: 0, leaving: false });
     onTestFinished(() => placement.stop());
     if (nodeId === "one") {
-      const news = new ClusterNews(placement, logger, clock);
+      const news = new ClusterNews(placement, logger, clock, new Telemetry());
       onTestFinished(() => news.stop());
     }
     await placement.start({ gained: () => {}, lost: () => {}, yields: async () => {} });
@@ -57,7 +58,7 @@ test("says that another node is at this one's address, unless that is over soon"
   before.stop();
 
   const one = place("one");
-  const news = new ClusterNews(one, logger, clock);
+  const news = new ClusterNews(one, logger, clock, new Telemetry());
   await one.start(listener);
   await elapse(clock, 20_000);
   expect(lines).toEqual([]);
@@ -78,7 +79,10 @@ test("says that a node which lives cannot be asked, and says nothing of one that
     new MemoryPlacement(leases, clock, { nodeId, address: `${nodeId}:1`, since: 0, leaving: false });
   const listener = { gained: () => {}, lost: () => {}, yields: async () => {} };
   const [one, two, dying] = [place("one"), place("two"), place("dying")];
-  const news = new ClusterNews(one, logger, clock);
+  const telemetry = new Telemetry();
+  const turns: string[] = [];
+  telemetry.on("peer.turned", ({ nodeId, away }) => turns.push(`${nodeId} ${away ? "away" : "there"}`));
+  const news = new ClusterNews(one, logger, clock, telemetry);
   for (const each of [one, two, dying]) await each.start(listener);
   const said = () =>
     lines.splice(0).flatMap((line) => {
@@ -92,14 +96,23 @@ test("says that a node which lives cannot be asked, and says nothing of one that
   expect(said()).toEqual([]);
   await elapse(clock, 10_000);
   expect(said()).toEqual(["two: another node cannot be asked"]);
+  expect(news.unreached).toMatchObject([{ node: { nodeId: "two" }, reason: "Connection dropped" }]);
   news.turned(node("two"), undefined);
   expect(said()).toEqual(["two: another node answers again"]);
+  expect(news.unreached).toEqual([]);
 
   news.turned(node("two"), { cause: new Error("Connection dropped") });
   news.turned(node("two"), undefined);
   await elapse(clock, 10_000);
   expect(said()).toEqual([]);
-  for (const each of [news, one, two]) each.stop();
+
+  news.turned(node("two"), { cause: new Error("Connection dropped") });
+  await elapse(clock, 10_000);
+  two.stop();
+  await elapse(clock, 10_000);
+  expect(news.unreached).toEqual([]);
+  expect(turns).toEqual(["two away", "two there", "two away", "two there"]);
+  for (const each of [news, one]) each.stop();
 });
 
 /** Time passes in small steps, and what each brings about happens. */

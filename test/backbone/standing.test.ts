@@ -7,6 +7,7 @@ import { NO_LAG, type ShardStatus } from "../../src/core/room/shard-status.js";
 const SHARD: ShardStatus = { shard: 0, is: "open", lag: NO_LAG };
 const WELL: ClusterFacts = {
   unowned: 0,
+  unreached: [],
   settled: true,
   dependencies: [],
   hears: true,

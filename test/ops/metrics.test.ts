@@ -42,6 +42,9 @@ test("the core's events become figures", async () => {
     seq: 1,
     cause: new Error("x"),
   });
+  telemetry.emit("peer.turned", { nodeId: "two.1", away: true });
+  telemetry.emit("peer.turned", { nodeId: "three.1", away: true });
+  telemetry.emit("peer.turned", { nodeId: "three.1", away: false });
   telemetry.emit("inbound.taken", { partition: 3 });
   telemetry.emit("inbound.buried", { partition: 3, offset: 9, code: ErrorCode.NOT_FOUND, message: "no" });
   telemetry.emit("inbound.held", { partition: 3, offset: 10, tries: 1, cause: undefined });
@@ -69,6 +72,7 @@ test("the core's events become figures", async () => {
     'trunkline_hook_failures_total{hook="publish",fault="no-answer",outcome="refused"} 1',
     'trunkline_hook_away{hook="publish"} 1',
     'trunkline_archive_refused_total{collection="events"} 1',
+    'trunkline_peer_away{node="two.1"} 1',
     "trunkline_inbound_taken_total 1",
     'trunkline_inbound_dead_letters_total{code="NOT_FOUND"} 1',
     "trunkline_inbound_held_total 1",
@@ -82,6 +86,7 @@ test("the core's events become figures", async () => {
   ]) {
     expect(text.split("\n")).toContain(line);
   }
+  expect(text).not.toContain('node="three.1"');
   expect(text).toContain("process_resident_memory_bytes");
 });
 

@@ -22,6 +22,8 @@ export interface NodeReport {
   readonly sessions: number;
   /** How busy it is, 0 to 1, as it said last. */
   readonly load: number;
+  /** Names of live nodes that it cannot ask, eight at most, as it said last. */
+  readonly unreached: readonly string[];
 }
 
 /** In the order of their names. Rejects with Redis's error. */
@@ -44,20 +46,25 @@ export async function readNodes(
     .flatMap(([id, said]) => {
       const [expiry, address = "", since, leaving, vitals = ""] = said.split(" ");
       if (!(Number(expiry) > nowMs)) return [];
-      const [sessions, load] = vitals.split(",").map(Number);
+      const [sessions, load, ...unreached] = vitals.split(",");
       return [
         {
           id,
-          name: id.slice(0, Math.max(id.lastIndexOf("."), 0)) || id,
+          name: nameOf(id),
           address,
           since: Number(since),
           leaving: leaving === "1",
           able: leaving !== "3",
           shards: owned.get(id) ?? 0,
-          sessions: sessions ?? 0,
-          load: load ?? 0,
+          sessions: Number(sessions ?? 0),
+          load: Number(load ?? 0),
+          unreached: unreached.map(nameOf),
         },
       ];
     })
     .sort((one, other) => (one.name === other.name ? one.since - other.since : one.name < other.name ? -1 : 1));
+}
+
+function nameOf(id: string): string {
+  return id.slice(0, Math.max(id.lastIndexOf("."), 0)) || id;
 }

@@ -17,6 +17,8 @@ declare module "ioredis" {
 const SCRIPT = readFileSync(new URL("../lua/place.lua", import.meta.url), "utf8");
 const KEYS = 3;
 
+/** Nodes that a node names as not reached: each node reads what all others say, every round. */
+const MAX_UNREACHED = 8;
 const DEFAULT_ROUND_MS = 1_000;
 
 /** As the script is told. */
@@ -41,6 +43,8 @@ export interface NodeVitals {
   readonly sessions: number;
   /** 0 to 1. */
   readonly load: number;
+  /** Ids of nodes that live and that it cannot ask. */
+  readonly unreached: readonly string[];
 }
 
 export class RedisLeases implements Leases {
@@ -62,9 +66,9 @@ export class RedisLeases implements Leases {
   async round({ node, level, status, released, asked, declined }: Round): Promise<Standing> {
     const { redis, leaseClock, vitals } = this.#options;
     const times = [NODE_ROUNDS * this.roundMs, LEASE_ROUNDS * this.roundMs];
-    const { sessions, load } = vitals?.() ?? { sessions: 0, load: 0 };
+    const { sessions, load, unreached } = vitals?.() ?? { sessions: 0, load: 0, unreached: [] };
     const me = [node.nodeId, node.address, node.since, STATUS[status], ...times, leaseClock?.() ?? 0];
-    const said = [`${sessions},${load.toFixed(2)}`, level];
+    const said = [[sessions, load.toFixed(2), ...unreached.slice(0, MAX_UNREACHED)].join(","), level];
     const shards = [...counted(released), ...counted(asked), ...counted(declined)];
     const [known, live, leases, needed] = await redis.trunklinePlace(...this.#keys, ...me, ...said, ...shards);
     return {
