@@ -6,7 +6,7 @@ import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { roomRef } from "../../ports/room-ref.js";
 import type { Revocation } from "../../ports/token-verifier.js";
 import type { CoreDependencies } from "../core.js";
-import type { LogReader } from "../follow/follower.js";
+import type { LogReader } from "../follow/shard-reader.js";
 import type { Caller } from "../room/calls.js";
 import type { RoomOwner } from "../room/owner.js";
 import { shardOf } from "../room/position.js";

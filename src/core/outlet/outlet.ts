@@ -1,7 +1,7 @@
 // What leaves the server by itself: for each target a reader of the log of its own, so that none is in another's way.
 
 import type { CoreDependencies } from "../core.js";
-import type { LogReader } from "../follow/follower.js";
+import type { LogReader } from "../follow/shard-reader.js";
 import { type PageReader, ShardPages } from "./shard-pages.js";
 import { Starting } from "./starting.js";
 

@@ -2,7 +2,8 @@
 
 import { expect, it, onTestFinished } from "vitest";
 import { DeletedRoomMembers, DeletedRooms } from "../../../src/core/follow/deleted-rooms.js";
-import { Follower, type LogReader, REMOVAL_WAIT_MS } from "../../../src/core/follow/follower.js";
+import { Follower, REMOVAL_WAIT_MS } from "../../../src/core/follow/follower.js";
+import type { LogReader } from "../../../src/core/follow/shard-reader.js";
 import { roomRef } from "../../../src/ports/room-ref.js";
 import { MemoryEngine } from "../../support/memory-engine.js";
 import { TENANT, type TestRooms, useRooms, user } from "../room/use-rooms.js";
