@@ -7,8 +7,35 @@ interface Column {
   readonly unit: string;
 }
 
-/** The rows as a Markdown table, columns padded so that it reads well on a terminal too. */
+/**
+ * The rows as a Markdown table, columns padded so that it reads well on a terminal too; as several, one below the other, where cases have no
+ * figure in common.
+ */
 export function toTable(rows: readonly Row[]): string {
+  return groupsOf(rows).map(tableOf).join("\n\n");
+}
+
+/** Rows of cases that have figures in common, in the order of their first case. */
+function groupsOf(rows: readonly Row[]): readonly (readonly Row[])[] {
+  const groups: { readonly metrics: Set<string>; readonly rows: Row[] }[] = [];
+  for (const name of new Set(rows.map((row) => row.case))) {
+    const own = rows.filter((row) => row.case === name);
+    const [group, ...others] = groups.filter(({ metrics }) => own.some(({ metric }) => metrics.has(metric)));
+    const into = group ?? { metrics: new Set<string>(), rows: [] };
+    if (group === undefined) groups.push(into);
+    // A case that has something in common with several brings them together.
+    for (const other of others) {
+      groups.splice(groups.indexOf(other), 1);
+      into.rows.push(...other.rows);
+      for (const metric of other.metrics) into.metrics.add(metric);
+    }
+    into.rows.push(...own);
+    for (const { metric } of own) into.metrics.add(metric);
+  }
+  return groups.map((group) => group.rows);
+}
+
+function tableOf(rows: readonly Row[]): string {
   const columns = columnsOf(rows);
   const cases = [...new Set(rows.map((row) => row.case))];
   const lines = [

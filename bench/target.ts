@@ -8,6 +8,8 @@ export interface TrunklineTarget {
   /** The bridge: WebSocket. */
   readonly webPort: number;
   readonly grpcPort: number;
+  /** Undefined: it was not asked to say how it is. */
+  readonly metricsPort: number | undefined;
   /** The key that development tokens are signed with: ten thousand users need no ten thousand requests. */
   readonly keyFile: string;
 }

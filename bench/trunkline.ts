@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import type { TrunklineTarget } from "./target.js";
 
-export type Addresses = Pick<TrunklineTarget, "webPort" | "grpcPort">;
+export type Addresses = Pick<TrunklineTarget, "webPort" | "grpcPort" | "metricsPort">;
 
 /** Rates are lifted, because a few connections send what many would; bounds on memory and sizes stay at their defaults. */
 const LIFTED = [
@@ -40,7 +40,8 @@ export function readAddresses(line: string): Addresses | undefined {
   if (typeof entry !== "object" || entry === null || !("grpc" in entry && "bridge" in entry)) {
     return undefined;
   }
-  return { grpcPort: portOf(entry.grpc), webPort: portOf(entry.bridge) };
+  const metricsPort = "metrics" in entry ? portOf(entry.metrics) : undefined;
+  return { grpcPort: portOf(entry.grpc), webPort: portOf(entry.bridge), metricsPort };
 }
 
 /** Where `trunkline dev` keeps the key that development tokens are signed with. */

@@ -9,8 +9,8 @@ import { clientFrame, type Wire } from "./wire.js";
 const REPLY_TO_TAG = 1 << 3;
 const PUBLISHED_TAG = (6 << 3) | 2;
 const KEY_DIGITS = 12;
-/** Refs below are for other requests of the session. */
-const FIRST_REF = 1_000_000;
+/** The ref of slot 0. Refs below are for other requests of the session. */
+export const FIRST_REF = 1_000_000;
 
 /** One publish at a time to one room: its next frame may be made once the last was answered. */
 export interface PublishSlot {

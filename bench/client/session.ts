@@ -1,6 +1,7 @@
 // A session with Trunkline: says Hello, waits until its rooms are subscribed, answers pings, matches replies to requests.
 
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { Error as Refusal } from "../../src/gen/trunkline/v1/error_pb.js";
 import type { Position } from "../../src/gen/trunkline/v1/message_pb.js";
 import {
   type Call,
@@ -25,6 +26,8 @@ export interface SessionOptions {
   /** See WireEvents.raw. */
   readonly raw?: (buffer: Buffer, start: number, end: number) => boolean;
   readonly markers?: (markers: Markers) => void;
+  /** A refusal of what was not asked for with `ask` or `call`. True: it was dealt with. */
+  readonly refused?: (ref: number, error: Refusal) => boolean;
   /** The session ended without `destroy`, or was refused something it did not ask for with `call`. */
   readonly failed: (reason: string) => void;
 }
@@ -110,6 +113,7 @@ export async function openSession(dial: Dial, options: SessionOptions): Promise<
         options.markers?.(content.value);
         return;
       case "error": {
+        if (answer === undefined && options.refused?.(replyTo, content.value) === true) return;
         const reason = `refused: ${content.value.code} ${content.value.field} ${content.value.message}`;
         if (answer === undefined) fail(reason);
         else answer.reject(new Error(reason));

@@ -18,12 +18,24 @@ const SHARE_MS = 6_000;
 const POLL_MS = 100;
 
 export interface BenchCluster {
+  /** Of the cluster, and of its database. */
+  readonly name: string;
   readonly nodes: readonly TrunklineTarget[];
   stop(): Promise<void>;
 }
 
+export interface ClusterSettings {
+  /** TRUNKLINE_… variables of all nodes, instead of what is set here. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
 /** Starts so many nodes on the services; resolves once every shard has an owner that has opened it. */
-export async function startCluster(context: Context, services: BenchServices, count: number): Promise<BenchCluster> {
+export async function startCluster(
+  context: Context,
+  services: BenchServices,
+  count: number,
+  { environment: set = {} }: ClusterSettings = {},
+): Promise<BenchCluster> {
   const name = `bench-${randomUUID()}`;
   const data = await mkdtemp(join(tmpdir(), "trunkline-bench-"));
   const running: { readonly target: TrunklineTarget; stop(): Promise<void> }[] = [];
@@ -34,13 +46,14 @@ export async function startCluster(context: Context, services: BenchServices, co
   };
   try {
     for (let number = 1; number <= count; number++) {
-      const environment = { ...environmentOf(services, name), TRUNKLINE_NODE_NAME: `node-${number}` };
+      const named = { ...environmentOf(services, name), TRUNKLINE_NODE_NAME: `node-${number}` };
+      const environment = { ...named, ...set };
       running.push(await startNode(context.children, data, environment, context.options.profile));
     }
     // Those that came first give the others their share of the shards.
     await pause(SHARE_MS);
     for (const { target } of running) await untilReady(target);
-    return { nodes: running.map(({ target }) => target), stop };
+    return { name, nodes: running.map(({ target }) => target), stop };
   } catch (error) {
     await stop();
     throw error;

@@ -5,6 +5,7 @@ import { type ChannelInput, type ChannelOutcome, runChannel } from "./channel.js
 import { type CrossingInput, type CrossingOutcome, runCrossing } from "./crossing.js";
 import { type FanoutOutcome, runFanout } from "./fanout.js";
 import type { FanoutInput } from "./fanout-room.js";
+import { type IngestInput, type IngestOutcome, runIngest } from "./ingest.js";
 import { type MemoryInput, type MemoryOutcome, runMemory } from "./memory.js";
 import { type PresenceInput, type PresenceOutcome, runPresence } from "./presence.js";
 import { type PublishInput, type PublishOutcome, runPublish } from "./publish.js";
@@ -20,6 +21,7 @@ export interface Jobs {
   readonly channel: { readonly input: ChannelInput; readonly outcome: ChannelOutcome };
   readonly crossing: { readonly input: CrossingInput; readonly outcome: CrossingOutcome };
   readonly fanout: { readonly input: FanoutInput; readonly outcome: readonly FanoutOutcome[] };
+  readonly ingest: { readonly input: IngestInput; readonly outcome: IngestOutcome };
   readonly publish: { readonly input: PublishInput; readonly outcome: PublishOutcome };
   readonly memory: { readonly input: MemoryInput; readonly outcome: MemoryOutcome };
   readonly presence: { readonly input: PresenceInput; readonly outcome: PresenceOutcome };
@@ -48,6 +50,8 @@ export function run(job: Job): Promise<Jobs[JobKind]["outcome"]> {
       return runCrossing(job.input);
     case "fanout":
       return runFanout(job.input);
+    case "ingest":
+      return runIngest(job.input);
     case "publish":
       return runPublish(job.input);
     case "memory":

@@ -29,6 +29,26 @@ describe("the table", () => {
   });
 });
 
+describe("cases that have no figure in common", () => {
+  it("have a table each", () => {
+    const rows = toRows([
+      { case: "busy 1", metric: "per_s", unit: "1/s", value: 1 },
+      { case: "idle 1", metric: "cpu", unit: "%", value: 2 },
+      { case: "busy 2", metric: "per_s", unit: "1/s", value: 3 },
+    ]);
+    const [busy = "", idle = "", ...more] = toTable(rows).split("\n\n");
+    expect(more).toEqual([]);
+    expect(busy).toMatch(/^\| case +\| per s \(1\/s\) \|\n.*\n\| busy 1 .*\n\| busy 2 .*$/);
+    expect(idle).toMatch(/^\| case +\| cpu \(%\) \|\n.*\n\| idle 1 .*$/);
+  });
+
+  it("share one where another has figures of both", () => {
+    const figure = (name: string, metric: string) => ({ case: name, metric, unit: "", value: 1 });
+    const rows = toRows([figure("a", "x"), figure("b", "y"), figure("c", "x"), figure("c", "y")]);
+    expect(toTable(rows).split("\n\n")).toHaveLength(1);
+  });
+});
+
 describe("the report", () => {
   const machine = {
     cpu: "C",
