@@ -1,4 +1,4 @@
-// Fails when src/gen is not exactly what the .proto files generate.
+// Fails when src/gen and bridge/client/gen are not exactly what the .proto files generate.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,18 +8,11 @@ const run = (command, args) => spawnSync(command, args, { stdio: "inherit" }).st
 
 const fresh = mkdtempSync(join(tmpdir(), "trunkline-gen-"));
 try {
-  let status = run("buf", ["generate", "--output", fresh]);
-  if (status === 0) {
-    status = run("git", [
-      "--no-pager",
-      "diff",
-      "--no-index",
-      "--exit-code",
-      "--stat",
-      "src/gen",
-      join(fresh, "src/gen"),
-    ]);
-    console.log(status === 0 ? "src/gen is what proto/ generates." : "src/gen is stale: run `npm run generate`.");
+  let status = run("buf", ["generate", "--output", fresh]) || run("node", ["scripts/generate-client-schema.js", fresh]);
+  for (const folder of ["src/gen", "bridge/client/gen"]) {
+    if (status !== 0) break;
+    status = run("git", ["--no-pager", "diff", "--no-index", "--exit-code", "--stat", folder, join(fresh, folder)]);
+    console.log(status === 0 ? `${folder} is what proto/ generates.` : `${folder} is stale: run \`npm run generate\`.`);
   }
   process.exitCode = status;
 } finally {

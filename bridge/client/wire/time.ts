@@ -1,0 +1,37 @@
+// google.protobuf.Timestamp, which proto3 JSON writes as text.
+
+import { type Reader, VARINT, Writer } from "./bytes.js";
+
+const NANOS = 1_000_000_000;
+
+export function writeTime(text: string): Uint8Array {
+  const ms = Date.parse(text);
+  if (Number.isNaN(ms)) throw new Error(`${text} is no time`);
+  const seconds = Math.floor(ms / 1_000);
+  // Date knows milliseconds; the text may know more.
+  const fraction = /\.(\d{1,9})/.exec(text)?.[1] ?? "";
+  const writer = new Writer();
+  for (const [number, value] of [seconds, Number(fraction.padEnd(9, "0"))].entries()) {
+    if (value === 0) continue;
+    writer.tag(number + 1, VARINT);
+    writer.varint(value);
+  }
+  return writer.finish();
+}
+
+export function readTime(reader: Reader): string {
+  let seconds = 0;
+  let nanos = 0;
+  while (!reader.done) {
+    const tag = reader.varint();
+    if (tag === 8) seconds = reader.varint();
+    else if (tag === 16) nanos = reader.varint();
+    else reader.skip(tag & 7);
+  }
+  const whole = new Date(seconds * 1_000).toISOString().slice(0, "2000-01-01T00:00:00".length);
+  if (nanos === 0) return `${whole}Z`;
+  const digits = String(NANOS + nanos).slice(1);
+  // Three, six or nine of them.
+  const kept = digits.endsWith("000000") ? 3 : digits.endsWith("000") ? 6 : 9;
+  return `${whole}.${digits.slice(0, kept)}Z`;
+}
