@@ -20,6 +20,7 @@ import { RedisChannels } from "../adapters/cluster/redis-channels.js";
 import { checkRedis, RedisUnfit } from "../adapters/cluster/redis-check.js";
 import { RedisFanout } from "../adapters/cluster/redis-fanout.js";
 import { RedisRateShares } from "../adapters/cluster/redis-rate-shares.js";
+import { RedisTenantSessions } from "../adapters/cluster/redis-tenant-sessions.js";
 import { refusalOf } from "../adapters/cluster/refusal.js";
 import { longestTailBytes } from "../core/limit/limits.js";
 import { shardOf } from "../core/room/position.js";
@@ -231,7 +232,12 @@ export async function openClusterEngine(
     directory,
     outlets: new MongoOutletStore(mongo.collections),
     notifications,
-    cluster: { placement, peers, rateShares: new RedisRateShares({ redis, nodeId, prefix: name }) },
+    cluster: {
+      placement,
+      peers,
+      rateShares: new RedisRateShares({ redis, nodeId, prefix: name }),
+      tenantSessions: new RedisTenantSessions({ redis, nodeId, prefix: name }),
+    },
     node: { id: nodeId, address },
     answerWith: (handler) => {
       answer = handler;

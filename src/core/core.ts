@@ -10,6 +10,7 @@ import type { PeerHandler, Peers } from "../ports/peers.js";
 import type { Placement } from "../ports/placement.js";
 import type { RateShares } from "../ports/rate-shares.js";
 import type { SessionDirectory } from "../ports/session-directory.js";
+import type { TenantSessions } from "../ports/tenant-sessions.js";
 import type { TokenVerifier } from "../ports/token-verifier.js";
 import type { AccessHookRules, PublishHookRules } from "./hook/rules.js";
 import type { Limits } from "./limit/limits.js";
@@ -37,6 +38,8 @@ export interface ClusterParts {
   readonly peers: Peers;
   /** What nodes share of the rates of users and tenants. Undefined: each node grants the whole of them. */
   readonly rateShares?: RateShares | undefined;
+  /** How many sessions of tenants nodes have. Undefined: each node counts its own. */
+  readonly tenantSessions?: TenantSessions | undefined;
 }
 
 export interface CoreDependencies {

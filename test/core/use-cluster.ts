@@ -18,6 +18,7 @@ import type { ClusterNode, Placement, PlacementListener } from "../../src/ports/
 import { MemoryEngine } from "../support/memory-engine.js";
 import { MemoryDirectory } from "../support/memory-engine-directory.js";
 import { MemoryRateShares } from "../support/memory-rate-shares.js";
+import { MemoryTenantSessions } from "../support/memory-tenant-sessions.js";
 import { StoppedClock } from "../support/stopped-clock.js";
 import { type CoreOptions, settle, TestCore } from "./use-core.js";
 
@@ -191,6 +192,7 @@ export class TestCluster {
   readonly clock = new StoppedClock();
   readonly engine: MemoryEngine;
   readonly nodes: readonly TestNode[];
+  readonly tenantSessions = new MemoryTenantSessions(this.clock);
   /** Everything that nodes have asked each other, in order. */
   readonly asked: Asked[] = [];
   readonly #links = new Map<string, Link>();
@@ -212,7 +214,12 @@ export class TestCluster {
       const parts = {
         log,
         directory: directory.node(),
-        cluster: { placement, peers: new TestPeers(this, nodeId), rateShares: shares.node() },
+        cluster: {
+          placement,
+          peers: new TestPeers(this, nodeId),
+          rateShares: shares.node(),
+          tenantSessions: this.tenantSessions.node(),
+        },
       };
       return new ClusterCore(nodeId, placement, log, { ...options, engine, clock, name: nodeId, parts });
     });

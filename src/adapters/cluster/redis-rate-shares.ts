@@ -1,14 +1,11 @@
 // Shares of rates in Redis: a hash for each rate that is in use, and none for the others.
 
-import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { RATE_LEASE_MS, type RateReport, type RateShares } from "../../ports/rate-shares.js";
 import type { RedisCommands } from "./redis.js";
+import { RedisScript } from "./redis-script.js";
 
-const SCRIPT = readFileSync(new URL("lua/share.lua", import.meta.url), "utf8");
-const DIGEST = createHash("sha1").update(SCRIPT).digest("hex");
-const KEYS = 1;
+const SCRIPT = new RedisScript("share");
 /** What expires by Redis's clock, the only one that all nodes share. */
 const BY_REDIS = 0;
 
@@ -40,13 +37,7 @@ export class RedisRateShares implements RateShares {
   async #lease({ name, demand }: RateReport): Promise<unknown> {
     const { redis, nodeId, prefix, leaseClock } = this.#options;
     const nowMs = leaseClock === undefined ? BY_REDIS : Math.max(Math.floor(leaseClock()), 1);
-    const args = [`${prefix}:rate:{${name}}`, nodeId, Math.ceil(demand), RATE_LEASE_MS, nowMs];
-    try {
-      return await redis.evalsha(DIGEST, KEYS, ...args);
-    } catch (error) {
-      // Redis has lost its scripts.
-      if (!String(error).includes("NOSCRIPT")) throw error;
-      return await redis.eval(SCRIPT, KEYS, ...args);
-    }
+    const args = [nodeId, Math.ceil(demand), RATE_LEASE_MS, nowMs];
+    return await SCRIPT.run(redis, `${prefix}:rate:{${name}}`, ...args);
   }
 }

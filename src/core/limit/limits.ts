@@ -22,7 +22,7 @@ export interface Limits {
   readonly sessionPolicy: SessionPolicy;
   /** Live sessions of one user by the kind of their devices. A kind that is not named: as many as the user may have. */
   readonly deviceLimits: DeviceLimits;
-  /** Live sessions of all users of a tenant in this node; more are refused. 0: no limit. */
+  /** Live sessions of all users of a tenant, on all nodes; more are refused. 0: no limit. */
   readonly maxSessionsPerTenant: number;
   /**
    * Rooms of a tenant, those under others and direct ones counted, inboxes and deleted ones not; none is made beyond. Exact where one

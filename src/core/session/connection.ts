@@ -139,9 +139,11 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
     const token = hello.token || this.#origin.token;
     if (!token)
       throw new TrunklineError(ErrorCode.UNAUTHENTICATED, "hello.token: is required", { field: "hello.token" });
-    const identity = elsewhere ? await this.#admitted(token, hello, elsewhere) : await deps.verifier.verify(token);
+    const { identity, settled } = elsewhere
+      ? await this.#admitted(token, hello, elsewhere)
+      : { identity: await deps.verifier.verify(token), settled: undefined };
     // Gone, refused or told to go while the token was verified.
-    if (this.#state.is !== "opening") return;
+    if (this.#state.is !== "opening") return settled?.();
 
     const session = new LiveSession(this.#services, this, {
       sessionId: deps.ids.random(),
@@ -151,7 +153,7 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
       attempt: hello.attempt,
       transport: this.#origin.transport,
     });
-    const registration = registry.add(session);
+    const registration = registered(() => registry.add(session), settled);
     session.registered();
     this.#state = { is: "live", session };
     this.#greeted(this);
@@ -179,16 +181,21 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
   }
 
   /** Whose token it is, once their sessions on other nodes have been looked at. */
-  async #admitted(token: string, hello: Hello, elsewhere: SessionsElsewhere): Promise<Identity> {
+  async #admitted(
+    token: string,
+    hello: Hello,
+    elsewhere: SessionsElsewhere,
+  ): Promise<{ readonly identity: Identity; readonly settled: () => void }> {
     const { deps } = this.#services;
     const { attempt, device = create(DeviceSchema) } = hello;
     for (;;) {
       const before = this.#services.revocations;
       const identity = await deps.verifier.verify(token);
       const { tenantId, userId } = identity;
-      await elsewhere.judge({ tenantId, userId, device, attempt });
+      const settled = await elsewhere.judge({ tenantId, userId, device, attempt });
       // A revocation closes the sessions that there are: it has not seen this one.
-      if (before === this.#services.revocations) return identity;
+      if (before === this.#services.revocations) return { identity, settled };
+      settled();
     }
   }
 
@@ -284,8 +291,18 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
     const { session } = ended;
     session.end();
     this.#services.registry.remove(session);
+    this.#services.elsewhere?.left(session.identity.tenantId);
     this.#services.presence.disconnected(session, code);
     const { tenantId, userId } = session.identity;
     telemetry.emit("session.closed", { sessionId: session.id, tenantId, userId, code, reason });
+  }
+}
+
+/** Whether the session is made or refused, its place is no longer kept for it. */
+function registered<T>(add: () => T, settled: (() => void) | undefined): T {
+  try {
+    return add();
+  } finally {
+    settled?.();
   }
 }

@@ -10,22 +10,29 @@ import type { CoreDependencies } from "../core.js";
 import { quotaRefusal } from "../limit/quota.js";
 import { admit, surplus } from "./admission.js";
 import { outdated } from "./registry.js";
+import { TenantPlaces } from "./tenant-places.js";
 
 /** Of a session that is about to be. */
 export type Newcomer = Pick<SessionEntry, "tenantId" | "userId" | "device" | "attempt">;
 
 export class SessionsElsewhere {
   readonly #deps: Pick<CoreDependencies, "directory" | "telemetry" | "tenants">;
+  readonly #places: TenantPlaces | undefined;
 
-  constructor(deps: Pick<CoreDependencies, "directory" | "telemetry" | "tenants">) {
+  constructor(
+    deps: Pick<CoreDependencies, "directory" | "telemetry" | "tenants" | "clock" | "cluster">,
+    sessionsOf: (tenantId: string) => number,
+  ) {
     this.#deps = deps;
+    const tenantSessions = deps.cluster?.tenantSessions;
+    this.#places = tenantSessions && new TenantPlaces({ ...deps, tenantSessions, sessionsOf });
   }
 
   /**
    * Before a session is made. Rejects with CONFLICT where its device has a session of a higher attempt, with LIMIT_EXCEEDED where the user
-   * has as many as may be and new ones are refused.
+   * has as many as may be and new ones are refused, or the tenant. Resolves with what is to be called once the session is made, or will not be.
    */
-  async judge({ tenantId, userId, device, attempt }: Newcomer): Promise<void> {
+  async judge({ tenantId, userId, device, attempt }: Newcomer): Promise<() => void> {
     const { directory, telemetry, tenants } = this.#deps;
     let sessions: readonly SessionEntry[];
     try {
@@ -33,19 +40,30 @@ export class SessionsElsewhere {
     } catch (cause) {
       // Whoever comes is served: the limit holds again when it can be told.
       telemetry.emit("fault", { where: "sessions on other nodes", cause });
-      return;
+      return () => {};
     }
     const { deviceId } = device;
     for (const other of sessions) {
       if (other.device.deviceId === deviceId && other.attempt > attempt) throw outdated(other.attempt);
     }
     const others = oneOfEachDevice(sessions).filter((other) => other.device.deviceId !== deviceId);
-    // A tenant's sessions are counted by each node.
     const verdict = admit({ device }, others, 0, { ...tenants.of(tenantId), maxSessionsPerTenant: 0 });
-    if (verdict.admitted) return;
+    if (verdict.admitted) {
+      const replaces = sessions.some((other) => other.device.deviceId === deviceId);
+      return (await this.#places?.claim(tenantId, verdict.oldest.length + (replaces ? 1 : 0))) ?? (() => {});
+    }
     const { quota, limit, current } = verdict;
     const message = "there would be too many sessions";
     throw quotaRefusal(telemetry, tenantId, quota, { message, limit, current });
+  }
+
+  /** A session of this node has ended. */
+  left(tenantId: string): void {
+    this.#places?.left(tenantId);
+  }
+
+  stop(): void {
+    this.#places?.stop();
   }
 
   /** After a session has been entered in the directory: closes who is too many, on whatever node. Never throws; nobody waits for it. */

@@ -54,6 +54,11 @@ export class Registry {
     return this.#size;
   }
 
+  /** How many live sessions the tenant has here. */
+  sessionsOf(tenantId: string): number {
+    return this.#tenants.get(tenantId) ?? 0;
+  }
+
   *all(): Iterable<RegisteredSession> {
     for (const { sessions } of this.#users.values()) yield* sessions;
   }

@@ -72,7 +72,7 @@ export class Sessions implements SessionPort, SessionServices {
     this.flusher = new Flusher(deps.clock);
     this.wheel = new TimerWheel(deps.clock);
     this.registry = new Registry(deps, (identity, readers) => this.#openChannel(identity, readers));
-    this.elsewhere = deps.cluster && new SessionsElsewhere(deps);
+    this.elsewhere = deps.cluster && new SessionsElsewhere(deps, (tenantId) => this.registry.sessionsOf(tenantId));
     this.#connectRate = new TokenBucket(deps.limits.connectRate, deps.clock.monotonic());
   }
 
@@ -119,6 +119,7 @@ export class Sessions implements SessionPort, SessionServices {
     this.#draining = true;
     this.#endRevocations?.();
     this.#goodbye(0);
+    this.elsewhere?.stop();
     this.wheel.stop();
   }
 

@@ -34,7 +34,7 @@ export const LIMIT_OPTIONS = {
     of.maxSessionsPerTenant,
     0,
     MANY,
-    "Live sessions of a tenant in this process; more are refused. 0: no limit.",
+    "Live sessions of a tenant, on all nodes of a cluster; more are refused. 0: no limit.",
   ),
   maxRoomsPerTenant: integer(
     "N",

@@ -58,7 +58,10 @@ function useNodes(differing: Partial<Limits>, skews: readonly number[] = [0, 0])
   const tenants = new TenantLimits(limitsWith(differing));
   const nodes: Node[] = skews.map(() => {
     const directory = shared.node();
-    return { directory, elsewhere: new SessionsElsewhere({ directory, telemetry, tenants }) };
+    return {
+      directory,
+      elsewhere: new SessionsElsewhere({ directory, telemetry, tenants, clock, cluster: undefined }, () => 0),
+    };
   });
   const all: Session[] = [];
   /** A session that is live at once, as one is that was judged before. */
