@@ -8,21 +8,15 @@ import {
   SetPresenceSchema,
   WatchPresenceSchema,
 } from "../../src/gen/trunkline/v1/session_pb.js";
-import { createRoom } from "../client/rooms.js";
-import { openSession, type Session } from "../client/session.js";
-import { createTokens } from "../client/tokens.js";
-import { clientFrame, dialBinary } from "../client/wire.js";
+import type { Session } from "../client/session.js";
+import { clientFrame } from "../client/wire.js";
 import { cpuMicros } from "../process/proc.js";
-import type { TrunklineTarget } from "../target.js";
-import { createReadBuffer } from "../wire/websocket.js";
 import { Awaited } from "./awaited.js";
+import { CONNECTING_AT_ONCE, type CrowdInput, memberAt, openCrowd } from "./crowd.js";
 import { dueAt, pace, type Schedule } from "./pace.js";
 import { mapPooled } from "./pool.js";
 
-export interface PresenceInput {
-  readonly target: TrunklineTarget;
-  readonly rooms: number;
-  readonly membersPerRoom: number;
+export interface PresenceInput extends CrowdInput {
   /** Changes of status a second, over all members. */
   readonly rate: number;
   readonly warmupMs: number;
@@ -43,10 +37,8 @@ export interface PresenceOutcome {
 
 /** ServerFrame.presence_changes = 14, as its tag's byte. */
 const CHANGES_TAG = (14 << 3) | 2;
-const CONNECTING_AT_ONCE = 100;
 /** How long to wait for what is still on its way at the end. */
 const GRACE_MS = 1_000;
-const PREFIX = "member-";
 
 interface Member {
   readonly session: Session;
@@ -107,56 +99,22 @@ class Watch {
     if (frame.case !== "presenceChanges") return;
     const now = performance.now();
     for (const { userId, status } of frame.value.presences) {
-      this.awaited.saw(Number(userId.slice(PREFIX.length)), status, now);
+      this.awaited.saw(memberAt(userId), status, now);
     }
   }
 }
 
 async function openMembers(input: PresenceInput, watch: Watch): Promise<readonly Member[]> {
-  const { target, rooms, membersPerRoom } = input;
-  const tokens = await createTokens(target.keyFile);
-  const dial = dialBinary({ port: target.webPort, readBuffer: createReadBuffer() });
-  const fail = (reason: string) => {
-    watch.failed ??= reason;
-  };
-  const host = await openSession(dial, {
-    token: await tokens("host"),
-    deviceId: "host",
-    attempt: 1,
-    rooms: [],
-    failed: fail,
+  const crowd = await openCrowd(input, CHANGES_TAG, watch);
+  await mapPooled(crowd.length, CONNECTING_AT_ONCE, async (at) => {
+    const { session, roomId = "" } = crowd[at] ?? {};
+    await session?.ask({ case: "watchPresence", value: create(WatchPresenceSchema, { roomIds: [roomId] }) });
   });
-  await mapPooled(rooms, host.maxInFlight, (room) =>
-    createRoom(
-      host,
-      `room-${room}`,
-      Array.from({ length: membersPerRoom }, (_, at) => `${PREFIX}${at * rooms + room}`),
-    ),
-  );
-  host.destroy();
-  return mapPooled(rooms * membersPerRoom, CONNECTING_AT_ONCE, async (at): Promise<Member> => {
-    const roomId = `room-${at % rooms}`;
-    const decodes = at < rooms;
-    const session = await openSession(dial, {
-      token: await tokens(`${PREFIX}${at}`),
-      deviceId: `device-${at}`,
-      attempt: 1,
-      rooms: [{ roomId }],
-      raw(buffer, start, end) {
-        if (buffer[start] !== CHANGES_TAG) return false;
-        watch.deliveries++;
-        if (decodes) watch.decode(buffer.subarray(start, end));
-        return true;
-      },
-      failed: (reason) => fail(`member ${at}: ${reason}`),
-    });
-    await session.ask({ case: "watchPresence", value: create(WatchPresenceSchema, { roomIds: [roomId] }) });
-    return {
-      session,
-      away: statusFrame(session, PresenceStatus.AWAY),
-      online: statusFrame(session, PresenceStatus.ONLINE),
-    };
-  });
+  return crowd.map(({ session }) => ({
+    session,
+    away: statusFrame(session, PresenceStatus.AWAY),
+    online: statusFrame(session, PresenceStatus.ONLINE),
+  }));
 }
 
 function statusFrame({ wire }: Session, status: PresenceStatus): Buffer {

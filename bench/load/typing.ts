@@ -3,21 +3,14 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { create, fromBinary } from "@bufbuild/protobuf";
 import { ServerFrameSchema, TypingSchema } from "../../src/gen/trunkline/v1/session_pb.js";
-import { createRoom } from "../client/rooms.js";
-import { openSession, type Session } from "../client/session.js";
-import { createTokens } from "../client/tokens.js";
-import { clientFrame, dialBinary, type Wire } from "../client/wire.js";
+import type { Session } from "../client/session.js";
+import { clientFrame, type Wire } from "../client/wire.js";
 import { cpuMicros } from "../process/proc.js";
-import type { TrunklineTarget } from "../target.js";
-import { createReadBuffer } from "../wire/websocket.js";
 import { Awaited } from "./awaited.js";
+import { type CrowdInput, memberAt, openCrowd } from "./crowd.js";
 import { dueAt, pace, type Schedule } from "./pace.js";
-import { mapPooled } from "./pool.js";
 
-export interface TypingInput {
-  readonly target: TrunklineTarget;
-  readonly rooms: number;
-  readonly membersPerRoom: number;
+export interface TypingInput extends CrowdInput {
   /** Typing frames a second, over all members. */
   readonly rate: number;
   /** Whether a member's frames begin and end by turns, or only begin, again and again. */
@@ -39,7 +32,6 @@ export interface TypingOutcome {
 
 /** ServerFrame.signals = 13, as its tag's byte. */
 const SIGNALS_TAG = (13 << 3) | 2;
-const CONNECTING_AT_ONCE = 100;
 /** How long to wait for what is still on its way at the end. */
 const GRACE_MS = 500;
 
@@ -118,46 +110,14 @@ class Watch {
     const now = performance.now();
     for (const { sender, kind } of frame.value.signals) {
       if (kind.case !== "typing") continue;
-      this.awaited.saw(Number(sender?.userId.slice(PREFIX.length)), Number(kind.value), now);
+      this.awaited.saw(memberAt(sender?.userId), Number(kind.value), now);
     }
   }
 }
 
-const PREFIX = "member-";
-
 async function openMembers(input: TypingInput, watch: Watch): Promise<readonly Member[]> {
-  const { target, rooms, membersPerRoom } = input;
-  const tokens = await createTokens(target.keyFile);
-  const dial = dialBinary({ port: target.webPort, readBuffer: createReadBuffer() });
-  const fail = (reason: string) => {
-    watch.failed ??= reason;
-  };
-  const host = await openSession(dial, {
-    token: await tokens("host"),
-    deviceId: "host",
-    attempt: 1,
-    rooms: [],
-    failed: fail,
-  });
-  const users = (room: number) => Array.from({ length: membersPerRoom }, (_, at) => `${PREFIX}${at * rooms + room}`);
-  for (let room = 0; room < rooms; room++) await createRoom(host, `room-${room}`, users(room));
-  host.destroy();
-  return mapPooled(rooms * membersPerRoom, CONNECTING_AT_ONCE, async (at): Promise<Member> => {
-    const roomId = `room-${at % rooms}`;
-    const decodes = at < rooms;
-    const session = await openSession(dial, {
-      token: await tokens(`${PREFIX}${at}`),
-      deviceId: `device-${at}`,
-      attempt: 1,
-      rooms: [{ roomId }],
-      raw(buffer, start, end) {
-        if (buffer[start] !== SIGNALS_TAG) return false;
-        watch.deliveries++;
-        if (decodes) watch.decode(buffer.subarray(start, end));
-        return true;
-      },
-      failed: (reason) => fail(`member ${at}: ${reason}`),
-    });
+  const crowd = await openCrowd(input, SIGNALS_TAG, watch);
+  return crowd.map(({ session, roomId }) => {
     const { wire } = session;
     return { session, begins: typingFrame(wire, roomId, true), ends: typingFrame(wire, roomId, false) };
   });
