@@ -17,6 +17,8 @@ export const BENCH_NAMES = [
   "service",
   "cluster",
   "archive",
+  "compression",
+  "leases",
 ] as const;
 
 export type BenchName = (typeof BENCH_NAMES)[number];

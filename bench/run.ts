@@ -11,7 +11,9 @@ import { type BenchName, type BenchResult, describeMachine, readResult, toRows }
 import { runArchiveSuite } from "./suite/archive.js";
 import { runChannelSuite } from "./suite/channel.js";
 import { runClusterSuite } from "./suite/cluster.js";
+import { runCompressionSuite } from "./suite/compression.js";
 import { runFanoutSuite } from "./suite/fanout.js";
+import { runLeasesSuite } from "./suite/leases.js";
 import { runMemorySuite } from "./suite/memory.js";
 import { runPresenceSuite } from "./suite/presence.js";
 import { runPublishSuite } from "./suite/publish.js";
@@ -34,6 +36,8 @@ const SUITES: Readonly<Record<BenchName, Suite>> = {
   service: runServiceSuite,
   cluster: runClusterSuite,
   archive: runArchiveSuite,
+  compression: runCompressionSuite,
+  leases: runLeasesSuite,
 };
 
 /** Seen from dist/bench. */

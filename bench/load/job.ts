@@ -6,6 +6,13 @@ import { type CrossingInput, type CrossingOutcome, runCrossing } from "./crossin
 import { type FanoutOutcome, runFanout } from "./fanout.js";
 import type { FanoutInput } from "./fanout-room.js";
 import { type IngestInput, type IngestOutcome, runIngest } from "./ingest.js";
+import {
+  type LeasesOutcome,
+  type NodeLeasesInput,
+  type OtherLeasesInput,
+  runLeases,
+  runOtherLeases,
+} from "./leases.js";
 import { type MemoryInput, type MemoryOutcome, runMemory } from "./memory.js";
 import { type PresenceInput, type PresenceOutcome, runPresence } from "./presence.js";
 import { type PublishInput, type PublishOutcome, runPublish } from "./publish.js";
@@ -22,6 +29,8 @@ export interface Jobs {
   readonly crossing: { readonly input: CrossingInput; readonly outcome: CrossingOutcome };
   readonly fanout: { readonly input: FanoutInput; readonly outcome: readonly FanoutOutcome[] };
   readonly ingest: { readonly input: IngestInput; readonly outcome: IngestOutcome };
+  readonly leases: { readonly input: NodeLeasesInput; readonly outcome: LeasesOutcome };
+  readonly "other leases": { readonly input: OtherLeasesInput; readonly outcome: undefined };
   readonly publish: { readonly input: PublishInput; readonly outcome: PublishOutcome };
   readonly memory: { readonly input: MemoryInput; readonly outcome: MemoryOutcome };
   readonly presence: { readonly input: PresenceInput; readonly outcome: PresenceOutcome };
@@ -52,6 +61,10 @@ export function run(job: Job): Promise<Jobs[JobKind]["outcome"]> {
       return runFanout(job.input);
     case "ingest":
       return runIngest(job.input);
+    case "leases":
+      return runLeases(job.input);
+    case "other leases":
+      return runOtherLeases(job.input);
     case "publish":
       return runPublish(job.input);
     case "memory":
