@@ -3,10 +3,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { Kafka, logLevel } from "kafkajs";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { restIdleConnections } from "../../src/adapters/cluster/kafka/idle-timer.js";
 import { describeCluster } from "../support/cluster/describe-cluster.js";
 import { TestCluster } from "../support/cluster/test-cluster.js";
 import { startKafka } from "../support/services/kafka.js";
+import { startMongo } from "../support/services/mongo.js";
 import { find, lastingPort } from "../support/services/process.js";
 import { RedisServer } from "../support/services/redis.js";
 import type { RunningService } from "../support/services/service.js";
@@ -17,11 +20,13 @@ const START_MS = 120_000;
 const PASSWORD = "anchor-and-chain-4711";
 const WRONG_PASSWORD = "guess-and-guess-0815";
 
+restIdleConnections();
+
 interface Environment {
   readonly [name: string]: string;
 }
 
-describeCluster("a cluster on secured services", ({ mongo }) => {
+describeCluster("a cluster on secured services", () => {
   const folder = mkdtempSync(join(tmpdir(), "trunkline-secured-"));
   const path = (name: string) => join(folder, name);
   const stops: (() => Promise<void>)[] = [];
@@ -33,6 +38,7 @@ describeCluster("a cluster on secured services", ({ mongo }) => {
     TRUNKLINE_REDIS_CA: path("ca.crt"),
     TRUNKLINE_REDIS_CLIENT_CERT: path("client.crt"),
     TRUNKLINE_REDIS_CLIENT_KEY: path("client.key"),
+    TRUNKLINE_MONGODB_CA: path("ca.crt"),
     TRUNKLINE_KAFKA_CA: path("ca.crt"),
     TRUNKLINE_KAFKA_SASL: "scram-sha-256",
     TRUNKLINE_KAFKA_USER: "ada",
@@ -41,6 +47,8 @@ describeCluster("a cluster on secured services", ({ mongo }) => {
     TRUNKLINE_INBOUND: "true",
   };
   let cluster: TestCluster;
+  /** Where the broker asks nobody. */
+  let plainKafka: string;
 
   beforeAll(async () => {
     const certificates = makeCertificates();
@@ -48,7 +56,7 @@ describeCluster("a cluster on secured services", ({ mongo }) => {
     writeFileSync(path("password"), `${PASSWORD}\n`);
     writeFileSync(path("wrong-password"), WRONG_PASSWORD);
     const tlsPort = await lastingPort();
-    const [redis, kafka] = await Promise.all([
+    const [redis, kafka, mongo] = await Promise.all([
       RedisServer.start((await find("redis-server")) ?? "", redisSettings(path, tlsPort)),
       startKafka({
         secured: {
@@ -58,11 +66,13 @@ describeCluster("a cluster on secured services", ({ mongo }) => {
           password: PASSWORD,
         },
       }),
+      startMongo({ cert: path("server.crt"), key: path("server.key") }),
     ]);
-    if (kafka === undefined) throw new Error("the services have a Kafka, and this test none");
-    const services: readonly Pick<RunningService, "stop">[] = [redis, kafka];
+    if (kafka === undefined || mongo === undefined) throw new Error("there are services, and this test has none");
+    const services: readonly Pick<RunningService, "stop">[] = [redis, kafka, mongo];
+    plainKafka = kafka.url;
     for (const service of services) stops.push(() => service.stop());
-    const addresses = { redis: `rediss://ada@127.0.0.1:${tlsPort}`, kafka: kafka.securedUrl, mongo };
+    const addresses = { redis: `rediss://ada@127.0.0.1:${tlsPort}`, kafka: kafka.securedUrl, mongo: mongo.url };
     cluster = new TestCluster({ services: addresses, environment });
   }, START_MS);
   afterAll(async () => {
@@ -84,6 +94,24 @@ describeCluster("a cluster on secured services", ({ mongo }) => {
       await bob.says(room, "yes");
       await ada.sees(room, "ada: is anybody there?", "bob: yes");
     }
+    expect(cluster.faults).toEqual([]);
+  });
+
+  test("carries commands by Kafka", { timeout: START_MS }, async () => {
+    const [one] = cluster.nodes;
+    if (one === undefined) throw new Error("there is no node");
+    const ada = await new Person(one, "ada").comes();
+    await ada.makes("office");
+    await ada.reads("office");
+    const producer = new Kafka({ brokers: [plainKafka], logLevel: logLevel.NOTHING }).producer();
+    onTestFinished(() => producer.disconnect());
+    await producer.connect();
+    const body = { text: "Invoice 2041 is paid." };
+    const sendToRoom = { roomId: "office", key: "invoice-2041", body };
+    const value = JSON.stringify({ tenantId: "demo", serviceId: "billing", sendToRoom });
+    const headers = { "content-type": "application/json" };
+    await producer.send({ topic: `${cluster.name}.inbound`, messages: [{ value, headers }] });
+    await ada.sees("office", "billing: Invoice 2041 is paid.");
     expect(cluster.faults).toEqual([]);
   });
 
@@ -117,6 +145,11 @@ describeCluster("a cluster on secured services", ({ mongo }) => {
       "another authority than Kafka's",
       { TRUNKLINE_KAFKA_CA: path("stranger.crt") },
       "Kafka: its certificate is not trusted: unable to verify the first certificate",
+    ],
+    [
+      "another authority than MongoDB's",
+      { TRUNKLINE_MONGODB_CA: path("stranger.crt") },
+      "MongoDB: its certificate is not trusted: ",
     ],
     [
       "a certificate for other nodes whose time is over",

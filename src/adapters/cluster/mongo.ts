@@ -4,6 +4,7 @@ import { Binary, type Collection, MongoClient } from "mongodb";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import type { Pem } from "../../rpc/tls.js";
+import { refusalOf } from "./refusal.js";
 
 /** Longest wait for an answer, in milliseconds. */
 const DEADLINE_MS = 5_000;
@@ -211,6 +212,8 @@ export interface MongoOptions {
   readonly database: string;
   /** How many shards the store has: the same whenever it is opened. */
   readonly shards: number;
+  /** Longest wait for a server that takes commands, in milliseconds. Default 5,000. */
+  readonly deadlineMs?: number;
   /** Whether indexes that are missing are made. Default true. */
   readonly indexes?: boolean;
   /** Turns TLS on, where the URL does not: who may have signed the servers' certificates, and the node's own; PEM. */
@@ -224,13 +227,8 @@ export function mongoHosts(url: string): readonly string[] {
 }
 
 /** Connects, and makes the indexes that are missing. Rejects with UNAVAILABLE. */
-export async function connectMongo({
-  url,
-  database,
-  shards,
-  tls,
-  indexes = true,
-}: MongoOptions): Promise<MongoConnection> {
+export async function connectMongo(options: MongoOptions): Promise<MongoConnection> {
+  const { url, database, shards, tls, indexes = true, deadlineMs = DEADLINE_MS } = options;
   const client = new MongoClient(url, {
     ...(tls && { tls: true, ...pemBuffers(tls) }),
     appName: "trunkline",
@@ -238,7 +236,7 @@ export async function connectMongo({
     writeConcern: { w: "majority", journal: true },
     readConcern: { level: "majority" },
     readPreference: "primary",
-    serverSelectionTimeoutMS: DEADLINE_MS,
+    serverSelectionTimeoutMS: deadlineMs,
     connectTimeoutMS: DEADLINE_MS,
     socketTimeoutMS: 2 * DEADLINE_MS,
   });
@@ -246,8 +244,15 @@ export async function connectMongo({
   client.on("serverDescriptionChanged", ({ newDescription: { type } }) => {
     if (type !== "Unknown") isAlone = type === "Standalone";
   });
+  // The driver asks again until its deadline, also where nobody takes this node, or it takes nobody.
+  const refused = Promise.withResolvers<never>();
+  refused.promise.catch(() => {});
+  client.on("topologyDescriptionChanged", ({ newDescription: { servers } }) => {
+    const errors = [...servers.values()].map(({ error }) => error);
+    if (errors.length > 0 && errors.every((error) => refusalOf(error) !== undefined)) refused.reject(errors[0]);
+  });
   try {
-    await client.connect();
+    await Promise.race([client.connect(), refused.promise]);
     const db = client.db(database);
     const collections: Collections = {
       shardCount: shards,

@@ -4,12 +4,14 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it, onTestFinished } from "vitest";
+import { connectMongo } from "../../../src/adapters/cluster/mongo.js";
 import { connectRedis } from "../../../src/adapters/cluster/redis.js";
 import type { RedisAddress } from "../../../src/adapters/cluster/redis-address.js";
 import { checkRedis } from "../../../src/adapters/cluster/redis-check.js";
 import { refusalOf } from "../../../src/adapters/cluster/refusal.js";
 import { describeWith } from "../../support/services/describe-with.js";
+import { startMongo } from "../../support/services/mongo.js";
 import { find, lastingPort } from "../../support/services/process.js";
 import { RedisServer } from "../../support/services/redis.js";
 import { type SentinelServers, startSentinel } from "../../support/services/redis-sentinel.js";
@@ -86,5 +88,22 @@ describeWith("redis", "a Redis that refuses", () => {
     const refused = await checkRedis(redis, false).then(() => undefined, refusalOf);
     redis.disconnect();
     expect(refused).toMatch(/^NOPERM /);
+  });
+});
+
+describeWith("mongo", "a MongoDB that nobody trusts", () => {
+  it("is told at once", { timeout: START_MS }, async () => {
+    const folder = mkdtempSync(join(tmpdir(), "trunkline-refused-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const certificates = makeCertificates();
+    writeCertificates(certificates, folder);
+    const mongo = await startMongo({ cert: join(folder, "server.crt"), key: join(folder, "server.key") });
+    if (mongo === undefined) throw new Error("the services have a MongoDB, and this test none");
+    onTestFinished(() => mongo.stop());
+    const open = (ca: Buffer) =>
+      connectMongo({ url: mongo.url, database: "test", shards: 1, tls: { ca }, deadlineMs: LONG_MS });
+    await (await open(certificates.ca)).close();
+    const refused = await open(certificates.stranger.cert).then(() => undefined, refusalOf);
+    expect(refused).toMatch(/^its certificate is not trusted: /);
   });
 });

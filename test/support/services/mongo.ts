@@ -14,16 +14,23 @@ export interface RunningMongo extends RunningService {
   resume(): void;
 }
 
-/** Starts the stand-in. Undefined: Java or Maven is not installed. */
-export async function startMongo(): Promise<RunningMongo | undefined> {
+/** Files of the stand-in's certificate, for 127.0.0.1, and its key, of an elliptic curve; PEM. */
+export interface MongoTls {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** Starts the stand-in, over TLS where it has a certificate. Undefined: Java or Maven is not installed. */
+export async function startMongo(tls?: MongoTls): Promise<RunningMongo | undefined> {
   const command = await find("java");
   if (command === undefined || (await find("mvn")) === undefined) return undefined;
   const library = await jars("mongo");
   const directory = await temporaryDirectory("mongo");
   const port = await freePort();
+  const secured = tls === undefined ? [] : ["--tls", tls.cert, tls.key];
   const service = await ServiceProcess.start({
     command,
-    arguments: ["-Xmx512m", "-cp", join(library, "*"), MAIN, `${port}`],
+    arguments: ["-Xmx512m", "-cp", join(library, "*"), MAIN, `${port}`, ...secured],
     directory,
     port,
   });
