@@ -1,0 +1,164 @@
+// The client: one session, and the rooms that the application wants of it.
+
+import { RefusedError } from "./error.js";
+import { Emitter, type Listener } from "./events.js";
+import type {
+  Call,
+  CallResult,
+  Device,
+  Publish,
+  Published,
+  RoomPosition,
+  RoomTop,
+  ServerFrame,
+  Signal,
+} from "./gen/types.js";
+import type { Platform } from "./platform.js";
+import { Room } from "./room/room.js";
+import { Session, type TokenProvider } from "./session/session.js";
+import type { ConnectionState } from "./session/state.js";
+import type { Codec } from "./wire/codec.js";
+
+export interface ClientOptions {
+  /** Where the bridge is: `https://chat.example.com` or, in a page that it serves, `/`. Several: tried in turn. */
+  readonly url: string | readonly string[];
+  /** The user's token, asked for at each connection and before it expires. */
+  readonly token: TokenProvider;
+  /** This device. Without an id it has one for as long as the client lives: give one that is kept. */
+  readonly device?: Device;
+  /** Connects when it is made. Default true. */
+  readonly autoConnect?: boolean;
+}
+
+export interface ClientParts {
+  readonly codec: Codec;
+  readonly platform: Platform;
+}
+
+export interface ClientEvents {
+  readonly state: ConnectionState;
+  /** Something addressed to the user, and not kept. */
+  readonly signal: Signal;
+  /** A room of the user that is not open here has moved on. */
+  readonly top: RoomTop;
+  /** Every push, as it came: for what the client has no name for. */
+  readonly frame: ServerFrame;
+}
+
+const PATH = "v1/connect";
+
+export class Client {
+  readonly #emitter = new Emitter<ClientEvents>();
+  readonly #rooms = new Map<string, Room>();
+  readonly #session: Session;
+  readonly #platform: Platform;
+
+  constructor({ url, token, device = {}, autoConnect = true }: ClientOptions, { codec, platform }: ClientParts) {
+    const urls = typeof url === "string" ? [url] : url;
+    let turn = 0;
+    this.#platform = platform;
+    this.#session = new Session(
+      {
+        platform,
+        codec,
+        token,
+        url: () => `${(urls[turn++ % urls.length] ?? "").replace(/\/$/, "")}/${PATH}`,
+        device: { kind: "DEVICE_KIND_WEB", ...device, deviceId: device.deviceId ?? platform.id() },
+        rooms: (most) => this.#stated(most),
+      },
+      {
+        stateChanged: (state) => this.#changed(state),
+        welcomed: () => this.#welcomed(),
+        pushed: (frame) => this.#pushed(frame),
+      },
+    );
+    if (autoConnect) this.connect();
+  }
+
+  get state(): ConnectionState {
+    return this.#session.state;
+  }
+
+  on<Name extends keyof ClientEvents>(name: Name, listener: Listener<ClientEvents[Name]>): () => void {
+    return this.#emitter.on(name, listener);
+  }
+
+  connect(): void {
+    this.#session.connect();
+  }
+
+  /** Leaves; what was asked is refused. `connect` comes back. */
+  close(): void {
+    this.#session.close();
+  }
+
+  /** Gives the connection up as if the network had: to see that nothing is lost. */
+  drop(): void {
+    this.#session.drop();
+  }
+
+  /** The same room for the same id. */
+  room(id: string): Room {
+    let room = this.#rooms.get(id);
+    if (room === undefined) {
+      room = new Room(id, {
+        platform: this.#platform,
+        request: (frame) => this.#session.request(frame),
+        post: (frame) => this.#session.post(frame),
+        live: () => this.#session.welcome !== undefined,
+      });
+      this.#rooms.set(id, room);
+    }
+    return room;
+  }
+
+  /** Sends a message once, over this connection. `Room.send` keeps it until it is stored. */
+  async publish(publish: Publish): Promise<Published> {
+    const { published } = await this.#session.request({ publish });
+    return published ?? {};
+  }
+
+  /** A method of RoomService: `client.call({ listRooms: {} })`. Rejects with RefusedError or DisconnectedError. */
+  async call(call: Call): Promise<CallResult> {
+    const { callResult } = await this.#session.request({ call });
+    return callResult ?? {};
+  }
+
+  #stated(most: number): readonly RoomPosition[] {
+    return [...this.#rooms.values()]
+      .filter(({ feed }) => feed.wanted)
+      .slice(0, most)
+      .map(({ id, position }) => ({ roomId: id, ...(position && { after: position }) }));
+  }
+
+  #welcomed(): void {
+    // Those that the hello had room for are answered by pushes.
+    const wanted = [...this.#rooms.values()].filter(({ feed }) => feed.wanted);
+    const stated = new Set(this.#session.stated);
+    for (const { id, feed } of wanted) if (!stated.has(id)) feed.subscribe();
+  }
+
+  #changed(state: ConnectionState): void {
+    if (state.status === "waiting" || state.status === "closed") {
+      for (const { feed } of this.#rooms.values()) feed.disconnected();
+    }
+    this.#emitter.emit("state", state);
+  }
+
+  #pushed(frame: ServerFrame): void {
+    const { subscribed, unsubscribed, roomEvents, signals, markers, error } = frame;
+    if (subscribed !== undefined) this.#rooms.get(subscribed.roomId ?? "")?.feed.subscribed(subscribed);
+    else if (unsubscribed !== undefined) {
+      this.#rooms.get(unsubscribed.roomId ?? "")?.feed.unsubscribed(unsubscribed.reason ?? 0);
+    } else if (error !== undefined) {
+      this.#rooms.get(error.details?.room_id ?? "")?.feed.refused(new RefusedError(error));
+    } else if (signals !== undefined && (signals.roomId ?? "") === "") {
+      for (const signal of signals.signals ?? []) this.#emitter.emit("signal", signal);
+      if (signals.top !== undefined) this.#emitter.emit("top", signals.top);
+    } else {
+      this.#rooms.get((roomEvents ?? signals ?? markers)?.roomId ?? "")?.received(frame);
+      if (signals?.top !== undefined) this.#emitter.emit("top", signals.top);
+    }
+    this.#emitter.emit("frame", frame);
+  }
+}

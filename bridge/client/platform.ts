@@ -1,0 +1,48 @@
+// What the client needs of the world it runs in, so that tests can have another one. See browser.ts for the real one.
+
+export interface Timer {
+  cancel(): void;
+}
+
+/** One WebSocket, or what stands in for it. */
+export interface Wire {
+  send(data: string | Uint8Array<ArrayBuffer>): void;
+  /** Ends it; no listener is called any more. */
+  close(code: number): void;
+}
+
+export interface WireListener {
+  opened(): void;
+  received(data: string | ArrayBuffer): void;
+  /** Once, at the end, or where it could not be opened. 1006: nobody said why. */
+  closed(code: number): void;
+}
+
+/** Opens a connection that speaks `subprotocol`. Never throws: what is wrong with it is told by `closed`. */
+export type Dial = (url: string, subprotocol: string, listener: WireListener) => Wire;
+
+/** Whether trying to connect makes sense, and when it may make sense again. */
+export interface Reachability {
+  /** False: the system says that there is no network. */
+  readonly online: boolean;
+  /**
+   * Calls `listener` when the network has come or gone, and when the page is shown again: its timers may have stood still meanwhile.
+   * Returns what ends that.
+   */
+  watch(listener: () => void): () => void;
+}
+
+export interface Platform {
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** Milliseconds that never go back. They may stand still while the machine sleeps. */
+  monotonic(): number;
+  /** Calls `action` once, at least `ms` from now. */
+  after(ms: number, action: () => void): Timer;
+  /** From 0 to 1. */
+  random(): number;
+  /** Letters, digits, "-" and "_" that nobody else has: 22 of them. */
+  id(): string;
+  readonly dial: Dial;
+  readonly reachability: Reachability;
+}

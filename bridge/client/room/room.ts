@@ -1,0 +1,136 @@
+// A room as the application sees it.
+
+import { Emitter, type Listener, Queue } from "../events.js";
+import type {
+  ClientFrame,
+  GetHistoryResponse,
+  Markers,
+  Position,
+  RoomEvent,
+  ServerFrame,
+  Signal,
+  Subscribed,
+} from "../gen/types.js";
+import type { Platform } from "../platform.js";
+import { type FeedState, RoomFeed } from "./feed.js";
+
+export interface RoomEvents {
+  /** A durable event of the room. Each once, in order, from the position opened at. */
+  readonly event: RoomEvent;
+  /** The room, the user's membership and everybody's markers, as of the beginning of a subscription. */
+  readonly subscribed: Subscribed;
+  readonly state: FeedState;
+  /** What was said and is not kept: typing, and the application's own. */
+  readonly signal: Signal;
+  readonly markers: Markers;
+}
+
+export interface HistoryRequest {
+  /** Messages before this `messageIndex`. Neither this nor `afterIndex`: the newest. */
+  readonly beforeIndex?: number;
+  readonly afterIndex?: number;
+  /** At most; 50 unless said otherwise, 200 at most. */
+  readonly limit?: number;
+}
+
+/** What a room needs of its client. */
+export interface RoomContext {
+  readonly platform: Platform;
+  readonly request: (frame: ClientFrame) => Promise<ServerFrame>;
+  readonly post: (frame: ClientFrame) => void;
+  readonly live: () => boolean;
+}
+
+/** Events that wait for who iterates: beyond, the room is left until they are taken. */
+const HIGH = 1_000;
+
+export class Room {
+  readonly id: string;
+  readonly #context: RoomContext;
+  readonly #emitter = new Emitter<RoomEvents>();
+  readonly #feed: RoomFeed;
+
+  constructor(id: string, context: RoomContext) {
+    this.id = id;
+    this.#context = context;
+    this.#feed = new RoomFeed(id, context, {
+      event: (event) => this.#emitter.emit("event", event),
+      subscribed: (subscribed) => this.#emitter.emit("subscribed", subscribed),
+      stateChanged: (state) => this.#emitter.emit("state", state),
+    });
+  }
+
+  get state(): FeedState {
+    return this.#feed.state;
+  }
+
+  /** Of the last event that the application was given. Keep it together with what was made of the event, or after that. */
+  get position(): Position | undefined {
+    return this.#feed.position;
+  }
+
+  on<Name extends keyof RoomEvents>(name: Name, listener: Listener<RoomEvents[Name]>): () => void {
+    return this.#emitter.on(name, listener);
+  }
+
+  /** Receives the room's events: those after `after`; without it, those from now on, or from where it was closed. */
+  open({ after }: { readonly after?: Position } = {}): void {
+    this.#feed.open(after);
+  }
+
+  /** No longer receives the room's events. */
+  close(): void {
+    this.#feed.close();
+  }
+
+  /**
+   * Opens the room, and gives its events in order: `for await (const event of room.events()) …`. Who does not take them leaves the room after a
+   * thousand, and comes back for the rest. Ends with the room; throws where the position cannot be continued from.
+   */
+  events(options: { readonly after?: Position } = {}): AsyncIterableIterator<RoomEvent> {
+    const queue = new Queue<RoomEvent>({
+      high: HIGH,
+      pause: () => this.close(),
+      resume: () => this.open(),
+      left: () => {
+        end();
+        this.close();
+      },
+    });
+    const stops = [
+      this.on("event", (event) => queue.push(event)),
+      this.on("state", (state) => {
+        if (state.status === "reset") queue.end(new Error(`the position cannot be continued from: ${state.reason}`));
+        else if (state.status === "lost") queue.end(state.cause instanceof Error ? state.cause : undefined);
+        else return;
+        end();
+      }),
+    ];
+    const end = (): void => {
+      for (const stop of stops) stop();
+    };
+    this.open(options);
+    return queue;
+  }
+
+  /** Messages as they stand now, in rising order; `asOf` is where to `open` the room to miss nothing that comes after them. */
+  async history({ beforeIndex, afterIndex, limit }: HistoryRequest = {}): Promise<GetHistoryResponse> {
+    const getHistory = { roomId: this.id, beforeIndex, afterIndex, limit };
+    const { callResult } = await this.#context.request({ call: { getHistory } });
+    return callResult?.getHistory ?? {};
+  }
+
+  // — for the client —
+
+  /** @internal */
+  get feed(): RoomFeed {
+    return this.#feed;
+  }
+
+  /** @internal */
+  received({ roomEvents, signals, markers }: ServerFrame): void {
+    if (roomEvents?.events !== undefined) this.#feed.events(roomEvents.events);
+    for (const signal of signals?.signals ?? []) this.#emitter.emit("signal", signal);
+    if (markers !== undefined) this.#emitter.emit("markers", markers);
+  }
+}
