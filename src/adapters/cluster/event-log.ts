@@ -208,6 +208,8 @@ export class KafkaEventLog implements EventLog {
       const what = `shard ${shard} was opened at ${end}, and the archive has it up to ${archived}`;
       throw unavailable(new Error(`${what}: another node has gone on, or the log is another one`));
     }
+    // All but the barrier, which never counts: as it is where the last owner has handed the shard over.
+    if (archived >= end - 1) return [];
     const { maxTailBytes = DEFAULT_TAIL_BYTES } = this.#options;
     const tail: LogRecord[] = [];
     let bytes = 0;

@@ -167,6 +167,19 @@ describe("an open", () => {
     expect((await log.open(0)).tail.map(({ event }) => event.seq)).toEqual([3, 4]);
   });
 
+  it("reads nothing where the archive lacks nothing", async () => {
+    const cluster = new Cluster();
+    let archived = 0;
+    const { log } = cluster.node({ archived: () => archived });
+    const room = newRoom();
+    const { end } = await log.open(0);
+    const outcome = await log.append(0, end, sampleBatch(room, 1, 2));
+    archived = outcome.status === "durable" ? outcome.end : -1;
+    const before = cluster.shared.reads;
+    expect(await log.open(0)).toEqual({ end: archived + 1, tail: [] });
+    expect(cluster.shared.reads).toBe(before);
+  });
+
   it("brings all of it where a new leader shows only some yet", async () => {
     const cluster = new Cluster();
     const { log, partitions } = cluster.node();
