@@ -33,7 +33,9 @@ const REOPEN_FIRST_MS = RETRY_MS;
 const REOPEN_LAST_MS = 5_000;
 /** Longest wait for what a turn needs, in milliseconds: far less than an id is remembered. */
 const PREPARE_DEADLINE_MS = 30_000;
-/** Longest wait for what is under way before the shard is handed over, in milliseconds: until then nobody can write to its rooms. */
+/** Longest wait for what is to be archived before the shard is handed over, in milliseconds: until then its rooms can be written to. */
+const ARCHIVE_FIRST_MS = 500;
+/** Longest wait for what is under way then, in milliseconds: meanwhile nobody can write to its rooms. */
 const HAND_OVER_DEADLINE_MS = 1_000;
 
 type Status =
@@ -169,26 +171,39 @@ export class Shard {
   }
 
   /**
-   * Takes no more commands, and resolves once those it took are done and archived, or after HAND_OVER_DEADLINE_MS, and then `still` has. Reads go
-   * on until it is closed. False: it is, or was closed meanwhile and may have been opened again.
+   * Archives what there is, then takes no more commands, and resolves once those it took are done and archived, or after HAND_OVER_DEADLINE_MS, and
+   * `still`, asked when they are done, has resolved. Reads go on until it is closed. False: it is, or was closed meanwhile and may have been opened
+   * again.
    */
   async handOver(still: () => Promise<unknown>): Promise<boolean> {
     if (this.#status.is === "closed") return false;
-    this.#yielding = true;
     const life = this.#life;
-    const over = Promise.withResolvers<void>();
-    const timer = this.#deps.clock.after(HAND_OVER_DEADLINE_MS, () => over.resolve());
-    await Promise.race([over.promise, this.#finish(life).catch(ignore)]);
-    timer.cancel();
-    await still();
+    const drained = async (): Promise<void> => {
+      if (this.#life === life) await this.#archiver?.drained()?.catch(ignore);
+    };
+    // What comes meanwhile is little, and all that its rooms then wait for.
+    await this.#within(ARCHIVE_FIRST_MS, drained());
+    if (this.#life !== life) return false;
+    this.#yielding = true;
+    const done = this.#finish();
+    await Promise.all([
+      this.#within(HAND_OVER_DEADLINE_MS, done.then(drained)),
+      this.#within(HAND_OVER_DEADLINE_MS, done).then(still),
+    ]);
     return this.#life === life;
   }
 
-  async #finish(life: number): Promise<void> {
+  async #finish(): Promise<void> {
     if (this.#preparing > 0) await new Promise<void>((resolve) => this.#prepared.push(resolve));
     // What took its turn last waits for the log.
     await this.#writer.idle();
-    if (this.#life === life) await this.#archiver?.drained();
+  }
+
+  async #within(deadlineMs: number, done: Promise<void>): Promise<void> {
+    const late = Promise.withResolvers<void>();
+    const timer = this.#deps.clock.after(deadlineMs, late.resolve);
+    await Promise.race([done, late.promise]);
+    timer.cancel();
   }
 
   /** Settles when the log was opened, or could not be; undefined: that is not under way. */

@@ -94,6 +94,26 @@ describe("a shard that is handed over", () => {
     expect(await said(cluster, roomId, ann)).toEqual(["before", "after"]);
   });
 
+  it("takes what is said while it archives what was said before", async () => {
+    const cluster = await useCluster();
+    const { roomId, shard, ann } = await useRoom(cluster);
+    publish(ann, roomId, ["first"]);
+    await settle();
+    cluster.engine.archiveDown = true;
+    publish(ann, roomId, ["before"]);
+    await settle();
+    const moved = cluster.move(shard, cluster.node(2));
+    await settle();
+    const refs = publish(ann, roomId, ["meanwhile"]);
+    await settle();
+    expect(cases(ann, refs)).toEqual(["published"]);
+    cluster.engine.archiveDown = false;
+    await cluster.elapse(1_000);
+    await moved;
+    expect(await said(cluster, roomId, ann)).toEqual(["first", "before", "meanwhile"]);
+    expect(cluster.ownerOf(roomId)).toBe(cluster.node(2));
+  });
+
   it("is archived by then, so that the next owner has nothing to make up for", async () => {
     const cluster = await useCluster();
     const { roomId, shard, ann } = await useRoom(cluster);
@@ -110,6 +130,7 @@ describe("a shard that is handed over", () => {
     const [ref = 0] = publish(ann, roomId, ["stuck"]);
     await settle();
     const moved = cluster.move(shard, cluster.node(2));
+    await settle();
     await cluster.elapse(1_000);
     await moved;
     await cluster.elapse(500);
