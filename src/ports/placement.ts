@@ -18,7 +18,10 @@ export interface PlacementListener {
   gained(shard: number): void;
   /** The lease is over, or may be: another node may own the shard already. Not called for a shard that was given up by `yields`. */
   lost(shard: number): void;
-  /** Another node is to have the shard: resolves once what was accepted is done. The lease ends then, or when the node waits no longer. */
+  /**
+   * Another node is to have the shard: resolves once what was accepted is done. The lease ends then, or when the node waits no longer. Asked of at most
+   * a sixteenth of all shards at a time, or of two, unless the node cannot write to the log anyway.
+   */
   yields(shard: number): Promise<void>;
 }
 

@@ -69,6 +69,7 @@ describePlacement("the memory engine", async () => {
     async forget() {
       leases.empty();
     },
+    dueTo: (shard, nodeIds) => leases.dueTo(shard, nodeIds),
     async close() {
       for (const node of nodes) node.stop();
     },

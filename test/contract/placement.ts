@@ -2,6 +2,7 @@
 
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { Placement, PlacementListener } from "../../src/ports/placement.js";
+import { between, seeded } from "../support/story/random.js";
 
 export interface PlacementNode {
   readonly placement: Placement;
@@ -18,6 +19,8 @@ export interface PlacementSubject {
   rounds(count: number): Promise<void>;
   /** What keeps the leases loses them, and forgets all nodes. */
   forget(): Promise<void>;
+  /** Whose of these nodes the shard is to be. */
+  dueTo(shard: number, nodeIds: readonly string[]): string | undefined;
   close(): Promise<void>;
 }
 
@@ -25,6 +28,9 @@ export interface PlacementSubject {
 const LAPSE = 6;
 /** A lease, and the round after it. */
 const LEASE = 4;
+
+/** A node that died is forgotten, what was forgotten is said again, and who has come to stay is given its share. */
+const CONVERGES = 2 * LAPSE;
 
 /** Remembers what its node was told it owns. */
 class Recorder implements PlacementListener {
@@ -118,6 +124,31 @@ export function describePlacement(name: string, factory: () => Promise<Placement
       expect(two.recorder.owned.size).toBeGreaterThan(0);
     });
 
+    it("hands few shards over at a time, be it to a node that comes or because it leaves", async () => {
+      const { subject, all, join } = await useCluster();
+      const atOnce = Math.max(2, subject.shards / 16);
+      const yielded = (recorder: Recorder) => recorder.told.filter((told) => told.startsWith("yields")).length;
+      const one = await join();
+      const first = Promise.withResolvers<void>();
+      one.recorder.yielding = first.promise;
+      const two = await join();
+      await subject.rounds(3);
+      expect(yielded(one.recorder)).toBe(atOnce);
+      first.resolve();
+      await subject.rounds(2 * LAPSE);
+      expect(two.recorder.owned.size).toBeGreaterThan(atOnce);
+      const second = Promise.withResolvers<void>();
+      two.recorder.yielding = second.promise;
+      const left = two.placement.leave();
+      await subject.rounds(1);
+      expect(yielded(two.recorder)).toBe(atOnce);
+      second.resolve();
+      await subject.rounds(4);
+      await left;
+      await subject.rounds(0.5);
+      expect(sorted(one.recorder.owned)).toEqual(all);
+    });
+
     // The round that is under way says still that the lease is this node's: in one of these quarters it is.
     it.each([0, 1, 2, 3])(
       "takes nothing back that it gave up while a round was under way (quarter %i)",
@@ -151,6 +182,22 @@ export function describePlacement(name: string, factory: () => Promise<Placement
       expect(two.recorder.told.filter((told) => told.startsWith("lost"))).toEqual([]);
       expect(sorted(one.recorder.owned)).toEqual(all);
       expect(one.placement.nodes().map(({ nodeId }) => nodeId)).toEqual([one.placement.nodeId]);
+    });
+
+    it("tells every node at once who has a shard that was given up", async () => {
+      const { subject, all, join } = await useCluster();
+      const [one, two, three] = [await join(), await join(), await join()];
+      await subject.rounds(LAPSE);
+      await three.placement.leave();
+      await subject.rounds(0.25);
+      for (const { placement } of [one, two]) {
+        for (const { placement: owner, recorder } of [one, two]) {
+          expect(all.filter((shard) => placement.ownerOf(shard)?.nodeId === owner.nodeId)).toEqual(
+            sorted(recorder.owned),
+          );
+        }
+      }
+      expect(sorted([...one.recorder.owned, ...two.recorder.owned])).toEqual(all);
     });
 
     it("gives the shards of a node that died to others once its leases are over", async () => {
@@ -240,6 +287,34 @@ export function describePlacement(name: string, factory: () => Promise<Placement
       await subject.rounds(LAPSE);
       expect(sorted([...old.recorder.owned, ...alike.recorder.owned])).toEqual(all.filter((each) => each !== shard));
       expect(old.placement.ownerOf(other)).toBeDefined();
+    });
+
+    it.each([1, 2, 3])("comes to the share of each node, whatever has happened (%i)", async (seed) => {
+      const { subject, all, join } = await useCluster();
+      const random = seeded(seed);
+      const live = [await join(), await join()];
+      const left: (Promise<void> | undefined)[] = [];
+      const gone = () => live.splice(between(random, 0, live.length), 1)[0];
+      const upsets = [
+        async () => void live.push(await join()),
+        async () => void left.push(gone()?.placement.leave()),
+        async () => gone()?.placement.stop(),
+        async () => gone()?.cutOff(),
+        () => subject.forget(),
+      ];
+      for (let count = 0; count < 8; count++) {
+        const upset = live.length < 2 ? upsets[0] : upsets[between(random, 0, upsets.length)];
+        await upset?.();
+        await subject.rounds(between(random, 0, 12) / 4);
+      }
+      await subject.rounds(CONVERGES);
+      await Promise.all(left);
+      const ids = live.map(({ placement }) => placement.nodeId);
+      const share = all.map((shard) => subject.dueTo(shard, ids));
+      for (const { placement, recorder } of live) {
+        expect(all.map((shard) => placement.ownerOf(shard)?.nodeId)).toEqual(share);
+        expect(sorted(recorder.owned)).toEqual(all.filter((shard) => share[shard] === placement.nodeId));
+      }
     });
 
     it("holds nothing after it has stopped", async () => {

@@ -9,6 +9,8 @@ const LEASE_ROUNDS = 3;
 const NODE_ROUNDS = 5;
 const SETTLED_ROUNDS = 2;
 const RETURN_ROUNDS = LEASE_ROUNDS;
+const YIELDS_SHARE = 1 / 16;
+const FEWEST_YIELDS = 2;
 const YIELD_ROUNDS = 2;
 const LEAVE_ROUNDS = 5;
 
@@ -121,9 +123,11 @@ export class MemoryLeases {
     else this.#nodes.set(nodeId, { node, untilMs: nowMs + NODE_ROUNDS * this.roundMs });
     for (const [id, { untilMs }] of this.#nodes) if (untilMs <= nowMs) this.#nodes.delete(id);
     for (const shard of released) if (this.#holder(shard) === nodeId) this.#leases.delete(shard);
+    let taken = false;
     for (const shard of gone ? [] : asked) {
       const holder = this.#holder(shard);
       if (holder !== undefined && holder !== nodeId) continue;
+      taken ||= holder === undefined;
       this.#leases.set(shard, { nodeId, untilMs: nowMs + LEASE_ROUNDS * this.roundMs });
     }
     const owners = new Map<number, string>();
@@ -131,7 +135,7 @@ export class MemoryLeases {
       const holder = this.#holder(shard);
       if (holder !== undefined) owners.set(shard, holder);
     }
-    if (!known || gone || released.length > 0) this.notice();
+    if (!known || gone || taken || released.length > 0) this.notice();
     const silentMs = (NODE_ROUNDS - LEASE_ROUNDS) * this.roundMs;
     const nodes = Array.from(this.#nodes.values(), (each) => ({
       ...each.node,
@@ -165,6 +169,9 @@ export class MemoryPlacement implements Placement {
   /** Until when this node's leases hold, monotonic. */
   readonly #held = new Map<number, number>();
   readonly #yielding = new Set<number>();
+  #onYielded: () => void = ignore;
+  /** Shards that were yielded, and that nobody has taken yet as far as is known: since when, monotonic. */
+  readonly #untaken = new Map<number, number>();
   readonly #released = new Set<number>();
   readonly #timers = new Set<Timer>();
   #unnotice: (() => void) | undefined;
@@ -251,8 +258,12 @@ export class MemoryPlacement implements Placement {
     const deadlineMs = this.#clock.monotonic() + LEAVE_ROUNDS * roundMs;
     while (this.#held.size > 0 && this.#clock.monotonic() < deadlineMs && !this.#stopped) {
       await this.#run();
-      // What is yielded runs a round by itself.
-      if (this.#held.size > 0) await new Promise<void>((resolve) => this.#after(roundMs / 20, resolve));
+      if (this.#held.size > 0) {
+        await new Promise<void>((resolve) => {
+          this.#onYielded = resolve;
+          this.#after(roundMs / 20, resolve);
+        });
+      }
     }
     if (this.#stopped) return;
     this.stop();
@@ -285,9 +296,8 @@ export class MemoryPlacement implements Placement {
         this.#again = false;
         await this.#place().catch(ignore);
       } while (this.#again && !this.#stopped);
-    })().finally(() => {
       this.#round = undefined;
-    });
+    })();
     this.#round = round;
     return round;
   }
@@ -376,7 +386,12 @@ export class MemoryPlacement implements Placement {
   /** Yields what another node is to have. */
   #handOver(): void {
     const nowMs = this.#clock.monotonic();
+    for (const [shard, sinceMs] of this.#untaken) {
+      const taken = (this.#owners.get(shard) ?? this.nodeId) !== this.nodeId;
+      if (taken || nowMs - sinceMs >= this.#leases.roundMs) this.#untaken.delete(shard);
+    }
     for (const shard of this.#held.keys()) {
+      if (this.#yielding.size + this.#untaken.size >= Math.max(FEWEST_YIELDS, this.shards * YIELDS_SHARE)) break;
       if (this.#yielding.has(shard)) continue;
       const due = this.#dueTo(shard);
       if (due === this.nodeId || (due === undefined && !this.#leaving)) continue;
@@ -400,8 +415,10 @@ export class MemoryPlacement implements Placement {
       if (this.#stopped || !this.#yielding.delete(shard)) return;
       this.#held.delete(shard);
       this.#released.add(shard);
+      if (this.#dueTo(shard) !== undefined) this.#untaken.set(shard, this.#clock.monotonic());
       if (!done) this.#listener?.lost(shard);
       void this.#run();
+      this.#onYielded();
     });
   }
 

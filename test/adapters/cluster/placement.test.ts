@@ -5,18 +5,22 @@ import { expect, it, onTestFinished } from "vitest";
 import { LeasePlacement } from "../../../src/adapters/cluster/placement/lease-placement.js";
 import { RedisLeases } from "../../../src/adapters/cluster/placement/redis-leases.js";
 import { rendezvous } from "../../../src/adapters/cluster/placement/rendezvous.js";
-import { connectRedis } from "../../../src/adapters/cluster/redis.js";
+import { connectRedis, type RedisCommands } from "../../../src/adapters/cluster/redis.js";
 import { describePlacement, type PlacementSubject } from "../../contract/placement.js";
 import { StoppedClock } from "../../support/stopped-clock.js";
 import { describeEachRedis, heardAll, type RedisOfNode, type RedisSubject, redisOfNode } from "./use-redis.js";
 
 const SHARDS = 16;
 const ROUND_MS = 1_000;
+/** The first arguments of the script. */
+const KEYS = 3;
 /** Steps in which a round passes, and turns in each after which everything that follows has been asked and answered. */
 const STEPS = 4;
 const TURNS = 8;
 
 interface ClusterOptions {
+  /** Which master the node that came after so many others finds: each knows what it was told. Default: one. */
+  readonly masterOf?: (before: number) => string;
   readonly onReturned?: () => void;
   /** Whether the node that came after so many others can write. */
   readonly able?: (before: number) => boolean;
@@ -24,7 +28,7 @@ interface ClusterOptions {
 
 async function cluster(
   redis: RedisSubject,
-  { onReturned, able }: ClusterOptions = {},
+  { onReturned, able, masterOf }: ClusterOptions = {},
 ): Promise<PlacementSubject & { readonly prefix: string }> {
   const prefix = randomUUID();
   const nodes: RedisOfNode[] = [];
@@ -47,7 +51,7 @@ async function cluster(
       nodes.push(own);
       const placement = new LeasePlacement({
         leases: new RedisLeases({
-          redis: own.redis,
+          redis: masterOf === undefined ? own.redis : onMaster(own.redis, () => masterOf(before)),
           channels: own.channels,
           prefix,
           leaseClock: () => 1 + clock.now(),
@@ -74,14 +78,30 @@ async function cluster(
       }
     },
     forget: async () => {
-      const [node] = nodes;
-      await node?.redis.del(`${prefix}:{placement}:nodes`, `${prefix}:{placement}:leases`);
+      const admin = await connectRedis(redis.address, { name: "test", onError: () => {} });
+      await admin.del(`${prefix}:{placement}:nodes`, `${prefix}:{placement}:leases`);
+      admin.disconnect();
     },
+    dueTo: rendezvous,
     close: async () => {
       for (const placement of placements) placement.stop();
       for (const node of nodes) node.stop();
     },
   };
+}
+
+/** The same Redis, in which each master has keys of its own. */
+function onMaster(redis: RedisCommands, master: () => string): RedisCommands {
+  return new Proxy(redis, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name);
+      if (typeof value !== "function") return value;
+      const method = value.bind(target);
+      if (name !== "trunklinePlace") return method;
+      return (...args: readonly (string | number)[]) =>
+        method(...args.map((arg, at) => (at < KEYS ? `${arg}:${master()}` : arg)));
+    },
+  });
 }
 
 describeEachRedis("leases in Redis", (redis) => {
@@ -120,6 +140,34 @@ describeEachRedis("a node that Redis has forgotten", (redis) => {
       await admin.hdel(`${subject.prefix}:{placement}:nodes`, placement.nodeId);
       await subject.rounds(3);
       expect(returns).toBe(times);
+    }
+  });
+});
+
+describeEachRedis("shards of nodes that have found two masters", (redis) => {
+  it.each([1, 6, 12])("come to the share of each node when there is one again after %i rounds", async (apart) => {
+    const masters = ["old", "old", "old", "old"];
+    const subject = await cluster(redis(), { masterOf: (before) => masters[before] ?? "" });
+    onTestFinished(() => subject.close());
+    const all = Array.from({ length: SHARDS }, (_, shard) => shard);
+    const nodes = await Promise.all(
+      masters.map(async () => {
+        const { placement } = await subject.node();
+        await placement.start({ gained: () => {}, lost: () => {}, yields: async () => {} });
+        return placement;
+      }),
+    );
+    const ids = nodes.map(({ nodeId }) => nodeId);
+    const share = all.map((shard) => rendezvous(shard, ids));
+    await subject.rounds(8);
+    expect(nodes.map((node) => all.map((shard) => node.ownerOf(shard)?.nodeId))).toEqual(nodes.map(() => share));
+    masters.fill("new", 2);
+    await subject.rounds(apart);
+    masters.fill("new");
+    await subject.rounds(12);
+    expect(nodes.map((node) => all.map((shard) => node.ownerOf(shard)?.nodeId))).toEqual(nodes.map(() => share));
+    for (const node of nodes) {
+      expect(all.filter((shard) => node.holds(shard))).toEqual(all.filter((shard) => share[shard] === node.nodeId));
     }
   });
 });
@@ -166,7 +214,7 @@ describeEachRedis("shards of a node that cannot write", (redis) => {
     const { able, told, rounds } = await shared();
     for (const can of [false, true]) {
       able[0] = can;
-      await rounds(2);
+      await rounds(1);
       able[1] = can;
       await rounds(10);
     }

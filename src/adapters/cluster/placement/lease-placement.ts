@@ -11,6 +11,9 @@ const SETTLED_ROUNDS = 2;
 const RETURN_ROUNDS = LEASE_ROUNDS;
 /** A node that cannot write hands its shards over after so long, to one that has been able to for as long: where no node can, all are about to say so. */
 const UNABLE_ROUNDS = 3;
+/** Of all shards, this share is handed over at a time, or FEWEST_YIELDS: each is to wait for its own turn alone, and a node to be gone in time. */
+const YIELDS_SHARE = 1 / 16;
+const FEWEST_YIELDS = 2;
 /** Longest wait for what is under way in a shard that is handed over. */
 const YIELD_ROUNDS = 2;
 /** Longest wait of a leaving node for the shards it yields. */
@@ -49,6 +52,10 @@ export class LeasePlacement implements Placement {
   readonly #held = new Map<number, number>();
   /** Shards that are being handed over. */
   readonly #yielding = new Set<number>();
+  /** Called when one of them has been. */
+  #onYielded: () => void = ignore;
+  /** Shards that were, and that nobody has taken yet as far as is known: since when, monotonic. */
+  readonly #untaken = new Map<number, number>();
   /** The level of each node. */
   readonly #levels = new Map<string, number>();
   #level: number;
@@ -159,8 +166,7 @@ export class LeasePlacement implements Placement {
     const deadlineMs = clock.monotonic() + LEAVE_ROUNDS * this.#roundMs;
     while (this.#held.size > 0 && clock.monotonic() < deadlineMs && !this.#stopped) {
       await this.#run();
-      // What is yielded runs a round by itself.
-      if (this.#held.size > 0) await this.#pause(this.#roundMs / 20);
+      if (this.#held.size > 0) await this.#yieldedOr(this.#roundMs / 20);
     }
     if (this.#stopped) return;
     this.stop();
@@ -185,9 +191,9 @@ export class LeasePlacement implements Placement {
         this.#again = false;
         await this.#place().catch((cause: unknown) => this.#options.onFault("placement", cause));
       } while (this.#again && !this.#stopped);
-    })().finally(() => {
+      // At once: whoever asks from now on asks for another.
       this.#round = undefined;
-    });
+    })();
     this.#round = round;
     return round;
   }
@@ -213,15 +219,19 @@ export class LeasePlacement implements Placement {
     for (const shard of declined) this.#declined.delete(shard);
     const before = this.#picture();
     this.#learn(standing);
+    let gained = false;
     for (const shard of asked) {
       // Given up while the round was under way: what it says of it is old.
       if (this.#released.has(shard)) continue;
-      if (this.#owners.get(shard) === this.nodeId) this.#hold(shard, sentAtMs + LEASE_ROUNDS * this.#roundMs);
-      else this.#lose(shard);
+      if (this.#owners.get(shard) === this.nodeId) {
+        gained ||= !this.#held.has(shard);
+        this.#hold(shard, sentAtMs + LEASE_ROUNDS * this.#roundMs);
+      } else this.#lose(shard);
     }
     this.#watchExpiry();
     this.#handOver();
-    if (released.length > 0 || !known) void leases.notify();
+    // Who has something for a new owner is to learn who that is, too.
+    if (released.length > 0 || gained || !known) void leases.notify();
     if (this.#picture() !== before) this.#tell();
     // What this round has shown to be nobody's need not wait for the next.
     if (this.#asked().some((shard) => !asked.includes(shard))) this.#again = true;
@@ -309,7 +319,14 @@ export class LeasePlacement implements Placement {
     const unableMs = this.#unableSinceMs === undefined ? undefined : nowMs - this.#unableSinceMs;
     if (!this.#leaving && unableMs !== undefined && unableMs < UNABLE_ROUNDS * this.#roundMs) return;
     const settledMs = (unableMs === undefined ? SETTLED_ROUNDS : UNABLE_ROUNDS) * this.#roundMs;
+    for (const [shard, sinceMs] of this.#untaken) {
+      const taken = (this.#owners.get(shard) ?? this.nodeId) !== this.nodeId;
+      if (taken || nowMs - sinceMs >= this.#roundMs) this.#untaken.delete(shard);
+    }
+    // Rooms of a node that cannot write wait already.
+    const atOnce = unableMs === undefined ? Math.max(FEWEST_YIELDS, this.shards * YIELDS_SHARE) : this.shards;
     for (const shard of this.#held.keys()) {
+      if (this.#yielding.size + this.#untaken.size >= atOnce) break;
       if (this.#yielding.has(shard)) continue;
       const due = this.#dueTo(shard);
       if (due === this.nodeId || (due === undefined && !this.#leaving)) continue;
@@ -333,8 +350,10 @@ export class LeasePlacement implements Placement {
       if (this.#stopped || !this.#yielding.delete(shard)) return;
       this.#held.delete(shard);
       this.#released.add(shard);
+      if (this.#dueTo(shard) !== undefined) this.#untaken.set(shard, this.#options.clock.monotonic());
       if (!done) this.#listener?.lost(shard);
       void this.#run();
+      this.#onYielded();
     });
   }
 
@@ -356,10 +375,14 @@ export class LeasePlacement implements Placement {
     return timer;
   }
 
-  /** Resolves after so long, and at once when everything ends. */
-  #pause(milliseconds: number): Promise<void> {
-    const paused = new Promise<void>((resolve) => void this.#after(milliseconds, resolve));
-    return Promise.race([paused, this.#ended.promise]);
+  /** Resolves when a shard was yielded, after so long, and at once when everything ends. */
+  async #yieldedOr(milliseconds: number): Promise<void> {
+    const yielded = Promise.withResolvers<void>();
+    this.#onYielded = yielded.resolve;
+    const timer = this.#after(milliseconds, yielded.resolve);
+    await Promise.race([yielded.promise, this.#ended.promise]);
+    timer.cancel();
+    this.#timers.delete(timer);
   }
 }
 

@@ -46,7 +46,7 @@ export interface Leases {
   /** Which of the nodes is to own the shard, the same whichever node asks; undefined: there is none. */
   dueTo(shard: number, nodeIds: readonly string[]): string | undefined;
 
-  /** Tells all nodes that one has come, gone or given something up. Never rejects. */
+  /** Tells all nodes that one has come, gone, or given something up or taken it. Never rejects. */
   notify(): Promise<void>;
 
   /** Calls the listener when that is said, or may have been said and was not heard. Resolves with what ends it. */
