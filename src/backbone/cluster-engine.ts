@@ -183,6 +183,10 @@ export async function openClusterEngine(
     onReturned: () => telemetry.emit("node.returned", {}),
     onFault,
   });
+  const turned = telemetry.on("dependency.turned", ({ dependency }) => {
+    if (dependency === "kafka") placement.turned();
+  });
+  parts.add("placement", turned);
   news = new ClusterNews(placement, logger, clock, telemetry);
   parts.add("cluster news", () => news?.stop());
   const peers = new GrpcPeers({

@@ -4,7 +4,7 @@ import type { DependencyName, Telemetry } from "../core/telemetry.js";
 import type { Clock, Timer } from "../ports/clock.js";
 import { reasonOf } from "./dependency.js";
 
-/** Between two looks, in milliseconds. */
+/** From the beginning of one look to that of the next, in milliseconds, unless that one takes longer. */
 const INTERVAL_MS = 1_000;
 /** A look without an answer has failed after so long, in milliseconds. */
 const DEADLINE_MS = 2_500;
@@ -42,7 +42,7 @@ export class Dependencies {
     const state = { name, away: false, since: this.#clock.now(), reason: "" };
     const watched: Watched = { state, failures: 0, timer: undefined };
     this.#watched.set(name, watched);
-    this.#schedule(watched, probe);
+    this.#schedule(watched, probe, INTERVAL_MS);
   }
 
   get states(): readonly DependencyState[] {
@@ -58,10 +58,13 @@ export class Dependencies {
     for (const { timer } of this.#watched.values()) timer?.cancel();
   }
 
-  #schedule(watched: Watched, probe: () => Promise<unknown>): void {
+  #schedule(watched: Watched, probe: () => Promise<unknown>, afterMs: number): void {
     if (this.#stopped) return;
-    watched.timer = this.#clock.after(INTERVAL_MS, () => {
-      this.#look(watched, probe).finally(() => this.#schedule(watched, probe));
+    watched.timer = this.#clock.after(afterMs, () => {
+      const beganMs = this.#clock.monotonic();
+      this.#look(watched, probe).finally(() => {
+        this.#schedule(watched, probe, Math.max(beganMs + INTERVAL_MS - this.#clock.monotonic(), 0));
+      });
     });
   }
 

@@ -95,11 +95,29 @@ test("a service is away after two looks that failed, and there after one that di
   expect(turns.map(({ away }) => away)).toEqual([true, false]);
 });
 
-test("one that does not answer is away, too", async () => {
+test("one that does not answer is away, too: what fails slowly is looked at again at once", async () => {
   const { clock, dependencies } = useDependencies();
   dependencies.watch("kafka", () => new Promise(() => {}));
-  await elapse(clock, 10_000);
+  await elapse(clock, 6_500);
   expect(dependencies.states).toMatchObject([{ away: true, reason: "no answer within 2500 ms" }]);
+});
+
+test("one that stands still for two seconds is not away", async () => {
+  const { clock, turns, dependencies } = useDependencies();
+  let still = false;
+  let goOn = Promise.withResolvers<void>();
+  dependencies.watch("kafka", async () => {
+    if (still) await goOn.promise;
+  });
+  for (let times = 0; times < 8; times++) {
+    still = true;
+    goOn = Promise.withResolvers<void>();
+    await elapse(clock, 2_000);
+    still = false;
+    goOn.resolve();
+    await elapse(clock, 1_250);
+  }
+  expect(turns).toEqual([]);
 });
 
 /** Time passes in small steps, and what each brings about happens. */

@@ -9,8 +9,11 @@ import { LEASE_ROUNDS, type Leases, NODE_ROUNDS, type NodeStatus, type Round, ty
 const SETTLED_ROUNDS = 2;
 /** A node that was forgotten takes nothing new for so long: so may all have been, and whoever cannot say now what it owns holds it until then. */
 const RETURN_ROUNDS = LEASE_ROUNDS;
-/** A node that cannot write hands its shards over after so long, to one that has been able to for as long: where no node can, all are about to say so. */
-const UNABLE_ROUNDS = 3;
+/**
+ * A node that cannot write hands its shards over after so long, to one that has been able to for as long: where no node can, all say so within a round
+ * of each other.
+ */
+const UNABLE_ROUNDS = 2;
 /** Of all shards, this share is handed over at a time, or FEWEST_YIELDS: each is to wait for its own turn alone, and a node to be gone in time. */
 const YIELDS_SHARE = 1 / 16;
 const FEWEST_YIELDS = 2;
@@ -28,7 +31,10 @@ export interface LeasePlacementOptions {
   readonly shards: number;
   /** What this version can fold: a shard goes to no node below the shard's own level. */
   readonly level: number;
-  /** Whether the node can write to the log: while it cannot, its shards are due to nodes that can. Asked in each round. Default: it can. */
+  /**
+   * Whether the node can write to the log: while it cannot, its shards are due to nodes that can. Asked in each round, and when `turned` says so.
+   * Default: it can.
+   */
   readonly able?: () => boolean;
   /** Others have taken this node for gone, and it is back: what they told it meanwhile it may not have heard. Must not throw. */
   readonly onReturned?: () => void;
@@ -147,6 +153,11 @@ export class LeasePlacement implements Placement {
   leave(): Promise<void> {
     this.#left ??= this.#leave();
     return this.#left;
+  }
+
+  /** Whether the node can write has changed: the others are told at once. */
+  turned(): void {
+    if (this.#listener !== undefined) void this.#run();
   }
 
   stop(): void {
