@@ -16,6 +16,7 @@ import type { TrunklineTarget } from "../target.js";
 import { chatText } from "../wire/chat-text.js";
 import { createReadBuffer } from "../wire/websocket.js";
 import { dueAt, pace, type Schedule } from "./pace.js";
+import { mapPooled } from "./pool.js";
 
 export interface IngestInput {
   /** Sessions go to them in turn; their CPU is counted. */
@@ -64,6 +65,7 @@ const LEAST_SESSIONS = 4;
 const RETRY_MS = 500;
 /** Of what is done before messages are sent. */
 const MOST_TRIES = 20;
+const ROOMS_AT_ONCE = 8;
 const POLL_MS = 20;
 
 export async function runIngest(input: IngestInput): Promise<IngestOutcome> {
@@ -185,7 +187,7 @@ async function openIngest(input: IngestInput): Promise<Load> {
     rooms: [],
     failed: (reason) => fail(`owner: ${reason}`),
   });
-  for (const room of rooms) await insist(() => createRoom(owner, room, users));
+  await mapPooled(rooms.length, ROOMS_AT_ONCE, (at) => insist(() => createRoom(owner, rooms[at] ?? "", users)));
   const senders: Sender[] = [];
   for (const [at, user] of users.entries()) senders.push(await openSender(targets[at % targets.length] ?? first, user));
 

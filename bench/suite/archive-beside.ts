@@ -85,6 +85,7 @@ export async function measureBeside(context: Context, services: BenchServices, o
     });
     try {
       const windowMs = context.options.quick ? one.quickWindowMs : one.windowMs;
+      const beginAt = Date.now() + BEGIN_MS;
       const load = {
         targets: cluster.nodes,
         beside: services.all.flatMap(({ pid }) => (pid === undefined ? [] : [pid])),
@@ -92,7 +93,8 @@ export async function measureBeside(context: Context, services: BenchServices, o
         rooms: ROOMS,
         rate: one.rate,
         concurrency: CONCURRENCY,
-        beginAt: Date.now() + BEGIN_MS,
+        // Only what is cut off by the clock must begin by it.
+        ...(away === undefined ? {} : { beginAt }),
         warmupMs: WARMUP_MS,
         windowMs,
         graceMs: GRACE_MS,
@@ -103,7 +105,7 @@ export async function measureBeside(context: Context, services: BenchServices, o
         asking,
         away === undefined || way === undefined
           ? undefined
-          : cutOff(watch, way.proxy, load.beginAt + WARMUP_MS + away.afterMs, away.forMs),
+          : cutOff(watch, way.proxy, beginAt + WARMUP_MS + away.afterMs, away.forMs),
       ]);
       await watch.until("the archive is to have everything", CAUGHT_UP_MS, ({ pendingEvents }) => pendingEvents === 0);
       const fault = faultOf(await readArchived(mongoUrl, cluster.name, ROOM_PREFIX), outcome.acked);
