@@ -5,7 +5,8 @@ import { type ChannelInput, type ChannelOutcome, runChannel } from "./channel.js
 import { type CrossingInput, type CrossingOutcome, runCrossing } from "./crossing.js";
 import { type FanoutOutcome, runFanout } from "./fanout.js";
 import type { FanoutInput } from "./fanout-room.js";
-import { type IngestInput, type IngestOutcome, runIngest } from "./ingest.js";
+import { type IngestOutcome, runIngest } from "./ingest.js";
+import type { IngestInput } from "./ingest-sessions.js";
 import {
   type LeasesOutcome,
   type NodeLeasesInput,
