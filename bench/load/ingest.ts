@@ -47,7 +47,8 @@ export async function runIngest(input: IngestInput): Promise<IngestOutcome> {
   while (load.problem() === undefined && load.unanswered() > 0 && performance.now() < until) await pause(POLL_MS);
   const left = load.unanswered();
   load.close();
-  const problem = load.problem() ?? (left > 0 ? `${left} messages were never acknowledged` : undefined);
+  const seen = `${load.acked()} were, and refused: ${JSON.stringify(Object.fromEntries(load.refusals))}`;
+  const problem = load.problem() ?? (left > 0 ? `${left} messages were never acknowledged; ${seen}` : undefined);
   if (problem !== undefined) throw new Error(problem);
   return {
     acked: load.acked(),
