@@ -1,7 +1,6 @@
 // A shard at its owner: commands of its rooms take their turn here, one after the other, and are answered once they are durable.
 
 import type { Permission } from "../../gen/trunkline/v1/message_pb.js";
-import type { ArchiveChanges } from "../../ports/archive.js";
 import type { Timer } from "../../ports/clock.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import { NewerEvents } from "../../ports/event-level.js";
@@ -21,9 +20,9 @@ import { type Command, type Outcome, usersOf } from "./command.js";
 import { LogWriter, requireNotBehind } from "./log-writer.js";
 import { permit } from "./permissions.js";
 import { lacksMessages, Preparation, type Prepared } from "./preparation.js";
-import { recover } from "./recovery.js";
 import type { Room, SeenRoom, TurnContext } from "./room.js";
 import { NO_LAG, type ShardStatus } from "./shard-status.js";
+import { type TakeOverParts, takeOver } from "./take-over.js";
 import { turnRules } from "./turn-rules.js";
 import { notTheOwner, ownerChanged, RETRY_MS, unavailable } from "./unavailable.js";
 import { Untold, type UntoldParts } from "./untold.js";
@@ -80,8 +79,7 @@ export class Shard {
   readonly #archiver: Archiver | undefined;
   /** What is stored of the shard's rooms, archived or not; refused while the shard is not open. */
   readonly reading: RoomReading;
-  /** The same for whoever opens it. */
-  readonly #stored: RoomReading;
+  readonly #takeOver: TakeOverParts;
   readonly #context: () => TurnContext;
   /** Whether this node is one of several and its lease on the shard holds; undefined: it is alone. */
   readonly #holds: (() => boolean) | undefined;
@@ -122,15 +120,24 @@ export class Shard {
     };
     this.#context = () => ({ nowMs: deps.clock.now(), monotonicMs: deps.clock.monotonic(), ...rules });
     this.#archiver = deps.log.archivesOnAppend ? undefined : new Archiver(index, deps);
-    this.#stored = this.#archiver === undefined ? deps.archive : new OwnedReading(deps.archive, this.#archiver);
+    // For whoever opens it: what is refused otherwise while the shard is not open.
+    const stored = this.#archiver === undefined ? deps.archive : new OwnedReading(deps.archive, this.#archiver);
     this.reading =
       this.#archiver === undefined
         ? deps.archive
         : new OwnedReading(deps.archive, this.#archiver, () => this.#requireHeld());
-    this.#untold = new Untold({ stored: this.#stored, fanout: deps.fanout, late: listener.late });
-    const stored = { ...deps, archive: this.#stored };
-    this.#actors = new Actors(stored);
-    this.#asking = new Asking(new Preparation(stored, this.#actors, blocks, tenantRooms, eventId), gates, eventId);
+    this.#untold = new Untold({ stored, fanout: deps.fanout, late: listener.late });
+    const own = { ...deps, archive: stored };
+    this.#actors = new Actors(own);
+    this.#asking = new Asking(new Preparation(own, this.#actors, blocks, tenantRooms, eventId), gates, eventId);
+    this.#takeOver = {
+      log: deps.log,
+      opening: listener.opening,
+      actors: this.#actors,
+      stored,
+      archiver: this.#archiver,
+      untold: this.#untold,
+    };
     this.#writer = new LogWriter(index, deps, {
       stored: (batch) => {
         this.#failures = 0;
@@ -393,31 +400,17 @@ export class Shard {
   }
 
   async #reopen(over: AbortSignal): Promise<void> {
-    const isOver = (): boolean => over.aborted;
     try {
-      const { end, tail } = await this.#deps.log.open(this.#index, over);
-      if (isOver()) return;
-      await this.#listener.opening(this.#index, end);
-      if (isOver()) return;
-      // One that was loaded before may lack what another node has written since, which need not stand in the tail.
-      this.#actors.clear();
-      const recovered = tail.length === 0 ? [] : await recover({ tail, end, isOver }, this.#actors, this.#stored);
-      if (isOver()) return;
-      for (const { end: upTo, batch } of recovered) {
-        this.#archiver?.push(upTo, batch.seal().changes, batch.logBytes, () => batch.archived());
-      }
-      // What the log holds beside events is archived too: nobody need begin with it again.
-      this.#archiver?.push(end, NOTHING, 0);
-      await this.#untold.tell(isOver);
-      if (isOver()) return;
-      this.#writer.begin(end);
+      const opened = await takeOver(this.#index, this.#takeOver, over);
+      if (opened === undefined) return;
+      this.#writer.begin(opened.end);
       this.#status = { is: "open" };
-      if (this.#holds !== undefined) this.#untold.tellTops(tail);
+      if (this.#holds !== undefined) this.#untold.tellTops(opened.tail);
       // What was stored without an answer is followed too.
-      this.#listener.appended(this.#index, end, []);
+      this.#listener.appended(this.#index, opened.end, []);
     } catch (cause) {
-      if (!isOver()) this.#failed(unavailable("the log cannot be opened", cause));
-      if (!isOver() && cause instanceof NewerEvents) this.#decline(cause);
+      if (!over.aborted) this.#failed(unavailable("the log cannot be opened", cause));
+      if (!over.aborted && cause instanceof NewerEvents) this.#decline(cause);
       throw cause;
     }
   }
@@ -455,16 +448,6 @@ export class Shard {
     if (this.#holds?.() === false) throw notTheOwner();
   }
 }
-
-const NOTHING: ArchiveChanges = {
-  events: [],
-  rooms: [],
-  members: [],
-  messages: [],
-  scrubs: [],
-  hidden: [],
-  idleLooks: [],
-};
 
 /** Whether it may change who is in the room. */
 function changesMembers({ kind }: Command): boolean {
