@@ -55,9 +55,14 @@ export class LogWriter {
     this.#writing = true;
   }
 
+  /** Whether every accepted event is stored or given up. */
+  get isIdle(): boolean {
+    return this.#underWay === undefined && this.#full.length === 0 && this.#open.size === 0;
+  }
+
   /** Resolves when every accepted event is stored or given up. */
   idle(): Promise<void> {
-    if (this.#underWay === undefined && this.#full.length === 0 && this.#open.size === 0) return Promise.resolve();
+    if (this.isIdle) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push(resolve));
   }
 

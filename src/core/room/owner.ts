@@ -19,6 +19,7 @@ import { TenantRooms } from "../limit/tenant-rooms.js";
 import { Blocks } from "./blocks.js";
 import type { Caller } from "./calls.js";
 import type { Command } from "./command.js";
+import { EndWatch } from "./end-watch.js";
 import { Expiry } from "./expiry.js";
 import { IdleRooms } from "./idle-rooms.js";
 import { OwnedShards } from "./owned-shards.js";
@@ -39,6 +40,8 @@ export class RoomOwner {
   readonly blocks: Blocks;
   readonly access: AccessGate | undefined;
   readonly #tenantRooms: TenantRooms;
+  /** Undefined: no other node writes to the log. */
+  readonly #ends: EndWatch | undefined;
   readonly #expiry: Expiry;
   readonly #idleRooms: IdleRooms;
   readonly #listeners: Appended[] = [];
@@ -78,6 +81,7 @@ export class RoomOwner {
         }),
     );
     this.#routing = deps.cluster && new Routing(deps, deps.cluster, this.#shards, this.access);
+    this.#ends = deps.cluster && new EndWatch(deps, this.#shards);
     const owned = new OwnedShards(this);
     this.#expiry = new Expiry(deps, submit, owned);
     this.#idleRooms = new IdleRooms(deps, submit, owned);
@@ -99,6 +103,7 @@ export class RoomOwner {
       });
     }
     this.#scheduleSweep();
+    this.#ends?.start();
     this.#expiry.start();
     this.#idleRooms.start();
   }
@@ -207,6 +212,7 @@ export class RoomOwner {
 
   close(): void {
     this.#sweep?.cancel();
+    this.#ends?.stop();
     this.#expiry.stop();
     this.#idleRooms.stop();
     this.#deps.cluster?.placement.stop();

@@ -229,6 +229,16 @@ export class Shard {
     return this.#writer.end;
   }
 
+  /** As WatchedShard says. */
+  get quietEnd(): number | undefined {
+    return this.#status.is === "open" && this.#writer.isIdle ? this.#writer.end : undefined;
+  }
+
+  /** As WatchedShard says. */
+  overtaken(): void {
+    this.#failed(ownerChanged());
+  }
+
   get status(): ShardStatus {
     return { shard: this.#index, is: this.#status.is, lag: this.#archiver?.lag ?? NO_LAG };
   }

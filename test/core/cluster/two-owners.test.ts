@@ -71,6 +71,20 @@ describe("a reader at an owner that does not know of the other one", () => {
     await cluster.elapse(5_000);
   });
 
+  it("is shown what the other has said within some seconds, though nothing is said at this one", async () => {
+    const { cluster, roomId, ahead, ann, bob } = await useTwoOwners();
+    const shard = cluster.shardOf(roomId);
+    cluster.share(shard, ahead, false);
+    await cluster.elapse(1_000);
+    cluster.engine.lostAnnouncements = Number.POSITIVE_INFINITY;
+    expect(await bob.ask(text(roomId, "k"))).toMatchObject({ case: "published" });
+    // The other one is not the owner any more, and nobody else has noticed.
+    ahead.placement.lose(shard);
+    await cluster.elapse(8_000);
+    const history = await ann.ask({ case: "call", value: { rpc: { case: "getHistory", value: { roomId } } } });
+    expect(history).toMatchObject({ value: { rpc: { value: { asOf: { seq: 2 } } } } });
+  });
+
   it("is not told that it knows more than there is", async () => {
     const { cluster, roomId, ahead, ann, bob } = await useTwoOwners();
     cluster.share(cluster.shardOf(roomId), ahead, false);
