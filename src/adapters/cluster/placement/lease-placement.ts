@@ -236,7 +236,7 @@ export class LeasePlacement implements Placement {
       if (this.#released.has(shard)) continue;
       if (this.#owners.get(shard) === this.nodeId) {
         gained ||= !this.#held.has(shard);
-        this.#hold(shard, sentAtMs + LEASE_ROUNDS * this.#roundMs);
+        this.#hold(shard, sentAtMs);
       } else this.#lose(shard);
     }
     this.#watchExpiry();
@@ -294,9 +294,12 @@ export class LeasePlacement implements Placement {
     for (const [shard, level] of needed) this.#needed.set(shard, level);
   }
 
-  #hold(shard: number, untilMs: number): void {
+  #hold(shard: number, sentAtMs: number): void {
+    const endedMs = this.#held.get(shard);
+    // It was over before it was asked for again, and no timer has run since: another may have had the shard meanwhile.
+    if (endedMs !== undefined && endedMs <= sentAtMs) this.#lose(shard);
     const had = this.#held.has(shard);
-    this.#held.set(shard, untilMs);
+    this.#held.set(shard, sentAtMs + LEASE_ROUNDS * this.#roundMs);
     if (!had) this.#listener?.gained(shard);
   }
 
