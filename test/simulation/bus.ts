@@ -18,6 +18,16 @@ type Notice =
   | { readonly is: "signal"; readonly frame: EncodedFrame }
   | { readonly is: "top"; readonly seq: number };
 
+/** How often an owner says how far a room has come after its last event. */
+const TOPS_SAID = 3;
+
+/** What a node was not told of a room: its last event, and how far it has come since, so often. */
+interface Missed {
+  readonly room: RoomRef;
+  readonly seq: number;
+  readonly tops: number;
+}
+
 interface Subscription {
   readonly listener: FanoutListener;
   readonly onSignal: SignalListener | undefined;
@@ -67,7 +77,8 @@ export class Bus {
     }
     if (chance.of(weather.announcementLost)) {
       coverage.count("announcements lost");
-      if (notice.is !== "signal") to.miss(room, seqOf(notice));
+      if (notice.is === "top") coverage.count("tops lost");
+      if (notice.is !== "signal") to.miss(room, notice);
       return;
     }
     const key = `${from}>${to.name} ${room.key}`;
@@ -106,9 +117,7 @@ export class Bus {
 export class BusNode implements Fanout {
   readonly lossy = true;
   readonly name: string;
-  /** Rooms of which it has not been told the last event, nor how far they have come since. */
-  readonly lost = new Map<string, RoomRef>();
-  readonly #missed = new Map<string, number>();
+  readonly #missed = new Map<string, Missed>();
   readonly #bus: Bus;
   readonly #conditions: Conditions;
   readonly #rooms = new Map<string, Set<Subscription>>();
@@ -124,6 +133,16 @@ export class BusNode implements Fanout {
   /** Whether its connection is broken. */
   get isCut(): boolean {
     return this.#cut;
+  }
+
+  /** Rooms of which it has not been told the last event, nor how far they have come as often as their owner says so. */
+  get lost(): ReadonlyMap<string, RoomRef> {
+    return new Map([...this.#missed].filter(([, { tops }]) => tops >= TOPS_SAID).map(([key, { room }]) => [key, room]));
+  }
+
+  /** What was lost until now is nobody's business any more. */
+  forget(): void {
+    this.#missed.clear();
   }
 
   /** How many are subscribed. */
@@ -147,20 +166,25 @@ export class BusNode implements Fanout {
   end(): void {
     this.#ended = true;
     this.#rooms.clear();
-    this.lost.clear();
+    this.#missed.clear();
   }
 
-  miss(room: RoomRef, seq: number): void {
+  miss(room: RoomRef, notice: Exclude<Notice, { is: "signal" }>): void {
     if (!this.#rooms.has(room.key)) return;
-    this.lost.set(room.key, room);
-    this.#missed.set(room.key, Math.max(seq, this.#missed.get(room.key) ?? 0));
+    const seq = seqOf(notice);
+    const missed = this.#missed.get(room.key);
+    if (notice.is === "events") this.#missed.set(room.key, { room, seq: Math.max(seq, missed?.seq ?? 0), tops: 0 });
+    else if (missed !== undefined && seq >= missed.seq)
+      this.#missed.set(room.key, { ...missed, tops: missed.tops + 1 });
   }
 
   receive(room: RoomRef, notice: Notice): void {
     const subscriptions = this.#rooms.get(room.key);
     if (subscriptions === undefined) return;
-    if (notice.is !== "signal") {
-      if (seqOf(notice) >= (this.#missed.get(room.key) ?? 0)) this.lost.delete(room.key);
+    const missed = this.#missed.get(room.key);
+    if (missed !== undefined && notice.is !== "signal" && seqOf(notice) >= missed.seq) {
+      if (notice.is === "top") this.#conditions.coverage.count("rooms told of by a top alone");
+      this.#missed.delete(room.key);
     }
     for (const subscription of [...subscriptions]) {
       if (!subscriptions.has(subscription)) continue;
@@ -211,7 +235,7 @@ export class BusNode implements Fanout {
         subscriptions.delete(subscription);
         if (subscriptions.size > 0 || this.#rooms.get(room.key) !== subscriptions) return;
         this.#rooms.delete(room.key);
-        this.lost.delete(room.key);
+        this.#missed.delete(room.key);
       },
     };
   }

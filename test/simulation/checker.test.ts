@@ -294,11 +294,47 @@ describe("of an inbox is found out", () => {
   }
 
   test("somebody who was added and never told, or told twice", () => {
-    expect(kindOf(() => checker.toldOfRooms())).toBe("lost");
+    expect(kindOf(() => checker.toldInInboxes())).toBe("lost");
     expect(inbox(added)()).toBeUndefined();
-    expect(kindOf(() => checker.toldOfRooms())).toBeUndefined();
+    expect(checker.toldInInboxes()).toBe(0);
     expect(logNext(added)).toBeUndefined();
-    expect(kindOf(() => checker.toldOfRooms())).toBe("doubled");
+    expect(kindOf(() => checker.toldInInboxes())).toBe("doubled");
+  });
+
+  test("somebody who was removed and never told, or told without having been", () => {
+    const removed: KindInit = { case: "removedFromRoom", value: { roomId: "r1" } };
+    expect(inbox(added)()).toBeUndefined();
+    checker.logged(ROOM, history.next({ case: "memberLeft", value: { userId: "bert" } }));
+    expect(kindOf(() => checker.toldInInboxes())).toBe("lost");
+    expect(logNext(removed)).toBeUndefined();
+    expect(checker.toldInInboxes()).toBe(0);
+    expect(logNext(removed)).toBe(undefined);
+    expect(kindOf(() => checker.toldInInboxes())).toBe("doubled");
+  });
+
+  test("somebody who was named and never told, or told twice", () => {
+    expect(inbox(added)()).toBeUndefined();
+    const mentioned = (messageId: string): KindInit => ({ case: "mentioned", value: { roomId: "r1", messageId } });
+    const said = history.next({
+      case: "messageCreated",
+      value: {
+        clientMessageId: "c",
+        messageIndex: 4,
+        mentions: [{ userId: "bert" }, { userId: "bert" }, { userId: "anna" }],
+      },
+    });
+    checker.logged(ROOM, said);
+    expect(kindOf(() => checker.toldInInboxes())).toBe("lost");
+    expect(logNext(mentioned(said.eventId))).toBeUndefined();
+    expect(checker.toldInInboxes()).toBe(1);
+    expect(logNext(mentioned(said.eventId))).toBeUndefined();
+    expect(kindOf(() => checker.toldInInboxes())).toBe("doubled");
+  });
+
+  test("somebody who was told of words that do not name them", () => {
+    expect(inbox(added)()).toBeUndefined();
+    expect(logNext({ case: "mentioned", value: { roomId: "r1", messageId: "none" } })).toBeUndefined();
+    expect(kindOf(() => checker.toldInInboxes())).toBe("doubled");
   });
 
   test("a setting whose version does not follow, or that another has set", () => {
@@ -310,9 +346,22 @@ describe("of an inbox is found out", () => {
 
   test("a room shown without what was acknowledged before it was asked for", () => {
     checker.acknowledged(acknowledgement(at(3), "b"));
-    expect(checker.knownTop(ROOM)).toBe(3);
-    expect(kindOf(() => checker.notOlder(ROOM, place(at(2)), checker.knownTop(ROOM)))).toBe("stale");
-    expect(kindOf(() => checker.notOlder(ROOM, place(at(3)), checker.knownTop(ROOM)))).toBeUndefined();
+    const asked = checker.asked(ROOM);
+    expect(kindOf(() => checker.shownTo(ROOM, place(at(2)), asked))).toBe("stale");
+    expect(checker.shownTo(ROOM, place(at(3)), asked)).toBe(false);
+  });
+
+  test("the same, but not of who asked, or was answered, while two nodes had reason to believe that a room is theirs", () => {
+    checker.acknowledged(acknowledgement(at(3), "b"));
+    const before = checker.asked(ROOM);
+    checker.inDoubt = true;
+    const meanwhile = checker.asked(ROOM);
+    expect(checker.shownTo(ROOM, place(at(2)), before)).toBe(true);
+    expect(checker.shownTo(ROOM, place(at(2)), meanwhile)).toBe(true);
+    checker.inDoubt = false;
+    expect(checker.shownTo(ROOM, place(at(2)), before)).toBe(true);
+    expect(checker.shownTo(ROOM, place(at(2)), meanwhile)).toBe(true);
+    expect(kindOf(() => checker.shownTo(ROOM, place(at(2)), checker.asked(ROOM)))).toBe("stale");
   });
 
   test("an acknowledged change that is not there", () => {

@@ -4,9 +4,9 @@
 // read; and the application, which is handed each event once.
 
 import type { Message, RoomEvent } from "../../src/gen/trunkline/v1/message_pb.js";
+import { DueInInboxes } from "./inbox-records.js";
 import { textOf } from "./message-record.js";
 import { RoomRecord } from "./room-record.js";
-import { addedBy } from "./user-record.js";
 import { Violation } from "./violation.js";
 
 export interface Place {
@@ -38,6 +38,14 @@ export interface Subscribed {
   readonly outcome: Outcome;
 }
 
+/** What was known of a room when somebody asked. */
+export interface Asked {
+  /** The last seq that was acknowledged to anybody. */
+  readonly known: number;
+  /** How often whose the rooms are had been in doubt by then. */
+  readonly doubts: number;
+}
+
 /** A subscription on the wire. */
 interface Wire {
   readonly userId: string;
@@ -58,7 +66,11 @@ function messageOf(event: RoomEvent): string {
 
 /** Of a room's key, and somebody of its tenant. */
 function userKey(roomKey: string, userId: string): string {
-  return `${roomKey.slice(0, roomKey.indexOf("/"))}/${userId}`;
+  return `${tenantOf(roomKey)}/${userId}`;
+}
+
+function tenantOf(roomKey: string): string {
+  return roomKey.slice(0, roomKey.indexOf("/"));
 }
 
 function roomIdOf(roomKey: string): string {
@@ -79,6 +91,9 @@ export class Checker {
   readonly #known = new Map<string, number>();
   /** The last seq that is no longer kept, by room. */
   readonly #purged = new Map<string, number>();
+  #restored = false;
+  #inDoubt = false;
+  #doubts = 0;
 
   constructor(trusted: ReadonlySet<string> = new Set()) {
     this.#trusted = trusted;
@@ -124,6 +139,7 @@ export class Checker {
 
   /** An older state of the log was put back: this is what it holds, and how far each room was purged then. */
   restored(events: Iterable<readonly [string, RoomEvent]>, purged: ReadonlyMap<string, number>): void {
+    this.#restored = true;
     const before = this.#acknowledged;
     this.#rooms = new Map();
     this.#inboxes.clear();
@@ -152,17 +168,24 @@ export class Checker {
       throw new Violation("doubled", `${eventId} was acknowledged at ${before.seq} and at ${acknowledged.seq}`);
     }
     ofRoom.set(eventId, acknowledged);
-    this.#known.set(roomKey, Math.max(acknowledged.seq, this.knownTop(roomKey)));
+    this.#known.set(roomKey, Math.max(acknowledged.seq, this.#known.get(roomKey) ?? 0));
   }
 
-  /** How far a room has come as anybody knows whose change was answered: whoever asks from now on is to see as much. */
-  knownTop(roomKey: string): number {
-    return this.#known.get(roomKey) ?? 0;
+  /** Two nodes may own a shard, and both have reason to believe it: what one of them acknowledges the other does not know until it writes. */
+  set inDoubt(inDoubt: boolean) {
+    if (inDoubt && !this.#inDoubt) this.#doubts += 1;
+    this.#inDoubt = inDoubt;
   }
 
-  /** A room was shown as of `top` to who had asked when it had come to `known`. */
-  notOlder(roomKey: string, top: Place, known: number): void {
-    if (top.seq >= known) return;
+  /** Somebody asks for a room: they are to see as much as anybody knows whose change was answered. */
+  asked(roomKey: string): Asked {
+    return { known: this.#known.get(roomKey) ?? 0, doubts: this.#inDoubt ? 0 : this.#doubts };
+  }
+
+  /** A room was shown as of `top` to who has asked. Returns whether that is older than what was known then, and may be. */
+  shownTo(roomKey: string, top: Place, { known, doubts }: Asked): boolean {
+    if (top.seq >= known) return false;
+    if (this.#inDoubt || doubts !== this.#doubts) return true;
     throw new Violation("stale", `${roomKey}: shown at ${top.seq} to who asked when ${known} was acknowledged`);
   }
 
@@ -237,27 +260,23 @@ export class Checker {
     throw new Violation("lost", `${inboxKey}: ${eventId} was acknowledged and is not in the log`);
   }
 
-  /** Everything is followed: whoever was added to a room by somebody else was told so once for each time. */
-  toldOfRooms(): void {
-    const due = new Map<string, number>();
-    for (const [roomKey, { user, events }] of this.#rooms) {
-      if (user !== undefined) continue;
-      for (const userId of events.flatMap(addedBy)) {
-        const which = `${userKey(roomKey, userId)} ${roomIdOf(roomKey)}`;
-        due.set(which, (due.get(which) ?? 0) + 1);
-      }
+  /**
+   * Everything is followed: whoever was added to a room by somebody else, removed from one, or named, was told so once for each time. Returns how
+   * often users were told that they are named.
+   */
+  toldInInboxes(): number {
+    const due = new DueInInboxes();
+    for (const [roomKey, room] of this.#rooms) {
+      if (room.user === undefined) due.add(tenantOf(roomKey), roomIdOf(roomKey), room);
     }
-    for (const [user, { user: record }] of this.#inboxes) {
-      for (const [roomId, count] of record?.added ?? []) {
-        const expected = due.get(`${user} ${roomId}`) ?? 0;
-        due.delete(`${user} ${roomId}`);
-        if (count > expected)
-          throw new Violation("doubled", `${user} was told ${count} times of ${roomId}, not ${expected}`);
-        if (count < expected)
-          throw new Violation("lost", `${user} was told ${count} times of ${roomId}, not ${expected}`);
-      }
+    let mentions = 0;
+    for (const user of new Set([...due.users, ...this.#inboxes.keys()])) {
+      const told = this.#inboxes.get(user)?.user?.told ?? new Map<string, number>();
+      const wrong = due.wrong(user, told);
+      if (wrong !== undefined) throw new Violation(wrong.kind, wrong.what);
+      for (const what of told.keys()) if (what.startsWith("mentioned ")) mentions += 1;
     }
-    for (const [which, expected] of due) throw new Violation("lost", `${which} was never told, not ${expected} times`);
+    return mentions;
   }
 
   #requireReadable(roomKey: string, userId: string, top: Place): void {
@@ -322,8 +341,11 @@ export class Checker {
         if (!same) return "the position is not of this history";
         return outcome.from === after.seq + 1 && outcome.to === top.seq ? undefined : "it is another gap";
       case "reset":
-        if (outcome.reason === "beyond-end")
+        if (outcome.reason === "beyond-end") {
+          // Only what was restored may have lost what the client has, and come to have it again.
+          if (same && !this.#restored) return "the position is of this history";
           return after.seq > top.seq ? undefined : "the position is not beyond the end";
+        }
         if (outcome.reason === "other-history") return same ? "the position is of this history" : undefined;
         return purged < Math.max(after.seq, 1) ? "what follows the position is kept" : undefined;
     }

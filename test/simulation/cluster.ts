@@ -5,7 +5,7 @@ import type { PeerHandler } from "../../src/ports/peers.js";
 import type { MemoryEngine, MemoryNode } from "../support/memory-engine.js";
 import { MemoryDirectory, type MemorySessionDirectory } from "../support/memory-engine-directory.js";
 import { MemoryPeerNetwork, type MemoryPeers } from "../support/memory-peers.js";
-import { MemoryLeases, type MemoryPlacement } from "../support/memory-placement.js";
+import { type LeasesSnapshot, MemoryLeases, type MemoryPlacement } from "../support/memory-placement.js";
 import { Bus, type BusNode } from "./bus.js";
 import type { Conditions } from "./ports.js";
 import type { SimulatedClock, SimulatedTime } from "./time.js";
@@ -36,6 +36,7 @@ export class Cluster {
   /** Pairs of nodes that do not reach each other. */
   readonly #cut = new Set<string>();
   #lives = 0;
+  #backup: LeasesSnapshot | undefined;
 
   /** `conditions` hold for what no node can be asked about any more: it may be under way when its node dies. */
   constructor(engine: MemoryEngine, time: SimulatedTime, conditions: Conditions) {
@@ -94,6 +95,33 @@ export class Cluster {
     this.#directory.empty();
   }
 
+  /** Some nodes follow another master of the leases, or all one again. */
+  splitLeases(): void {
+    const { chance, coverage } = this.#conditions;
+    if (this.#leases.isSplit) {
+      this.#leases.join(chance.of(0.5));
+      return;
+    }
+    const ids = [...this.#members.keys()];
+    const some = ids.filter(() => chance.of(0.5));
+    if (some.length === 0 || some.length === ids.length) return;
+    coverage.count("leases with two masters");
+    this.#leases.split(some);
+  }
+
+  get areLeasesSplit(): boolean {
+    return this.#leases.isSplit;
+  }
+
+  /** The store of leases is as it was when this was called last. */
+  rollBackLeases(): void {
+    if (this.#backup !== undefined) {
+      this.#conditions.coverage.count("stores of leases rolled back");
+      this.#leases.restore(this.#backup);
+    }
+    this.#backup = this.#leases.snapshot();
+  }
+
   /** Whether the node reaches the store of leases. */
   place({ id }: Member, reached: boolean): void {
     if (reached) this.#unplaced.delete(id);
@@ -112,6 +140,7 @@ export class Cluster {
 
   /** Everything reaches everything. */
   mend(): void {
+    this.#leases.join(this.#conditions.chance.of(0.5));
     this.#unplaced.clear();
     this.#cut.clear();
     for (const { fanout } of this.#members.values()) fanout.mend();

@@ -66,6 +66,7 @@ function useDevice() {
         absorb: ignore,
         arrived: ignore,
         refused: ignore,
+        stale: ignore,
         marked: ignore,
         violated,
       });

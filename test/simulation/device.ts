@@ -96,6 +96,8 @@ export class Device {
   presence = PresenceStatus.ONLINE;
   /** Undefined: nothing was ever chosen. */
   #presenceSaid: boolean | undefined;
+  /** How often markers had been lost when each mark was sent. */
+  readonly #marks = new WeakMap<ClientFrame, number>();
   readonly #options: DeviceOptions;
   #live = false;
   #attempt = 0;
@@ -455,15 +457,18 @@ export class Device {
     if (seq === 0 || tag === undefined) return;
     const value = { roomId, ...(read ? { read: { seq, tag } } : { delivered: { seq, tag } }) };
     markers.asked(this.#key(roomId), this.userId, { delivered: seq, read: read ? seq : 0 });
-    this.#send({ case: "mark", value });
+    const frame = this.#send({ case: "mark", value });
+    if (frame !== undefined) this.#marks.set(frame, markers.losses);
   }
 
   #marked(request: ClientFrame | undefined): void {
     if (request?.frame.case !== "mark") return;
     const { roomId, delivered, read } = request.frame.value;
     const marked = { delivered: delivered?.seq ?? 0, read: read?.seq ?? 0 };
-    this.#options.markers.counted(this.#key(roomId), this.userId, marked);
     this.#options.coverage.count("marks counted");
+    const { markers } = this.#options;
+    // What was lost while the answer was on its way was lost for all that.
+    if (this.#marks.get(request) === markers.losses) markers.counted(this.#key(roomId), this.userId, marked);
   }
 
   // — changes —
@@ -477,7 +482,8 @@ export class Device {
     if (this.#live) this.#resend(change);
   }
 
-  publish(roomId: string, padding: number, expiresAfterMs?: number): void {
+  /** `mentions`: users who are named. */
+  publish(roomId: string, padding: number, expiresAfterMs?: number, mentions: readonly string[] = []): void {
     const key = `${this.#options.deviceId}-${this.#keys + 1}`;
     const text = `${key} in ${roomId}${".".repeat(padding)}`;
     const body = { kind: { case: "text" as const, value: text } };
@@ -486,7 +492,14 @@ export class Device {
       roomId,
       (clientMessageId, attempt) => ({
         case: "publish",
-        value: { roomId, clientMessageId, attempt, body, ...(expiresAfterMs && { expiresAfterMs }) },
+        value: {
+          roomId,
+          clientMessageId,
+          attempt,
+          body,
+          mentions: mentions.map((userId) => ({ userId })),
+          ...(expiresAfterMs && { expiresAfterMs }),
+        },
       }),
       padding,
     );
@@ -663,10 +676,12 @@ export class Device {
     if (this.#live) this.#send(frame);
   }
 
-  #send(frame: FrameInit, answered = true): void {
+  #send(frame: FrameInit, answered = true): ClientFrame | undefined {
     const { link } = this;
-    if (link === undefined) return;
-    link.send(create(ClientFrameSchema, { ref: answered ? link.nextRef() : 0, frame }));
+    if (link === undefined) return undefined;
+    const sent = create(ClientFrameSchema, { ref: answered ? link.nextRef() : 0, frame });
+    link.send(sent);
+    return sent;
   }
 }
 

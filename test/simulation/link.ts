@@ -13,7 +13,7 @@ import {
   type Subscribed,
   UnsubscribeReason,
 } from "../../src/gen/trunkline/v1/session_pb.js";
-import type { Checker, Outcome, Place } from "./checker.js";
+import type { Asked, Checker, Outcome, Place } from "./checker.js";
 import { Violation } from "./violation.js";
 
 export const ENCODING: FrameEncoding = {
@@ -49,11 +49,15 @@ export interface LinkOptions {
   readonly window: number;
   readonly arrived: () => void;
   readonly refused: () => void;
+  /** A room was shown older than it was known to be, and may be. */
+  readonly stale: () => void;
   /** Markers of a room are told. */
   readonly marked: (roomKey: string, markers: readonly Marker[]) => void;
   /** A promise did not hold. Reported, not thrown: a sink may not throw, and the core would take it for its own error. */
   readonly violated: (cause: unknown) => void;
 }
+
+const NOTHING_KNOWN: Asked = { known: 0, doubts: 0 };
 
 export class Link implements SessionSink {
   readonly encoding = ENCODING;
@@ -64,8 +68,8 @@ export class Link implements SessionSink {
   /** What the hello stated, until it is answered. */
   readonly #stated = new Map<string, Position | undefined>();
   /** How far the rooms had come that a request asks for, by its ref; of the hello by room. */
-  readonly #known = new Map<number, number>();
-  readonly #knownThen = new Map<string, number>();
+  readonly #known = new Map<number, Asked>();
+  readonly #knownThen = new Map<string, Asked>();
   readonly #rooms = new Set<string>();
   #connection: Connection | undefined;
   #inbox: Arrival[] = [];
@@ -112,12 +116,11 @@ export class Link implements SessionSink {
 
   #noteKnown({ ref, frame }: ClientFrame): void {
     const { checker, tenantId } = this.#options;
-    const knownTop = (roomId: string): number => checker.knownTop(`${tenantId}/${roomId}`);
-    if (frame.case === "hello")
-      for (const { roomId } of frame.value.rooms) this.#knownThen.set(roomId, knownTop(roomId));
-    else if (frame.case === "subscribe") this.#known.set(ref, knownTop(frame.value.roomId));
+    const asked = (roomId: string): Asked => checker.asked(`${tenantId}/${roomId}`);
+    if (frame.case === "hello") for (const { roomId } of frame.value.rooms) this.#knownThen.set(roomId, asked(roomId));
+    else if (frame.case === "subscribe") this.#known.set(ref, asked(frame.value.roomId));
     else if (frame.case === "call" && (frame.value.rpc.case === "getEvents" || frame.value.rpc.case === "getHistory"))
-      this.#known.set(ref, knownTop(frame.value.rpc.value.roomId));
+      this.#known.set(ref, asked(frame.value.rpc.value.roomId));
   }
 
   nextRef(): number {
@@ -185,13 +188,13 @@ export class Link implements SessionSink {
       throw new Violation("not answered", `${this.name}: an answer to ${replyTo}, which has one or was never sent`);
     }
     this.#unanswered.delete(replyTo);
-    const known = this.#known.get(replyTo) ?? 0;
+    const known = this.#known.get(replyTo) ?? NOTHING_KNOWN;
     this.#known.delete(replyTo);
     this.#judge(frame, request, known);
     return request;
   }
 
-  #judge({ frame }: ServerFrame, request: ClientFrame | undefined, known: number): void {
+  #judge({ frame }: ServerFrame, request: ClientFrame | undefined, known: Asked): void {
     const { checker, tenantId, userId } = this.#options;
     const keyOf = (roomId: string) => `${tenantId}/${roomId}`;
     switch (frame.case) {
@@ -218,11 +221,11 @@ export class Link implements SessionSink {
         if (asked?.case !== rpc.case)
           throw new Violation("not answered", `${this.name}: ${rpc.case} to ${asked?.case}`);
         if (rpc.case === "getEvents" && asked?.case === "getEvents") {
-          checker.notOlder(keyOf(asked.value.roomId), placeOf(rpc.value.top), known);
+          this.#shown(keyOf(asked.value.roomId), placeOf(rpc.value.top), known);
           checker.shown(keyOf(asked.value.roomId), userId, placeOf(rpc.value.top), rpc.value.events);
         }
         if (rpc.case === "getHistory" && asked?.case === "getHistory") {
-          checker.notOlder(keyOf(asked.value.roomId), placeOf(rpc.value.asOf), known);
+          this.#shown(keyOf(asked.value.roomId), placeOf(rpc.value.asOf), known);
           checker.history(keyOf(asked.value.roomId), userId, placeOf(rpc.value.asOf), rpc.value.messages);
         }
         return;
@@ -230,7 +233,13 @@ export class Link implements SessionSink {
     }
   }
 
-  #subscribed(subscribed: Subscribed, request: ClientFrame | undefined, known: number): void {
+  /** A room is shown as of `top` to who has asked. */
+  #shown(roomKey: string, top: Place, asked: Asked): void {
+    const { checker, stale } = this.#options;
+    if (checker.shownTo(roomKey, top, asked)) stale();
+  }
+
+  #subscribed(subscribed: Subscribed, request: ClientFrame | undefined, known: Asked): void {
     const { checker, tenantId, userId } = this.#options;
     const { roomId, top } = subscribed;
     const roomKey = `${tenantId}/${roomId}`;
@@ -245,7 +254,7 @@ export class Link implements SessionSink {
     const after = asked === undefined ? this.#stated.get(roomId) : asked.after;
     if (asked === undefined) this.#stated.delete(roomId);
     this.#rooms.add(roomKey);
-    checker.notOlder(roomKey, placeOf(top), asked === undefined ? (this.#knownThen.get(roomId) ?? 0) : known);
+    this.#shown(roomKey, placeOf(top), asked === undefined ? (this.#knownThen.get(roomId) ?? NOTHING_KNOWN) : known);
     checker.subscribed(this.name, { roomKey, userId, after: after && placeOf(after), top: placeOf(top), outcome });
   }
 }

@@ -29,8 +29,15 @@ export class MarkerRecords {
   /** What is on disk at least. */
   #stored = new Map<string, Marked>();
 
+  #losses = 0;
+
   constructor(checker: Checker) {
     this.#checker = checker;
+  }
+
+  /** How often some were lost. */
+  get losses(): number {
+    return this.#losses;
   }
 
   /** A device says how far its user has come. */
@@ -48,9 +55,15 @@ export class MarkerRecords {
     this.#stored = new Map(this.#counted);
   }
 
-  /** The process has died: what was not written is gone. */
-  lost(): void {
-    this.#counted = new Map(this.#stored);
+  /** The process has died, or has lost the rooms that are named: what was not written is gone. */
+  lost(isLost: (roomKey: string) => boolean = () => true): void {
+    this.#losses += 1;
+    for (const id of this.#counted.keys()) {
+      const stored = this.#stored.get(id);
+      if (!isLost(id.slice(0, id.indexOf(" ")))) continue;
+      if (stored === undefined) this.#counted.delete(id);
+      else this.#counted.set(id, stored);
+    }
   }
 
   /** An older state of the store was put back. */

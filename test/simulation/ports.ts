@@ -383,8 +383,7 @@ export class WeatheredOutletStore implements OutletStore {
 }
 
 export class WeatheredFanout implements Fanout {
-  /** Rooms whose subscribers may not have been told of the last event. */
-  readonly lost = new Map<string, RoomRef>();
+  readonly #lost = new Map<string, RoomRef>();
   readonly #inner: Fanout;
   readonly #conditions: Conditions;
   readonly #delayed = new Map<string, { readonly room: RoomRef; readonly batches: (readonly EncodedEvent[])[] }>();
@@ -393,6 +392,16 @@ export class WeatheredFanout implements Fanout {
   constructor(inner: Fanout, conditions: Conditions) {
     this.#inner = inner;
     this.#conditions = conditions;
+  }
+
+  /** Rooms whose subscribers may not have been told of the last event. */
+  get lost(): ReadonlyMap<string, RoomRef> {
+    return this.#lost;
+  }
+
+  /** What was lost until now is nobody's business any more. */
+  forget(): void {
+    this.#lost.clear();
   }
 
   /** How many are subscribed. */
@@ -404,7 +413,7 @@ export class WeatheredFanout implements Fanout {
     const { chance, weather, coverage } = this.#conditions;
     if (chance.of(weather.announcementLost)) {
       coverage.count("announcements lost");
-      this.lost.set(room.key, room);
+      this.#lost.set(room.key, room);
       return;
     }
     const waiting = this.#delayed.get(room.key);

@@ -98,6 +98,14 @@ export class RoomRecord {
     return this.#reading.get(userId)?.findLast((change) => change.seq <= seq)?.mayRead ?? false;
   }
 
+  /** Whether the user could read at `seq`, or at any time after it. */
+  mayReadFrom(userId: string, seq: number): boolean {
+    return (
+      this.mayRead(userId, seq) ||
+      this.#reading.get(userId)?.some((change) => change.seq > seq && change.mayRead) === true
+    );
+  }
+
   /** The first seq after `seq` that took the right to read away. */
   lossAfter(userId: string, seq: number): number | undefined {
     const loss = this.#reading.get(userId)?.find((change) => change.seq > seq && !change.mayRead)?.seq;

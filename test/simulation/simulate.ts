@@ -19,8 +19,11 @@ export interface Simulated {
   readonly deliveries: number;
 }
 
-/** Steps between two calms. */
+/** Steps between two calms: of a node that is alone, and of several. */
 const CALM_EVERY = 2_500;
+const CALM_EVERY_OF_SEVERAL = 700;
+/** Steps before a calm of several nodes in which much of what is announced is lost: of some rooms the last event. */
+const STORM = 30;
 
 /** Rejects with the violation, the last steps and how to have them again. */
 export async function simulate(options: SimulationOptions): Promise<Simulated> {
@@ -30,9 +33,12 @@ export async function simulate(options: SimulationOptions): Promise<Simulated> {
     await world.createRooms();
     for (const device of world.devices) device.connect();
     await world.settle();
+    const every = world.isCluster ? CALM_EVERY_OF_SEVERAL : CALM_EVERY;
     for (let step = 1; step <= options.steps; step++) {
       await takeStep(world);
-      if (step % CALM_EVERY !== 0 && step !== options.steps) continue;
+      const left = Math.min(every - (step % every), options.steps - step) % every;
+      if (left === STORM) world.storm();
+      if (left !== 0) continue;
       world.trace.step("calm");
       await world.calm();
     }

@@ -128,8 +128,9 @@ const STEPS: readonly Step[] = [
       const count = chance.of(0.1) ? chance.between(2, 12) : 1;
       const padding = chance.of(0.1) ? chance.between(1_000, 9_000) : chance.below(100);
       const expiresAfterMs = chance.of(0.05) ? chance.between(1_000, 20_000) : undefined;
-      for (let i = 0; i < count; i++) device.publish(roomId, padding, expiresAfterMs);
-      return `publish ${device.name} ${roomId} ×${count} +${padding} for ${expiresAfterMs}`;
+      const named = chance.of(0.15) ? Array.from({ length: chance.between(1, 3) }, () => aUser(world)) : [];
+      for (let i = 0; i < count; i++) device.publish(roomId, padding, expiresAfterMs, named);
+      return `publish ${device.name} ${roomId} ×${count} +${padding} for ${expiresAfterMs} to ${named.join(",")}`;
     },
   },
   {
@@ -500,6 +501,7 @@ const STEPS: readonly Step[] = [
       if (chance.of(0.3)) weather.targetFails = 0.3;
       if (world.isCluster && chance.of(0.3)) weather.peerFails = chance.pick([0.02, 0.2]);
       if (world.isCluster && chance.of(0.3)) weather.peerHeld = chance.pick([0.05, 0.3]);
+      if (world.isCluster && chance.of(0.4)) world.mendCluster();
       world.load = chance.pick([0, 0.3, 0.9]);
       return `weather ${JSON.stringify(weather)}`;
     },
@@ -564,7 +566,7 @@ const STEPS: readonly Step[] = [
     weight: 0.4,
     where: "several",
     run: (world) => {
-      const node = aNode(world);
+      const node = (world.chance.of(0.5) ? world.busyNode : undefined) ?? aNode(world);
       if (node === undefined) return undefined;
       world.kill(node);
       world.coverage.count("nodes died");
@@ -590,6 +592,54 @@ const STEPS: readonly Step[] = [
       if (node === undefined) return undefined;
       world.pause(node);
       return `a node ${node.clock.paused ? "stands still" : "goes on"}`;
+    },
+  },
+  {
+    weight: 1,
+    where: "several",
+    run: async (world) => {
+      const owned = world.ownerOfHotRoom;
+      if (owned === undefined) return undefined;
+      const { node, roomId, tenantId } = owned;
+      const { chance, weather } = world;
+      world.mendCluster();
+      if (chance.of(0.7)) Object.assign(weather, FAIR);
+      await world.passDoubts();
+      if (node.clock.paused) return undefined;
+      world.pause(node);
+      // Its leases run out, and others take what it had.
+      await world.pass(chance.between(3_000, 8_000), true);
+      const elsewhere = world.devicesAt(node, false).filter(({ tenantId: of, changes }) => {
+        return of === tenantId && changes.size < MOST_CHANGES;
+      });
+      for (let said = 0; said < 4 && elsewhere.length > 0; said++) chance.pick(elsewhere).publish(roomId, 10);
+      await world.settle(true);
+      await world.pass(chance.between(0, 4_000), true);
+      const asking = world.devicesAt(node, true).filter((device) => device.tenantId === tenantId);
+      for (const device of asking) {
+        device.ask({ case: "call", value: { rpc: { case: "getHistory", value: { roomId, limit: 30 } } } });
+        device.subscribe(roomId, true);
+      }
+      if (asking.length > 0 && node.clock.paused) world.coverage.count("nodes asked beyond their leases");
+      if (chance.of(0.7)) await world.settle();
+      if (node.clock.paused && chance.of(0.7)) world.pause(node);
+      return `a node stands still and is asked for ${roomId}`;
+    },
+  },
+  {
+    weight: 0.7,
+    where: "several",
+    run: (world) => {
+      world.splitLeases();
+      return "the leases have two masters, or one again";
+    },
+  },
+  {
+    weight: 0.3,
+    where: "several",
+    run: (world) => {
+      world.rollBackLeases();
+      return "the leases are as they were";
     },
   },
   {
@@ -718,6 +768,7 @@ export async function takeStep(world: World): Promise<void> {
   }
   if (world.isCluster) {
     world.noteLeases();
+    world.letLateAppendsCome();
     if (world.places.length > 0 && chance.of(START_ONE)) {
       trace.step("a node starts");
       await world.start();

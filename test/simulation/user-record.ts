@@ -7,8 +7,8 @@ export class UserRecord {
   readonly settings = new Map<string, { readonly value: string; readonly version: number }>();
   /** By room: the indexes of hidden messages. */
   readonly hidden = new Map<string, Set<number>>();
-  /** By room: how often the user was told that they were added to it. */
-  readonly added = new Map<string, number>();
+  /** How often the user was told of what rooms have for them, each by its name. */
+  readonly told = new Map<string, number>();
 
   constructor(userId: string) {
     this.userId = userId;
@@ -32,22 +32,26 @@ export class UserRecord {
         this.hidden.set(roomId, (this.hidden.get(roomId) ?? new Set()).add(messageIndex));
         return undefined;
       }
-      case "addedToRoom": {
-        const { roomId } = kind.value;
-        this.added.set(roomId, (this.added.get(roomId) ?? 0) + 1);
+      case "addedToRoom":
+      case "removedFromRoom":
+        this.#isTold(`${kind.case} ${kind.value.roomId}`);
         return undefined;
-      }
+      case "mentioned":
+        this.#isTold(mentionOf(kind.value.roomId, kind.value.messageId));
+        return undefined;
       default:
         return undefined;
     }
   }
+
+  #isTold(what: string): void {
+    this.told.set(what, (this.told.get(what) ?? 0) + 1);
+  }
 }
 
-/** The users that an event has made members of a room, whoever did it not among them. */
-export function addedBy({ kind, actor }: RoomEvent): readonly string[] {
-  const members =
-    kind.case === "roomCreated" ? kind.value.members : kind.case === "memberJoined" ? [kind.value.member] : [];
-  return members.flatMap((member) => (member === undefined || member.userId === actor?.userId ? [] : [member.userId]));
+/** A name for being named in a message. */
+export function mentionOf(roomId: string, messageId: string): string {
+  return `mentioned ${roomId} ${messageId}`;
 }
 
 export function textOf(value: Uint8Array): string {

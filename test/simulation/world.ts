@@ -27,7 +27,7 @@ import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
 import type { AppendBatch } from "../../src/ports/event-log.js";
 import { type RoomRef, roomRef } from "../../src/ports/room-ref.js";
 import type { Identity } from "../../src/ports/token-verifier.js";
-import { type AppendFault, MemoryEngine, type MemorySnapshot } from "../support/memory-engine.js";
+import { type AppendFault, type Arrival, MemoryEngine, type MemorySnapshot } from "../support/memory-engine.js";
 import { eventsOf } from "../support/memory-engine-state.js";
 import { UNLIMITED_RATES } from "../support/rates.js";
 import type { BusNode } from "./bus.js";
@@ -38,6 +38,7 @@ import { Coverage } from "./coverage.js";
 import { Device } from "./device.js";
 import { ANOTHER_OWNER, foreignBatch } from "./foreign.js";
 import { Gates } from "./gates.js";
+import { LateAppends } from "./late-appends.js";
 import { Link, placeOf } from "./link.js";
 import { MarkerRecords } from "./marker-records.js";
 import {
@@ -78,6 +79,7 @@ export interface WorldOptions {
 
 export const TENANTS = ["acme", "globex"] as const;
 const SHARDS = 4;
+const ALL_SHARDS = Array.from({ length: SHARDS }, (_, shard) => shard);
 /** What an append takes: little, so that batches close while others are under way, and more than one command makes. */
 const MAX_BATCH_BYTES = 32 * 1024;
 const ADMINISTRATOR = "administrator";
@@ -111,6 +113,19 @@ const HEALING_MS = 120_000;
 const OUTLET_HEALING_MS = 400_000;
 const OUTLET = "all";
 
+/** Messages that are said in a calm of several nodes without an announcement, and how long nothing is announced. */
+const WHISPERS = 20;
+const WHISPER_MS = 1_000;
+/** Announcements lost while there is a storm, 0 to 1. */
+const LOST_IN_STORM = 0.4;
+/**
+ * How long after there was one master of the leases again an owner may show what is old, in milliseconds: while its lease holds from before, until
+ * it looks at the log's end, and as long as it stood still.
+ */
+const IN_DOUBT_MS = 12_000;
+/** How often an append that is held is held for long, where there are several nodes. */
+const HELD_FOR_LONG = 0.4;
+
 const macrotask = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /** A running process. */
@@ -122,6 +137,13 @@ interface Node {
   readonly gates: Gates;
   /** Of one of several. */
   readonly member: Member | undefined;
+  readonly outlet: OutletWatch;
+}
+
+/** What a process says of its outlet. */
+interface OutletWatch {
+  /** Rooms that it has set aside. */
+  parked: number;
 }
 
 export class World {
@@ -164,6 +186,15 @@ export class World {
   readonly #nodes: (Node | undefined)[];
   /** Undefined: the node is alone. */
   readonly #cluster: Cluster | undefined;
+  readonly #late: LateAppends;
+  /** Shards that two nodes own, as both believe. */
+  #doubled: ReadonlySet<number> = new Set();
+  /** Until when two nodes may believe so with reason. */
+  #inDoubtUntilMs = Number.NEGATIVE_INFINITY;
+  #isInDoubt = false;
+  /** Shards by who owns them, as that node believes. */
+  #owned: ReadonlyMap<string, number> = new Map();
+  #wasSplit = false;
   #backup: MemorySnapshot | undefined;
   #violation: unknown;
   #ids = 0;
@@ -184,9 +215,11 @@ export class World {
     this.#gates = new Gates(this.chance);
     this.#conditions = { weather: this.weather, chance: this.chance, gates: this.#gates, coverage: this.coverage };
     this.#cluster = isCluster ? new Cluster(this.engine, this.time, this.#conditions) : undefined;
+    this.#late = new LateAppends(this.engine, this.chance);
     this.#target = new SimulatedTarget(this.#conditions);
     this.#clientClock = this.time.clock();
     this.engine.faultOf = (shard, _at, batch) => this.#faultOf(shard, batch);
+    this.engine.arrived = (arrival) => this.#appendArrived(arrival);
     for (const tenantId of TENANTS) this.#addServices(tenantId);
     for (const tenantId of TENANTS) {
       for (let user = 0; user < options.users; user++) {
@@ -314,6 +347,7 @@ export class World {
       window: this.chance.of(0.5) ? 1_024 : 64 * 1024,
       arrived: () => this.#arrived.set(link, device),
       refused: () => this.coverage.count("sinks that refused"),
+      stale: () => this.coverage.count("stale answers of a shard with two owners"),
       marked: (roomKey, markers) => {
         this.markers.shown(roomKey, markers);
         if (markers.length > 0) this.coverage.count("marks told");
@@ -336,6 +370,7 @@ export class World {
     const fanout = member?.fanout ?? new WeatheredFanout(this.engine.fanout, conditions);
     const verifier = new SimulatedVerifier(conditions, this.time, this.#revoked);
     const archive = new WeatheredArchive(ports.archive, conditions);
+    const outlet: OutletWatch = { parked: 0 };
     const core = createCore({
       log: new WeatheredLog(ports.log, conditions),
       archive,
@@ -344,7 +379,7 @@ export class World {
       verifier,
       clock,
       ids: this.ids,
-      telemetry: this.#telemetry(),
+      telemetry: this.#telemetry(outlet),
       limits: LIMITS,
       tenants: new TenantLimits(LIMITS),
       load: () => this.load,
@@ -355,7 +390,7 @@ export class World {
       cluster: member && { placement: member.placement, peers: member.peers },
     });
     if (member !== undefined) this.#cluster?.serve(member, core.answerPeer);
-    const node = { core, clock, fanout, verifier, gates, member };
+    const node = { core, clock, fanout, verifier, gates, member, outlet };
     // A process that cannot open its store does not start, and none does before it has read where it was.
     const { openFails, readHeld } = this.weather;
     Object.assign(this.weather, { openFails: 0, readHeld: 0 });
@@ -373,7 +408,7 @@ export class World {
     else this.#end(node);
   }
 
-  #telemetry(): Telemetry {
+  #telemetry(outlet: OutletWatch): Telemetry {
     const telemetry = new Telemetry();
     telemetry.on("fault", ({ where, cause }) => this.#failed(where, cause));
     telemetry.on("log.failed", ({ cause }) => this.#failed("the log", cause));
@@ -383,6 +418,7 @@ export class World {
     });
     telemetry.on("outlet.failed", ({ cause }) => this.#failed("the outlet", cause));
     telemetry.on("outlet.parked", ({ parked }) => {
+      outlet.parked = parked;
       if (parked > 0) this.coverage.count("rooms set aside");
     });
     telemetry.on("session.lagging", () => this.coverage.count("sessions lagging"));
@@ -423,7 +459,7 @@ export class World {
       this.coverage.count("crashes with requests unanswered");
     }
     this.absorb();
-    this.#loseFanout();
+    if (!this.isCluster) this.#loseFanout();
     this.#end(node);
     if (!this.isCluster) {
       this.#held = [];
@@ -484,14 +520,97 @@ export class World {
     else member?.fanout.cut();
   }
 
+  /** Some nodes follow another store of leases than the others, or all one again. */
+  splitLeases(): void {
+    this.#cluster?.splitLeases();
+    this.noteLeases();
+  }
+
+  rollBackLeases(): void {
+    this.#cluster?.rollBackLeases();
+    // Whoever was not known then may hold what is given to another now.
+    this.#inDoubtUntilMs = this.time.nowMs + IN_DOUBT_MS;
+    this.noteLeases();
+  }
+
+  /** Appends that have been under way for long come to the log: some. */
+  letLateAppendsCome(): void {
+    this.#late.step();
+  }
+
+  /** A process that owns a shard to which an append is under way, if there is one. */
+  get busyNode(): Node | undefined {
+    return this.nodes.find((node) => this.#held.some(({ shard }) => isOwner(node, shard)));
+  }
+
+  /** A process that owns a shard, and can be reached. */
+  get ownerOfHotRoom(): { readonly node: Node; readonly roomId: string; readonly tenantId: string } | undefined {
+    for (let tries = 0; tries < 8; tries++) {
+      const tenantId = this.chance.pick(TENANTS);
+      const roomId = `r${this.chance.below(this.options.hotRooms)}`;
+      const shard = shardOf(`${tenantId}/${roomId}`, SHARDS);
+      const node = this.nodes.find((each) => isOwner(each, shard) && !each.clock.paused);
+      if (node !== undefined) return { node, roomId, tenantId };
+    }
+    return undefined;
+  }
+
+  /** Devices that are connected to the process, or to others. */
+  devicesAt(node: Node, here: boolean): readonly Device[] {
+    return this.devices.filter((device) => device.live && (this.#connected.get(device) === node) === here);
+  }
+
+  /** What nodes cannot reach they reach again. */
+  mendCluster(): void {
+    this.#cluster?.mend();
+  }
+
+  /** Until nobody has reason to take a shard for theirs that is another's. */
+  async passDoubts(): Promise<void> {
+    this.noteLeases();
+    if (this.#isInDoubt) await this.pass(this.#inDoubtUntilMs - this.time.nowMs + 1, true);
+  }
+
   /** Notes what nodes believe of their shards. */
   noteLeases(): void {
-    for (const { member, clock } of this.nodes) {
+    const doubled = new Set<number>();
+    const owned = new Map<string, number>();
+    const owners = ALL_SHARDS.map(() => 0);
+    for (const { core, member, clock } of this.nodes) {
       if (member === undefined) continue;
-      for (let shard = 0; shard < SHARDS; shard++) {
-        if (clock.paused && !member.placement.holds(shard)) this.coverage.count("nodes paused beyond their leases");
+      for (const { shard, is } of core.shards()) {
+        if (is !== "open") continue;
+        if (member.placement.holds(shard)) {
+          owned.set(`${member.id} ${shard}`, shard);
+          owners[shard] = (owners[shard] ?? 0) + 1;
+        } else if (clock.paused) this.coverage.count("nodes paused beyond their leases");
       }
     }
+    for (const [shard, count] of owners.entries()) {
+      if (count < 2) continue;
+      doubled.add(shard);
+      if (!this.#doubled.has(shard)) this.coverage.count("shards with two owners");
+    }
+    this.#doubled = doubled;
+    const isSplit = this.#cluster?.areLeasesSplit === true;
+    // Who has followed the one that is forgotten believes in its leases until they are over.
+    if (isSplit || this.#wasSplit) this.#inDoubtUntilMs = this.time.nowMs + IN_DOUBT_MS;
+    this.#wasSplit = isSplit;
+    this.#isInDoubt = this.time.nowMs <= this.#inDoubtUntilMs;
+    this.checker.inDoubt = this.#isInDoubt;
+    // What an owner had not stored of markers when it lost a shard is lost with it, and so is what one of two owners counts.
+    for (const [owner, shard] of this.#owned) if (!owned.has(owner)) this.markers.lost(isOfShard(shard));
+    if (this.#isInDoubt) this.markers.lost();
+    this.#owned = owned;
+  }
+
+  #appendArrived({ shard, stored, isGivenUp, isOvertaken, isBeforeFirst }: Arrival): void {
+    const { coverage } = this;
+    if (stored && this.#doubled.has(shard)) coverage.count("events of a shard with two owners");
+    if (isGivenUp) coverage.count(stored ? "appends given up, and stored" : "appends given up, and void");
+    if (!isOvertaken) return;
+    coverage.count("appends overtaken by another owner");
+    if (isBeforeFirst) coverage.count("appends between a barrier and its owner's first event");
   }
 
   takeBackup(): void {
@@ -578,11 +697,13 @@ export class World {
         coverage.count("appends displaced by nobody");
         return { kind: "displace" };
       case 3: {
+        // Among several nodes nobody writes who has not opened the shard.
+        if (this.isCluster) {
+          coverage.count("appends not waited for");
+          return { kind: "late", until: this.#late.hold(shard) };
+        }
         const room = chance.pick(batch.records).room;
-        // Among several nodes nobody writes who has not opened the shard, and who holds its lease knows of whoever has.
-        const by = this.isCluster
-          ? undefined
-          : foreignBatch(this.engine, room, `foreign-${++this.#ids}`, this.time.wallMs);
+        const by = foreignBatch(this.engine, room, `foreign-${++this.#ids}`, this.time.wallMs);
         if (by === undefined) return { kind: "displace" };
         coverage.count("appends displaced by a foreign event");
         this.#foreign.push({ room, events: by.records.map(({ event }) => event) });
@@ -592,10 +713,9 @@ export class World {
         coverage.count("appends held");
         const held = { shard, events: batch.records.length };
         this.#held.push(held);
-        const { nodes } = this;
-        const until = this.#gates.hold().then(() => {
+        const gate = this.isCluster && chance.of(HELD_FOR_LONG) ? this.#late.hold(shard) : this.#gates.hold();
+        const until = gate.then(() => {
           this.#held = this.#held.filter((other) => other !== held);
-          if (nodes.some((node) => !this.nodes.includes(node))) this.coverage.count("appends of dead nodes arrived");
         });
         return { kind: "hold", until };
       }
@@ -729,7 +849,10 @@ export class World {
 
   async pass(milliseconds: number, lazy = false): Promise<void> {
     const untilMs = this.time.nowMs + milliseconds;
-    while (this.time.step(untilMs)) await this.settle(lazy);
+    while (this.time.step(untilMs)) {
+      await this.settle(lazy);
+      if (this.isCluster) this.noteLeases();
+    }
   }
 
   // — rooms —
@@ -765,6 +888,11 @@ export class World {
 
   // — healing —
 
+  /** Before a calm: of what several nodes announce to each other much is lost. */
+  storm(): void {
+    if (this.isCluster) this.weather.announcementLost = LOST_IN_STORM;
+  }
+
   /** Everything is mended, everybody comes back, and all must be well. */
   async calm(): Promise<void> {
     this.coverage.count("calms");
@@ -773,6 +901,8 @@ export class World {
     this.engine.archiveDown = false;
     this.#cluster?.mend();
     for (const { clock } of this.nodes) clock.paused = false;
+    this.noteLeases();
+    this.#late.all();
     this.#openAllGates();
     for (const place of this.places) await this.start(place);
     for (const device of this.devices) {
@@ -789,6 +919,8 @@ export class World {
     await this.#heal(() => this.devices.every((device) => !device.wanted || device.quiet), "quiet");
     await this.#tellUntold();
     await this.#heal(() => this.devices.every((device) => !device.wanted || device.quiet), "quiet");
+    if (this.isCluster) await this.#whisper();
+    await this.#heal(() => this.devices.every((device) => !device.wanted || device.quiet), "quiet");
     await this.#heal(() => this.#followed, "followed");
     await this.#heal(() => this.#handedOver, "handed over", OUTLET_HEALING_MS);
     await this.#heal(() => this.devices.every((device) => !device.wanted || device.quiet), "quiet");
@@ -796,7 +928,7 @@ export class World {
     // A follower that has failed lately waits for its next try.
     await this.#heal(() => this.nodes.every((node) => this.#isAtRest(node)), "at rest");
     this.#requireHealed();
-    this.checker.toldOfRooms();
+    for (let told = this.checker.toldInInboxes(); told > 0; told--) this.coverage.count("mentions told, as of a calm");
     for (const [shard, { entries }] of this.engine.state.shards.entries()) {
       this.#target.requireAll(entries.slice(this.#targetSince[shard]));
     }
@@ -858,9 +990,10 @@ export class World {
 
   /** Whether the outlet has come to the end of the log, and has nothing set aside. */
   get #handedOver(): boolean {
-    const { shards, followed, outlets } = this.engine.state;
+    const { shards, followed } = this.engine.state;
     const name = `events.${OUTLET}`;
-    if ((outlets.parked.get(name)?.size ?? 0) > 0) return false;
+    // One that has lost a shard may keep a room as set aside which the next owner has read of by itself.
+    if (this.nodes.some(({ outlet }) => outlet.parked > 0)) return false;
     return shards.every(({ entries }, shard) => {
       const last = entries.findLast(({ event, purged }) => event !== undefined && purged !== true);
       return last === undefined || (followed.get(`${shard}/${name}`) ?? 0) > last.offset;
@@ -930,7 +1063,7 @@ export class World {
   /** The embedded fan-out loses nothing; where this one did, the next event brings to light what was missed. */
   async #tellUntold(): Promise<void> {
     this.#loseFanout();
-    for (const { fanout } of this.nodes) fanout.lost.clear();
+    for (const { fanout } of this.nodes) fanout.forget();
     for (const [key, ref] of this.#untold) {
       if (this.checker.room(key).deletedAt !== undefined) {
         for (const device of this.devices) if (device.tenantId === ref.tenantId) device.unsubscribe(ref.roomId);
@@ -955,6 +1088,18 @@ export class World {
       );
     }
     this.#untold.clear();
+  }
+
+  /** Of some rooms the last event is announced to nobody on another node, and nothing is said after it. */
+  async #whisper(): Promise<void> {
+    this.weather.announcementLost = 1;
+    for (let rooms = 0; rooms < WHISPERS; rooms++) {
+      const device = this.chance.pick(this.devices);
+      const roomId = `r${this.chance.below(this.options.hotRooms)}`;
+      if (device.live && device.rooms.get(roomId)?.state === "live") device.publish(roomId, 0);
+    }
+    await this.pass(WHISPER_MS);
+    this.weather.announcementLost = 0;
   }
 
   #isAtRest({ clock }: Node): boolean {
@@ -988,6 +1133,19 @@ export class World {
       this.checker.stored(key, events);
     }
   }
+}
+
+/** Whether the process takes itself for the shard's owner, and has opened it. */
+function isOwner(node: Node, shard: number): boolean {
+  return node.member?.placement.holds(shard) === true && hasOpened(node, shard);
+}
+
+function isOfShard(shard: number): (roomKey: string) => boolean {
+  return (roomKey) => shardOf(roomKey, SHARDS) === shard;
+}
+
+function hasOpened({ core }: Node, shard: number): boolean {
+  return core.shards()[shard]?.is === "open";
 }
 
 export function identityOf(tenantId: string, userId: string): Identity {

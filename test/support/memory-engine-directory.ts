@@ -300,7 +300,7 @@ export class MemorySessionDirectory implements SessionDirectory {
     const own = [...shared.entries, ...shared.forgotten].filter(({ node }) => node === this);
     for (const entry of own) shared.remove(entry, entry.lostAtMs);
     shared.watches = shared.watches.filter(({ node }) => node !== this);
-    if (shared.entries.length === 0) shared.cancel();
+    if (shared.entries.length === 0 && shared.forgotten.length === 0) shared.cancel();
     // What is kept is written once the archive has taken what came after it.
     await shared
       .archive()

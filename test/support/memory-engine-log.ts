@@ -20,6 +20,16 @@ export function never<T>(): Promise<T> {
   return new Promise(() => {});
 }
 
+/** One append under way. */
+interface Append {
+  readonly shard: number;
+  /** The opening that it follows. */
+  readonly epoch: number;
+  readonly at: number;
+  readonly batch: AppendBatch;
+  readonly fault: AppendFault | undefined;
+}
+
 export class MemoryLog implements EventLog {
   readonly shards: number;
   readonly archivesOnAppend: boolean;
@@ -63,6 +73,7 @@ export class MemoryLog implements EventLog {
     this.#opened.set(shard, state.epoch);
     this.#pending.delete(shard);
     if (this.#engine.leavesVoids) this.#storeVoid(state);
+    state.openedAt = state.end;
     return { end: state.end, tail: recordsFrom(state, state.archived, Number.POSITIVE_INFINITY) };
   }
 
@@ -76,11 +87,17 @@ export class MemoryLog implements EventLog {
     this.#pending.set(shard, epoch);
     // The fault is chosen at the call, so that a simulation's order does not hang on microtasks.
     const fault = this.#engine.takeFault(shard, at, batch);
+    if (fault?.kind === "late") {
+      this.#pending.delete(shard);
+      void fault.until.then(() => {
+        if (!this.#life.lost) this.#arrive({ shard, epoch, at, batch, fault });
+      });
+      throw unavailable("the answer was not waited for");
+    }
     await (fault?.kind === "hold" ? fault.until : Promise.resolve());
     if (this.#life.lost) return never();
-    const state = this.#shard(shard);
     if (this.#pending.get(shard) === epoch) this.#pending.delete(shard);
-    const outcome = this.#arrive(state, epoch, at, batch, fault);
+    const outcome = this.#arrive({ shard, epoch, at, batch, fault });
     // What has arrived after the death of its node is stored all the same.
     if (this.#dead) return never();
     if (fault?.kind === "refuse") throw unavailable("the append was refused");
@@ -88,24 +105,21 @@ export class MemoryLog implements EventLog {
     return outcome;
   }
 
-  #arrive(
-    state: ShardState,
-    epoch: number,
-    at: number,
-    batch: AppendBatch,
-    fault: AppendFault | undefined,
-  ): AppendOutcome {
+  #arrive({ shard, epoch, at, batch, fault }: Append): AppendOutcome {
+    const state = this.#shard(shard);
     if (fault?.kind === "refuse") return { status: "displaced" };
     if (fault?.kind === "displace") {
       if (fault.by === undefined) this.#storeVoid(state);
       else this.#store(state, fault.by);
     }
-    if (state.epoch !== epoch || state.end !== at) {
-      if (this.#engine.leavesVoids) for (const _ of batch.records) this.#storeVoid(state);
-      return { status: "displaced" };
-    }
-    this.#store(state, batch);
-    return { status: "durable", end: state.end };
+    const isOvertaken = state.epoch !== epoch;
+    const isBeforeFirst = state.end === state.openedAt;
+    const stored = !isOvertaken && state.end === at;
+    if (stored) this.#store(state, batch);
+    else if (this.#engine.leavesVoids) for (const _ of batch.records) this.#storeVoid(state);
+    const isGivenUp = this.#dead || fault?.kind === "late";
+    this.#engine.arrived({ shard, stored, isGivenUp, isOvertaken, isBeforeFirst });
+    return stored ? { status: "durable", end: state.end } : { status: "displaced" };
   }
 
   async ends(): Promise<readonly number[]> {

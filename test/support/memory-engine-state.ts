@@ -59,6 +59,8 @@ export interface ShardState {
   archived: number;
   /** Counts `open`: an append begun under an older one is displaced. */
   epoch: number;
+  /** Where the log ended when it was opened last. */
+  openedAt: number;
 }
 
 /** Documents as bytes, each table by outlet or room and then by what is within. */
@@ -92,7 +94,14 @@ export interface MemoryState {
 export function emptyState(shards: number): MemoryState {
   return {
     eras: [],
-    shards: Array.from({ length: shards }, () => ({ entries: [], begins: 0, end: 0, archived: 0, epoch: 0 })),
+    shards: Array.from({ length: shards }, () => ({
+      entries: [],
+      begins: 0,
+      end: 0,
+      archived: 0,
+      epoch: 0,
+      openedAt: 0,
+    })),
     rooms: new Map(),
     idleLooks: new Set(),
     hidden: new Map(),

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { ErrorCode } from "../../src/ports/error.js";
 import type { EventLog } from "../../src/ports/event-log.js";
 import { ALL, eventChange, newRoom, sampleBatch } from "../contract/samples.js";
-import { MemoryEngine } from "./memory-engine.js";
+import { type Arrival, MemoryEngine } from "./memory-engine.js";
 import { eventsOf } from "./memory-engine-state.js";
 
 async function seqsIn(log: EventLog): Promise<readonly number[]> {
@@ -172,6 +172,26 @@ describe("the memory engine", () => {
       expect(await seqsIn(engine.log)).toEqual(displaced ? [] : [1]);
       expect(await settles(node.log.append(0, end + 1, sampleBatch(newRoom(), 1)))).toBe(false);
       expect(await seqsIn(engine.log)).toEqual(displaced ? [] : [1]);
+    }
+  });
+
+  it("says that nobody knows of an append which comes late: it is stored unless the shard was opened meanwhile", async () => {
+    for (const opened of [false, true]) {
+      const engine = new MemoryEngine({ archivesOnAppend: false, leavesVoids: true });
+      const arrivals: Arrival[] = [];
+      engine.arrived = (arrival) => void arrivals.push(arrival);
+      const { end } = await engine.log.open(0);
+      const late = Promise.withResolvers<void>();
+      engine.faultNextAppend({ kind: "late", until: late.promise });
+      const given = engine.log.append(0, end, sampleBatch(newRoom(), 1));
+      await expect(given).rejects.toMatchObject({ code: ErrorCode.UNAVAILABLE });
+      if (opened) await engine.node().log.open(0);
+      late.resolve();
+      await settles(late.promise);
+      expect(await seqsIn(engine.log)).toEqual(opened ? [] : [1]);
+      expect(arrivals).toEqual([
+        { shard: 0, stored: !opened, isGivenUp: true, isOvertaken: opened, isBeforeFirst: true },
+      ]);
     }
   });
 

@@ -19,7 +19,21 @@ export type AppendFault =
   /** Somebody else writes at that offset first: this batch, or a void record that only takes the offset. Answers `displaced`. */
   | { readonly kind: "displace"; readonly by?: AppendBatch }
   /** The batch is stored and answered once `until` has resolved; not before, and not at all after a crash or an `open`. */
-  | { readonly kind: "hold"; readonly until: Promise<unknown> };
+  | { readonly kind: "hold"; readonly until: Promise<unknown> }
+  /** The append rejects with UNAVAILABLE at once, and the batch arrives once `until` has resolved: stored only where nobody has opened the shard since. */
+  | { readonly kind: "late"; readonly until: Promise<unknown> };
+
+/** An append as it comes to the log. */
+export interface Arrival {
+  readonly shard: number;
+  readonly stored: boolean;
+  /** Whoever asked for it is dead, or was told that nobody knows what becomes of it. */
+  readonly isGivenUp: boolean;
+  /** The shard was opened since it was asked for. */
+  readonly isOvertaken: boolean;
+  /** Whoever has opened the shard last has stored nothing yet. */
+  readonly isBeforeFirst: boolean;
+}
 
 export interface MemoryEngineOptions {
   /** Default 4. */
@@ -72,6 +86,8 @@ export class MemoryEngine {
   lostAnnouncements = 0;
   /** Asked for each append that has no fault of its own: a simulation decides here. */
   faultOf: (shard: number, at: number, batch: AppendBatch) => AppendFault | undefined = () => undefined;
+  /** Told of each append that comes to the log, whatever becomes of it. */
+  arrived: (arrival: Arrival) => void = () => {};
 
   /** What was made durable; adapters of all incarnations look here. */
   state: MemoryState;

@@ -48,6 +48,17 @@ export interface MemoryLeasesOptions {
   readonly roundMs?: number;
 }
 
+/** What one store of leases knows. */
+interface Store {
+  readonly nodes: Map<string, Known>;
+  readonly leases: Map<number, Lease>;
+}
+
+/** A store as it was at a moment. Opaque. */
+export interface LeasesSnapshot {
+  readonly store: Store;
+}
+
 /** What all nodes share. */
 export class MemoryLeases {
   readonly shards: number;
@@ -60,8 +71,9 @@ export class MemoryLeases {
   levelOf: (nodeId: string) => number = () => 1;
   readonly #needed = new Map<number, number>();
   readonly #clock: Pick<Clock, "monotonic">;
-  #nodes = new Map<string, Known>();
-  #leases = new Map<number, Lease>();
+  #store: Store = { nodes: new Map(), leases: new Map() };
+  /** Where there are two masters: who follows the other one. */
+  #other: { readonly store: Store; readonly nodeIds: ReadonlySet<string> } | undefined;
   readonly #listeners = new Set<() => void>();
 
   constructor({ clock, shards, roundMs = DEFAULT_ROUND_MS }: MemoryLeasesOptions) {
@@ -87,8 +99,31 @@ export class MemoryLeases {
 
   /** Nobody knows of any node or lease any more. */
   empty(): void {
-    this.#nodes = new Map();
-    this.#leases = new Map();
+    this.#store = { nodes: new Map(), leases: new Map() };
+  }
+
+  snapshot(): LeasesSnapshot {
+    return { store: copyOf(this.#store) };
+  }
+
+  /** The store is as it was, but for the leases that have ended since. */
+  restore({ store }: LeasesSnapshot): void {
+    this.#store = copyOf(store);
+  }
+
+  /** These nodes follow another master from now on, which knows what the first one does until now. */
+  split(nodeIds: Iterable<string>): void {
+    this.#other = { store: copyOf(this.#store), nodeIds: new Set(nodeIds) };
+  }
+
+  get isSplit(): boolean {
+    return this.#other !== undefined;
+  }
+
+  /** One master is left, that which the split has made or the one before it: what the other knew is forgotten. */
+  join(other = false): void {
+    if (other && this.#other !== undefined) this.#store = this.#other.store;
+    this.#other = undefined;
   }
 
   /** Who of them is to own the shard. */
@@ -118,26 +153,27 @@ export class MemoryLeases {
   #place({ node, gone, released, asked }: Round): Standing {
     const nowMs = this.#clock.monotonic();
     const { nodeId } = node;
-    const known = this.#nodes.has(nodeId);
-    if (gone) this.#nodes.delete(nodeId);
-    else this.#nodes.set(nodeId, { node, untilMs: nowMs + NODE_ROUNDS * this.roundMs });
-    for (const [id, { untilMs }] of this.#nodes) if (untilMs <= nowMs) this.#nodes.delete(id);
-    for (const shard of released) if (this.#holder(shard) === nodeId) this.#leases.delete(shard);
+    const store = this.#other?.nodeIds.has(nodeId) === true ? this.#other.store : this.#store;
+    const known = store.nodes.has(nodeId);
+    if (gone) store.nodes.delete(nodeId);
+    else store.nodes.set(nodeId, { node, untilMs: nowMs + NODE_ROUNDS * this.roundMs });
+    for (const [id, { untilMs }] of store.nodes) if (untilMs <= nowMs) store.nodes.delete(id);
+    for (const shard of released) if (this.#holder(store, shard) === nodeId) store.leases.delete(shard);
     let taken = false;
     for (const shard of gone ? [] : asked) {
-      const holder = this.#holder(shard);
+      const holder = this.#holder(store, shard);
       if (holder !== undefined && holder !== nodeId) continue;
       taken ||= holder === undefined;
-      this.#leases.set(shard, { nodeId, untilMs: nowMs + LEASE_ROUNDS * this.roundMs });
+      store.leases.set(shard, { nodeId, untilMs: nowMs + LEASE_ROUNDS * this.roundMs });
     }
     const owners = new Map<number, string>();
-    for (const shard of this.#leases.keys()) {
-      const holder = this.#holder(shard);
+    for (const shard of store.leases.keys()) {
+      const holder = this.#holder(store, shard);
       if (holder !== undefined) owners.set(shard, holder);
     }
     if (!known || gone || taken || released.length > 0) this.notice();
     const silentMs = (NODE_ROUNDS - LEASE_ROUNDS) * this.roundMs;
-    const nodes = Array.from(this.#nodes.values(), (each) => ({
+    const nodes = Array.from(store.nodes.values(), (each) => ({
       ...each.node,
       // One that has said nothing for as long as a lease holds.
       leaving: each.node.leaving || each.untilMs - nowMs <= silentMs,
@@ -146,10 +182,10 @@ export class MemoryLeases {
   }
 
   /** A node that is gone has no leases. */
-  #holder(shard: number): string | undefined {
-    const lease = this.#leases.get(shard);
+  #holder({ nodes, leases }: Store, shard: number): string | undefined {
+    const lease = leases.get(shard);
     if (lease === undefined || lease.untilMs <= this.#clock.monotonic()) return undefined;
-    return this.#nodes.has(lease.nodeId) ? lease.nodeId : undefined;
+    return nodes.has(lease.nodeId) ? lease.nodeId : undefined;
   }
 }
 
@@ -324,7 +360,7 @@ export class MemoryPlacement implements Placement {
     for (const shard of asked) {
       // Given up while the round was under way: what it says of it is old.
       if (this.#released.has(shard)) continue;
-      if (owners.get(shard) === this.nodeId) this.#hold(shard, sentAtMs + LEASE_ROUNDS * this.#leases.roundMs);
+      if (owners.get(shard) === this.nodeId) this.#hold(shard, sentAtMs);
       else this.#lose(shard);
     }
     this.#watchExpiry();
@@ -354,9 +390,12 @@ export class MemoryPlacement implements Placement {
     );
   }
 
-  #hold(shard: number, untilMs: number): void {
+  #hold(shard: number, sentAtMs: number): void {
+    const endedMs = this.#held.get(shard);
+    // It was over before it was asked for again, and nobody has noticed: another may have had the shard meanwhile.
+    if (endedMs !== undefined && endedMs <= sentAtMs) this.#lose(shard);
     const had = this.#held.has(shard);
-    this.#held.set(shard, untilMs);
+    this.#held.set(shard, sentAtMs + LEASE_ROUNDS * this.#leases.roundMs);
     if (!had) this.#listener?.gained(shard);
   }
 
@@ -430,6 +469,10 @@ export class MemoryPlacement implements Placement {
   #tell(): void {
     for (const listener of this.#listeners) listener();
   }
+}
+
+function copyOf({ nodes, leases }: Store): Store {
+  return { nodes: new Map(nodes), leases: new Map(leases) };
 }
 
 function weigh(text: string): number {

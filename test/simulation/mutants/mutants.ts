@@ -1,0 +1,82 @@
+// Mistakes that are planted to see whether the simulation finds them: each takes away one thing that a promise rests on.
+
+export interface Planted {
+  /** From the root of the repository. */
+  readonly file: string;
+  /** What stands there, exactly once. */
+  readonly from: string;
+  readonly to: string;
+}
+
+export interface Mutant {
+  readonly name: string;
+  /** What goes wrong, as a sentence. */
+  readonly what: string;
+  readonly planted: readonly Planted[];
+}
+
+const SHARD = "src/core/room/shard.ts";
+const FINDING = "src/core/cluster/finding.ts";
+const INBOX = "src/core/follow/inbox-effects.ts";
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: "tail",
+    what: "whoever opens a shard does not fold what is not archived",
+    planted: [{ file: "src/core/room/take-over.ts", from: "tail.length === 0 ? []", to: "tail.length >= 0 ? []" }],
+  },
+  {
+    name: "compare-and-append",
+    what: "an append is stored wherever the log ends, whoever sends it",
+    planted: [
+      {
+        file: "test/support/memory-engine-log.ts",
+        from: "const stored = !isOvertaken && state.end === at;",
+        to: "const stored = true;",
+      },
+    ],
+  },
+  {
+    name: "lease",
+    what: "an owner answers without looking whether its lease still holds",
+    planted: [
+      {
+        file: FINDING,
+        from: "if (this.#isHere(shard) && placement.holds(shard)) return",
+        to: "if (this.#isHere(shard)) return",
+      },
+      { file: SHARD, from: "if (this.#holds?.() === false) return Promise.reject(notTheOwner());", to: "" },
+      { file: SHARD, from: "if (this.#holds?.() === false) throw notTheOwner();", to: "" },
+    ],
+  },
+  {
+    name: "told-again",
+    what: "how far rooms have come is not said again",
+    planted: [
+      {
+        file: "src/core/fanout/told-again.ts",
+        from: "if (!this.#deps.fanout.lossy || this.#stopped) return;",
+        to: "if (records.length >= 0) return;",
+      },
+    ],
+  },
+  {
+    name: "top",
+    what: "whoever is told how far a room has come does nothing about it",
+    planted: [
+      { file: "src/core/fanout/feed.ts", from: "if (seq <= this.#announced) return;", to: "if (seq >= 0) return;" },
+    ],
+  },
+  {
+    name: "told-twice",
+    what: "what is followed again is told again in users' inboxes",
+    planted: [{ file: INBOX, from: "const key = `~f.", to: "const key = this.#deps.ids.random() + `" }],
+  },
+  {
+    name: "told-never",
+    what: "what could not be told in a user's inbox is not tried again",
+    planted: [
+      { file: INBOX, from: "if (TrunklineError.from(error).code === ErrorCode.UNAVAILABLE) throw error;", to: "" },
+    ],
+  },
+];
