@@ -36,6 +36,8 @@ export class FakeConnection implements Connection {
   readonly faults: Malformed[] = [];
   drains = 0;
   finished = false;
+  /** Told to leave: with which delay. */
+  left: number | undefined;
   /** Undefined: still there. */
   clean: boolean | undefined;
   readonly #changes = new EventEmitter();
@@ -64,6 +66,12 @@ export class FakeConnection implements Connection {
   finish(): void {
     this.finished = true;
     if (this.endsFinished) this.sink.end(CloseCode.UNSPECIFIED, "finished");
+    this.#changes.emit("change");
+  }
+
+  leave(reconnectAfterMs: number): void {
+    this.left = reconnectAfterMs;
+    if (this.endsFinished) this.sink.end(CloseCode.GOING_AWAY, "leaving");
     this.#changes.emit("change");
   }
 

@@ -71,7 +71,7 @@ function useDevice() {
         violated,
       });
       const receive = (frame: ClientFrame): number => sent.push(frame);
-      link.connection = { receive, malformed: ignore, drained: ignore, finish: ignore, gone: ignore };
+      link.connection = { receive, malformed: ignore, drained: ignore, finish: ignore, leave: ignore, gone: ignore };
       return link;
     },
   });

@@ -43,8 +43,10 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
   readonly #deadlineMs: number;
   #state: State = { is: "greeting" };
   #malformed = 0;
-  /** Whether the client sends no more. */
+  /** Whether it ends once what was asked is answered: the client sends no more, or what it is connected to leaves. */
   #finished = false;
+  /** The latter: when the client may come back, in milliseconds. */
+  #leavesForMs: number | undefined;
 
   constructor(
     services: SessionServices,
@@ -100,6 +102,11 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
   finish(): void {
     this.#finished = true;
     this.answered();
+  }
+
+  leave(reconnectAfterMs: number): void {
+    this.#leavesForMs = reconnectAfterMs;
+    this.finish();
   }
 
   gone(clean: boolean): void {
@@ -248,6 +255,10 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
     if (this.#state.is === "live" && !this.#state.session.idle) return;
     // What waits is written first; `onReady` comes back here.
     if (!this.outbox.ready) return;
+    if (this.#leavesForMs !== undefined) {
+      this.close(CloseCode.GOING_AWAY, "the bridge is leaving", undefined, this.#leavesForMs);
+      return;
+    }
     this.#end(CLOSED_CLEANLY, "finished by the client");
     this.outbox.flush();
     this.outbox.discard();

@@ -13,6 +13,8 @@ export interface FrameEncoding {
   frame(frame: ServerFrame): Uint8Array;
   /** `RoomEvents` of one room, made once and written to every session of this encoding. */
   roomEvents(roomId: string, events: readonly EncodedEvent[]): Uint8Array;
+  /** A frame that is encoded as protobuf already; may keep the bytes. Absent: such a frame is decoded, and encoded anew. */
+  ofProtobuf?(frame: Uint8Array): Uint8Array;
 }
 
 /** Where a session writes: implemented by each transport. No method may throw. */
@@ -52,6 +54,11 @@ export interface Connection {
    * The client sends no more but still reads: what it has asked is answered, then the sink is ended with `UNSPECIFIED` and no Goodbye.
    */
   finish(): void;
+  /**
+   * What the client is connected to leaves: what it has asked is answered, then it is told Goodbye with GOING_AWAY and this delay, in
+   * milliseconds, and the sink is ended.
+   */
+  leave(reconnectAfterMs: number): void;
   /** The connection is gone. `clean`: the client closed it, and did not just leave a page. Idempotent. */
   gone(clean: boolean): void;
 }

@@ -1,8 +1,7 @@
 // PeerService: what other nodes of the cluster ask this one.
 
-import { createHash, timingSafeEqual } from "node:crypto";
 import { create, toBinary } from "@bufbuild/protobuf";
-import type { Metadata, ServerDuplexStream, UntypedServiceImplementation } from "@grpc/grpc-js";
+import type { ServerDuplexStream, UntypedServiceImplementation } from "@grpc/grpc-js";
 import { wireError } from "../../core/session/frames.js";
 import {
   type PeerAnswer,
@@ -17,6 +16,7 @@ import type { PeerHandler } from "../../ports/peers.js";
 import { serviceDefinition, Undecodable } from "../../rpc/definition.js";
 import { Gathered } from "../../rpc/gathered.js";
 import { type HandlerContext, refusal, undecodable } from "./handler.js";
+import { showsSecret } from "./secret.js";
 
 const OPERATION = "PeerService.connect";
 /** Frames of answers that wait for a node to read them; beyond, its questions wait. */
@@ -49,7 +49,7 @@ export function peerService(handler: PeerHandler, secret: string, context: Handl
   };
 
   const connect = (call: PeerCall): void => {
-    if (!shows(call.metadata, secret)) {
+    if (!showsSecret(call.metadata, "Peer", secret)) {
       const refused = new TrunklineError(ErrorCode.UNAUTHENTICATED, "only nodes of the cluster may ask");
       call.emit("error", refusal(context, OPERATION, refused));
       return;
@@ -90,12 +90,4 @@ export function peerService(handler: PeerHandler, secret: string, context: Handl
       }
     },
   };
-}
-
-/** Compared as digests: neither length nor contents can be told from the time it takes. */
-function shows(metadata: Metadata, secret: string): boolean {
-  const value = metadata.get("authorization")[0];
-  if (typeof value !== "string") return false;
-  const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
-  return timingSafeEqual(digest(value), digest(`Peer ${secret}`));
 }

@@ -6,6 +6,7 @@ import { roomCalls } from "../../core/room/room-calls.js";
 import type { Telemetry } from "../../core/telemetry.js";
 import { Health as HealthService } from "../../gen/grpc/health/v1/health_pb.js";
 import { DeliveryService } from "../../gen/trunkline/v1/delivery_pb.js";
+import { LinkService } from "../../gen/trunkline/v1/link_pb.js";
 import { PresenceService } from "../../gen/trunkline/v1/presence_pb.js";
 import { RoomService } from "../../gen/trunkline/v1/room_pb.js";
 import { SessionService } from "../../gen/trunkline/v1/session_pb.js";
@@ -14,6 +15,7 @@ import { serviceDefinition } from "../../rpc/definition.js";
 import { serveCalls } from "./calls.js";
 import type { CertifiedServices } from "./certified.js";
 import { Health } from "./health.js";
+import { linkDefinition, linkService } from "./link/link-service.js";
 import { listen } from "./listener.js";
 import { Reflection, reflectionAlphaDefinition, reflectionDefinition } from "./reflection.js";
 import { sessionDefinition, sessionService } from "./session-service.js";
@@ -46,6 +48,8 @@ export interface GrpcServerOptions {
   readonly maxConnections?: number;
   /** Streams at once on one connection; the client queues more. Default 1,000, for proxies that share one among many. */
   readonly maxConcurrentStreams?: number;
+  /** What bridges in processes of their own must show. Absent: none may link. */
+  readonly linkSecret?: string;
   /** Whether reflection is served. Default true: the contract is public. */
   readonly reflection?: boolean;
 }
@@ -71,6 +75,9 @@ const DEFAULT_MAX_CONCURRENT_STREAMS = 1_000;
 /** Longest request of any kind, in bytes: 1,000 user ids of 128 bytes and a message fit. grpc-js itself refuses longer ones. */
 const MAX_REQUEST_BYTES = 256 * 1_024;
 
+/** Longest message of a link, in bytes: what a bridge says in one turn. */
+const MAX_LINK_BYTES = 1024 * 1_024;
+
 /** So many times its limit a frame may be and still get a typed refusal rather than the end of its stream. */
 const REFUSED_FRAME_FACTOR = 4;
 
@@ -85,7 +92,12 @@ const IDLE_CONNECTION_MS = 5 * 60_000;
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
   const { core, clock, limits } = options;
   const context = { telemetry: options.telemetry, clock };
-  const served = [SessionService, RoomService, DeliveryService, PresenceService];
+  const link =
+    options.linkSecret === undefined
+      ? undefined
+      : linkService(options.linkSecret, { ...context, sessions: core.sessions, maxFrameBytes: limits.maxFrameBytes });
+  const links = link === undefined ? [] : [LinkService];
+  const served = [SessionService, RoomService, DeliveryService, PresenceService, ...links];
 
   const server = new Server(channelOptions(options));
   const sessions = sessionService(core.sessions, context);
@@ -95,6 +107,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   );
   const reflection = new Reflection([...served, HealthService], context);
   server.addService(sessionDefinition(limits.maxFrameBytes), sessions.implementation);
+  if (link !== undefined) server.addService(linkDefinition, link.implementation);
   const certified = options.tls?.services;
   const rooms = serveCalls(RoomService, roomCalls(core.rooms), core, context, certified);
   const delivery = serveCalls(DeliveryService, core.delivery, core, context, certified);
@@ -118,6 +131,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     const closed = listener.stop();
     // What waits for the last stream of a connection would wait for these for ever.
     sessions.close();
+    link?.close();
     delivery.close();
     presence.close();
     health.close();
@@ -148,11 +162,12 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   };
 }
 
-function channelOptions({ limits, maxConcurrentStreams }: GrpcServerOptions): ChannelOptions {
+function channelOptions({ limits, maxConcurrentStreams, linkSecret }: GrpcServerOptions): ChannelOptions {
+  const longest = linkSecret === undefined ? MAX_REQUEST_BYTES : MAX_LINK_BYTES;
   return {
     // Its bookkeeping costs CPU and memory for each message and stream, and nothing here reads it.
     "grpc.enable_channelz": 0,
-    "grpc.max_receive_message_length": Math.max(MAX_REQUEST_BYTES, REFUSED_FRAME_FACTOR * limits.maxFrameBytes),
+    "grpc.max_receive_message_length": Math.max(longest, REFUSED_FRAME_FACTOR * limits.maxFrameBytes),
     "grpc.max_concurrent_streams": maxConcurrentStreams ?? DEFAULT_MAX_CONCURRENT_STREAMS,
     "grpc.keepalive_time_ms": KEEPALIVE_MS,
     "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,

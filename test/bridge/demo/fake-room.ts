@@ -197,6 +197,10 @@ class FakeSession implements Connection {
 
   drained(): void {}
 
+  leave(): void {
+    this.finish();
+  }
+
   finish(): void {
     this.sink.end(CloseCode.UNSPECIFIED, "finished");
   }

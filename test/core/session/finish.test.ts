@@ -70,3 +70,30 @@ describe("a client that has finished", () => {
     expect(ada.endedWith).toBe(CloseCode.UNSPECIFIED);
   });
 });
+
+describe("a client whose bridge leaves", () => {
+  it("gets the answers to all it has asked, then is told when to come back", async () => {
+    const core = await useCore();
+    const ada = await core.connect("ada");
+    await core.room(ada, "r");
+    const closed = core.record("session.closed");
+    const ref = ada.send(text("r", "m1"));
+    ada.connection.leave(1_500);
+    expect(ada.endedWith).toBeUndefined();
+    await settle();
+    expect(ada.reply(ref).case).toBe("published");
+    expect(ada.all("goodbye")).toMatchObject([{ value: { reason: CloseCode.GOING_AWAY, reconnectAfterMs: 1_500 } }]);
+    expect(ada.endedWith).toBe(CloseCode.GOING_AWAY);
+    expect(closed).toMatchObject([{ code: CloseCode.GOING_AWAY }]);
+    expect(ada.sink.late).toBe(0);
+  });
+
+  it("is told so at once where it waits for nothing, also before its hello", async () => {
+    const core = await useCore();
+    const silent = core.dial();
+    const ada = await core.connect("ada");
+    silent.connection.leave(0);
+    ada.connection.leave(0);
+    expect([silent.endedWith, ada.endedWith]).toEqual([CloseCode.GOING_AWAY, CloseCode.GOING_AWAY]);
+  });
+});

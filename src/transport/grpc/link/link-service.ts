@@ -1,0 +1,53 @@
+// LinkService: what bridges in processes of their own carry their clients' sessions over.
+
+import type { UntypedServiceImplementation } from "@grpc/grpc-js";
+import { type LinkDown, LinkService, type LinkUp } from "../../../gen/trunkline/v1/link_pb.js";
+import { ErrorCode, TrunklineError } from "../../../ports/error.js";
+import { type RpcMethod, serviceDefinition } from "../../../rpc/definition.js";
+import { refusal } from "../handler.js";
+import { showsSecret } from "../secret.js";
+import { type LinkCall, type LinkContext, LinkStream } from "./link-stream.js";
+
+const OPERATION = "LinkService.link";
+/** Links at once: bridges, and those that are being replaced. */
+const MAX_LINKS = 1_000;
+
+export interface LinkServing {
+  readonly implementation: UntypedServiceImplementation;
+  /** Links that are open. */
+  readonly open: number;
+  /** Ends the links. Sessions should have been drained before. */
+  close(): void;
+}
+
+export const linkDefinition: { readonly link: RpcMethod<LinkUp, LinkDown> } = serviceDefinition(LinkService);
+
+/** `secret`: what bridges must show as `authorization: Bridge <secret>`. */
+export function linkService(secret: string, context: Omit<LinkContext, "refuse">): LinkServing {
+  const links = new Set<LinkStream>();
+  const refuse = (error: unknown) => refusal(context, OPERATION, error);
+
+  const link = (call: LinkCall): void => {
+    if (!showsSecret(call.metadata, "Bridge", secret)) {
+      call.emit("error", refuse(new TrunklineError(ErrorCode.UNAUTHENTICATED, "only bridges may link")));
+      return;
+    }
+    if (links.size >= MAX_LINKS) {
+      const error = new TrunklineError(ErrorCode.LIMIT_EXCEEDED, `there are ${MAX_LINKS} links already`);
+      call.emit("error", refuse(error));
+      return;
+    }
+    const stream = new LinkStream(call, { ...context, refuse }, () => links.delete(stream));
+    links.add(stream);
+  };
+
+  return {
+    implementation: { link },
+    get open() {
+      return links.size;
+    },
+    close() {
+      for (const stream of links) stream.close();
+    },
+  };
+}
