@@ -6,7 +6,7 @@ import { Redis } from "ioredis";
 import { LeasePlacement } from "../../src/adapters/cluster/placement/lease-placement.js";
 import type { Leases } from "../../src/adapters/cluster/placement/leases.js";
 import { RedisLeases } from "../../src/adapters/cluster/placement/redis-leases.js";
-import { rendezvous } from "../../src/adapters/cluster/placement/rendezvous.js";
+import { Rendezvous } from "../../src/adapters/cluster/placement/rendezvous.js";
 import { connectRedis, type RedisCommands } from "../../src/adapters/cluster/redis.js";
 import { createSystemClock } from "../../src/ops/clock.js";
 import { median } from "../stats.js";
@@ -105,7 +105,8 @@ export async function runOtherLeases(input: OtherLeasesInput): Promise<undefined
   const { prefix, shards, deadlineMs } = input;
   const ids = nodeIds(input);
   const owned = new Map<string, number[]>(ids.map((id) => [id, []]));
-  for (let shard = 0; shard < shards; shard++) owned.get(rendezvous(shard, ids) ?? "")?.push(shard);
+  const rendezvous = new Rendezvous();
+  for (let shard = 0; shard < shards; shard++) owned.get(rendezvous.owner(shard, ids) ?? "")?.push(shard);
   const since = Date.now();
   const until = performance.now() + deadlineMs;
   const observer = observe(input);

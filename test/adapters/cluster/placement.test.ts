@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto";
 import { expect, it, onTestFinished } from "vitest";
 import { LeasePlacement } from "../../../src/adapters/cluster/placement/lease-placement.js";
 import { RedisLeases } from "../../../src/adapters/cluster/placement/redis-leases.js";
-import { rendezvous } from "../../../src/adapters/cluster/placement/rendezvous.js";
+import { Rendezvous } from "../../../src/adapters/cluster/placement/rendezvous.js";
 import { connectRedis, type RedisCommands } from "../../../src/adapters/cluster/redis.js";
 import { describePlacement, type PlacementSubject } from "../../contract/placement.js";
 import { StoppedClock } from "../../support/stopped-clock.js";
@@ -82,7 +82,7 @@ async function cluster(
       await admin.del(`${prefix}:{placement}:nodes`, `${prefix}:{placement}:leases`);
       admin.disconnect();
     },
-    dueTo: rendezvous,
+    dueTo: (shard, nodeIds) => new Rendezvous().owner(shard, nodeIds),
     close: async () => {
       for (const placement of placements) placement.stop();
       for (const node of nodes) node.stop();
@@ -158,7 +158,8 @@ describeEachRedis("shards of nodes that have found two masters", (redis) => {
       }),
     );
     const ids = nodes.map(({ nodeId }) => nodeId);
-    const share = all.map((shard) => rendezvous(shard, ids));
+    const rendezvous = new Rendezvous();
+    const share = all.map((shard) => rendezvous.owner(shard, ids));
     await subject.rounds(8);
     expect(nodes.map((node) => all.map((shard) => node.ownerOf(shard)?.nodeId))).toEqual(nodes.map(() => share));
     masters.fill("new", 2);
@@ -225,11 +226,13 @@ describeEachRedis("shards of a node that cannot write", (redis) => {
 it("moves only the share of a node that comes", () => {
   const nodes = ["a", "b", "c"];
   const shards = Array.from({ length: 300 }, (_, shard) => shard);
-  const before = shards.map((shard) => rendezvous(shard, nodes));
-  const after = shards.map((shard) => rendezvous(shard, [...nodes, "d"]));
+  const rendezvous = new Rendezvous();
+  const before = shards.map((shard) => rendezvous.owner(shard, nodes));
+  const after = shards.map((shard) => rendezvous.owner(shard, [...nodes, "d"]));
+  expect(shards.map((shard) => new Rendezvous().owner(shard, ["d", ...nodes]))).toEqual(after);
   const moved = shards.filter((shard) => before[shard] !== after[shard]);
   expect(moved.every((shard) => after[shard] === "d")).toBe(true);
   expect(moved.length).toBeGreaterThan(40);
   expect(moved.length).toBeLessThan(120);
-  expect(rendezvous(1, [])).toBeUndefined();
+  expect(rendezvous.owner(1, [])).toBeUndefined();
 });

@@ -6,7 +6,7 @@ import type { ClusterNode } from "../../../ports/placement.js";
 import type { RedisCommands } from "../redis.js";
 import type { RedisChannels } from "../redis-channels.js";
 import { LEASE_ROUNDS, type Leases, NODE_ROUNDS, type NodeStatus, type Round, type Standing } from "./leases.js";
-import { rendezvous } from "./rendezvous.js";
+import { Rendezvous } from "./rendezvous.js";
 
 declare module "ioredis" {
   interface RedisCommander<Context> {
@@ -48,6 +48,7 @@ export interface NodeVitals {
 }
 
 export class RedisLeases implements Leases {
+  readonly #rendezvous = new Rendezvous();
   readonly roundMs: number;
   readonly #options: RedisLeasesOptions;
   readonly #keys: readonly [string, string, string];
@@ -80,7 +81,7 @@ export class RedisLeases implements Leases {
   }
 
   dueTo(shard: number, nodeIds: readonly string[]): string | undefined {
-    return rendezvous(shard, nodeIds);
+    return this.#rendezvous.owner(shard, nodeIds);
   }
 
   async notify(): Promise<void> {
