@@ -1,5 +1,6 @@
 // The page: a handful of static files, read once, served with headers that let it load nothing from elsewhere.
 
+import type { Dirent } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { extname, join } from "node:path";
@@ -9,7 +10,11 @@ const MEDIA_TYPES: ReadonlyMap<string, string> = new Map([
   [".css", "text/css; charset=utf-8"],
   [".js", "text/javascript; charset=utf-8"],
   [".svg", "image/svg+xml"],
+  [".map", "application/json"],
 ]);
+/** What lies here has a name of its content: it never changes. */
+const ASSETS = "/assets/";
+const FOR_A_YEAR = "public, max-age=31536000, immutable";
 
 /** A host as a browser writes it: nothing that could end a directive of the policy. */
 const PLAIN_HOST = /^[A-Za-z0-9.-]+(?::\d+)?$|^\[[0-9A-Fa-f:.]+\](?::\d+)?$/;
@@ -17,6 +22,7 @@ const PLAIN_HOST = /^[A-Za-z0-9.-]+(?::\d+)?$|^\[[0-9A-Fa-f:.]+\](?::\d+)?$/;
 interface PageFile {
   readonly type: string;
   readonly bytes: Buffer;
+  readonly caching: string;
 }
 
 export interface Page {
@@ -27,13 +33,20 @@ export interface Page {
 /** Reads the page's files. Rejects where the directory holds no index.html. */
 export async function loadPage(directory: string): Promise<Page> {
   const files = new Map<string, PageFile>();
-  for (const name of await readdir(directory)) {
-    const type = MEDIA_TYPES.get(extname(name));
-    if (type !== undefined) files.set(`/${name}`, { type, bytes: await readFile(join(directory, name)) });
-  }
+  const read = async (folder: string, caching: string): Promise<readonly Dirent[]> => {
+    const entries = await readdir(join(directory, folder), { withFileTypes: true });
+    for (const { name } of entries.filter((entry) => entry.isFile())) {
+      const type = MEDIA_TYPES.get(extname(name));
+      if (type !== undefined)
+        files.set(folder + name, { type, caching, bytes: await readFile(join(directory, folder, name)) });
+    }
+    return entries;
+  };
+  const top = await read("/", "no-cache");
   const index = files.get("/index.html");
   if (index === undefined) throw new Error(`no index.html in ${directory}: has the page been built?`);
   files.set("/", index);
+  if (top.some((entry) => entry.isDirectory() && `/${entry.name}/` === ASSETS)) await read(ASSETS, FOR_A_YEAR);
 
   return {
     serve(path, request, response) {
@@ -42,7 +55,7 @@ export async function loadPage(directory: string): Promise<Page> {
       response.writeHead(200, {
         "content-type": file.type,
         "content-length": file.bytes.length,
-        "cache-control": "no-cache",
+        "cache-control": file.caching,
         "content-security-policy": contentSecurityPolicy(request.headers.host ?? ""),
         "cross-origin-opener-policy": "same-origin",
         "referrer-policy": "no-referrer",

@@ -1,7 +1,7 @@
 // The page, built and open in a real browser. All of it ends with the test file.
 
 import { execFile } from "node:child_process";
-import { cp, mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -27,20 +27,11 @@ export function launchBrowser(): Promise<Browser> {
   return chromium.launch({ executablePath: CHROMIUM, headless: true, args: QUIET });
 }
 
-/** Compiles the page as it stands into a directory of its own. */
+/** Builds the page as it stands into a directory of its own. */
 export async function buildPage(): Promise<{ readonly directory: string; remove(): Promise<void> }> {
-  const out = await mkdtemp(join(tmpdir(), "trunkline-page-"));
-  const directory = join(out, "bridge/demo");
-  await promisify(execFile)(process.execPath, [
-    "node_modules/typescript/bin/tsc",
-    "-p",
-    "bridge/demo/tsconfig.json",
-    "--outDir",
-    out,
-  ]);
-  for (const name of ["index.html", "style.css", "icon.svg"])
-    await cp(join("bridge/demo", name), join(directory, name));
-  return { directory, remove: () => rm(out, { recursive: true, force: true }) };
+  const directory = await mkdtemp(join(tmpdir(), "trunkline-page-"));
+  await promisify(execFile)(process.execPath, ["scripts/build-demo.js", directory]);
+  return { directory, remove: () => rm(directory, { recursive: true, force: true }) };
 }
 
 /** One person's tab. */

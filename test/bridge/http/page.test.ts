@@ -1,6 +1,6 @@
 // The page's files and the token route: what is served to whom.
 
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,7 +14,9 @@ async function usePage(issueToken?: (request: TokenRequest) => Promise<string>):
   const directory = await mkdtemp(join(tmpdir(), "trunkline-files-"));
   onTestFinished(() => rm(directory, { recursive: true }));
   await writeFile(join(directory, "index.html"), "<!doctype html><title>Page</title>");
-  await writeFile(join(directory, "page.js"), "export {};");
+  await mkdir(join(directory, "assets"));
+  await writeFile(join(directory, "assets", "page-AbC123.js"), "export {};");
+  await writeFile(join(directory, "assets", "secret.txt"), "not for you");
   await writeFile(join(directory, "secret.txt"), "not for you");
   return useBridge({ page: { directory, ...(issueToken === undefined ? {} : { issueToken }) } });
 }
@@ -63,10 +65,25 @@ describe("the page", () => {
 
   it("is its own files and nothing else", async () => {
     const { http } = await usePage();
-    expect((await fetch(`${http}/page.js`)).status).toBe(200);
-    for (const path of ["/secret.txt", "/../package.json", "/%2e%2e/package.json", "//etc/passwd", "/page.js/"]) {
+    expect((await fetch(`${http}/assets/page-AbC123.js`)).status).toBe(200);
+    const strange = [
+      "/secret.txt",
+      "/assets/secret.txt",
+      "/assets",
+      "/assets/../../package.json",
+      "/%2e%2e/package.json",
+    ];
+    for (const path of [...strange, "//etc/passwd", "/assets/page-AbC123.js/"]) {
       expect((await fetch(`${http}${path}`)).status, path).toBe(404);
     }
+  });
+
+  it("is asked for again each time, and what it consists of is kept by browsers", async () => {
+    const { http } = await usePage();
+    const caching = async (path: string) => (await fetch(`${http}${path}`)).headers.get("cache-control");
+    expect(await caching("/")).toBe("no-cache");
+    expect(await caching("/index.html")).toBe("no-cache");
+    expect(await caching("/assets/page-AbC123.js")).toBe("public, max-age=31536000, immutable");
   });
 
   it("is not there unless asked for", async () => {
