@@ -13,6 +13,9 @@ import type {
   ServerFrame,
   Signal,
 } from "./gen/types.js";
+import { Outbox, type OutboxOptions } from "./outbox/outbox.js";
+import type { Sending } from "./outbox/sending.js";
+import type { OutboxStorage } from "./outbox/storage.js";
 import type { Platform } from "./platform.js";
 import { Room } from "./room/room.js";
 import { Session, type TokenProvider } from "./session/session.js";
@@ -28,12 +31,33 @@ export interface ClientOptions {
   readonly device?: Device;
   /** Connects when it is made. Default true. */
   readonly autoConnect?: boolean;
+  /** How changes are kept until the server has answered them. */
+  readonly outbox?: OutboxOptions;
 }
 
 export interface ClientParts {
   readonly codec: Codec;
   readonly platform: Platform;
+  /** Where changes are kept unless the application says otherwise. Undefined: nowhere. */
+  readonly storage?: OutboxStorage | undefined;
 }
+
+/** Methods of RoomService that change something, and carry a key. */
+export type KeyedCall = Pick<
+  Call,
+  | "createRoom"
+  | "updateRoom"
+  | "deleteRoom"
+  | "joinRoom"
+  | "leaveRoom"
+  | "addMembers"
+  | "removeMember"
+  | "setMember"
+  | "pinMessage"
+  | "hideMessage"
+  | "blockUser"
+  | "setSettings"
+>;
 
 export interface ClientEvents {
   readonly state: ConnectionState;
@@ -43,6 +67,10 @@ export interface ClientEvents {
   readonly top: RoomTop;
   /** Every push, as it came: for what the client has no name for. */
   readonly frame: ServerFrame;
+  /** A change will not be stored, also one from before a reload, which nobody else is told of: see its `error`. */
+  readonly unsent: Sending;
+  /** What waits to be sent could not be written or read, and may not survive a reload. */
+  readonly storageFailed: unknown;
 }
 
 const PATH = "v1/connect";
@@ -52,8 +80,10 @@ export class Client {
   readonly #rooms = new Map<string, Room>();
   readonly #session: Session;
   readonly #platform: Platform;
+  readonly #outbox: Outbox;
 
-  constructor({ url, token, device = {}, autoConnect = true }: ClientOptions, { codec, platform }: ClientParts) {
+  constructor(options: ClientOptions, { codec, platform, storage }: ClientParts) {
+    const { url, token, device = {}, autoConnect = true } = options;
     const urls = typeof url === "string" ? [url] : url;
     let turn = 0;
     this.#platform = platform;
@@ -72,6 +102,18 @@ export class Client {
         pushed: (frame) => this.#pushed(frame),
       },
     );
+    this.#outbox = new Outbox(
+      { ...(storage && { storage }), ...options.outbox },
+      {
+        platform,
+        request: (frame) => this.#session.request(frame),
+        welcome: () => this.#session.welcome,
+        measure: (frame) => bytesOf(codec.encode(frame)),
+        changed: (roomId) => this.#rooms.get(roomId)?.pendingChanged(),
+        failed: (sending) => this.#emitter.emit("unsent", sending),
+        storageFailed: (error) => this.#emitter.emit("storageFailed", error),
+      },
+    );
     if (autoConnect) this.connect();
   }
 
@@ -84,11 +126,13 @@ export class Client {
   }
 
   connect(): void {
+    this.#outbox.rest(false);
     this.#session.connect();
   }
 
-  /** Leaves; what was asked is refused. `connect` comes back. */
+  /** Leaves; what was asked is refused, what is to be sent is kept. `connect` comes back. */
   close(): void {
+    this.#outbox.rest(true);
     this.#session.close();
   }
 
@@ -106,6 +150,7 @@ export class Client {
         request: (frame) => this.#session.request(frame),
         post: (frame) => this.#session.post(frame),
         live: () => this.#session.welcome !== undefined,
+        outbox: this.#outbox,
       });
       this.#rooms.set(id, room);
     }
@@ -124,6 +169,18 @@ export class Client {
     return callResult ?? {};
   }
 
+  /**
+   * As `call`, of a method that changes something: it is kept and sent again, as `Room.send` does, under the request's `key` or one of its own. What
+   * names the same room is done in order.
+   */
+  change(call: KeyedCall): Sending<CallResult> {
+    const [[method, request] = ["", {}]]: [string, { readonly key?: string; readonly roomId?: string }][] =
+      Object.entries(call);
+    const key = request.key ?? this.#platform.id();
+    const frame = { call: { [method]: { ...request, key } } };
+    return this.#outbox.add(request.roomId ?? "", key, frame, request.key !== undefined);
+  }
+
   #stated(most: number): readonly RoomPosition[] {
     return [...this.#rooms.values()]
       .filter(({ feed }) => feed.wanted)
@@ -132,6 +189,7 @@ export class Client {
   }
 
   #welcomed(): void {
+    this.#outbox.welcomed(this.#session.welcome ?? {});
     // Those that the hello had room for are answered by pushes.
     const wanted = [...this.#rooms.values()].filter(({ feed }) => feed.wanted);
     const stated = new Set(this.#session.stated);
@@ -161,4 +219,8 @@ export class Client {
     }
     this.#emitter.emit("frame", frame);
   }
+}
+
+function bytesOf(data: string | Uint8Array): number {
+  return typeof data === "string" ? new TextEncoder().encode(data).length : data.length;
 }

@@ -41,3 +41,18 @@ export class DisconnectedError extends Error {
 export class ClosedError extends Error {
   override readonly name = "ClosedError";
 }
+
+/** A change was given up before the server had answered it. */
+export class GivenUpError extends Error {
+  override readonly name = "GivenUpError";
+  /** Its time was over; the application discarded it; or as much waits as may. */
+  readonly reason: "expired" | "discarded" | "full";
+  /** It was sent at least once, so that it may have been stored all the same. */
+  readonly attempted: boolean;
+
+  constructor(reason: GivenUpError["reason"], attempted: boolean) {
+    super(`the change was given up: ${reason}`);
+    this.reason = reason;
+    this.attempted = attempted;
+  }
+}

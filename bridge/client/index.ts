@@ -2,17 +2,29 @@
 
 import { browser } from "./browser.js";
 import { Client, type ClientOptions } from "./client.js";
+import { indexedDbStorage } from "./outbox/indexed-db.js";
 import { binaryCodec } from "./wire/binary.js";
 
-export { Client, type ClientEvents, type ClientOptions } from "./client.js";
-export { ClosedError, DisconnectedError, RefusedError } from "./error.js";
+export { Client, type ClientEvents, type ClientOptions, type KeyedCall } from "./client.js";
+export { ClosedError, DisconnectedError, GivenUpError, RefusedError } from "./error.js";
 export type * from "./gen/types.js";
+export { indexedDbStorage } from "./outbox/indexed-db.js";
+export type { OutboxOptions } from "./outbox/outbox.js";
+export type { Sending, SendingState } from "./outbox/sending.js";
+export { MemoryStorage, type OutboxStorage, type StoredChange } from "./outbox/storage.js";
 export type { FeedState } from "./room/feed.js";
-export type { HistoryRequest, Room as RoomHandle, RoomEvents as RoomListeners } from "./room/room.js";
+export type {
+  ChangeOptions,
+  EditOptions,
+  HistoryRequest,
+  Room as RoomHandle,
+  RoomEvents as RoomListeners,
+  SendOptions,
+} from "./room/room.js";
 export type { TokenProvider, TokenRequest } from "./session/session.js";
 export type { ClosedReason, ConnectionState, LostReason } from "./session/state.js";
 
 /** A client that speaks the binary encoding. */
 export function createClient(options: ClientOptions): Client {
-  return new Client(options, { codec: binaryCodec, platform: browser });
+  return new Client(options, { codec: binaryCodec, platform: browser, storage: indexedDbStorage() });
 }

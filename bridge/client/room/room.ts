@@ -2,15 +2,22 @@
 
 import { Emitter, type Listener, Queue } from "../events.js";
 import type {
+  Body,
+  Changed,
   ClientFrame,
+  EditMessage,
   GetHistoryResponse,
   Markers,
   Position,
+  Publish,
+  Published,
   RoomEvent,
   ServerFrame,
   Signal,
   Subscribed,
 } from "../gen/types.js";
+import type { Outbox } from "../outbox/outbox.js";
+import type { Sending } from "../outbox/sending.js";
 import type { Platform } from "../platform.js";
 import { type FeedState, RoomFeed } from "./feed.js";
 
@@ -23,7 +30,21 @@ export interface RoomEvents {
   /** What was said and is not kept: typing, and the application's own. */
   readonly signal: Signal;
   readonly markers: Markers;
+  /** What waits to be sent has changed: see `Room.pending`. */
+  readonly pending: readonly Sending[];
 }
+
+export interface SendOptions extends Omit<Publish, "roomId" | "clientMessageId" | "attempt" | "body"> {
+  /** The application's own name for the message, unique for the user and the room. Default: one that nobody else has. */
+  readonly clientMessageId?: string;
+}
+
+export interface ChangeOptions {
+  /** The application's own key of the change, unique for the user and the room. Default: one that nobody else has. */
+  readonly key?: string;
+}
+
+export interface EditOptions extends ChangeOptions, Pick<EditMessage, "baseVersion" | "mentions" | "metadata"> {}
 
 export interface HistoryRequest {
   /** Messages before this `messageIndex`. Neither this nor `afterIndex`: the newest. */
@@ -39,6 +60,7 @@ export interface RoomContext {
   readonly request: (frame: ClientFrame) => Promise<ServerFrame>;
   readonly post: (frame: ClientFrame) => void;
   readonly live: () => boolean;
+  readonly outbox: Outbox;
 }
 
 /** Events that wait for who iterates: beyond, the room is left until they are taken. */
@@ -54,7 +76,10 @@ export class Room {
     this.id = id;
     this.#context = context;
     this.#feed = new RoomFeed(id, context, {
-      event: (event) => this.#emitter.emit("event", event),
+      event: (event) => {
+        context.outbox.seen(id, event);
+        this.#emitter.emit("event", event);
+      },
       subscribed: (subscribed) => this.#emitter.emit("subscribed", subscribed),
       stateChanged: (state) => this.#emitter.emit("state", state),
     });
@@ -120,7 +145,52 @@ export class Room {
     return callResult?.getHistory ?? {};
   }
 
+  /**
+   * Sends a message. It is kept, also over a reload, and sent again under the same `clientMessageId` until the server has answered: it is stored once,
+   * after what was sent to the room before. Await it for where it is stored; it rejects with `RefusedError` when it will never be, with
+   * `GivenUpError` when it has waited too long or too much waits.
+   * @param content The text, or the body. With `forward` in the options an empty one.
+   */
+  send(content: string | Body, { clientMessageId, ...options }: SendOptions = {}): Sending<Published> {
+    const body = typeof content === "string" ? { text: content } : content;
+    return this.#change(clientMessageId, (key) => ({
+      publish: { roomId: this.id, clientMessageId: key, ...(options.forward === undefined && { body }), ...options },
+    }));
+  }
+
+  /** Replaces what a message says, as `send` sends one. A stale `baseVersion` is refused with `ERROR_CODE_CONFLICT`. */
+  edit(messageId: string, content: string | Body, { key, ...options }: EditOptions = {}): Sending<Changed> {
+    const body = typeof content === "string" ? { text: content } : content;
+    return this.#change(key, (key) => ({ editMessage: { roomId: this.id, messageId, key, body, ...options } }));
+  }
+
+  /** Deletes a message for everybody, as `send` sends one. */
+  delete(messageId: string, { key }: ChangeOptions = {}): Sending<Changed> {
+    return this.#change(key, (key) => ({ deleteMessage: { roomId: this.id, messageId, key } }));
+  }
+
+  /** Sets a reaction, or takes it back, as `send` sends a message. @param emoji Or a short code, ≤ 64 bytes. */
+  react(messageId: string, emoji: string, on = true, { key }: ChangeOptions = {}): Sending<Changed> {
+    return this.#change(key, (key) => ({ react: { roomId: this.id, messageId, key, emoji, on } }));
+  }
+
+  /** What was asked for and the server has not answered yet, in order, with the messages that have failed and were neither retried nor discarded. */
+  get pending(): readonly Sending[] {
+    return this.#context.outbox.pending(this.id);
+  }
+
+  #change<T>(given: string | undefined, frameOf: (key: string) => ClientFrame): Sending<T> {
+    const { outbox, platform } = this.#context;
+    const key = given ?? platform.id();
+    return outbox.add<T>(this.id, key, frameOf(key), given !== undefined);
+  }
+
   // — for the client —
+
+  /** @internal */
+  pendingChanged(): void {
+    if (this.#emitter.has("pending")) this.#emitter.emit("pending", this.pending);
+  }
 
   /** @internal */
   get feed(): RoomFeed {

@@ -1,0 +1,57 @@
+// A real backbone that clients of a test connect to, and that can be started anew.
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, vi } from "vitest";
+import type { Client, ClientOptions } from "../../../bridge/client/client.js";
+import { createClient } from "../../../bridge/client/index.js";
+import { startBackbone } from "../../../src/backbone.js";
+import type { Identity, TokenVerifier } from "../../../src/ports/token-verifier.js";
+
+/** A token is the name of its user. */
+const verifier: TokenVerifier = {
+  available: true,
+  async verify(userId): Promise<Identity> {
+    return { tenantId: "demo", userId, displayName: userId, grants: new Set(), expiresAtMs: undefined, tokenId: "" };
+  },
+  onRevoked: () => () => {},
+  async close() {},
+};
+
+export async function useBackbone() {
+  const dataDirectory = await mkdtemp(join(tmpdir(), "trunkline-data-"));
+  onTestFinished(() => rm(dataDirectory, { recursive: true, force: true }));
+  const start = async (port: number) => {
+    const backbone = await startBackbone({ dataDirectory, auth: { verifier }, grpc: { port: 0 }, bridge: { port } });
+    return { backbone, port: Number(backbone.bridgeAddress.split(":").at(-1)) };
+  };
+  let running = await start(0);
+  const stop = async (): Promise<void> => {
+    // Clients are told to come back in no time.
+    await running.backbone.stop({ spreadMs: 1, deadlineMs: 0 });
+  };
+  onTestFinished(stop);
+  return {
+    url: `http://127.0.0.1:${running.port}`,
+    async restart() {
+      await stop();
+      running = await start(running.port);
+    },
+  };
+}
+
+export function useClient(
+  url: string,
+  user: string,
+  create = createClient,
+  options: Partial<ClientOptions> = {},
+): Client {
+  const client = create({ url, token: () => user, ...options });
+  onTestFinished(() => client.close());
+  return client;
+}
+
+export async function live(client: Client): Promise<void> {
+  await vi.waitFor(() => expect(client.state.status).toBe("live"), { timeout: 10_000, interval: 10 });
+}
