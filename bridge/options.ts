@@ -13,7 +13,9 @@ export const DEFAULT_PORT = 8080;
 export const DEFAULT_MAX_CONNECTIONS = 15_000;
 
 export interface BridgeOptions {
-  readonly core: Pick<Core, "sessions" | "rooms" | "delivery" | "presence" | "authenticate">;
+  /** Without `passing`, what is posted for a session on another node is refused as unknown. */
+  readonly core: Pick<Core, "sessions" | "rooms" | "delivery" | "presence" | "authenticate"> &
+    Partial<Pick<Core, "passing">>;
   /** The address to listen on. Default 127.0.0.1: nobody else's business unless stated. */
   readonly host?: string;
   /** Default 8080; 0: any free one. */
@@ -28,7 +30,10 @@ export interface BridgeOptions {
   readonly limits: Pick<Limits, "maxFrameBytes">;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
-  /** Open WebSockets at most. Default 15,000. Beyond it upgrades are answered 503. */
+  /**
+   * Open connections at most. Default 15,000. Beyond it upgrades are answered 503. One of the fallback counts as two: what it sends comes
+   * over another.
+   */
   readonly maxConnections?: number;
   /** Absent: no page. */
   readonly page?: PageOptions;

@@ -12,12 +12,15 @@ import type { Clock } from "../src/ports/clock.js";
 import { binaryCodec } from "./codec/binary.js";
 import { createJsonCodec } from "./codec/json.js";
 import { callRoute } from "./http/calls.js";
+import { EventStreams } from "./http/event-streams.js";
+import { fallback } from "./http/frames.js";
 import { OpenConnections } from "./http/open-connections.js";
 import { loadPage } from "./http/page.js";
 import { requestListener } from "./http/routes.js";
 import { upgradeListener } from "./http/upgrade.js";
 import { type Bridge, type BridgeOptions, DEFAULT_HOST, DEFAULT_MAX_CONNECTIONS, DEFAULT_PORT } from "./options.js";
 import { dialectOf } from "./transport/encoding.js";
+import { eventEncoding } from "./transport/event-frames.js";
 import type { BridgeSocket, SocketHost } from "./transport/websocket.js";
 
 const SERVER_LIMITS = {
@@ -56,6 +59,9 @@ const STALL_TIMEOUT_MS = 60_000;
 /** Sockets beside the WebSockets: calls, health, refusals on their way out. */
 const SPARE_SOCKETS = 512;
 
+/** A session of the fallback takes a connection for its stream and one for what it sends. */
+const PLACES_OF_STREAM = 2;
+
 /** Room for a request's envelope around what a frame may carry, in bytes. */
 const ENVELOPE_BYTES = 4 * 1024;
 
@@ -73,16 +79,31 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
   let reasons: readonly string[] = ["starting"];
   let limited: readonly string[] = [];
 
+  const { maxFrameBytes } = limits;
+  const json = createJsonCodec();
+  const areAllGone = () => sockets.size === 0 && streams.size === 0;
+  const gone = () => {
+    if (closing !== undefined && areAllGone()) allGone.resolve();
+  };
   const host: SocketHost = {
     clock,
-    maxFrameBytes: limits.maxFrameBytes,
+    maxFrameBytes,
     binary: dialectOf(binaryCodec),
-    json: dialectOf(createJsonCodec()),
+    json: dialectOf(json),
     gone: (socket) => {
       sockets.delete(socket);
-      if (closing !== undefined && sockets.size === 0) allGone.resolve();
+      gone();
     },
   };
+  const places = () => maxConnections - sockets.size - PLACES_OF_STREAM * streams.size;
+  const streams = new EventStreams({
+    sessions: core.sessions,
+    telemetry,
+    host: { clock, maxFrameBytes, codec: json, encoding: eventEncoding(json) },
+    passing: core.passing,
+    hasPlace: () => places() >= PLACES_OF_STREAM,
+    onGone: gone,
+  });
   const directory = options.page?.directory ?? fileURLToPath(new URL("demo/", import.meta.url));
   const page = options.page === undefined ? undefined : await loadPage(directory);
 
@@ -104,23 +125,21 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
       telemetry,
       allowedOrigins,
       calls: [
-        callRoute(RoomService, roomCalls(core.rooms), limits.maxFrameBytes + ENVELOPE_BYTES, {
+        callRoute(RoomService, roomCalls(core.rooms), maxFrameBytes + ENVELOPE_BYTES, {
           core,
           telemetry,
           clock,
         }),
-        callRoute(PresenceService, core.presence, limits.maxFrameBytes + USERS_BYTES, { core, telemetry, clock }),
-        callRoute(DeliveryService, core.delivery, limits.maxFrameBytes + USERS_BYTES, { core, telemetry, clock }),
+        callRoute(PresenceService, core.presence, maxFrameBytes + USERS_BYTES, { core, telemetry, clock }),
+        callRoute(DeliveryService, core.delivery, maxFrameBytes + USERS_BYTES, { core, telemetry, clock }),
       ],
+      fallback: fallback({ streams, allowedOrigins, maxFrameBytes }),
       readiness: () => ({ reasons, limits: limited }),
       page,
       issueToken: options.page?.issueToken,
     }),
   );
-  server.on(
-    "upgrade",
-    upgradeListener({ sessions: core.sessions, telemetry, host, allowedOrigins, maxConnections, sockets }),
-  );
+  server.on("upgrade", upgradeListener({ sessions: core.sessions, telemetry, host, allowedOrigins, places, sockets }));
 
   const { address, port } = await listen(server, options.host ?? DEFAULT_HOST, options.port ?? DEFAULT_PORT);
   server.on("error", (cause) => telemetry.emit("fault", { where: "bridge.server", cause }));
@@ -134,8 +153,8 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
     },
     close(deadlineMs) {
       reasons = ["stopping"];
-      if (sockets.size === 0) allGone.resolve();
-      closing ??= closeServer(server, connections, sockets, clock, deadlineMs).then(() => allGone.promise);
+      if (areAllGone()) allGone.resolve();
+      closing ??= closeServer(server, connections, sockets, streams, clock, deadlineMs).then(() => allGone.promise);
       return closing;
     },
   };
@@ -156,6 +175,7 @@ async function closeServer(
   server: Server,
   connections: OpenConnections,
   sockets: ReadonlySet<BridgeSocket>,
+  streams: EventStreams,
   clock: Clock,
   deadlineMs: number,
 ): Promise<void> {
@@ -164,7 +184,9 @@ async function closeServer(
   server.close(() => closed.resolve());
   connections.leave();
   for (const socket of sockets) socket.end(CloseCode.GOING_AWAY, "the server is leaving");
+  streams.close();
   const timer = clock.after(deadlineMs, () => {
+    streams.cut();
     for (const socket of sockets) socket.terminate();
     connections.cut();
   });

@@ -7,6 +7,15 @@ import { judgeOrigin } from "./origin.js";
 /** How long a browser may remember a preflight's answer, in seconds. */
 const PREFLIGHT_SECONDS = 2 * 60 * 60;
 
+/** Beside those of the services: the token, and what a request of the fallback says of itself. */
+const ALLOWED_HEADERS = [
+  ...cors.allowedHeaders,
+  "Authorization",
+  "Trunkline-Session",
+  "Trunkline-Batch",
+  "Trunkline-Close",
+].join(", ");
+
 /** Writes the headers a listed origin needs; answers a preflight and returns true. */
 export function serveCors(request: IncomingMessage, response: ServerResponse, allowed: ReadonlySet<string>): boolean {
   response.setHeader("vary", "Origin");
@@ -19,7 +28,7 @@ export function serveCors(request: IncomingMessage, response: ServerResponse, al
   if (request.method !== "OPTIONS") return false;
   if (listed) {
     response.setHeader("access-control-allow-methods", cors.allowedMethods.join(", "));
-    response.setHeader("access-control-allow-headers", [...cors.allowedHeaders, "Authorization"].join(", "));
+    response.setHeader("access-control-allow-headers", ALLOWED_HEADERS);
     response.setHeader("access-control-max-age", PREFLIGHT_SECONDS);
   }
   response.writeHead(204).end();

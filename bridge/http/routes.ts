@@ -5,6 +5,7 @@ import type { Telemetry } from "../../src/core/telemetry.js";
 import type { CallRoute } from "./calls.js";
 import { serveCors } from "./cors.js";
 import { DEV_TOKEN_PATH, serveDevToken, type TokenIssuer } from "./dev-token.js";
+import type { Fallback } from "./frames.js";
 import { type Readiness, serveHealth } from "./health.js";
 import type { Page } from "./page.js";
 import { replyJson } from "./reply.js";
@@ -15,6 +16,7 @@ export interface RouteDependencies {
   readonly allowedOrigins: ReadonlySet<string>;
   /** The services of the contract. */
   readonly calls: readonly CallRoute[];
+  readonly fallback: Fallback;
   readonly readiness: () => Readiness;
   readonly page: Page | undefined;
   readonly issueToken: TokenIssuer | undefined;
@@ -39,8 +41,9 @@ export function requestListener(
 
 function route(request: IncomingMessage, response: ServerResponse, dependencies: RouteDependencies): void {
   const path = request.url?.split("?", 1)[0] ?? "";
-  const { allowedOrigins, calls, readiness, page, issueToken } = dependencies;
+  const { allowedOrigins, calls, fallback, readiness, page, issueToken } = dependencies;
   if (serveHealth(path, response, readiness())) return;
+  if (fallback(path, request, response)) return;
   const called = calls.find((route) => path.startsWith(route.path));
   if (called !== undefined) {
     if (!serveCors(request, response, allowedOrigins)) called.serve(request, response);

@@ -20,7 +20,8 @@ export interface UpgradeDependencies {
   readonly telemetry: Telemetry;
   readonly host: SocketHost;
   readonly allowedOrigins: ReadonlySet<string>;
-  readonly maxConnections: number;
+  /** How many more connections may be open. */
+  readonly places: () => number;
   /** Connections open now; upgrades add to it. */
   readonly sockets: Set<BridgeSocket>;
 }
@@ -69,7 +70,7 @@ export function upgradeListener(
 
 function judge(
   request: IncomingMessage,
-  { sessions, allowedOrigins, maxConnections, sockets }: UpgradeDependencies,
+  { sessions, allowedOrigins, places }: UpgradeDependencies,
   subprotocols: ReadonlySet<string>,
 ): Refusal | undefined {
   if (pathOf(request) !== CONNECT_PATH) {
@@ -83,7 +84,7 @@ function judge(
     const known = [...subprotocols].join(", ");
     return { status: 400, error: TrunklineError.invalid("Sec-WebSocket-Protocol", `one of ${known} is expected`) };
   }
-  if (sockets.size >= maxConnections) return unavailable("no more connections here now", FULL_RETRY_MS);
+  if (places() <= 0) return unavailable("no more connections here now", FULL_RETRY_MS);
   const admission = sessions.admit();
   if (!admission.admitted) return unavailable("no new connections now", admission.retryAfterMs);
   return undefined;

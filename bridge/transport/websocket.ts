@@ -22,9 +22,9 @@ export const CLOSE_DEADLINE_MS = 2_000;
 const CONCAT_BYTES = 8 * 1024;
 
 /** The close code of a peer that vanished without a close frame (RFC 6455, section 7.1.5). */
-const ABNORMAL_CLOSURE = 1006;
+export const ABNORMAL_CLOSURE = 1006;
 /** What browsers close with when their page is left or loaded anew: it may be back at once. */
-const GOING_AWAY = 1001;
+export const GOING_AWAY = 1001;
 
 /** What all connections of a bridge have in common. */
 export interface SocketHost {

@@ -5,6 +5,7 @@ import { PresenceService } from "../gen/trunkline/v1/presence_pb.js";
 import { ErrorCode, TrunklineError } from "../ports/error.js";
 import type { RoomRef } from "../ports/room-ref.js";
 import { ShardedArchive } from "./archive/sharded-archive.js";
+import { FramePassing } from "./cluster/frame-passing.js";
 import { peerHandler } from "./cluster/peer-handler.js";
 import type { Core, CoreDependencies } from "./core.js";
 import { Delivery } from "./delivery/delivery.js";
@@ -44,6 +45,7 @@ export function createCore(given: CoreDependencies): Core {
   const rooms = new RoomService(deps, owner, receipts, presence);
   const signals = new Signals(deps, owner);
   const sessions = new Sessions(deps, owner, rooms, hub, signals, receipts, presence, limiter);
+  const passing = new FramePassing(deps);
   const tops = new RoomTops(deps);
   const again = new ToldAgain(deps);
   const tails = new Tails(deps, owner);
@@ -84,10 +86,11 @@ export function createCore(given: CoreDependencies): Core {
   });
   return {
     sessions,
+    passing,
     rooms: limitedRooms(rooms, limiter),
     delivery: limitedCalls(DeliveryService, delivery, limiter),
     presence: limitedCalls(PresenceService, presence.calls, limiter),
-    answerPeer: owner.answers === undefined ? alone : peerHandler(owner.answers, owner.notices, receipts.far),
+    answerPeer: owner.answers === undefined ? alone : peerHandler(owner.answers, owner.notices, receipts.far, passing),
     shards: () => owner.shards,
     authenticate: async (token) => ({ identity: await deps.verifier.verify(token), deviceId: "" }),
     start: async () => {

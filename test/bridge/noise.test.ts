@@ -4,6 +4,7 @@ import { once } from "node:events";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { upgrade, useBridge, useClient, useTcp } from "./use-bridge.js";
+import { post, useEvents } from "./use-events.js";
 
 const HANDSHAKE = [
   "GET /v1/connect HTTP/1.1",
@@ -77,4 +78,41 @@ it("does not read for a peer that answers nothing: pongs that pile up end the co
       await Promise.race([once(socket, "drain"), connection.until(({ clean }) => clean !== undefined)]);
   }
   await connection.until(({ clean }) => clean === false);
+});
+
+it("answers whatever is asked of the fallback, and the sessions of others live on", async () => {
+  const { http, core } = await useBridge({ limits: { maxFrameBytes: 512 } });
+  const other = await useEvents(http);
+  const keys = fc.oneof(
+    fc.string({ maxLength: 80 }).map((text) => encodeURIComponent(text)),
+    fc.stringMatching(/^[\w-]{22}\.[\w-]{22}(\.[\w-]{1,12})?$/),
+    fc.constant("own"),
+  );
+  const headers = fc.record(
+    {
+      "trunkline-batch": fc.oneof(fc.nat(3).map(String), fc.constantFrom("-1", "1e3", "0x1", "99999999999", "")),
+      "trunkline-close": fc.constantFrom("1000", "1001", "99", "x"),
+      origin: fc.constantFrom("null", "https://app.example.com", "https://other.example.com"),
+      "content-type": fc.constantFrom("text/plain", "application/json", "x"),
+    },
+    { requiredKeys: [] },
+  );
+  const property = fc.asyncProperty(
+    keys,
+    headers,
+    fc.uint8Array({ maxLength: 600 }),
+    fc.nat(3),
+    async (key, more, body, number) => {
+      const own = key === "own" ? await useEvents(http) : undefined;
+      const { status } = await post(http, own?.key ?? key, number, new Uint8Array(body), more);
+      expect([204, 400, 403, 404, 409, 413]).toContain(status);
+      own?.cut();
+    },
+  );
+  await fc.assert(property, { numRuns: 150 });
+  const [connection] = core.sessions.connections;
+  expect(connection?.frames).toEqual([]);
+  expect((await other.post(1, '{"ping":{}}')).status).toBe(204);
+  for (const each of core.sessions.connections.slice(1)) await each.until(({ clean }) => clean !== undefined);
+  expect(connection?.clean).toBeUndefined();
 });

@@ -31,7 +31,8 @@ async function enterByTunnel(server: TestServer, name: string, transport: Transp
   const { host } = new URL(endpoints.ws);
   const tunnel = await Tunnel.to(transport === "grpc" ? endpoints.grpc : host);
   onTestFinished(() => tunnel.close());
-  const by = { ...endpoints, grpc: tunnel.address, ws: `ws://${tunnel.address}/v1/connect` };
+  const { address } = tunnel;
+  const by = { grpc: address, ws: `ws://${address}/v1/connect`, http: `http://${address}` };
   return { tunnel, person: await new Person({ endpoints: by, issuer }, name, { transport }).comes() };
 }
 

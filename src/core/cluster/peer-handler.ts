@@ -15,6 +15,7 @@ import type { FarReceipts } from "../receipt/far-receipts.js";
 import { notKnownHere } from "../room/unavailable.js";
 import { MAX_ID_LENGTH, validateId } from "../validate.js";
 import { decodeCaller, decodeCommand, encodeOutcome } from "./command-codec.js";
+import type { FramePassing } from "./frame-passing.js";
 import type { PeerAnswers } from "./peer-answers.js";
 import type { UserNotices } from "./user-notices.js";
 import { requireFew, requireShort, roomOf } from "./well-formed.js";
@@ -23,6 +24,7 @@ export function peerHandler(
   answers: PeerAnswers,
   notices: Pick<UserNotices, "answer">,
   receipts: Pick<FarReceipts, "answer">,
+  passing: Pick<FramePassing, "answer">,
 ): PeerHandler {
   return async (question) => {
     switch (question.case) {
@@ -36,6 +38,8 @@ export function peerHandler(
       case "markers":
       case "markedBy":
         return await receipts.answer(question);
+      case "passFrames":
+        return passing.answer(question.value);
       case "userChanged":
         return notices.answer(question.value);
       case undefined:

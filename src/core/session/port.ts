@@ -35,7 +35,7 @@ export interface SessionSink {
 
 /** What a transport knows of a connection before the first frame. */
 export interface ConnectionOrigin {
-  readonly transport: "grpc" | "websocket" | "in-process";
+  readonly transport: "grpc" | "websocket" | "events" | "in-process";
   /** The peer's address, for limits and logs. */
   readonly address: string;
   /** A token carried by the transport (gRPC metadata). `Hello.token` wins. */

@@ -44,7 +44,10 @@ const LISTENING = {
     "Backend services that are known by their client certificate and need no token: a JSON file, see below. Needs grpcTlsClientCa.",
   ),
   bridgeHost: optionalText("HOST", "The address to listen on for the bridge, where it differs from host."),
-  bridgePort: port(8080, "The port for browsers: WebSocket, Connect, gRPC-Web, JSON and health. 0: any free one."),
+  bridgePort: port(
+    8080,
+    "The port for browsers: WebSocket and its fallback, Connect, gRPC-Web, JSON and health. 0: any free one.",
+  ),
   bridgeTlsCert: optionalText("FILE", "The bridge's certificate chain, PEM. Turns TLS on, together with its key."),
   bridgeTlsKey: optionalText("FILE", "The private key of that certificate, PEM."),
   allowedOrigins: list(
@@ -52,7 +55,13 @@ const LISTENING = {
     [],
     "Web origins whose pages may connect, e.g. https://app.example. *: any. None: the bridge's own.",
   ),
-  maxConnections: integer("N", 15_000, 1, 1_000_000, "WebSockets open at once. Below what the process may have open."),
+  maxConnections: integer(
+    "N",
+    15_000,
+    1,
+    1_000_000,
+    "WebSockets open at once; a session of the fallback counts as two. Below what the process may have open.",
+  ),
   page: toggle(false, "Serve the demo page at the bridge's root."),
 };
 

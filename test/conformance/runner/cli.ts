@@ -35,7 +35,7 @@ export async function main(argv: readonly string[], print: (line: string) => voi
   });
   const { grpc, ws, http, only = "" } = values;
   const transports: Transport[] = grpc === undefined ? [] : ["grpc"];
-  if (ws !== undefined && http !== undefined) transports.push("websocket-binary", "websocket-json");
+  if (ws !== undefined && http !== undefined) transports.push("websocket-binary", "websocket-json", "events");
   const issuer = issuerOf(values);
   if (issuer === undefined || transports.length === 0) {
     print(USAGE);

@@ -2,7 +2,7 @@
 
 import { contentOf, type Frame, type Inbox, type JsonObject, kindOf } from "./inbox.js";
 
-export const TRANSPORTS = ["grpc", "websocket-binary", "websocket-json"] as const;
+export const TRANSPORTS = ["grpc", "websocket-binary", "websocket-json", "events"] as const;
 export type Transport = (typeof TRANSPORTS)[number];
 
 /** Where a server listens. */
@@ -11,7 +11,7 @@ export interface Endpoints {
   readonly grpc: string;
   /** URL of the WebSocket, e.g. ws://127.0.0.1:8080/v1/connect. */
   readonly ws: string;
-  /** Base URL of the HTTP server, for Connect's JSON. */
+  /** Base URL of the HTTP server, for Connect's JSON and for events. */
   readonly http: string;
 }
 

@@ -2,6 +2,7 @@
 
 import { callConnectJson } from "./connect-json.js";
 import type { Connection, ConnectOptions, Endpoints, Transport } from "./connection.js";
+import { connectEvents } from "./events.js";
 import { type CallOutcome, callGrpc, connectGrpc } from "./grpc.js";
 import type { JsonObject } from "./json-value.js";
 import { Schema } from "./schema.js";
@@ -9,6 +10,7 @@ import { connectStream, grpcStream, type ResponseStream } from "./stream.js";
 import { connectWebSocket } from "./websocket.js";
 
 export { Connection, type ConnectOptions, type Endpoints, TRANSPORTS, type Transport } from "./connection.js";
+export { connectEvents } from "./events.js";
 export type { CallOutcome } from "./grpc.js";
 export { contentOf, type Ending, type Frame, kindOf, replyTo } from "./inbox.js";
 export { at, isArray, isObject, type Json, type JsonObject, number, text } from "./json-value.js";
@@ -36,7 +38,7 @@ export class TestClient {
     return connection;
   }
 
-  /** A unary call, of RoomService unless stated: gRPC, or Connect's JSON where the transport is a WebSocket. */
+  /** A unary call, of RoomService unless stated: gRPC, or Connect's JSON where the transport is a browser's. */
   call(token: string | undefined, method: string, request: JsonObject, service = "RoomService"): Promise<CallOutcome> {
     const name = `trunkline.v1.${service}`;
     return this.transport === "grpc"
@@ -44,7 +46,7 @@ export class TestClient {
       : callConnectJson(this.schema, this.endpoints.http, token, name, method, request);
   }
 
-  /** A server stream: gRPC, or Connect's JSON where the transport is a WebSocket. */
+  /** A server stream: gRPC, or Connect's JSON where the transport is a browser's. */
   follow(token: string | undefined, service: string, method: string, request: JsonObject): ResponseStream {
     const target = { schema: this.schema, token, service: `trunkline.v1.${service}`, method, request };
     const stream =
@@ -63,6 +65,7 @@ export class TestClient {
 
   #connect(options: ConnectOptions): Connection | Promise<Connection> {
     if (this.transport === "grpc") return connectGrpc(this.schema, this.endpoints.grpc, options);
+    if (this.transport === "events") return connectEvents(this.endpoints.http, options);
     const encoding = this.transport === "websocket-binary" ? "binary" : "json";
     return connectWebSocket(this.schema, this.endpoints.ws, encoding, options);
   }

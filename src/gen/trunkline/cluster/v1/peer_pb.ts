@@ -22,7 +22,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file trunkline/cluster/v1/peer.proto.
  */
 export const file_trunkline_cluster_v1_peer: GenFile = /*@__PURE__*/
-  fileDesc("Ch90cnVua2xpbmUvY2x1c3Rlci92MS9wZWVyLnByb3RvEhR0cnVua2xpbmUuY2x1c3Rlci52MSJDCgxQZWVyUmVxdWVzdHMSMwoIcmVxdWVzdHMYASADKAsyIS50cnVua2xpbmUuY2x1c3Rlci52MS5QZWVyUmVxdWVzdCJACgtQZWVyQW5zd2VycxIxCgdhbnN3ZXJzGAEgAygLMiAudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUGVlckFuc3dlciL6AgoLUGVlclJlcXVlc3QSCgoCaWQYASABKA0SKgoEbG9vaxgCIAEoCzIaLnRydW5rbGluZS5jbHVzdGVyLnYxLkxvb2tIABIqCgRyZWFkGAMgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUmVhZEgAEi4KBnN1Ym1pdBgEIAEoCzIcLnRydW5rbGluZS5jbHVzdGVyLnYxLlN1Ym1pdEgAEioKBG1hcmsYBSABKAsyGi50cnVua2xpbmUuY2x1c3Rlci52MS5NYXJrSAASMAoHbWFya2VycxgGIAEoCzIdLnRydW5rbGluZS5jbHVzdGVyLnYxLk1hcmtlcnNIABIzCgltYXJrZWRfYnkYByABKAsyHi50cnVua2xpbmUuY2x1c3Rlci52MS5NYXJrZWRCeUgAEjkKDHVzZXJfY2hhbmdlZBgUIAEoCzIhLnRydW5rbGluZS5jbHVzdGVyLnYxLlVzZXJDaGFuZ2VkSABCCQoHcmVxdWVzdCLIAgoKUGVlckFuc3dlchIKCgJpZBgBIAEoDRImCgdyZWZ1c2FsGAIgASgLMhMudHJ1bmtsaW5lLnYxLkVycm9ySAASLgoGbG9va2VkGAMgASgLMhwudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTG9va2VkSAASMAoEcmVhZBgEIAEoCzIgLnRydW5rbGluZS5jbHVzdGVyLnYxLlJlYWRBbnN3ZXJIABI0CglzdWJtaXR0ZWQYBSABKAsyHy50cnVua2xpbmUuY2x1c3Rlci52MS5TdWJtaXR0ZWRIABI2CgdtYXJrZXJzGAYgASgLMiMudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTWFya2Vyc0Fuc3dlckgAEiwKBW5vdGVkGBQgASgLMhsudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTm90ZWRIAEIICgZhbnN3ZXIiMQoLVXNlckNoYW5nZWQSEQoJdGVuYW50X2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkiBwoFTm90ZWQiKgoEUm9vbRIRCgl0ZW5hbnRfaWQYASABKAkSDwoHcm9vbV9pZBgCIAEoCSJCCgRMb29rEigKBHJvb20YASABKAsyGi50cnVua2xpbmUuY2x1c3Rlci52MS5Sb29tEhAKCHVzZXJfaWRzGAIgAygJIq4BCgZMb29rZWQSLgoEcm9vbRgBIAEoCzIgLnRydW5rbGluZS5zdG9yZS52MS5Sb29tRG9jdW1lbnQSMwoHbWVtYmVycxgCIAMoCzIiLnRydW5rbGluZS5zdG9yZS52MS5NZW1iZXJEb2N1bWVudBITCgttZW1iZXJzX3NlcRgDIAEoDRIqCgRyb290GAQgASgLMhwudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTG9va2VkIpABCgZTdWJtaXQSKAoEcm9vbRgBIAEoCzIaLnRydW5rbGluZS5jbHVzdGVyLnYxLlJvb20SLAoGY2FsbGVyGAIgASgLMhwudHJ1bmtsaW5lLmNsdXN0ZXIudjEuQ2FsbGVyEi4KB2NvbW1hbmQYAyABKAsyHS50cnVua2xpbmUuY2x1c3Rlci52MS5Db21tYW5kIjsKCVN1Ym1pdHRlZBIuCgdvdXRjb21lGAEgASgLMh0udHJ1bmtsaW5lLmNsdXN0ZXIudjEuT3V0Y29tZSKvAQoETWFyaxIoCgRyb29tGAEgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUm9vbRIsCgZjYWxsZXIYAiABKAsyHC50cnVua2xpbmUuY2x1c3Rlci52MS5DYWxsZXISKQoJZGVsaXZlcmVkGAMgASgLMhYudHJ1bmtsaW5lLnYxLlBvc2l0aW9uEiQKBHJlYWQYBCABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24iRQoHTWFya2VycxIoCgRyb29tGAEgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUm9vbRIQCgh1c2VyX2lkcxgCIAMoCSJSCghNYXJrZWRCeRIoCgRyb29tGAEgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUm9vbRINCgVhZnRlchgCIAEoCRINCgVsaW1pdBgDIAEoDSJWCg1NYXJrZXJzQW5zd2VyEjMKB21hcmtlcnMYASADKAsyIi50cnVua2xpbmUuc3RvcmUudjEuTWFya2VyRG9jdW1lbnQSEAoIdXNlcl9pZHMYAiADKAkiyAQKBFJlYWQSKAoEcm9vbRgBIAEoCzIaLnRydW5rbGluZS5jbHVzdGVyLnYxLlJvb20SMgoIZG9jdW1lbnQYAiABKAsyHi50cnVua2xpbmUuY2x1c3Rlci52MS5Sb29tUmVhZEgAEjIKBm1lbWJlchgDIAEoCzIgLnRydW5rbGluZS5jbHVzdGVyLnYxLk1lbWJlclJlYWRIABI0CgdtZW1iZXJzGAQgASgLMiEudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTWVtYmVyc1JlYWRIABIyCgZldmVudHMYBSABKAsyIC50cnVua2xpbmUuY2x1c3Rlci52MS5FdmVudHNSZWFkSAASLAoDc2VxGAYgASgLMh0udHJ1bmtsaW5lLmNsdXN0ZXIudjEuU2VxUmVhZEgAEjQKB21lc3NhZ2UYByABKAsyIS50cnVua2xpbmUuY2x1c3Rlci52MS5NZXNzYWdlUmVhZEgAEjYKCG1lc3NhZ2VzGAggASgLMiIudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTWVzc2FnZXNSZWFkSAASMgoGaGlkZGVuGAkgASgLMiAudHJ1bmtsaW5lLmNsdXN0ZXIudjEuSGlkZGVuUmVhZEgAEjMKB3NlbnRfYnkYCiABKAsyIC50cnVua2xpbmUuY2x1c3Rlci52MS5TZW50QnlSZWFkSAASNwoJc3ViX3Jvb21zGAsgASgLMiIudHJ1bmtsaW5lLmNsdXN0ZXIudjEuU3ViUm9vbXNSZWFkSABCBgoEd2hhdCIKCghSb29tUmVhZCIdCgpNZW1iZXJSZWFkEg8KB3VzZXJfaWQYASABKAkiKwoLTWVtYmVyc1JlYWQSDQoFYWZ0ZXIYASABKAkSDQoFbGltaXQYAiABKA0iSAoKRXZlbnRzUmVhZBIMCgRmcm9tGAEgASgNEgoKAnRvGAIgASgNEg0KBWxpbWl0GAMgASgNEhEKCW1heF9ieXRlcxgEIAEoDSIbCgdTZXFSZWFkEhAKCGV2ZW50X2lkGAEgASgJIiEKC01lc3NhZ2VSZWFkEhIKCm1lc3NhZ2VfaWQYASABKAkiVAoMTWVzc2FnZXNSZWFkEhYKDGJlZm9yZV9pbmRleBgBIAEoDUgAEhUKC2FmdGVyX2luZGV4GAIgASgNSAASDQoFbGltaXQYAyABKA1CBgoEZnJvbSI3CgpIaWRkZW5SZWFkEg8KB3Jvb21faWQYASABKAkSDAoEZnJvbRgCIAEoDRIKCgJ0bxgDIAEoDSJJCgpTZW50QnlSZWFkEg8KB3VzZXJfaWQYASABKAkSEwoLYWZ0ZXJfaW5kZXgYAiABKA0SFQoNdGhyb3VnaF9pbmRleBgDIAEoDSIsCgxTdWJSb29tc1JlYWQSDQoFYWZ0ZXIYASABKAkSDQoFbGltaXQYAiABKA0inwIKClJlYWRBbnN3ZXISLgoEcm9vbRgBIAEoCzIgLnRydW5rbGluZS5zdG9yZS52MS5Sb29tRG9jdW1lbnQSMwoHbWVtYmVycxgCIAMoCzIiLnRydW5rbGluZS5zdG9yZS52MS5NZW1iZXJEb2N1bWVudBIyCgZldmVudHMYAyADKAsyIi50cnVua2xpbmUuY2x1c3Rlci52MS5Ob3RpY2VkRXZlbnQSNQoIbWVzc2FnZXMYBCADKAsyIy50cnVua2xpbmUuY2x1c3Rlci52MS5TdG9yZWRNZXNzYWdlEg8KB2luZGV4ZXMYBSADKA0SEwoGbnVtYmVyGAYgASgNSACIAQESEAoIcm9vbV9pZHMYByADKAlCCQoHX251bWJlciKSAQoNU3RvcmVkTWVzc2FnZRIVCg1tZXNzYWdlX2luZGV4GAEgASgNEjMKB2NyZWF0ZWQYAiABKAsyIi50cnVua2xpbmUuY2x1c3Rlci52MS5Ob3RpY2VkRXZlbnQSNQoIZG9jdW1lbnQYAyABKAsyIy50cnVua2xpbmUuc3RvcmUudjEuTWVzc2FnZURvY3VtZW50MmMKC1BlZXJTZXJ2aWNlElQKB0Nvbm5lY3QSIi50cnVua2xpbmUuY2x1c3Rlci52MS5QZWVyUmVxdWVzdHMaIS50cnVua2xpbmUuY2x1c3Rlci52MS5QZWVyQW5zd2VycygBMAFiBnByb3RvMw", [file_trunkline_cluster_v1_command, file_trunkline_cluster_v1_fanout, file_trunkline_store_v1_documents, file_trunkline_v1_error, file_trunkline_v1_message]);
+  fileDesc("Ch90cnVua2xpbmUvY2x1c3Rlci92MS9wZWVyLnByb3RvEhR0cnVua2xpbmUuY2x1c3Rlci52MSJDCgxQZWVyUmVxdWVzdHMSMwoIcmVxdWVzdHMYASADKAsyIS50cnVua2xpbmUuY2x1c3Rlci52MS5QZWVyUmVxdWVzdCJACgtQZWVyQW5zd2VycxIxCgdhbnN3ZXJzGAEgAygLMiAudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUGVlckFuc3dlciKzAwoLUGVlclJlcXVlc3QSCgoCaWQYASABKA0SKgoEbG9vaxgCIAEoCzIaLnRydW5rbGluZS5jbHVzdGVyLnYxLkxvb2tIABIqCgRyZWFkGAMgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUmVhZEgAEi4KBnN1Ym1pdBgEIAEoCzIcLnRydW5rbGluZS5jbHVzdGVyLnYxLlN1Ym1pdEgAEioKBG1hcmsYBSABKAsyGi50cnVua2xpbmUuY2x1c3Rlci52MS5NYXJrSAASMAoHbWFya2VycxgGIAEoCzIdLnRydW5rbGluZS5jbHVzdGVyLnYxLk1hcmtlcnNIABIzCgltYXJrZWRfYnkYByABKAsyHi50cnVua2xpbmUuY2x1c3Rlci52MS5NYXJrZWRCeUgAEjcKC3Bhc3NfZnJhbWVzGAggASgLMiAudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUGFzc0ZyYW1lc0gAEjkKDHVzZXJfY2hhbmdlZBgUIAEoCzIhLnRydW5rbGluZS5jbHVzdGVyLnYxLlVzZXJDaGFuZ2VkSABCCQoHcmVxdWVzdCLIAgoKUGVlckFuc3dlchIKCgJpZBgBIAEoDRImCgdyZWZ1c2FsGAIgASgLMhMudHJ1bmtsaW5lLnYxLkVycm9ySAASLgoGbG9va2VkGAMgASgLMhwudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTG9va2VkSAASMAoEcmVhZBgEIAEoCzIgLnRydW5rbGluZS5jbHVzdGVyLnYxLlJlYWRBbnN3ZXJIABI0CglzdWJtaXR0ZWQYBSABKAsyHy50cnVua2xpbmUuY2x1c3Rlci52MS5TdWJtaXR0ZWRIABI2CgdtYXJrZXJzGAYgASgLMiMudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTWFya2Vyc0Fuc3dlckgAEiwKBW5vdGVkGBQgASgLMhsudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTm90ZWRIAEIICgZhbnN3ZXIiMQoLVXNlckNoYW5nZWQSEQoJdGVuYW50X2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkiBwoFTm90ZWQiVQoKUGFzc0ZyYW1lcxITCgtzZXNzaW9uX2tleRgBIAEoCRIOCgZudW1iZXIYAiABKA0SDgoGZnJhbWVzGAMgASgMEhIKCmNsb3NlX2NvZGUYBCABKA0iKgoEUm9vbRIRCgl0ZW5hbnRfaWQYASABKAkSDwoHcm9vbV9pZBgCIAEoCSJCCgRMb29rEigKBHJvb20YASABKAsyGi50cnVua2xpbmUuY2x1c3Rlci52MS5Sb29tEhAKCHVzZXJfaWRzGAIgAygJIq4BCgZMb29rZWQSLgoEcm9vbRgBIAEoCzIgLnRydW5rbGluZS5zdG9yZS52MS5Sb29tRG9jdW1lbnQSMwoHbWVtYmVycxgCIAMoCzIiLnRydW5rbGluZS5zdG9yZS52MS5NZW1iZXJEb2N1bWVudBITCgttZW1iZXJzX3NlcRgDIAEoDRIqCgRyb290GAQgASgLMhwudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTG9va2VkIpABCgZTdWJtaXQSKAoEcm9vbRgBIAEoCzIaLnRydW5rbGluZS5jbHVzdGVyLnYxLlJvb20SLAoGY2FsbGVyGAIgASgLMhwudHJ1bmtsaW5lLmNsdXN0ZXIudjEuQ2FsbGVyEi4KB2NvbW1hbmQYAyABKAsyHS50cnVua2xpbmUuY2x1c3Rlci52MS5Db21tYW5kIjsKCVN1Ym1pdHRlZBIuCgdvdXRjb21lGAEgASgLMh0udHJ1bmtsaW5lLmNsdXN0ZXIudjEuT3V0Y29tZSKvAQoETWFyaxIoCgRyb29tGAEgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUm9vbRIsCgZjYWxsZXIYAiABKAsyHC50cnVua2xpbmUuY2x1c3Rlci52MS5DYWxsZXISKQoJZGVsaXZlcmVkGAMgASgLMhYudHJ1bmtsaW5lLnYxLlBvc2l0aW9uEiQKBHJlYWQYBCABKAsyFi50cnVua2xpbmUudjEuUG9zaXRpb24iRQoHTWFya2VycxIoCgRyb29tGAEgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUm9vbRIQCgh1c2VyX2lkcxgCIAMoCSJSCghNYXJrZWRCeRIoCgRyb29tGAEgASgLMhoudHJ1bmtsaW5lLmNsdXN0ZXIudjEuUm9vbRINCgVhZnRlchgCIAEoCRINCgVsaW1pdBgDIAEoDSJWCg1NYXJrZXJzQW5zd2VyEjMKB21hcmtlcnMYASADKAsyIi50cnVua2xpbmUuc3RvcmUudjEuTWFya2VyRG9jdW1lbnQSEAoIdXNlcl9pZHMYAiADKAkiyAQKBFJlYWQSKAoEcm9vbRgBIAEoCzIaLnRydW5rbGluZS5jbHVzdGVyLnYxLlJvb20SMgoIZG9jdW1lbnQYAiABKAsyHi50cnVua2xpbmUuY2x1c3Rlci52MS5Sb29tUmVhZEgAEjIKBm1lbWJlchgDIAEoCzIgLnRydW5rbGluZS5jbHVzdGVyLnYxLk1lbWJlclJlYWRIABI0CgdtZW1iZXJzGAQgASgLMiEudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTWVtYmVyc1JlYWRIABIyCgZldmVudHMYBSABKAsyIC50cnVua2xpbmUuY2x1c3Rlci52MS5FdmVudHNSZWFkSAASLAoDc2VxGAYgASgLMh0udHJ1bmtsaW5lLmNsdXN0ZXIudjEuU2VxUmVhZEgAEjQKB21lc3NhZ2UYByABKAsyIS50cnVua2xpbmUuY2x1c3Rlci52MS5NZXNzYWdlUmVhZEgAEjYKCG1lc3NhZ2VzGAggASgLMiIudHJ1bmtsaW5lLmNsdXN0ZXIudjEuTWVzc2FnZXNSZWFkSAASMgoGaGlkZGVuGAkgASgLMiAudHJ1bmtsaW5lLmNsdXN0ZXIudjEuSGlkZGVuUmVhZEgAEjMKB3NlbnRfYnkYCiABKAsyIC50cnVua2xpbmUuY2x1c3Rlci52MS5TZW50QnlSZWFkSAASNwoJc3ViX3Jvb21zGAsgASgLMiIudHJ1bmtsaW5lLmNsdXN0ZXIudjEuU3ViUm9vbXNSZWFkSABCBgoEd2hhdCIKCghSb29tUmVhZCIdCgpNZW1iZXJSZWFkEg8KB3VzZXJfaWQYASABKAkiKwoLTWVtYmVyc1JlYWQSDQoFYWZ0ZXIYASABKAkSDQoFbGltaXQYAiABKA0iSAoKRXZlbnRzUmVhZBIMCgRmcm9tGAEgASgNEgoKAnRvGAIgASgNEg0KBWxpbWl0GAMgASgNEhEKCW1heF9ieXRlcxgEIAEoDSIbCgdTZXFSZWFkEhAKCGV2ZW50X2lkGAEgASgJIiEKC01lc3NhZ2VSZWFkEhIKCm1lc3NhZ2VfaWQYASABKAkiVAoMTWVzc2FnZXNSZWFkEhYKDGJlZm9yZV9pbmRleBgBIAEoDUgAEhUKC2FmdGVyX2luZGV4GAIgASgNSAASDQoFbGltaXQYAyABKA1CBgoEZnJvbSI3CgpIaWRkZW5SZWFkEg8KB3Jvb21faWQYASABKAkSDAoEZnJvbRgCIAEoDRIKCgJ0bxgDIAEoDSJJCgpTZW50QnlSZWFkEg8KB3VzZXJfaWQYASABKAkSEwoLYWZ0ZXJfaW5kZXgYAiABKA0SFQoNdGhyb3VnaF9pbmRleBgDIAEoDSIsCgxTdWJSb29tc1JlYWQSDQoFYWZ0ZXIYASABKAkSDQoFbGltaXQYAiABKA0inwIKClJlYWRBbnN3ZXISLgoEcm9vbRgBIAEoCzIgLnRydW5rbGluZS5zdG9yZS52MS5Sb29tRG9jdW1lbnQSMwoHbWVtYmVycxgCIAMoCzIiLnRydW5rbGluZS5zdG9yZS52MS5NZW1iZXJEb2N1bWVudBIyCgZldmVudHMYAyADKAsyIi50cnVua2xpbmUuY2x1c3Rlci52MS5Ob3RpY2VkRXZlbnQSNQoIbWVzc2FnZXMYBCADKAsyIy50cnVua2xpbmUuY2x1c3Rlci52MS5TdG9yZWRNZXNzYWdlEg8KB2luZGV4ZXMYBSADKA0SEwoGbnVtYmVyGAYgASgNSACIAQESEAoIcm9vbV9pZHMYByADKAlCCQoHX251bWJlciKSAQoNU3RvcmVkTWVzc2FnZRIVCg1tZXNzYWdlX2luZGV4GAEgASgNEjMKB2NyZWF0ZWQYAiABKAsyIi50cnVua2xpbmUuY2x1c3Rlci52MS5Ob3RpY2VkRXZlbnQSNQoIZG9jdW1lbnQYAyABKAsyIy50cnVua2xpbmUuc3RvcmUudjEuTWVzc2FnZURvY3VtZW50MmMKC1BlZXJTZXJ2aWNlElQKB0Nvbm5lY3QSIi50cnVua2xpbmUuY2x1c3Rlci52MS5QZWVyUmVxdWVzdHMaIS50cnVua2xpbmUuY2x1c3Rlci52MS5QZWVyQW5zd2VycygBMAFiBnByb3RvMw", [file_trunkline_cluster_v1_command, file_trunkline_cluster_v1_fanout, file_trunkline_store_v1_documents, file_trunkline_v1_error, file_trunkline_v1_message]);
 
 /**
  * Questions that were asked in one turn.
@@ -132,6 +132,14 @@ export type PeerRequest = Message<"trunkline.cluster.v1.PeerRequest"> & {
      */
     value: MarkedBy;
     case: "markedBy";
+  } | {
+    /**
+     * Frames of a session that the node has.
+     *
+     * @generated from field: trunkline.cluster.v1.PassFrames pass_frames = 8;
+     */
+    value: PassFrames;
+    case: "passFrames";
   } | {
     /**
      * Something that nodes remember of a user may have changed.
@@ -271,6 +279,49 @@ export const NotedSchema: GenMessage<Noted> = /*@__PURE__*/
   messageDesc(file_trunkline_cluster_v1_peer, 5);
 
 /**
+ * What a client has sent to another node than the one that it hears from. Answered with Noted once the session has it; a number that the
+ * session has had changes nothing. NOT_FOUND: there is no such session, or not with this key. CONFLICT: one before it is missing.
+ *
+ * @generated from message trunkline.cluster.v1.PassFrames
+ */
+export type PassFrames = Message<"trunkline.cluster.v1.PassFrames"> & {
+  /**
+   * As the client showed it. Unguessable, and all that it is known by.
+   *
+   * @generated from field: string session_key = 1;
+   */
+  sessionKey: string;
+
+  /**
+   * From 1, one more each time.
+   *
+   * @generated from field: uint32 number = 2;
+   */
+  number: number;
+
+  /**
+   * The body of the request as it came.
+   *
+   * @generated from field: bytes frames = 3;
+   */
+  frames: Uint8Array;
+
+  /**
+   * What the client ends the session with; 0: it goes on.
+   *
+   * @generated from field: uint32 close_code = 4;
+   */
+  closeCode: number;
+};
+
+/**
+ * Describes the message trunkline.cluster.v1.PassFrames.
+ * Use `create(PassFramesSchema)` to create a new message.
+ */
+export const PassFramesSchema: GenMessage<PassFrames> = /*@__PURE__*/
+  messageDesc(file_trunkline_cluster_v1_peer, 6);
+
+/**
  * Which room.
  *
  * @generated from message trunkline.cluster.v1.Room
@@ -296,7 +347,7 @@ export type Room = Message<"trunkline.cluster.v1.Room"> & {
  * Use `create(RoomSchema)` to create a new message.
  */
 export const RoomSchema: GenMessage<Room> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 6);
+  messageDesc(file_trunkline_cluster_v1_peer, 7);
 
 /**
  * Asks how a room stands.
@@ -324,7 +375,7 @@ export type Look = Message<"trunkline.cluster.v1.Look"> & {
  * Use `create(LookSchema)` to create a new message.
  */
 export const LookSchema: GenMessage<Look> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 7);
+  messageDesc(file_trunkline_cluster_v1_peer, 8);
 
 /**
  * A room as its owner sees it; all of it is durable.
@@ -366,7 +417,7 @@ export type Looked = Message<"trunkline.cluster.v1.Looked"> & {
  * Use `create(LookedSchema)` to create a new message.
  */
 export const LookedSchema: GenMessage<Looked> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 8);
+  messageDesc(file_trunkline_cluster_v1_peer, 9);
 
 /**
  * Asks for a change of a room.
@@ -401,7 +452,7 @@ export type Submit = Message<"trunkline.cluster.v1.Submit"> & {
  * Use `create(SubmitSchema)` to create a new message.
  */
 export const SubmitSchema: GenMessage<Submit> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 9);
+  messageDesc(file_trunkline_cluster_v1_peer, 10);
 
 /**
  * What came of a command; all of it is durable.
@@ -422,7 +473,7 @@ export type Submitted = Message<"trunkline.cluster.v1.Submitted"> & {
  * Use `create(SubmittedSchema)` to create a new message.
  */
 export const SubmittedSchema: GenMessage<Submitted> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 10);
+  messageDesc(file_trunkline_cluster_v1_peer, 11);
 
 /**
  * Says how far a user has received and read a room. Answered with Noted once it counts. Saying it again changes nothing.
@@ -464,7 +515,7 @@ export type Mark = Message<"trunkline.cluster.v1.Mark"> & {
  * Use `create(MarkSchema)` to create a new message.
  */
 export const MarkSchema: GenMessage<Mark> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 11);
+  messageDesc(file_trunkline_cluster_v1_peer, 12);
 
 /**
  * Asks for the markers of users in a room, stored or not.
@@ -492,7 +543,7 @@ export type Markers = Message<"trunkline.cluster.v1.Markers"> & {
  * Use `create(MarkersSchema)` to create a new message.
  */
 export const MarkersSchema: GenMessage<Markers> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 12);
+  messageDesc(file_trunkline_cluster_v1_peer, 13);
 
 /**
  * Asks who has marked a room, by user id; also of those who have left.
@@ -527,7 +578,7 @@ export type MarkedBy = Message<"trunkline.cluster.v1.MarkedBy"> & {
  * Use `create(MarkedBySchema)` to create a new message.
  */
 export const MarkedBySchema: GenMessage<MarkedBy> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 13);
+  messageDesc(file_trunkline_cluster_v1_peer, 14);
 
 /**
  * Markers of a room.
@@ -555,7 +606,7 @@ export type MarkersAnswer = Message<"trunkline.cluster.v1.MarkersAnswer"> & {
  * Use `create(MarkersAnswerSchema)` to create a new message.
  */
 export const MarkersAnswerSchema: GenMessage<MarkersAnswer> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 14);
+  messageDesc(file_trunkline_cluster_v1_peer, 15);
 
 /**
  * Asks what is stored of a room, archived or not: a method of the archive.
@@ -663,7 +714,7 @@ export type Read = Message<"trunkline.cluster.v1.Read"> & {
  * Use `create(ReadSchema)` to create a new message.
  */
 export const ReadSchema: GenMessage<Read> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 15);
+  messageDesc(file_trunkline_cluster_v1_peer, 16);
 
 /**
  * Asks for the room's document.
@@ -678,7 +729,7 @@ export type RoomRead = Message<"trunkline.cluster.v1.RoomRead"> & {
  * Use `create(RoomReadSchema)` to create a new message.
  */
 export const RoomReadSchema: GenMessage<RoomRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 16);
+  messageDesc(file_trunkline_cluster_v1_peer, 17);
 
 /**
  * Asks for a user's standing.
@@ -699,7 +750,7 @@ export type MemberRead = Message<"trunkline.cluster.v1.MemberRead"> & {
  * Use `create(MemberReadSchema)` to create a new message.
  */
 export const MemberReadSchema: GenMessage<MemberRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 17);
+  messageDesc(file_trunkline_cluster_v1_peer, 18);
 
 /**
  * Asks for present members.
@@ -727,7 +778,7 @@ export type MembersRead = Message<"trunkline.cluster.v1.MembersRead"> & {
  * Use `create(MembersReadSchema)` to create a new message.
  */
 export const MembersReadSchema: GenMessage<MembersRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 18);
+  messageDesc(file_trunkline_cluster_v1_peer, 19);
 
 /**
  * Asks for events.
@@ -769,7 +820,7 @@ export type EventsRead = Message<"trunkline.cluster.v1.EventsRead"> & {
  * Use `create(EventsReadSchema)` to create a new message.
  */
 export const EventsReadSchema: GenMessage<EventsRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 19);
+  messageDesc(file_trunkline_cluster_v1_peer, 20);
 
 /**
  * Asks for an event's position.
@@ -790,7 +841,7 @@ export type SeqRead = Message<"trunkline.cluster.v1.SeqRead"> & {
  * Use `create(SeqReadSchema)` to create a new message.
  */
 export const SeqReadSchema: GenMessage<SeqRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 20);
+  messageDesc(file_trunkline_cluster_v1_peer, 21);
 
 /**
  * Asks for a message.
@@ -811,7 +862,7 @@ export type MessageRead = Message<"trunkline.cluster.v1.MessageRead"> & {
  * Use `create(MessageReadSchema)` to create a new message.
  */
 export const MessageReadSchema: GenMessage<MessageRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 21);
+  messageDesc(file_trunkline_cluster_v1_peer, 22);
 
 /**
  * Asks for messages.
@@ -855,7 +906,7 @@ export type MessagesRead = Message<"trunkline.cluster.v1.MessagesRead"> & {
  * Use `create(MessagesReadSchema)` to create a new message.
  */
 export const MessagesReadSchema: GenMessage<MessagesRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 22);
+  messageDesc(file_trunkline_cluster_v1_peer, 23);
 
 /**
  * Asks which messages are hidden.
@@ -890,7 +941,7 @@ export type HiddenRead = Message<"trunkline.cluster.v1.HiddenRead"> & {
  * Use `create(HiddenReadSchema)` to create a new message.
  */
 export const HiddenReadSchema: GenMessage<HiddenRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 23);
+  messageDesc(file_trunkline_cluster_v1_peer, 24);
 
 /**
  * Asks how many messages a user has sent.
@@ -925,7 +976,7 @@ export type SentByRead = Message<"trunkline.cluster.v1.SentByRead"> & {
  * Use `create(SentByReadSchema)` to create a new message.
  */
 export const SentByReadSchema: GenMessage<SentByRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 24);
+  messageDesc(file_trunkline_cluster_v1_peer, 25);
 
 /**
  * Asks for the rooms under a room.
@@ -953,7 +1004,7 @@ export type SubRoomsRead = Message<"trunkline.cluster.v1.SubRoomsRead"> & {
  * Use `create(SubRoomsReadSchema)` to create a new message.
  */
 export const SubRoomsReadSchema: GenMessage<SubRoomsRead> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 25);
+  messageDesc(file_trunkline_cluster_v1_peer, 26);
 
 /**
  * What is stored: what was asked for, in its order; absent or empty where there is none.
@@ -1016,7 +1067,7 @@ export type ReadAnswer = Message<"trunkline.cluster.v1.ReadAnswer"> & {
  * Use `create(ReadAnswerSchema)` to create a new message.
  */
 export const ReadAnswerSchema: GenMessage<ReadAnswer> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 26);
+  messageDesc(file_trunkline_cluster_v1_peer, 27);
 
 /**
  * A message and what became of it.
@@ -1051,7 +1102,7 @@ export type StoredMessage = Message<"trunkline.cluster.v1.StoredMessage"> & {
  * Use `create(StoredMessageSchema)` to create a new message.
  */
 export const StoredMessageSchema: GenMessage<StoredMessage> = /*@__PURE__*/
-  messageDesc(file_trunkline_cluster_v1_peer, 27);
+  messageDesc(file_trunkline_cluster_v1_peer, 28);
 
 /**
  * For nodes only: callers show the cluster's secret, or a certificate of the cluster.

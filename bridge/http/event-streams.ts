@@ -1,0 +1,132 @@
+// `GET /v1/events` and `POST /v1/frames`: sessions for networks that let no WebSocket through. The stream tells its client a key; whoever
+// shows it speaks for the session. The key names the node, so that a request may come to any.
+
+import { randomBytes } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { type FrameBatch, type PassingPort, unknownSession } from "../../src/core/cluster/passing-port.js";
+import type { SessionPort } from "../../src/core/session/port.js";
+import type { Telemetry } from "../../src/core/telemetry.js";
+import { CloseCode } from "../../src/gen/trunkline/v1/error_pb.js";
+import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
+import { sessionEvent } from "../transport/event-frames.js";
+import { EventStream, known, type StreamHost } from "../transport/event-stream.js";
+
+export const EVENTS_PATH = "/v1/events";
+
+/** When to come back to a bridge that holds as many connections as it may, in milliseconds. */
+const FULL_RETRY_MS = 5_000;
+const RANDOM_BYTES = 16;
+/** Id, secret and, in a cluster, the node. */
+const KEY = /^([\w-]{22})\.([\w-]{22})(?:\.([\w-]{1,64}))?$/;
+
+export interface StreamDependencies {
+  readonly sessions: SessionPort;
+  readonly telemetry: Telemetry;
+  readonly host: Omit<StreamHost, "gone">;
+  /** Undefined: no other node is asked. */
+  readonly passing: PassingPort | undefined;
+  /** Whether there is a place for one more. */
+  readonly hasPlace: () => boolean;
+  /** One is gone. */
+  readonly onGone: () => void;
+}
+
+/** Where the session of a request is. */
+export type SessionPlace =
+  | { readonly is: "here"; readonly stream: EventStream }
+  | { readonly is: "elsewhere"; readonly pass: (batch: FrameBatch) => Promise<void> };
+
+export class EventStreams {
+  readonly #deps: StreamDependencies;
+  readonly #host: StreamHost;
+  readonly #here: string;
+  readonly #streams = new Map<string, EventStream>();
+  #closing = false;
+
+  constructor(deps: StreamDependencies) {
+    this.#deps = deps;
+    this.#host = {
+      ...deps.host,
+      gone: (stream) => {
+        if (this.#streams.delete(stream.id)) deps.onGone();
+      },
+    };
+    this.#here = deps.passing?.here ?? "";
+    deps.passing?.takeWith((batch) => this.#take(batch));
+  }
+
+  get size(): number {
+    return this.#streams.size;
+  }
+
+  /** Begins a stream, or throws why there is none now. */
+  open(request: IncomingMessage, response: ServerResponse): void {
+    const { sessions, telemetry } = this.#deps;
+    try {
+      this.#admit();
+    } catch (cause) {
+      const { message } = TrunklineError.from(cause);
+      telemetry.emit("session.refused", { transport: "events", code: 503, reason: message });
+      throw cause;
+    }
+    // Silence is the session's business: it pings.
+    request.socket.setTimeout(0);
+    const [id, secret] = [randomText(), randomText()];
+    const stream = new EventStream(this.#host, response, id, secret);
+    this.#streams.set(id, stream);
+    response.writeHead(200, {
+      "content-type": "text/event-stream",
+      // Whoever compresses it, or keeps it until it is whole, breaks it.
+      "cache-control": "no-store, no-transform",
+      "x-accel-buffering": "no",
+      "x-content-type-options": "nosniff",
+    });
+    const key = this.#here === "" ? `${id}.${secret}` : `${id}.${secret}.${this.#here}`;
+    response.write(sessionEvent(key, this.#host.maxFrameBytes));
+    const address = request.socket.remoteAddress ?? "";
+    stream.begin((sink) => sessions.accept(sink, { transport: "events", address }));
+  }
+
+  /** The session of a key. Throws NOT_FOUND where there is none on this node, and none can be on another. */
+  find(key: string): SessionPlace {
+    const [, id = "", secret = "", node = ""] = KEY.exec(key) ?? [];
+    const { passing } = this.#deps;
+    if (id === "") throw unknownSession();
+    if (node === this.#here) return { is: "here", stream: known(this.#streams.get(id), secret) };
+    if (passing === undefined) throw unknownSession();
+    return { is: "elsewhere", pass: (batch) => passing.pass(node, batch) };
+  }
+
+  /** Takes no more, and ends those that there are. */
+  close(): void {
+    this.#closing = true;
+    for (const stream of this.#streams.values()) stream.end(CloseCode.GOING_AWAY, "the server is leaving");
+  }
+
+  /** Cuts what is left. */
+  cut(): void {
+    for (const stream of this.#streams.values()) stream.terminate();
+  }
+
+  #admit(): void {
+    if (this.#closing || !this.#deps.hasPlace()) throw unavailable("no more connections here now", FULL_RETRY_MS);
+    const admission = this.#deps.sessions.admit();
+    if (!admission.admitted) throw unavailable("no new connections now", admission.retryAfterMs);
+  }
+
+  /** Another node passes it. */
+  #take({ sessionKey, frames, ...head }: FrameBatch): void {
+    const place = this.find(sessionKey);
+    // Nodes that disagree about who is who must not pass it back and forth.
+    if (place.is === "elsewhere") throw unknownSession();
+    place.stream.take(head, frames);
+  }
+}
+
+function randomText(): string {
+  return randomBytes(RANDOM_BYTES).toString("base64url");
+}
+
+function unavailable(message: string, retryAfterMs: number): TrunklineError {
+  return new TrunklineError(ErrorCode.UNAVAILABLE, message, { retryAfterMs });
+}
