@@ -32,10 +32,13 @@ export class Batch {
   bytes = 0;
   /** What the log counts it as, in bytes. */
   logBytes = 0;
+  readonly #mayBeStored: boolean;
   #sealed: AppendBatch | undefined;
 
-  constructor(openedAtMs: number) {
+  /** `mayBeStored`: another owner may have written some of its events to the archive. */
+  constructor(openedAtMs: number, mayBeStored = false) {
     this.openedAtMs = openedAtMs;
+    this.#mayBeStored = mayBeStored;
   }
 
   get records(): readonly NewRecord[] {
@@ -61,7 +64,10 @@ export class Batch {
       part.events.push(encoded);
       for (const userId of changed.users) part.users.add(userId);
       for (const messageId of changed.messages) part.messages.add(messageId);
-      for (const event of scrubs) if (!this.#replace(part, event)) this.#scrubs.push({ room: room.ref, event });
+      for (const event of scrubs) {
+        // An event that is stored is not stored again, and keeps its words unless it is told to lose them.
+        if (!this.#replace(part, event) || this.#mayBeStored) this.#scrubs.push({ room: room.ref, event });
+      }
       if (lookAtMs !== undefined) this.#idleLooks.push({ room: room.ref, atMs: lookAtMs });
       const { kind } = encoded.event;
       if (kind.case === "messageHidden") {

@@ -40,12 +40,12 @@ export async function recover(
 ): Promise<readonly Recovered[]> {
   const recovered: Recovered[] = [];
   const rooms = new Set<Room>();
-  let batch = new Batch(0);
+  let batch = new Batch(0, true);
   const close = (upTo: number): void => {
     // The documents as they are after these events, and before the next.
     batch.seal();
     recovered.push({ end: upTo, batch });
-    batch = new Batch(0);
+    batch = new Batch(0, true);
   };
   for (const { room: ref, event: encoded, offset } of tail) {
     if (batch.size >= BATCH_EVENTS) close(offset);

@@ -158,6 +158,32 @@ describe("the next owner of a shard", () => {
     expect((await publish(again, 4)).position?.seq).toBe(stored.length + 1);
   });
 
+  it("takes what a deleted message said out of an archive that the one before wrote in part", async () => {
+    const { test, engine, ada } = await lobby();
+    await test.elapse(OWNED_MS);
+    const { archive } = engine;
+    const apply = archive.apply.bind(archive);
+    archive.apply = async (shard, _end, changes) => {
+      await apply(shard, 0, { ...NOTHING, events: changes.events });
+      throw new Error("the archive went away");
+    };
+    const said = await publish(ada, 1);
+    await test.elapse(6_000);
+    engine.archiveDown = true;
+    const deleting = { roomId: "lobby", messageId: said.messageId, key: "d" };
+    expect(await ada.ask({ case: "deleteMessage", value: deleting })).toMatchObject({ case: "changed" });
+    await test.core.stop();
+    engine.archiveDown = false;
+    archive.apply = apply;
+    engine.crash();
+    const next = await useCore({ engine, limits: UNLIMITED });
+    const again = await next.connect("ada", { attempt: 2 });
+    await next.elapse(6_000);
+    const stored = (await events(again)).find(({ eventId }) => eventId === said.messageId);
+    if (stored?.kind.case !== "messageCreated") throw new Error("it is gone");
+    expect(stored.kind.value.body).toBeUndefined();
+  });
+
   it("writes in several goes what the one before wrote in part, and each change stands", async () => {
     const { test, engine, ada } = await lobby();
     const first = await publish(ada, 1);
