@@ -18,6 +18,7 @@ import type { Sending } from "./outbox/sending.js";
 import type { OutboxStorage } from "./outbox/storage.js";
 import type { Platform } from "./platform.js";
 import { Room } from "./room/room.js";
+import { Addresses } from "./session/addresses.js";
 import { Session, type TokenProvider } from "./session/session.js";
 import type { ConnectionState } from "./session/state.js";
 import type { Codec } from "./wire/codec.js";
@@ -73,26 +74,24 @@ export interface ClientEvents {
   readonly storageFailed: unknown;
 }
 
-const PATH = "v1/connect";
-
 export class Client {
   readonly #emitter = new Emitter<ClientEvents>();
   readonly #rooms = new Map<string, Room>();
   readonly #session: Session;
   readonly #platform: Platform;
+  readonly #addresses: Addresses;
   readonly #outbox: Outbox;
 
   constructor(options: ClientOptions, { codec, platform, storage }: ClientParts) {
     const { url, token, device = {}, autoConnect = true } = options;
-    const urls = typeof url === "string" ? [url] : url;
-    let turn = 0;
+    this.#addresses = new Addresses(url);
     this.#platform = platform;
     this.#session = new Session(
       {
         platform,
         codec,
         token,
-        url: () => `${(urls[turn++ % urls.length] ?? "").replace(/\/$/, "")}/${PATH}`,
+        url: () => this.#addresses.next(),
         device: { kind: "DEVICE_KIND_WEB", ...device, deviceId: device.deviceId ?? platform.id() },
         rooms: (most) => this.#stated(most),
       },
@@ -147,7 +146,7 @@ export class Client {
     if (room === undefined) {
       room = new Room(id, {
         platform: this.#platform,
-        request: (frame) => this.#session.request(frame),
+        request: (frame, answered) => this.#session.request(frame, answered),
         post: (frame) => this.#session.post(frame),
         live: () => this.#session.welcome !== undefined,
         outbox: this.#outbox,
@@ -182,25 +181,21 @@ export class Client {
   }
 
   #stated(most: number): readonly RoomPosition[] {
-    return [...this.#rooms.values()]
-      .filter(({ feed }) => feed.wanted)
-      .slice(0, most)
-      .map(({ id, position }) => ({ roomId: id, ...(position && { after: position }) }));
+    const wanted = [...this.#rooms.values()].filter(({ feed }) => feed.wanted);
+    return wanted.slice(0, most).map(({ feed }) => feed.stated());
   }
 
   #welcomed(): void {
+    this.#addresses.reached();
     this.#outbox.welcomed(this.#session.welcome ?? {});
-    // Those that the hello had room for are answered by pushes.
-    const wanted = [...this.#rooms.values()].filter(({ feed }) => feed.wanted);
-    const stated = new Set(this.#session.stated);
-    for (const { id, feed } of wanted) if (!stated.has(id)) feed.subscribe();
+    for (const { feed } of this.#rooms.values()) feed.connected();
   }
 
   #changed(state: ConnectionState): void {
-    if (state.status === "waiting" || state.status === "closed") {
-      for (const { feed } of this.#rooms.values()) feed.disconnected();
-    }
+    // First to those who listen to it: what a room's listeners do about it comes after it.
     this.#emitter.emit("state", state);
+    if (this.#session.welcome === undefined) for (const { feed } of this.#rooms.values()) feed.disconnected();
+    if (state.status === "waiting" && state.reason === "going-away") this.#addresses.left();
   }
 
   #pushed(frame: ServerFrame): void {

@@ -323,7 +323,7 @@ export class Outbox {
     // What was lost with the connection is sent on the next one.
     if (error instanceof ClosedError || (error instanceof DisconnectedError && welcome() === undefined)) return;
     const refusal = error instanceof RefusedError ? error : undefined;
-    const delayMs = refusal?.retryAfterMs ?? backoffMs(++lane.failures, platform.random);
+    const delayMs = refusal?.retryAfterMs ?? backoffMs(++lane.failures, () => platform.random());
     lane.notBeforeMs = platform.monotonic() + delayMs;
     // Where it is not of the room that too much was asked, the others wait, too.
     if (refusal?.code !== "ERROR_CODE_RATE_LIMITED" || refusal.details.bucket?.startsWith("room.")) return;

@@ -1,12 +1,13 @@
 // A room's events for the application: each once, in order, whatever happens to connections. It knows the position of the last event that was
 // handed on, asks for what comes after it, and fills what is missing before it goes on.
 
-import { DisconnectedError, RefusedError } from "../error.js";
+import { RefusedError } from "../error.js";
 import type {
   ClientFrame,
   Position,
   ResetReason,
   RoomEvent,
+  RoomPosition,
   ServerFrame,
   Subscribed,
   UnsubscribeReason,
@@ -18,6 +19,8 @@ import { backoffMs } from "../session/verdict.js";
 export type FeedState =
   /** Nobody wants to. */
   | { readonly status: "off" }
+  /** Left for as long as whoever iterates over its events does not take those that wait. */
+  | { readonly status: "paused" }
   /** Not connected, or not subscribed yet. */
   | { readonly status: "waiting" }
   /** Catching up with what was missed. */
@@ -38,8 +41,8 @@ export interface FeedListener {
 
 export interface FeedContext {
   readonly platform: Pick<Platform, "after" | "random">;
-  readonly request: (frame: ClientFrame) => Promise<ServerFrame>;
-  readonly post: (frame: ClientFrame) => void;
+  /** `answered` is called before anything that comes after the answer is told. */
+  readonly request: (frame: ClientFrame, answered?: (frame: ServerFrame) => void) => Promise<ServerFrame>;
   readonly live: () => boolean;
 }
 
@@ -47,6 +50,10 @@ export interface FeedContext {
 const MAX_HELD = 5_000;
 /** Events of one page. */
 const PAGE = 1_000;
+/** From the welcome to the outcome of a room of the hello. */
+const OUTCOME_DEADLINE_MS = 30_000;
+/** Before it is asked again whether the room may be read, where nobody can say just now. */
+const UNAVAILABLE_MS = 1_000;
 
 export class RoomFeed {
   readonly roomId: string;
@@ -56,8 +63,12 @@ export class RoomFeed {
   #position: Position | undefined;
   /** Events that came while older ones were fetched. */
   #held: RoomEvent[] = [];
-  /** Counts subscriptions: what belongs to an older one is told apart. */
+  /** Counts what is wanted of the server: what belongs to an older wish is told apart. */
   #epoch = 0;
+  /** The wish that the hello of this connection has stated, until that is answered. */
+  #stated: number | undefined;
+  /** Subscribed at the server, for this wish or an older one. */
+  #joined = false;
   #failures = 0;
   #retry: Timer | undefined;
 
@@ -76,7 +87,7 @@ export class RoomFeed {
     return this.#position;
   }
 
-  /** Whether a hello is to state it. */
+  /** Whether it is to be subscribed to. */
   get wanted(): boolean {
     const { status } = this.#state;
     return status === "waiting" || status === "filling" || status === "live";
@@ -84,61 +95,160 @@ export class RoomFeed {
 
   /** Begins, or moves to another position: the next event is the one after it. */
   open(after?: Position): void {
+    if (after === undefined && this.wanted) return;
     if (after !== undefined) this.#position = after;
     this.#restart();
-    this.subscribe();
+    this.#subscribe();
   }
 
   close(): void {
-    if (this.wanted) this.#context.post({ unsubscribe: { roomId: this.roomId } });
-    this.#stop({ status: "off" });
+    this.#leave("off");
   }
 
-  /** Asks to be subscribed, where that was not said in the hello. */
-  subscribe(): void {
-    if (!this.wanted || !this.#context.live()) return;
-    const epoch = this.#epoch;
-    const subscribe = { roomId: this.roomId, ...(this.#position && { after: this.#position }) };
-    // What it is answered with arrives as a push.
-    this.#context.request({ subscribe }).catch((error: unknown) => {
-      if (epoch === this.#epoch) this.refused(error);
-    });
+  /** Leaves the room for a while. */
+  pause(): void {
+    if (this.wanted) this.#leave("paused");
   }
 
-  /** The connection is gone: what it brings next is asked for from the position. */
+  /** Comes back after `pause`. */
+  resume(): void {
+    if (this.#state.status === "paused") this.open();
+  }
+
+  // — what the connection says —
+
+  /** The hello that is being sent states it: what it says there. */
+  stated(): RoomPosition {
+    this.#stated = this.#epoch;
+    return this.#subscription();
+  }
+
+  /** Welcome: what the hello has stated is answered by a push, the rest is asked for now. */
+  connected(): void {
+    if (this.wanted && this.#stated === this.#epoch) {
+      this.#retry = this.#context.platform.after(OUTCOME_DEADLINE_MS, () => this.#subscribe());
+    } else if (this.wanted) this.#subscribe();
+    else if (this.#stated !== undefined) this.#unsubscribe();
+  }
+
+  /** The connection is gone: what the next one brings is asked for from the position. */
   disconnected(): void {
+    this.#stated = undefined;
+    this.#joined = false;
     if (this.wanted) this.#restart();
   }
 
-  /** The subscription was refused. */
-  refused(error: unknown): void {
-    if (!this.wanted || error instanceof DisconnectedError) return;
-    if (error instanceof RefusedError && !error.retryable) this.#stop({ status: "lost", cause: error });
-    else this.#again(error instanceof RefusedError ? error.retryAfterMs : undefined);
+  /** A push: how the subscription begins that the hello has stated, or that the one there was has ended. */
+  subscribed(subscribed: Subscribed): void {
+    const { reset } = subscribed;
+    if (this.#answersHello(subscribed.reset === undefined)) this.#begin(subscribed);
+    else if (reset !== undefined && this.#following) this.#reset(reset.reason);
   }
 
-  subscribed(frame: Subscribed): void {
-    if (!this.wanted) return;
-    this.#restart();
-    this.#failures = 0;
-    const { top = {}, gap, reset } = frame;
-    if (reset !== undefined) {
-      this.#stop({ status: "reset", reason: reset.reason ?? "RESET_REASON_UNSPECIFIED" });
-      return;
-    }
-    this.#position ??= top;
-    this.#listener.subscribed(frame);
-    // A listener may have left.
-    if (!this.wanted) return;
-    if (gap === undefined) this.#become({ status: "live" });
-    else this.#fill(gap.toSeq ?? 0);
+  /** A push: the room of the hello is refused. */
+  refused(error: RefusedError): void {
+    if (this.#answersHello(false)) this.#failed(error);
   }
 
   unsubscribed(reason: UnsubscribeReason): void {
-    if (!this.wanted || reason === "UNSUBSCRIBE_REASON_REQUESTED") return;
-    if (reason === "UNSUBSCRIBE_REASON_UNAVAILABLE") this.#again(undefined);
+    // Otherwise it speaks of a subscription whose place another one takes: that one's answer says what holds.
+    if (!this.#following) return;
+    this.#joined = false;
+    if (reason === "UNSUBSCRIBE_REASON_UNAVAILABLE") this.#again(UNAVAILABLE_MS);
     else this.#stop({ status: "lost", cause: reason });
   }
+
+  // — subscribing —
+
+  get #following(): boolean {
+    const { status } = this.#state;
+    return status === "filling" || status === "live";
+  }
+
+  #subscription(): RoomPosition {
+    return { roomId: this.roomId, ...(this.#position && { after: this.#position }) };
+  }
+
+  #subscribe(): void {
+    if (!this.wanted || !this.#context.live()) return;
+    // What the hello has stated is overtaken.
+    this.#stated = undefined;
+    const epoch = this.#epoch;
+    const answered = ({ subscribed }: ServerFrame): void => {
+      this.#joined = subscribed !== undefined && subscribed.reset === undefined;
+      if (subscribed !== undefined && epoch === this.#epoch) this.#begin(subscribed);
+    };
+    this.#context.request({ subscribe: this.#subscription() }, answered).catch((error: unknown) => {
+      if (epoch === this.#epoch) this.#failed(error);
+    });
+  }
+
+  #unsubscribe(): void {
+    this.#stated = undefined;
+    this.#joined = false;
+    // In its turn, or it would overtake a subscription that is still to be asked for.
+    if (this.#context.live()) this.#context.request({ unsubscribe: { roomId: this.roomId } }).catch(() => {});
+  }
+
+  #leave(status: "off" | "paused"): void {
+    // What a hello on its way has stated is left once that is answered: see `connected`.
+    if ((this.wanted || this.#joined) && this.#context.live()) this.#unsubscribe();
+    this.#stop({ status });
+  }
+
+  /** Whether a push is the answer to the hello, and that is still what is wanted. */
+  #answersHello(joined: boolean): boolean {
+    const stated = this.#stated;
+    if (stated === undefined) return false;
+    this.#stated = undefined;
+    this.#joined = joined;
+    return stated === this.#epoch;
+  }
+
+  #begin(subscribed: Subscribed): void {
+    this.#restart();
+    const { top = {}, gap, reset } = subscribed;
+    if (reset !== undefined) {
+      this.#reset(reset.reason);
+      return;
+    }
+    this.#position ??= top;
+    const epoch = this.#epoch;
+    this.#listener.subscribed(subscribed);
+    // A listener may have left, or gone elsewhere.
+    if (epoch !== this.#epoch) return;
+    if (gap === undefined) this.#live();
+    else this.#fill(gap.toSeq ?? 0);
+  }
+
+  #reset(reason: ResetReason = "RESET_REASON_UNSPECIFIED"): void {
+    this.#joined = false;
+    this.#stop({ status: "reset", reason });
+  }
+
+  /** What was asked of the room was refused, or not answered in time. */
+  #failed(error: unknown): void {
+    // `connected` asks again.
+    if (!this.#context.live()) return;
+    if (!(error instanceof RefusedError)) this.#again(undefined);
+    else if (error.retryable) this.#again(error.retryAfterMs);
+    else {
+      if (this.#joined) this.#unsubscribe();
+      this.#stop({ status: "lost", cause: error });
+    }
+  }
+
+  #again(afterMs: number | undefined): void {
+    this.#restart();
+    const { platform } = this.#context;
+    const delayMs = Math.max(
+      afterMs ?? 0,
+      backoffMs(this.#failures++, () => platform.random()),
+    );
+    this.#retry = platform.after(delayMs, () => this.#subscribe());
+  }
+
+  // — events —
 
   events(events: readonly RoomEvent[]): void {
     if (this.#state.status === "filling") this.#hold(events);
@@ -174,7 +284,7 @@ export class RoomFeed {
     this.#become({ status: "filling" });
     const epoch = this.#epoch;
     this.#page(epoch, toSeq).catch((error: unknown) => {
-      if (epoch === this.#epoch) this.refused(error);
+      if (epoch === this.#epoch) this.#failed(error);
     });
   }
 
@@ -202,15 +312,13 @@ export class RoomFeed {
     }
     const held = this.#held;
     this.#held = [];
-    this.#become({ status: "live" });
+    this.#live();
     if (epoch === this.#epoch) this.#handOn(held);
   }
 
-  #again(afterMs: number | undefined): void {
-    this.#restart();
-    const { platform } = this.#context;
-    const delayMs = Math.max(afterMs ?? 0, backoffMs(++this.#failures, platform.random));
-    this.#retry = platform.after(delayMs, () => this.subscribe());
+  #live(): void {
+    this.#failures = 0;
+    this.#become({ status: "live" });
   }
 
   #restart(): void {

@@ -57,7 +57,7 @@ export interface HistoryRequest {
 /** What a room needs of its client. */
 export interface RoomContext {
   readonly platform: Platform;
-  readonly request: (frame: ClientFrame) => Promise<ServerFrame>;
+  readonly request: (frame: ClientFrame, answered?: (frame: ServerFrame) => void) => Promise<ServerFrame>;
   readonly post: (frame: ClientFrame) => void;
   readonly live: () => boolean;
   readonly outbox: Outbox;

@@ -13,6 +13,7 @@ const ANSWER_DEADLINE_MS = 30_000;
 
 interface Waiting {
   readonly frame: ClientFrame;
+  readonly answered: ((frame: ServerFrame) => void) | undefined;
   readonly resolve: (frame: ServerFrame) => void;
   readonly reject: (error: Error) => void;
   timer?: Timer;
@@ -32,35 +33,44 @@ export class Requests {
     this.#send = send;
   }
 
-  /** How many may be under way. */
+  /** How many the server takes. Some are left to what is sent without wanting an answer: the server counts it, too. */
   allow(maxInFlight: number): void {
-    this.#maxInFlight = Math.max(maxInFlight, 1);
+    this.#maxInFlight = Math.max(maxInFlight - Math.floor(maxInFlight / 8), 1);
     this.#pump();
   }
 
-  /** Sends a frame, after those that came before. Rejects with RefusedError, or with DisconnectedError where no answer came. */
-  ask(frame: ClientFrame): Promise<ServerFrame> {
+  /**
+   * Sends a frame, after those that came before. Rejects with RefusedError, or with DisconnectedError where no answer came.
+   * @param answered Called with the answer before anything is done with what comes after it: promises are told later.
+   */
+  ask(frame: ClientFrame, answered?: (frame: ServerFrame) => void): Promise<ServerFrame> {
     return new Promise((resolve, reject) => {
       if (this.#ended) reject(new DisconnectedError("not connected"));
       else if (this.#waiting.length >= MAX_WAITING) reject(new DisconnectedError("too much waits to be sent"));
       else {
-        this.#waiting.push({ frame, resolve, reject });
+        this.#waiting.push({ frame, answered, resolve, reject });
         this.#pump();
       }
     });
   }
 
-  /** Returns false for an answer that nobody waits for. */
-  answered(frame: ServerFrame): boolean {
+  /** Sends a frame at once, whatever waits. Nobody is told of the answer. */
+  tell(frame: ClientFrame): void {
+    this.#send({ ...frame, ref: ++this.#ref });
+  }
+
+  /** An answer that nobody waits for, any more, is passed over. */
+  answered(frame: ServerFrame): void {
     const { replyTo = 0, error } = frame;
     const waiting = this.#asked.get(replyTo);
-    if (waiting === undefined) return false;
+    if (waiting === undefined) return;
     this.#asked.delete(replyTo);
     waiting.timer?.cancel();
-    if (error === undefined) waiting.resolve(frame);
-    else waiting.reject(new RefusedError(error));
+    if (error === undefined) {
+      waiting.answered?.(frame);
+      waiting.resolve(frame);
+    } else waiting.reject(new RefusedError(error));
     this.#pump();
-    return true;
   }
 
   /** The connection is gone. */
@@ -87,7 +97,14 @@ export class Requests {
         next.reject(new DisconnectedError("no answer in time"));
         this.#pump();
       });
-      this.#send({ ...next.frame, ref });
+      try {
+        this.#send({ ...next.frame, ref });
+      } catch (error) {
+        // It cannot be encoded: that concerns whoever has asked for it, and nobody else.
+        this.#asked.delete(ref);
+        next.timer.cancel();
+        next.reject(error instanceof Error ? error : new Error(String(error)));
+      }
     }
   }
 }

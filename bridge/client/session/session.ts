@@ -2,12 +2,13 @@
 // one connection at most at any time. See state.ts for its states.
 
 import { ClosedError, DisconnectedError, RefusedError } from "../error.js";
-import type { ClientFrame, CloseCode, Device, RoomPosition, ServerFrame, Welcome } from "../gen/types.js";
+import type { ClientFrame, Device, RoomPosition, ServerFrame, Welcome } from "../gen/types.js";
 import type { Platform, Timer, Wire } from "../platform.js";
 import type { Codec } from "../wire/codec.js";
+import { Liveness } from "./liveness.js";
 import { Requests } from "./requests.js";
 import type { ClosedReason, ConnectionState, LostReason } from "./state.js";
-import { backoffMs, judge } from "./verdict.js";
+import { ABNORMAL, backoffMs, closeNumber, judge } from "./verdict.js";
 
 export interface TokenRequest {
   /** The one given before will not do: it has expired, is about to, or was refused. */
@@ -40,52 +41,26 @@ export interface SessionListener {
 const HELLO_ROOMS = 200;
 /** From asking for a token to having one. */
 const TOKEN_DEADLINE_MS = 20_000;
-/** From dialling to Welcome. */
-const HANDSHAKE_DEADLINE_MS = 10_000;
-/** How much later than a ping was due the connection counts as dead. */
-const SILENCE_GRACE_MS = 10_000;
-const DEFAULT_PING_INTERVAL_MS = 25_000;
-/** How long a connection may take to show that it is alive after the page was shown again. */
-const PROOF_DEADLINE_MS = 5_000;
 /** A connection that lives for so long was none of a series of failures. */
 const SETTLED_MS = 10_000;
-const ABNORMAL = 1006;
 const NORMAL = 1000;
-/** The reasons of the contract that a goodbye may give before the connection ends; the close code says the same where it arrives. */
-const CLOSE_NUMBERS: Readonly<Record<string, number>> = {
-  CLOSE_CODE_HEARTBEAT_LOST: 4000,
-  CLOSE_CODE_GOING_AWAY: 4100,
-  CLOSE_CODE_SLOW_CONSUMER: 4101,
-  CLOSE_CODE_OVERLOADED: 4102,
-  CLOSE_CODE_UNAVAILABLE: 4103,
-  CLOSE_CODE_TOKEN_EXPIRED: 4200,
-  CLOSE_CODE_UNAUTHENTICATED: 4500,
-  CLOSE_CODE_REPLACED: 4501,
-  CLOSE_CODE_KICKED: 4502,
-  CLOSE_CODE_REVOKED: 4503,
-  CLOSE_CODE_PROTOCOL_ERROR: 4504,
-  CLOSE_CODE_TOO_MANY_SESSIONS: 4505,
-  CLOSE_CODE_UNSUPPORTED_PROTOCOL: 4506,
-};
+const HEARTBEAT_LOST = 4000;
 
 /** What belongs to one connection, and ends with it. */
 interface Connection {
   readonly wire: Wire;
   readonly requests: Requests;
   welcome: Welcome | undefined;
+  readonly liveness: Liveness;
   liveSinceMs: number;
-  heardAtMs: number;
   goodbye: { readonly code: number; readonly reconnectAfterMs: number } | undefined;
-  /** Until when it must have shown that it is alive. */
-  proof: Timer | undefined;
-  /** Rooms of the hello. */
-  stated: readonly RoomPosition[];
 }
 
 export class Session {
   readonly #options: SessionOptions;
   readonly #listener: SessionListener;
-  readonly #unwatch: () => void;
+  /** While it is connected, or wants to be. */
+  #unwatch: (() => void) | undefined;
   #state: ConnectionState = { status: "idle" };
   #connection: Connection | undefined;
   /** Grows with each attempt, so that what belongs to an older one is told apart. */
@@ -93,16 +68,16 @@ export class Session {
   #attempt = 0;
   #failures = 0;
   #freshToken = false;
-  /** What the server has asked for, in milliseconds since 1970: not even a page that is shown again comes back before. */
-  #notBeforeMs = 0;
-  /** The one timer: until the token is there, reconnecting, or until the connection counts as dead. */
+  /** What the server has asked for, on the clock that never goes back: not even who is told to connect comes back before. */
+  #notBefore: { readonly ms: number; readonly reason: LostReason } = { ms: 0, reason: "unreachable" };
+  /** Rooms that a hello may state. */
+  #maxRooms = HELLO_ROOMS;
+  /** Until the token is there, or until it is tried again. */
   #timer: Timer | undefined;
-  #ended = false;
 
   constructor(options: SessionOptions, listener: SessionListener) {
     this.#options = options;
     this.#listener = listener;
-    this.#unwatch = options.platform.reachability.watch(() => this.#surroundingsChanged());
   }
 
   get state(): ConnectionState {
@@ -114,31 +89,18 @@ export class Session {
     return this.#connection?.welcome;
   }
 
-  /** Rooms that the hello of this connection has stated. */
-  get stated(): readonly string[] {
-    return this.#connection?.stated.map(({ roomId = "" }) => roomId) ?? [];
-  }
-
-  /** Connects, if it does not already. Does nothing after `end`. */
+  /** Connects, if it does not already: at once, unless the server has asked to be left alone for a while. */
   connect(): void {
-    if (this.#ended) return;
     const { status } = this.#state;
-    if (status === "idle" || status === "closed" || status === "waiting") {
-      this.#failures = 0;
-      this.#open();
-    }
+    if (status === "connecting" || status === "live") return;
+    this.#failures = 0;
+    this.#unwatch ??= this.#options.platform.reachability.watch(() => this.#surroundingsChanged());
+    this.#resume();
   }
 
-  /** Leaves the connection and waits; `connect` comes back. */
+  /** Leaves the connection and lets go of everything; `connect` comes back. */
   close(): void {
-    this.#stop("closed");
-  }
-
-  /** As `close`, for good: everything it listens to is let go. */
-  end(): void {
-    this.#ended = true;
-    this.#unwatch();
-    this.close();
+    if (this.#state.status !== "closed") this.#stop("closed");
   }
 
   /** Gives the connection up, as if the network had: it comes back by itself. */
@@ -146,10 +108,13 @@ export class Session {
     if (this.#connection !== undefined) this.#lost(ABNORMAL);
   }
 
-  /** Rejects with RefusedError; with DisconnectedError where there is no connection, or it went before the answer came. */
-  request(frame: ClientFrame): Promise<ServerFrame> {
+  /**
+   * Rejects with RefusedError; with DisconnectedError where there is no connection, or it went before the answer came.
+   * @param answered Called with the answer before anything that comes after it is pushed.
+   */
+  request(frame: ClientFrame, answered?: (frame: ServerFrame) => void): Promise<ServerFrame> {
     const connection = this.#connection;
-    if (connection?.welcome !== undefined) return connection.requests.ask(frame);
+    if (connection?.welcome !== undefined) return connection.requests.ask(frame, answered);
     const closed = this.#state.status === "closed";
     return Promise.reject(closed ? new ClosedError("the client is closed") : new DisconnectedError("not connected"));
   }
@@ -160,6 +125,14 @@ export class Session {
   }
 
   // — connecting —
+
+  /** Connects, no sooner than the server has asked for. */
+  #resume(): void {
+    const { ms, reason } = this.#notBefore;
+    const leftMs = ms - this.#options.platform.monotonic();
+    if (leftMs <= 0) this.#open();
+    else if (this.#state.status !== "waiting" || this.#state.untilMs === undefined) this.#wait(reason, leftMs);
+  }
 
   #open(): void {
     const epoch = ++this.#epoch;
@@ -188,15 +161,21 @@ export class Session {
   }
 
   #tokenFailed(epoch: number): void {
-    if (epoch === this.#epoch) this.#wait("no-token", backoffMs(++this.#failures, this.#options.platform.random));
+    const { platform } = this.#options;
+    if (epoch === this.#epoch)
+      this.#wait(
+        "no-token",
+        backoffMs(++this.#failures, () => platform.random()),
+      );
   }
 
   #dial(epoch: number, token: string): void {
     const { platform, codec, url } = this.#options;
     this.#freshToken = false;
+    this.#timer?.cancel();
     const wire = platform.dial(url(), codec.subprotocol, {
       opened: () => {
-        if (epoch === this.#epoch) this.#greet(epoch, token);
+        if (epoch === this.#epoch) this.#greet(token);
       },
       received: (data) => {
         if (epoch === this.#epoch) this.#received(data);
@@ -205,51 +184,44 @@ export class Session {
         if (epoch === this.#epoch) this.#lost(code);
       },
     });
-    const requests = new Requests(platform, (frame) => this.#send(wire, frame));
-    const nowMs = platform.monotonic();
     this.#connection = {
       wire,
-      requests,
+      requests: new Requests(platform, (frame) => this.#send(wire, frame)),
+      liveness: new Liveness(platform, () => this.#lost(HEARTBEAT_LOST)),
       welcome: undefined,
-      liveSinceMs: nowMs,
-      heardAtMs: nowMs,
+      liveSinceMs: 0,
       goodbye: undefined,
-      proof: undefined,
-      stated: [],
     };
-    this.#deadIn(HANDSHAKE_DEADLINE_MS);
   }
 
-  #greet(epoch: number, token: string): void {
+  #greet(token: string): void {
+    const connection = this.#connection;
+    if (connection === undefined) return;
     const { device, rooms, platform } = this.#options;
     // Grows over the life of the device, without being kept: it counts seconds.
     this.#attempt = Math.max(this.#attempt + 1, Math.floor(platform.now() / 1_000));
-    const stated = rooms(HELLO_ROOMS);
-    const hello = { token, device, attempt: this.#attempt, protocol: 1, rooms: stated };
-    if (this.#connection === undefined) return;
-    this.#connection.stated = stated;
-    this.#connection.requests.ask({ hello }).then(
-      ({ welcome = {} }) => {
-        if (epoch === this.#epoch) this.#welcomed(welcome);
-      },
-      (error: unknown) => {
-        // Goodbye and the close follow, and say what to do.
-        if (error instanceof RefusedError && error.details.current_attempt !== undefined) {
-          this.#attempt = Math.max(this.#attempt, Number(error.details.current_attempt));
-        }
-      },
-    );
+    const hello = { token, device, attempt: this.#attempt, protocol: 1, rooms: rooms(this.#maxRooms) };
+    const answered = ({ welcome }: ServerFrame): void => {
+      if (welcome !== undefined) this.#welcomed(connection, welcome);
+    };
+    connection.requests.ask({ hello }, answered).catch((error: unknown) => {
+      // Goodbye and the close follow, and say what to do.
+      if (error instanceof RefusedError && error.details.current_attempt !== undefined) {
+        this.#attempt = Math.max(this.#attempt, Number(error.details.current_attempt));
+      }
+    });
   }
 
-  #welcomed(welcome: Welcome): void {
-    const connection = this.#connection;
-    if (connection === undefined) return;
+  #welcomed(connection: Connection, welcome: Welcome): void {
+    const { limits = {}, pingIntervalMs, sessionId = "", userId = "" } = welcome;
     connection.welcome = welcome;
     connection.liveSinceMs = this.#options.platform.monotonic();
-    connection.requests.allow(welcome.limits?.maxInFlight ?? 1);
-    this.#deadIn(this.#silenceMs(welcome));
+    connection.requests.allow(limits.maxInFlight ?? 1);
+    connection.liveness.welcomed(pingIntervalMs);
+    this.#maxRooms = Math.min(limits.maxRooms ?? HELLO_ROOMS, HELLO_ROOMS);
     this.#listener.welcomed(welcome);
-    this.#become({ status: "live", sessionId: welcome.sessionId ?? "", userId: welcome.userId ?? "" });
+    // A listener may have closed it.
+    if (connection === this.#connection) this.#become({ status: "live", sessionId, userId });
   }
 
   // — connected —
@@ -261,7 +233,7 @@ export class Session {
   #received(data: string | ArrayBuffer): void {
     const connection = this.#connection;
     if (connection === undefined) return;
-    connection.heardAtMs = this.#options.platform.monotonic();
+    connection.liveness.heard();
     let frame: ServerFrame;
     try {
       frame = this.#options.codec.decode(data);
@@ -270,14 +242,13 @@ export class Session {
       return;
     }
     if (frame.replyTo !== undefined && frame.replyTo !== 0) {
-      // Events may follow before whoever asked has the answer.
-      if (frame.subscribed !== undefined) this.#listener.pushed(frame);
       connection.requests.answered(frame);
     } else if (frame.ping !== undefined) {
       this.#send(connection.wire, { pong: { id: frame.ping.id ?? 0 } });
     } else if (frame.goodbye !== undefined) {
       const { reason = 0, reconnectAfterMs = 0 } = frame.goodbye;
-      connection.goodbye = { code: numberOf(reason), reconnectAfterMs };
+      connection.goodbye = { code: closeNumber(reason), reconnectAfterMs };
+      connection.liveness.leaving();
     } else if (frame.tokenExpiring !== undefined) {
       void this.#refresh(this.#epoch, connection);
     } else {
@@ -295,24 +266,6 @@ export class Session {
     }
   }
 
-  /** The connection counts as dead when nothing is heard for so long. Looked at when the time is over, not moved with each frame. */
-  #deadIn(ms: number): void {
-    const { platform } = this.#options;
-    this.#timer?.cancel();
-    this.#timer = platform.after(ms, () => {
-      const connection = this.#connection;
-      if (connection === undefined) return;
-      const quietMs = platform.monotonic() - connection.heardAtMs;
-      const allowedMs = connection.welcome === undefined ? 0 : this.#silenceMs(connection.welcome);
-      if (quietMs < allowedMs) this.#deadIn(allowedMs - quietMs);
-      else this.#lost(4000);
-    });
-  }
-
-  #silenceMs({ pingIntervalMs }: Welcome): number {
-    return (pingIntervalMs ?? DEFAULT_PING_INTERVAL_MS) + SILENCE_GRACE_MS;
-  }
-
   // — lost —
 
   #lost(code: number): void {
@@ -321,18 +274,20 @@ export class Session {
     const lived = connection?.welcome !== undefined && platform.monotonic() - connection.liveSinceMs >= SETTLED_MS;
     if (lived) this.#failures = 0;
     const { goodbye } = connection ?? {};
-    const told = code >= 4000 ? code : (goodbye?.code ?? code);
+    // A reason that a newer server has, and this client not, is known by the close code's range.
+    const told = goodbye === undefined || goodbye.code === ABNORMAL ? code : goodbye.code;
     const ending = { code: told, failures: this.#failures, reconnectAfterMs: goodbye?.reconnectAfterMs ?? 0 };
     this.#failures++;
-    this.#letGo(NORMAL, false);
-    const verdict = judge(ending, platform.random);
+    this.#letGo(false);
+    const verdict = judge(ending, () => platform.random());
     if (verdict.kind === "stop") {
       this.#stop(verdict.reason);
       return;
     }
     this.#freshToken = verdict.freshToken;
-    this.#notBeforeMs = verdict.stated ? platform.now() + verdict.delayMs : 0;
-    this.#wait(verdict.reason, verdict.delayMs);
+    const { reason, delayMs } = verdict;
+    if (verdict.stated) this.#notBefore = { ms: platform.monotonic() + delayMs, reason };
+    this.#wait(reason, delayMs);
   }
 
   #wait(reason: LostReason, delayMs: number): void {
@@ -355,43 +310,30 @@ export class Session {
       if (status === "waiting") this.#wait("offline", 0);
       return;
     }
-    if (this.#state.status === "waiting") {
-      const leftMs = this.#notBeforeMs - platform.now();
-      if (leftMs <= 0) this.#open();
-      else this.#wait(this.#state.reason, leftMs);
-    } else if (status === "live") this.#prove();
-  }
-
-  /** The page was away, or the network: is there still somebody? */
-  #prove(): void {
-    const connection = this.#connection;
-    if (connection?.welcome === undefined || connection.proof !== undefined) return;
-    const { platform } = this.#options;
-    const askedAtMs = platform.monotonic();
-    connection.requests.ask({ ping: {} }).catch(() => {});
-    connection.proof = platform.after(PROOF_DEADLINE_MS, () => {
-      connection.proof = undefined;
-      if (connection.heardAtMs < askedAtMs) this.#lost(4000);
-    });
+    if (status === "waiting") this.#resume();
+    // The page was away, or the network: is there still somebody?
+    else if (status === "live" && this.#connection?.liveness.prove()) this.#connection.requests.tell({ ping: {} });
   }
 
   #stop(reason: ClosedReason): void {
     this.#epoch++;
     this.#timer?.cancel();
-    this.#letGo(NORMAL, true);
+    this.#letGo(true);
+    this.#unwatch?.();
+    this.#unwatch = undefined;
     // Whoever connects again after a refusal does so with another token.
-    this.#freshToken = reason !== "closed";
+    this.#freshToken ||= reason !== "closed";
     this.#become({ status: "closed", reason });
   }
 
   /** Lets go of the connection, if there is one. */
-  #letGo(code: number, closed: boolean): void {
+  #letGo(closed: boolean): void {
     const connection = this.#connection;
     if (connection === undefined) return;
     this.#epoch++;
     this.#connection = undefined;
-    connection.proof?.cancel();
-    connection.wire.close(code);
+    connection.liveness.end();
+    connection.wire.close(NORMAL);
     connection.requests.end(closed);
   }
 
@@ -399,8 +341,4 @@ export class Session {
     this.#state = state;
     this.#listener.stateChanged(state);
   }
-}
-
-function numberOf(reason: CloseCode): number {
-  return typeof reason === "number" ? reason : (CLOSE_NUMBERS[reason] ?? ABNORMAL);
 }

@@ -6,6 +6,8 @@
 //                       └──── its time has come, or the network
 //
 //   any of them ──close, or an end that forbids to come back──▶ closed ──connect──▶ connecting
+//
+// Where there is no network, or the server has asked to be left alone for longer, `connect` leads to waiting instead.
 
 export type ConnectionState =
   /** Nobody has asked for a connection. */

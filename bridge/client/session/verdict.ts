@@ -1,5 +1,6 @@
 // Whether and when to come back after a connection has ended: the close code's range decides.
 
+import type { CloseCode } from "../gen/types.js";
 import type { ClosedReason, LostReason } from "./state.js";
 
 export type Verdict =
@@ -27,6 +28,27 @@ const LONGEST_DELAY_MS = 30_000;
 /** Where the server says "later" and not when. */
 const LATER_MS = { from: 1_000, to: 10_000 };
 
+/** The longest that a timer can wait, in milliseconds. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** Nobody said why. */
+export const ABNORMAL = 1006;
+/** The contract's reasons of a goodbye. The close code says the same where it arrives. */
+const CLOSE_NUMBERS: Readonly<Record<string, number>> = {
+  CLOSE_CODE_HEARTBEAT_LOST: 4000,
+  CLOSE_CODE_GOING_AWAY: 4100,
+  CLOSE_CODE_SLOW_CONSUMER: 4101,
+  CLOSE_CODE_OVERLOADED: 4102,
+  CLOSE_CODE_UNAVAILABLE: 4103,
+  CLOSE_CODE_TOKEN_EXPIRED: 4200,
+  CLOSE_CODE_UNAUTHENTICATED: 4500,
+  CLOSE_CODE_REPLACED: 4501,
+  CLOSE_CODE_KICKED: 4502,
+  CLOSE_CODE_REVOKED: 4503,
+  CLOSE_CODE_PROTOCOL_ERROR: 4504,
+  CLOSE_CODE_TOO_MANY_SESSIONS: 4505,
+  CLOSE_CODE_UNSUPPORTED_PROTOCOL: 4506,
+};
+
 const LOST = new Map<number, LostReason>([
   [4000, "silent"],
   [4100, "going-away"],
@@ -52,7 +74,8 @@ export function judge({ code, failures, reconnectAfterMs }: Ending, random: () =
     return { ...wait, reason: "token-expired", delayMs: failures === 0 ? 0 : jitteredMs, freshToken: true };
   if (code >= 4100 && code <= 4199) {
     const statedMs = reconnectAfterMs || LATER_MS.from + random() * (LATER_MS.to - LATER_MS.from);
-    return { ...wait, delayMs: Math.round(Math.max(statedMs, failures === 0 ? 0 : jitteredMs)), stated: true };
+    const delayMs = Math.round(Math.max(statedMs, failures === 0 ? 0 : jitteredMs));
+    return { ...wait, delayMs: Math.min(delayMs, LONGEST_TIMER_MS), stated: true };
   }
   return wait;
 }
@@ -60,4 +83,9 @@ export function judge({ code, failures, reconnectAfterMs }: Ending, random: () =
 /** Full jitter: anywhere between nothing and the bound, so that those who were cut together do not return together. */
 export function backoffMs(failures: number, random: () => number): number {
   return Math.round(random() * Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(failures, 10)));
+}
+
+/** The number of a goodbye's reason. */
+export function closeNumber(reason: CloseCode): number {
+  return typeof reason === "number" ? reason : (CLOSE_NUMBERS[reason] ?? ABNORMAL);
 }
