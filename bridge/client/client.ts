@@ -3,6 +3,7 @@
 import { RefusedError } from "./error.js";
 import { Emitter, type Listener } from "./events.js";
 import type {
+  Actor,
   Call,
   CallResult,
   Device,
@@ -81,6 +82,8 @@ export class Client {
   readonly #platform: Platform;
   readonly #addresses: Addresses;
   readonly #outbox: Outbox;
+  /** The user that was last connected. */
+  #self: Actor = {};
 
   constructor(options: ClientOptions, { codec, platform, storage }: ClientParts) {
     const { url, token, device = {}, autoConnect = true } = options;
@@ -150,6 +153,7 @@ export class Client {
         post: (frame) => this.#session.post(frame),
         live: () => this.#session.welcome !== undefined,
         outbox: this.#outbox,
+        self: () => this.#self,
       });
       this.#rooms.set(id, room);
     }
@@ -186,9 +190,11 @@ export class Client {
   }
 
   #welcomed(): void {
+    const { userId, tenantId, displayName } = this.#session.welcome ?? {};
+    this.#self = { userId, displayName };
     this.#addresses.reached();
-    this.#outbox.welcomed(this.#session.welcome ?? {});
-    for (const { feed } of this.#rooms.values()) feed.connected();
+    this.#outbox.welcomed({ tenantId, userId });
+    for (const room of this.#rooms.values()) room.welcomed();
   }
 
   #changed(state: ConnectionState): void {

@@ -23,6 +23,7 @@ export type {
 } from "./room/room.js";
 export type { TokenProvider, TokenRequest } from "./session/session.js";
 export type { ClosedReason, ConnectionState, LostReason } from "./session/state.js";
+export type { Timeline, TimelineMessage, TimelineOptions, TimelineSnapshot } from "./timeline/timeline.js";
 
 /** A client that speaks JSON. */
 export function createClient(options: ClientOptions): Client {

@@ -34,6 +34,7 @@ export class Sending<T = unknown> implements PromiseLike<T> {
   #answer: PromiseWithResolvers<unknown>;
   #state: SendingState = "waiting";
   #error: Error | undefined;
+  #stored: T | undefined;
 
   /** @internal */
   constructor(
@@ -55,6 +56,11 @@ export class Sending<T = unknown> implements PromiseLike<T> {
 
   get state(): SendingState {
     return this.#state;
+  }
+
+  /** The server's answer. Undefined: there is none yet. */
+  get answer(): T | undefined {
+    return this.#stored;
   }
 
   /** Why it has failed. */
@@ -92,6 +98,8 @@ export class Sending<T = unknown> implements PromiseLike<T> {
   /** @internal */
   stored(answer: T): void {
     this.#state = "stored";
+    this.#error = undefined;
+    this.#stored = answer;
     this.#answer.resolve(answer);
   }
 

@@ -2,6 +2,7 @@
 
 import { Emitter, type Listener, Queue } from "../events.js";
 import type {
+  Actor,
   Body,
   Changed,
   ClientFrame,
@@ -19,6 +20,7 @@ import type {
 import type { Outbox } from "../outbox/outbox.js";
 import type { Sending } from "../outbox/sending.js";
 import type { Platform } from "../platform.js";
+import { Timeline, type TimelineOptions } from "../timeline/timeline.js";
 import { type FeedState, RoomFeed } from "./feed.js";
 
 export interface RoomEvents {
@@ -61,6 +63,8 @@ export interface RoomContext {
   readonly post: (frame: ClientFrame) => void;
   readonly live: () => boolean;
   readonly outbox: Outbox;
+  /** The user that was last connected. */
+  readonly self: () => Actor;
 }
 
 /** Events that wait for who iterates: beyond, the room is left until they are taken. */
@@ -71,6 +75,9 @@ export class Room {
   readonly #context: RoomContext;
   readonly #emitter = new Emitter<RoomEvents>();
   readonly #feed: RoomFeed;
+  readonly #timelines = new Set<Timeline>();
+  /** It was opened for a timeline, and not by the application. */
+  #openedForTimeline = false;
 
   constructor(id: string, context: RoomContext) {
     this.id = id;
@@ -78,10 +85,14 @@ export class Room {
     this.#feed = new RoomFeed(id, context, {
       event: (event) => {
         context.outbox.seen(id, event);
+        for (const timeline of this.#timelines) timeline.event(event);
         this.#emitter.emit("event", event);
       },
       subscribed: (subscribed) => this.#emitter.emit("subscribed", subscribed),
-      stateChanged: (state) => this.#emitter.emit("state", state),
+      stateChanged: (state) => {
+        for (const timeline of this.#timelines) timeline.stateChanged(state);
+        this.#emitter.emit("state", state);
+      },
     });
   }
 
@@ -100,6 +111,7 @@ export class Room {
 
   /** Receives the room's events: those after `after`; without it, those from now on, or from where it was closed. */
   open({ after }: { readonly after?: Position } = {}): void {
+    this.#openedForTimeline = false;
     this.#feed.open(after);
   }
 
@@ -146,6 +158,31 @@ export class Room {
   }
 
   /**
+   * The room's messages for display: the newest, older ones as they are asked for, everything that changes, and what is being sent. Opens the room, if it
+   * is not open. `close` it when it is shown no longer.
+   */
+  timeline(options: TimelineOptions = {}): Timeline {
+    const timeline: Timeline = new Timeline(options, {
+      ...this.#context,
+      roomId: this.id,
+      history: (request) => this.history(request),
+      pending: () => this.pending,
+      state: () => this.state,
+      position: () => this.position,
+      open: (after) => {
+        this.#openedForTimeline = true;
+        this.#feed.open(after);
+      },
+      closed: () => {
+        this.#timelines.delete(timeline);
+        if (this.#timelines.size === 0 && this.#openedForTimeline) this.close();
+      },
+    });
+    this.#timelines.add(timeline);
+    return timeline;
+  }
+
+  /**
    * Sends a message. It is kept, also over a reload, and sent again under the same `clientMessageId` until the server has answered: it is stored once,
    * after what was sent to the room before. Await it for where it is stored; it rejects with `RefusedError` when it will never be, with
    * `GivenUpError` when it has waited too long or too much waits.
@@ -188,7 +225,14 @@ export class Room {
   // — for the client —
 
   /** @internal */
+  welcomed(): void {
+    this.#feed.connected();
+    for (const timeline of this.#timelines) timeline.welcomed();
+  }
+
+  /** @internal */
   pendingChanged(): void {
+    for (const timeline of this.#timelines) timeline.pendingChanged();
     if (this.#emitter.has("pending")) this.#emitter.emit("pending", this.pending);
   }
 
