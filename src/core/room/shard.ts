@@ -132,6 +132,7 @@ export class Shard {
     this.#asking = new Asking(new Preparation(own, this.#actors, blocks, tenantRooms, eventId), gates, eventId);
     this.#takeOver = {
       log: deps.log,
+      clock: deps.clock,
       opening: listener.opening,
       actors: this.#actors,
       stored,

@@ -85,6 +85,47 @@ describe("a reader at an owner that does not know of the other one", () => {
     expect(history).toMatchObject({ value: { rpc: { value: { asOf: { seq: 2 } } } } });
   });
 
+  it("is shown what the other has said while this one took long to open the shard", async () => {
+    const { cluster, roomId, ahead, ann, bob } = await useTwoOwners();
+    const shard = cluster.shardOf(roomId);
+    const behind = cluster.node(0);
+    const { archive } = cluster.engine;
+    behind.placement.lose(shard);
+    const archived = Promise.withResolvers<void>();
+    const apply = archive.apply.bind(archive);
+    vi.spyOn(archive, "apply").mockImplementation(async (...changes) => {
+      await archived.promise;
+      return apply(...changes);
+    });
+    cluster.share(shard, ahead, false);
+    await cluster.elapse(1_000);
+    expect(await bob.ask(text(roomId, "k1"))).toMatchObject({ case: "published" });
+    // What this one has to fold waits for the archive, for longer than a lease lasts.
+    const known = Promise.withResolvers<void>();
+    const room = archive.room.bind(archive);
+    const asked = vi.spyOn(archive, "room").mockImplementationOnce(async (ref) => {
+      await known.promise;
+      return room(ref);
+    });
+    cluster.share(shard, behind, false);
+    await settle();
+    expect(asked).toHaveBeenCalledOnce();
+    cluster.engine.lostAnnouncements = Number.POSITIVE_INFINITY;
+    // The first is refused to an owner that was displaced.
+    expect(await bob.ask(text(roomId, "k2"))).toMatchObject({ case: "error" });
+    await cluster.elapse(3_500);
+    expect(await bob.ask(text(roomId, "k3"))).toMatchObject({ case: "published" });
+    ahead.placement.lose(shard);
+    known.resolve();
+    archived.resolve();
+    await cluster.elapse(100);
+    const read = () => ann.ask({ case: "call", value: { rpc: { case: "getHistory", value: { roomId } } } });
+    // It opens anew, and shows nothing until then.
+    expect(await read()).toMatchObject({ case: "error", value: { retryable: true } });
+    await cluster.elapse(1_000);
+    expect(await read()).toMatchObject({ value: { rpc: { value: { asOf: { seq: 3 } } } } });
+  });
+
   it("is not told that it knows more than there is", async () => {
     const { cluster, roomId, ahead, ann, bob } = await useTwoOwners();
     cluster.share(cluster.shardOf(roomId), ahead, false);
