@@ -2,6 +2,7 @@
 
 import { RefusedError } from "./error.js";
 import { Emitter, type Listener } from "./events.js";
+import type { FallbackMemory } from "./fallback/choose.js";
 import type {
   Actor,
   Call,
@@ -35,6 +36,11 @@ export interface ClientOptions {
   readonly autoConnect?: boolean;
   /** How changes are kept until the server has answered them. */
   readonly outbox?: OutboxOptions;
+  /**
+   * Where it is kept that WebSockets do not get through: the connection is then made by server-sent events and requests, and WebSockets
+   * are tried again after ten minutes. Default: `sessionStorage` where there is one. False: WebSockets only.
+   */
+  readonly fallback?: FallbackMemory | false;
 }
 
 export interface ClientParts {

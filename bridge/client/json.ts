@@ -2,11 +2,13 @@
 
 import { browser } from "./browser.js";
 import { Client, type ClientOptions } from "./client.js";
+import { withFallback } from "./fallback/browser.js";
 import { indexedDbStorage } from "./outbox/indexed-db.js";
 import { jsonCodec } from "./wire/codec.js";
 
 export { Client, type ClientEvents, type ClientOptions, type KeyedCall } from "./client.js";
 export { ClosedError, DisconnectedError, GivenUpError, RefusedError } from "./error.js";
+export type { FallbackMemory } from "./fallback/choose.js";
 export type * from "./gen/types.js";
 export { indexedDbStorage } from "./outbox/indexed-db.js";
 export type { OutboxOptions } from "./outbox/outbox.js";
@@ -27,5 +29,9 @@ export type { Timeline, TimelineMessage, TimelineOptions, TimelineSnapshot } fro
 
 /** A client that speaks JSON. */
 export function createClient(options: ClientOptions): Client {
-  return new Client(options, { codec: jsonCodec, platform: browser, storage: indexedDbStorage() });
+  return new Client(options, {
+    codec: jsonCodec,
+    platform: withFallback(browser, options.fallback),
+    storage: indexedDbStorage(),
+  });
 }

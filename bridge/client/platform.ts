@@ -1,11 +1,15 @@
 // What the client needs of the world it runs in, so that tests can have another one. See browser.ts for the real one.
 
+import type { Codec } from "./wire/codec.js";
+
 export interface Timer {
   cancel(): void;
 }
 
 /** One WebSocket, or what stands in for it. */
 export interface Wire {
+  /** What it speaks, where that is not what it was dialled for. */
+  readonly codec?: Codec;
   send(data: string | Uint8Array<ArrayBuffer>): void;
   /** Ends it; no listener is called any more. */
   close(code: number): void;

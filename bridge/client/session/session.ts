@@ -227,7 +227,7 @@ export class Session {
   // — connected —
 
   #send(wire: Wire, frame: ClientFrame): void {
-    wire.send(this.#options.codec.encode(frame));
+    wire.send((wire.codec ?? this.#options.codec).encode(frame));
   }
 
   #received(data: string | ArrayBuffer): void {
@@ -236,7 +236,7 @@ export class Session {
     connection.liveness.heard();
     let frame: ServerFrame;
     try {
-      frame = this.#options.codec.decode(data);
+      frame = (connection.wire.codec ?? this.#options.codec).decode(data);
     } catch {
       this.#lost(ABNORMAL);
       return;

@@ -1,0 +1,148 @@
+// Which way to connect: a WebSocket, or the fallback where none gets through. There is one connection at a time; while it is the fallback's,
+// a WebSocket is opened now and then to see whether it can be, and is closed before it says anything.
+
+import type { Dial, Platform, Timer, Wire, WireListener } from "../platform.js";
+
+/** Keeps until when the fallback is used, e.g. over a reload. Neither method may throw. */
+export interface FallbackMemory {
+  /** Milliseconds since 1970; 0 where nothing is known. */
+  read(): number;
+  write(untilMs: number): void;
+}
+
+/** WebSockets in a row over which nothing was heard. */
+const ATTEMPTS = 2;
+/** One that was given up by whoever asked before so long may have been given up for any reason, in milliseconds. */
+const PATIENCE_MS = 5_000;
+/** How long the fallback is used before a WebSocket is tried again, in milliseconds. */
+const REMEMBERED_MS = 10 * 60_000;
+/** The connection is changed when nothing was sent for so long, in milliseconds: then everything is answered. */
+const QUIET_MS = 30_000;
+/** How long a WebSocket may take to open where it is only tried, in milliseconds. */
+const OPENING_DEADLINE_MS = 10_000;
+const NORMAL = 1000;
+/** A client that closes with it may be back at once: nobody is told that the user has left. */
+const GOING_AWAY = 1001;
+const ABNORMAL = 1006;
+const PONG = '{"pong"';
+
+export interface Ways {
+  readonly socket: Dial;
+  readonly events: Dial;
+  readonly memory: FallbackMemory;
+}
+
+/** Dials WebSockets first, the fallback after ATTEMPTS that failed; what has got through is kept to. */
+export function chooseDial({ socket, events, memory }: Ways, platform: Omit<Platform, "dial" | "reachability">): Dial {
+  let failures = 0;
+  /** How long the fallback is still to be used, in milliseconds; 0 also where what is kept makes no sense. */
+  const left = (): number => {
+    const leftMs = memory.read() - platform.now();
+    return leftMs > 0 && leftMs <= REMEMBERED_MS ? leftMs : 0;
+  };
+  const remember = (): void => memory.write(platform.now() + REMEMBERED_MS);
+
+  const bySocket: Dial = (url, subprotocol, listener) => {
+    const sinceMs = platform.monotonic();
+    let heard = false;
+    const wire = socket(url, subprotocol, {
+      opened: () => listener.opened(),
+      received(data) {
+        heard = true;
+        failures = 0;
+        listener.received(data);
+      },
+      closed(code) {
+        if (!heard) failures++;
+        listener.closed(code);
+      },
+    });
+    return {
+      send: (data) => wire.send(data),
+      close(code) {
+        if (!heard && platform.monotonic() - sinceMs >= PATIENCE_MS) failures++;
+        wire.close(code);
+      },
+    };
+  };
+
+  const byEvents: Dial = (url, subprotocol, listener) => {
+    const sinceMs = platform.monotonic();
+    let heard = false;
+    let sentAtMs = sinceMs;
+    let timer: Timer | undefined;
+    let probe: Wire | undefined;
+
+    const end = (failed: boolean): void => {
+      timer?.cancel();
+      probe?.close(NORMAL);
+      if (!failed) return;
+      // It does not get through either.
+      memory.write(0);
+      failures = 0;
+    };
+    const isQuiet = (): boolean => platform.monotonic() - sentAtMs >= QUIET_MS;
+    const look = (afterMs: number): void => {
+      timer = platform.after(afterMs, () => {
+        if (isQuiet()) tryUpgrade();
+        else look(QUIET_MS);
+      });
+    };
+    const tryUpgrade = (): void => {
+      const probeEnded = (opens: boolean): void => {
+        timer?.cancel();
+        probe?.close(NORMAL);
+        probe = undefined;
+        if (!opens) {
+          remember();
+          look(REMEMBERED_MS);
+        } else if (!isQuiet()) look(QUIET_MS);
+        else {
+          memory.write(0);
+          // One that opens and carries nothing is enough to come back.
+          failures = ATTEMPTS - 1;
+          wire.close(GOING_AWAY);
+          listener.closed(ABNORMAL);
+        }
+      };
+      probe = socket(url, subprotocol, {
+        opened: () => probeEnded(true),
+        received: () => {},
+        closed: () => probeEnded(false),
+      });
+      timer = platform.after(OPENING_DEADLINE_MS, () => probeEnded(false));
+    };
+    const own: WireListener = {
+      opened: () => listener.opened(),
+      received(data) {
+        if (!heard) {
+          heard = true;
+          if (left() === 0) remember();
+          look(left());
+        }
+        listener.received(data);
+      },
+      closed(code) {
+        end(!heard);
+        listener.closed(code);
+      },
+    };
+    const wire = events(url, subprotocol, own);
+    return {
+      ...(wire.codec && { codec: wire.codec }),
+      send(data) {
+        if (typeof data !== "string" || !data.startsWith(PONG)) sentAtMs = platform.monotonic();
+        wire.send(data);
+      },
+      close(code) {
+        end(!heard && platform.monotonic() - sinceMs >= PATIENCE_MS);
+        wire.close(code);
+      },
+    };
+  };
+
+  return (url, subprotocol, listener) => {
+    const falls = failures >= ATTEMPTS || left() > 0;
+    return (falls ? byEvents : bySocket)(url, subprotocol, listener);
+  };
+}
