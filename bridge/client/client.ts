@@ -18,8 +18,11 @@ import type {
 import { Outbox, type OutboxOptions } from "./outbox/outbox.js";
 import type { Sending } from "./outbox/sending.js";
 import type { OutboxStorage } from "./outbox/storage.js";
+import { People } from "./people/people.js";
+import type { ClientPresence } from "./people/presence.js";
 import type { Platform } from "./platform.js";
 import { Room } from "./room/room.js";
+import type { RoomList } from "./rooms/list.js";
 import { Addresses } from "./session/addresses.js";
 import { Session, type TokenProvider } from "./session/session.js";
 import type { ConnectionState } from "./session/state.js";
@@ -90,6 +93,7 @@ export class Client {
   readonly #outbox: Outbox;
   /** The user that was last connected. */
   #self: Actor = {};
+  readonly #people: People;
 
   constructor(options: ClientOptions, { codec, platform, storage }: ClientParts) {
     const { url, token, device = {}, autoConnect = true } = options;
@@ -122,7 +126,26 @@ export class Client {
         storageFailed: (error) => this.#emitter.emit("storageFailed", error),
       },
     );
+    this.#people = new People({
+      platform,
+      request: (frame, answered) => this.#session.request(frame, answered),
+      post: (frame) => this.#session.post(frame),
+      welcome: () => this.#session.welcome,
+      self: () => this.#self,
+      room: (id) => this.room(id),
+      rooms: () => this.#rooms.values(),
+    });
     if (autoConnect) this.connect();
+  }
+
+  /** How this user is, and who else is there. */
+  get presence(): ClientPresence {
+    return this.#people.presence;
+  }
+
+  /** The user's rooms with what is new in each, kept as they are once `client.rooms.open()` was called. */
+  get rooms(): RoomList {
+    return this.#people.list;
   }
 
   get state(): ConnectionState {
@@ -160,6 +183,8 @@ export class Client {
         live: () => this.#session.welcome !== undefined,
         outbox: this.#outbox,
         self: () => this.#self,
+        marks: this.#people.marks,
+        follower: this.#people.list,
       });
       this.#rooms.set(id, room);
     }
@@ -175,6 +200,7 @@ export class Client {
   /** A method of RoomService: `client.call({ listRooms: {} })`. Rejects with RefusedError or DisconnectedError. */
   async call(call: Call): Promise<CallResult> {
     const { callResult } = await this.#session.request({ call });
+    this.#people.list.called(call);
     return callResult ?? {};
   }
 
@@ -187,7 +213,12 @@ export class Client {
       Object.entries(call);
     const key = request.key ?? this.#platform.id();
     const frame = { call: { [method]: { ...request, key } } };
-    return this.#outbox.add(request.roomId ?? "", key, frame, request.key !== undefined);
+    const sending = this.#outbox.add<CallResult>(request.roomId ?? "", key, frame, request.key !== undefined);
+    sending.then(
+      () => this.#people.list.called(call),
+      () => {},
+    );
+    return sending;
   }
 
   #stated(most: number): readonly RoomPosition[] {
@@ -201,12 +232,16 @@ export class Client {
     this.#addresses.reached();
     this.#outbox.welcomed({ tenantId, userId });
     for (const room of this.#rooms.values()) room.welcomed();
+    this.#people.welcomed(this.#session.welcome ?? {});
   }
 
   #changed(state: ConnectionState): void {
     // First to those who listen to it: what a room's listeners do about it comes after it.
     this.#emitter.emit("state", state);
-    if (this.#session.welcome === undefined) for (const { feed } of this.#rooms.values()) feed.disconnected();
+    if (this.#session.welcome === undefined) {
+      for (const { feed } of this.#rooms.values()) feed.disconnected();
+      this.#people.disconnected();
+    }
     if (state.status === "waiting" && state.reason === "going-away") this.#addresses.left();
   }
 
@@ -224,6 +259,7 @@ export class Client {
       this.#rooms.get((roomEvents ?? signals ?? markers)?.roomId ?? "")?.received(frame);
       if (signals?.top !== undefined) this.#emitter.emit("top", signals.top);
     }
+    this.#people.pushed(frame);
     this.#emitter.emit("frame", frame);
   }
 }

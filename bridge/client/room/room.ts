@@ -19,6 +19,9 @@ import type {
 } from "../gen/types.js";
 import type { Outbox } from "../outbox/outbox.js";
 import type { Sending } from "../outbox/sending.js";
+import type { Marks } from "../people/marks.js";
+import { RoomReceipts } from "../people/receipts.js";
+import { RoomTyping } from "../people/typing.js";
 import type { Platform } from "../platform.js";
 import { Timeline, type TimelineOptions } from "../timeline/timeline.js";
 import { type FeedState, RoomFeed } from "./feed.js";
@@ -65,6 +68,18 @@ export interface RoomContext {
   readonly outbox: Outbox;
   /** The user that was last connected. */
   readonly self: () => Actor;
+  readonly marks: Marks;
+  readonly follower: RoomFollower;
+}
+
+/** Hears what becomes of all rooms. */
+export interface RoomFollower {
+  /** A subscription begins. */
+  subscribed(roomId: string, subscribed: Subscribed): void;
+  /** The next event of the room. */
+  happened(roomId: string, event: RoomEvent): void;
+  /** The user has read the room up to there. */
+  read(roomId: string, seq: number): void;
 }
 
 /** Events that wait for who iterates: beyond, the room is left until they are taken. */
@@ -72,6 +87,10 @@ const HIGH = 1_000;
 
 export class Room {
   readonly id: string;
+  /** Who is typing: `room.typing.start()` with each key, `room.typing.users` are the others. */
+  readonly typing: RoomTyping;
+  /** How far everybody has come. What the application is given of the room is said to be received by itself. */
+  readonly receipts: RoomReceipts;
   readonly #context: RoomContext;
   readonly #emitter = new Emitter<RoomEvents>();
   readonly #feed: RoomFeed;
@@ -82,14 +101,27 @@ export class Room {
   constructor(id: string, context: RoomContext) {
     this.id = id;
     this.#context = context;
+    this.typing = new RoomTyping(id, context);
+    this.receipts = new RoomReceipts(id, context);
     this.#feed = new RoomFeed(id, context, {
       event: (event) => {
         context.outbox.seen(id, event);
+        this.receipts.happened(event);
+        if (event.messageCreated !== undefined) this.typing.said(event.actor?.userId ?? "");
+        context.follower.happened(id, event);
+        if (!this.listened) return;
         for (const timeline of this.#timelines) timeline.event(event);
         this.#emitter.emit("event", event);
+        this.receipts.reached("delivered", event.position);
       },
-      subscribed: (subscribed) => this.#emitter.emit("subscribed", subscribed),
+      subscribed: (subscribed) => {
+        this.receipts.subscribed(subscribed);
+        context.follower.subscribed(id, subscribed);
+        this.#emitter.emit("subscribed", subscribed);
+      },
       stateChanged: (state) => {
+        if (state.status !== "live" && state.status !== "filling") this.typing.left();
+        if (state.status === "reset") this.receipts.reset();
         for (const timeline of this.#timelines) timeline.stateChanged(state);
         this.#emitter.emit("state", state);
       },
@@ -112,6 +144,8 @@ export class Room {
   /** Receives the room's events: those after `after`; without it, those from now on, or from where it was closed. */
   open({ after }: { readonly after?: Position } = {}): void {
     this.#openedForTimeline = false;
+    // Whoever goes on from there has it.
+    this.receipts.reached("delivered", after);
     this.#feed.open(after);
   }
 
@@ -171,6 +205,7 @@ export class Room {
       position: () => this.position,
       open: (after) => {
         this.#openedForTimeline = true;
+        this.receipts.reached("delivered", after);
         this.#feed.open(after);
       },
       closed: () => {
@@ -190,6 +225,7 @@ export class Room {
    */
   send(content: string | Body, { clientMessageId, ...options }: SendOptions = {}): Sending<Published> {
     const body = typeof content === "string" ? { text: content } : content;
+    this.typing.sent();
     return this.#change(clientMessageId, (key) => ({
       publish: { roomId: this.id, clientMessageId: key, ...(options.forward === undefined && { body }), ...options },
     }));
@@ -209,6 +245,15 @@ export class Room {
   /** Sets a reaction, or takes it back, as `send` sends a message. @param emoji Or a short code, ≤ 64 bytes. */
   react(messageId: string, emoji: string, on = true, { key }: ChangeOptions = {}): Sending<Changed> {
     return this.#change(key, (key) => ({ react: { roomId: this.id, messageId, key, emoji, on } }));
+  }
+
+  /**
+   * The user has read the room up to `position`, of an event or a message; without it, all that the application was given. Said within a second,
+   * once for several; going back does nothing. Open or not, and also while there is no connection: it is then said with the next one.
+   */
+  markRead(position = this.position): void {
+    this.receipts.reached("read", position);
+    this.#context.follower.read(this.id, position?.seq ?? 0);
   }
 
   /** What was asked for and the server has not answered yet, in order, with the messages that have failed and were neither retried nor discarded. */
@@ -236,6 +281,11 @@ export class Room {
     if (this.#emitter.has("pending")) this.#emitter.emit("pending", this.pending);
   }
 
+  /** Somebody is given its events. @internal */
+  get listened(): boolean {
+    return this.#emitter.has("event") || this.#timelines.size > 0;
+  }
+
   /** @internal */
   get feed(): RoomFeed {
     return this.#feed;
@@ -244,7 +294,12 @@ export class Room {
   /** @internal */
   received({ roomEvents, signals, markers }: ServerFrame): void {
     if (roomEvents?.events !== undefined) this.#feed.events(roomEvents.events);
-    for (const signal of signals?.signals ?? []) this.#emitter.emit("signal", signal);
-    if (markers !== undefined) this.#emitter.emit("markers", markers);
+    for (const signal of signals?.signals ?? []) {
+      this.typing.signalled(signal);
+      this.#emitter.emit("signal", signal);
+    }
+    if (markers === undefined) return;
+    this.receipts.told(markers.markers ?? []);
+    this.#emitter.emit("markers", markers);
   }
 }

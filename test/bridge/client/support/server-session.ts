@@ -142,7 +142,13 @@ export class ServerSession implements PeerListener {
         if (!this.#holds(refreshToken.token ?? "")) return { error: { code: "ERROR_CODE_TOKEN_EXPIRED" } };
         return { tokenAccepted: {} };
       });
-    } else this.#violation("sent what nobody knows");
+    } else this.#answer(ref, frame);
+  }
+
+  #answer(ref: number, frame: ClientFrame): void {
+    const answer = this.#server.answer(frame);
+    if (answer === undefined) this.#violation("sent what nobody knows");
+    else if (ref !== 0) this.#asked(ref, "other", "", () => answer);
   }
 
   #violation(what: string): void {

@@ -1,6 +1,6 @@
 // A server that follows docs/protocol.md in time that a test lets run, and does to its sessions what the test says.
 
-import type { Error as WireError } from "../../../../bridge/client/gen/types.js";
+import type { ClientFrame, ServerFrame, Error as WireError } from "../../../../bridge/client/gen/types.js";
 import { Network, type Peer, type PeerListener } from "./network.js";
 import { ServerRoom } from "./server-room.js";
 import { ServerSession } from "./server-session.js";
@@ -37,6 +37,9 @@ export class Server {
   refuse: (kind: string, roomId: string) => WireError | undefined = () => undefined;
   /** Asked of every request: how long it takes. Undefined: it is never answered. */
   takesMs: (kind: string) => number | undefined = () => 0;
+  /** Asked about every frame that it has no part of its own for. Undefined: it knows no such frame. */
+  answer: (frame: ClientFrame) => ServerFrame | undefined = ({ mark, typing }) =>
+    (mark ?? typing) ? { done: {} } : undefined;
   /** Whether it takes connections. */
   up = true;
   /** Pages ask for these only. Undefined: for any. */

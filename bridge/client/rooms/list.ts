@@ -1,0 +1,458 @@
+// The user's rooms, kept as they are: read once, then followed by what is told of them, and read again after each reconnect.
+
+import { RefusedError } from "../error.js";
+import type { Listener } from "../events.js";
+import type {
+  Actor,
+  Call,
+  ClientFrame,
+  Marker,
+  RoomEvent,
+  RoomSummary,
+  RoomTop,
+  ServerFrame,
+  Subscribed,
+  Welcome,
+  Room as WireRoom,
+} from "../gen/types.js";
+import { Changes } from "../people/changes.js";
+import type { Platform, Timer } from "../platform.js";
+import type { Room, RoomFollower } from "../room/room.js";
+import { backoffMs } from "../session/verdict.js";
+import { happened, listed, marked, mentioned, moved, previewed, type RoomEntry, seqOf } from "./entry.js";
+
+export interface RoomListContext {
+  readonly platform: Pick<Platform, "after" | "random">;
+  readonly request: (frame: ClientFrame) => Promise<ServerFrame>;
+  /** Of the live connection. */
+  readonly welcome: () => Welcome | undefined;
+  readonly room: (roomId: string) => Room;
+  /** The user that was last connected. */
+  readonly self: () => Actor;
+}
+
+export interface RoomListOptions {
+  /**
+   * Fetches the last message of rooms that are not open here and have moved on, five a second at most. Without, `lastMessage` of these is the one
+   * of the last reading, and messages from the user's other devices count as unread until then. Default true.
+   */
+  readonly previews?: boolean;
+}
+
+/** Rooms of one page of ListRooms. */
+const PAGE = 100;
+/** Rooms beyond these are left out. */
+const MAX_ROOMS = 10_000;
+/** What is told within it is shown together. */
+const COLLECT_MS = 50;
+/** From the first reason to read the list again to doing so, and between two readings. */
+const AGAIN_MS = 250;
+/** Until it is read again for a room that it did not name yet, and how often. */
+const EXPECT_MS = 2_000;
+const EXPECT = 3;
+/** Between two previews, the messages that one reads at most, and how many may wait before what is known without is shown. */
+const PREVIEW_MS = 200;
+const PREVIEW_MESSAGES = 20;
+const PREVIEWS_WAITING = 5;
+/** Events of the inbox that are read for mentions of before. */
+const MENTIONS = 200;
+/** Calls that may change which rooms there are. */
+const CHANGING = ["createRoom", "deleteRoom", "joinRoom", "leaveRoom", "updateRoom"] as const;
+
+/** Where a room stands: that moves with what is heard alone, so that it is counted. */
+function placeOf({ top = {}, lastMessageIndex = 0 }: Pick<WireRoom, "top" | "lastMessageIndex">) {
+  return { top, lastMessageIndex };
+}
+
+export class RoomList implements RoomFollower {
+  readonly #context: RoomListContext;
+  readonly #changes: Changes<readonly RoomEntry[]>;
+  readonly #entries = new Map<string, RoomEntry>();
+  #sorted: readonly RoomEntry[] | undefined;
+  #open = false;
+  #ready = false;
+  #previews = true;
+  /** Counts connections: an answer of an older one is told apart. */
+  #epoch = 0;
+  #reading = false;
+  #again: Timer | undefined;
+  #stale = false;
+  #failures = 0;
+  /** Rooms that went while the list was read: its pages may still name them. */
+  readonly #gone = new Set<string>();
+  /** Rooms that were told of and not named yet, and how often the list is to be read for them. */
+  readonly #expected = new Map<string, number>();
+  /** Rooms whose last message is to be fetched, and where they stand. */
+  readonly #behind = new Map<string, RoomTop>();
+  #preview: Timer | undefined;
+  #previewing = false;
+  #mentionsRead = false;
+
+  constructor(context: RoomListContext) {
+    this.#context = context;
+    this.#changes = new Changes(context.platform, () => this.all, COLLECT_MS);
+  }
+
+  /** The rooms, those first that were active last. Another array after each change; empty until `open`. */
+  get all(): readonly RoomEntry[] {
+    this.#sorted ??= [...this.#entries.values()].sort(
+      (a, b) => b.activeAtMs - a.activeAtMs || (a.roomId < b.roomId ? -1 : 1),
+    );
+    return this.#sorted;
+  }
+
+  /** All of them have been read once. */
+  get ready(): boolean {
+    return this.#ready;
+  }
+
+  /** Undefined: no room of the user, as far as is known. */
+  get(roomId: string): RoomEntry | undefined {
+    return this.#entries.get(roomId);
+  }
+
+  /** Calls `listener` with `all` after it has changed, once for what changes within 50 ms; returns what ends that. */
+  onChange(listener: Listener<readonly RoomEntry[]>): () => void {
+    return this.#changes.on(listener);
+  }
+
+  /**
+   * Reads the list and keeps it as it is from now on. For that it opens the user's inbox, unless the application has it open. At most 10,000 rooms;
+   * of rooms of more than 100 members that are not open here nothing is told between two readings, which each reconnect is one of.
+   */
+  open({ previews = true }: RoomListOptions = {}): void {
+    this.#previews = previews;
+    if (this.#open) return;
+    this.#open = true;
+    this.#begin();
+  }
+
+  /** No longer follows; what is known stays. */
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.disconnected();
+    const inbox = this.#inbox;
+    if (inbox?.listened === false) inbox.close();
+  }
+
+  /** Reads the list again, before long. */
+  refresh(): void {
+    this.#readAgain(AGAIN_MS);
+  }
+
+  // — for the client —
+
+  /** @internal */
+  welcomed(): void {
+    this.#begin();
+  }
+
+  /** @internal */
+  disconnected(): void {
+    this.#epoch++;
+    this.#reading = false;
+    this.#previewing = false;
+    for (const timer of [this.#again, this.#preview]) timer?.cancel();
+    this.#again = undefined;
+    this.#preview = undefined;
+    this.#behind.clear();
+  }
+
+  /** @internal */
+  pushed({ unsubscribed, signals, markers }: ServerFrame): void {
+    if (!this.#open) return;
+    if (unsubscribed !== undefined) {
+      const { roomId = "", reason } = unsubscribed;
+      const over = reason === "UNSUBSCRIBE_REASON_ACCESS_LOST" || reason === "UNSUBSCRIBE_REASON_ROOM_DELETED";
+      if (over) this.#remove(roomId);
+    } else if (signals?.top !== undefined) this.#top(signals.top);
+    else if (markers !== undefined) this.#marked(markers.roomId ?? "", markers.markers ?? []);
+  }
+
+  /** @internal */
+  subscribed(roomId: string, { room, member, marker, top, replaying, gap }: Subscribed): void {
+    if (!this.#open) return;
+    if (roomId === this.#inboxId) {
+      this.#readMentions();
+      return;
+    }
+    const held = this.#entries.get(roomId);
+    if (held === undefined) {
+      this.#expect(roomId, false);
+      return;
+    }
+    const next = { ...held, member, room: { ...room, ...placeOf(held.room) } };
+    this.#put(marker === undefined ? next : marked(next, marker));
+    // The events that follow lead from what is held to the room's top, unless it is opened further on.
+    const topSeq = top?.seq ?? 0;
+    const followSeq = gap?.fromSeq ?? topSeq + 1 - (replaying?.count ?? 0);
+    if (followSeq <= seqOf(held.room) + 1) return;
+    if (followSeq > topSeq) this.#top({ roomId, top: top ?? {}, lastMessageIndex: room?.lastMessageIndex ?? 0 });
+    else this.refresh();
+  }
+
+  /** An event of an open room, each once and in order. @internal */
+  happened(roomId: string, event: RoomEvent): void {
+    if (!this.#open) return;
+    if (roomId === this.#inboxId) {
+      this.#noticed(event);
+      return;
+    }
+    const entry = this.#entries.get(roomId);
+    if (entry === undefined) {
+      if (event.memberJoined?.member?.userId === this.#userId) this.#expect(roomId, true);
+      return;
+    }
+    const next = happened(entry, event, this.#userId);
+    if (next === undefined) this.#remove(roomId);
+    else this.#put(next);
+  }
+
+  /** The user has read the room up to there, on this device. @internal */
+  read(roomId: string, readSeq: number): void {
+    this.#marked(roomId, [{ userId: this.#userId, readSeq }]);
+  }
+
+  /** The application's own call was carried out. @internal */
+  called(call: Call): void {
+    if (this.#open && CHANGING.some((name) => call[name] !== undefined)) this.refresh();
+  }
+
+  // — reading —
+
+  #begin(): void {
+    if (!this.#open || this.#context.welcome() === undefined) return;
+    this.#failures = 0;
+    this.#expected.clear();
+    this.#openInbox();
+    this.#readAgain(0);
+  }
+
+  #readAgain(afterMs: number): void {
+    this.#stale = true;
+    if (!this.#open || this.#reading || this.#context.welcome() === undefined) return;
+    this.#again ??= this.#context.platform.after(afterMs, () => {
+      this.#again = undefined;
+      this.#read();
+    });
+  }
+
+  #read(): void {
+    this.#reading = true;
+    this.#stale = false;
+    this.#gone.clear();
+    const epoch = this.#epoch;
+    this.#pages(epoch).then(
+      (whole) => {
+        if (epoch === this.#epoch) this.#wasRead(whole);
+      },
+      (error: unknown) => {
+        if (epoch !== this.#epoch) return;
+        this.#reading = false;
+        const { retryAfterMs = 0 } = error instanceof RefusedError ? error : {};
+        this.#readAgain(
+          Math.max(retryAfterMs, AGAIN_MS + backoffMs(++this.#failures, () => this.#context.platform.random())),
+        );
+      },
+    );
+  }
+
+  /** Returns the ids of all rooms; undefined where there are more than are read. */
+  async #pages(epoch: number): Promise<ReadonlySet<string> | undefined> {
+    const found = new Set<string>();
+    let pageToken: string | undefined;
+    do {
+      const { callResult } = await this.#context.request({ call: { listRooms: { pageSize: PAGE, pageToken } } });
+      if (epoch !== this.#epoch) return undefined;
+      const { rooms = [], nextPageToken = "" } = callResult?.listRooms ?? {};
+      for (const summary of rooms) found.add(this.#listed(summary));
+      pageToken = nextPageToken;
+    } while (pageToken !== "" && found.size < MAX_ROOMS);
+    return pageToken === "" ? found : undefined;
+  }
+
+  #listed(summary: RoomSummary): string {
+    const roomId = summary.room?.roomId ?? "";
+    const held = this.#entries.get(roomId);
+    if (!this.#gone.has(roomId) && (held !== undefined || this.#entries.size < MAX_ROOMS)) {
+      this.#put(listed(held, summary));
+    }
+    return roomId;
+  }
+
+  #wasRead(found: ReadonlySet<string> | undefined): void {
+    this.#reading = false;
+    this.#failures = 0;
+    if (found !== undefined) {
+      for (const roomId of this.#entries.keys()) if (!found.has(roomId)) this.#remove(roomId);
+    }
+    if (!this.#ready) {
+      this.#ready = true;
+      this.#changes.changed();
+    }
+    this.#readMentions();
+    let missing = false;
+    for (const [roomId, left] of this.#expected) {
+      if (this.#entries.has(roomId)) this.#expected.delete(roomId);
+      else if (left > 0) {
+        this.#expected.set(roomId, left - 1);
+        missing = true;
+      }
+    }
+    if (this.#stale) this.#readAgain(AGAIN_MS);
+    else if (missing) this.#readAgain(EXPECT_MS);
+  }
+
+  /** There is a room that the list does not name. Those that it did not name when it was read for them are not asked for again. */
+  #expect(roomId: string, anew: boolean): void {
+    if (this.#entries.has(roomId) || (!anew && this.#expected.has(roomId))) return;
+    if (this.#expected.size >= MAX_ROOMS) this.#expected.clear();
+    this.#expected.set(roomId, EXPECT);
+    this.refresh();
+  }
+
+  // — what is told —
+
+  get #inboxId(): string | undefined {
+    return this.#context.welcome()?.inboxRoomId;
+  }
+
+  get #inbox(): Room | undefined {
+    const id = this.#inboxId;
+    return id === undefined ? undefined : this.#context.room(id);
+  }
+
+  get #userId(): string {
+    return this.#context.self().userId ?? "";
+  }
+
+  #openInbox(): void {
+    const inbox = this.#inbox;
+    if (inbox?.state.status === "off" || inbox?.state.status === "lost") inbox.open();
+  }
+
+  #noticed({ addedToRoom, removedFromRoom, mentioned: notice, messageHidden }: RoomEvent): void {
+    if (addedToRoom !== undefined) this.#expect(addedToRoom.roomId ?? "", true);
+    else if (removedFromRoom !== undefined) this.#remove(removedFromRoom.roomId ?? "");
+    else if (notice !== undefined) {
+      const entry = this.#entries.get(notice.roomId ?? "");
+      if (entry !== undefined) this.#put(mentioned(entry, notice.messageIndex ?? 0));
+    } else if (messageHidden !== undefined) {
+      const { roomId = "", messageIndex } = messageHidden;
+      const entry = this.#entries.get(roomId);
+      if (entry?.lastMessage?.messageIndex === messageIndex) this.#fetch(roomId, entry?.room ?? {});
+    }
+  }
+
+  #top(top: RoomTop): void {
+    const { roomId = "" } = top;
+    const entry = this.#entries.get(roomId);
+    if (entry === undefined) {
+      if (this.#ready) this.#expect(roomId, false);
+      return;
+    }
+    if ((top.top?.seq ?? 0) <= seqOf(entry.room)) return;
+    // A preview tells which of the new messages are the user's own: both are shown together, unless that takes long.
+    if (!this.#previews || this.#behind.size >= PREVIEWS_WAITING) this.#put(moved(entry, top));
+    if (this.#previews) this.#fetch(roomId, top);
+  }
+
+  #marked(roomId: string, markers: readonly Marker[]): void {
+    const entry = this.#entries.get(roomId);
+    const own = markers.find(({ userId }) => userId === this.#userId);
+    if (entry !== undefined && own !== undefined) this.#put(marked(entry, own));
+  }
+
+  #put(entry: RoomEntry): void {
+    if (this.#entries.get(entry.roomId) === entry) return;
+    this.#entries.set(entry.roomId, entry);
+    this.#changed();
+  }
+
+  #remove(roomId: string): void {
+    this.#gone.add(roomId);
+    this.#behind.delete(roomId);
+    this.#expected.delete(roomId);
+    if (this.#entries.delete(roomId)) this.#changed();
+  }
+
+  #changed(): void {
+    this.#sorted = undefined;
+    this.#changes.changed();
+  }
+
+  // — previews and mentions —
+
+  #fetch(roomId: string, top: RoomTop): void {
+    this.#behind.set(roomId, top);
+    this.#fetchNext(0);
+  }
+
+  #fetchNext(afterMs: number): void {
+    if (this.#previewing || this.#behind.size === 0) return;
+    this.#preview ??= this.#context.platform.after(afterMs, () => {
+      this.#preview = undefined;
+      const [next] = this.#behind;
+      if (next === undefined) return;
+      this.#previewing = true;
+      const epoch = this.#epoch;
+      this.#behind.delete(next[0]);
+      void this.#fetchPreview(epoch, ...next).then(() => {
+        if (epoch !== this.#epoch) return;
+        this.#previewing = false;
+        this.#fetchNext(PREVIEW_MS);
+      });
+    });
+  }
+
+  /** Never rejects. */
+  async #fetchPreview(epoch: number, roomId: string, top: RoomTop): Promise<void> {
+    const before = this.#entries.get(roomId);
+    if (before === undefined) return;
+    const {
+      room: { lastMessageIndex = 0 },
+    } = before;
+    const messages = Math.max((top.lastMessageIndex ?? 0) - Math.max(lastMessageIndex, before.sortedIndex), 0);
+    try {
+      const getHistory = { roomId, limit: Math.min(Math.max(messages, 1), PREVIEW_MESSAGES) };
+      // Events of another kind: the room may have been changed.
+      const other = (top.top?.seq ?? 0) - seqOf(before.room) > messages;
+      const [history, got] = await Promise.all([
+        this.#context.request({ call: { getHistory } }),
+        other ? this.#context.request({ call: { getRoom: { roomId } } }) : undefined,
+      ]);
+      const entry = this.#entries.get(roomId);
+      if (epoch !== this.#epoch || entry === undefined) return;
+      const changed = got?.callResult?.getRoom?.room;
+      const next = moved(entry, top);
+      const room = changed === undefined ? next.room : { ...changed, ...placeOf(next.room) };
+      this.#put(previewed({ ...next, room }, history.callResult?.getHistory ?? {}, this.#userId));
+    } catch (error) {
+      if (epoch !== this.#epoch) return;
+      const entry = this.#entries.get(roomId);
+      if (error instanceof RefusedError && !error.retryable) this.#remove(roomId);
+      else if (entry !== undefined) this.#put(moved(entry, top));
+    }
+  }
+
+  /** Those of before, once: those from now on are events of the inbox. */
+  #readMentions(): void {
+    const inbox = this.#inbox;
+    const toSeq = inbox?.position?.seq ?? 0;
+    if (!this.#ready || this.#mentionsRead || toSeq === 0) return;
+    this.#mentionsRead = true;
+    const getEvents = { roomId: inbox?.id, fromSeq: Math.max(toSeq - MENTIONS + 1, 1), toSeq, limit: MENTIONS };
+    this.#context.request({ call: { getEvents } }).then(
+      ({ callResult }) => {
+        for (const event of callResult?.getEvents?.events ?? []) {
+          if (event.mentioned !== undefined) this.#noticed(event);
+        }
+      },
+      () => {
+        // Asked again after the next reading.
+        this.#mentionsRead = false;
+      },
+    );
+  }
+}
