@@ -86,8 +86,8 @@ export class Messages {
       const { messageId, emoji = "", on = false } = reactionSet;
       this.#change(messageId, seq, (message) => reacted(message, emoji, actor?.userId ?? "", on));
     } else if (messagePinned !== undefined) {
-      const { messageId, pinned = false } = messagePinned;
-      this.#change(messageId, seq, (message) => ({ ...message, pinned }));
+      const { messageId, pinned } = messagePinned;
+      this.#change(messageId, seq, (message) => ({ ...message, pinned: pinned || undefined }));
     }
     this.#seq = Math.max(this.#seq, seq);
   }
@@ -122,7 +122,10 @@ export class Messages {
 
   #count(rootId: string | undefined, by: number, seq: number): void {
     if (!rootId) return;
-    this.#change(rootId, seq, (root) => ({ ...root, replyCount: Math.max((root.replyCount ?? 0) + by, 0) }));
+    this.#change(rootId, seq, (root) => ({
+      ...root,
+      replyCount: Math.max((root.replyCount ?? 0) + by, 0) || undefined,
+    }));
   }
 }
 
@@ -153,6 +156,7 @@ function reacted(message: Message, emoji: string, userId: string, on: boolean): 
     userIds: on && others.length < MAX_REACTION_USERS ? [...others, userId] : others,
   };
   const isNew = !before.includes(reaction);
-  const reactions = isNew ? [...before, after] : before.map((each) => (each === reaction ? after : each));
-  return { ...message, reactions: reactions.filter((each) => (each.count ?? 0) > 0) };
+  const all = isNew ? [...before, after] : before.map((each) => (each === reaction ? after : each));
+  const reactions = all.filter((each) => (each.count ?? 0) > 0);
+  return { ...message, reactions: reactions.length > 0 ? reactions : undefined };
 }

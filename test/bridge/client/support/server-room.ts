@@ -24,8 +24,12 @@ export class ServerRoom {
   }
 
   say(text: string): RoomEvent {
+    return this.append({ messageCreated: { body: { text } } });
+  }
+
+  append(what: Omit<RoomEvent, "eventId" | "position">): RoomEvent {
     const position = this.#position(this.#events.length + 1);
-    const event = { eventId: `${this.id}-${position.seq}`, position, messageCreated: { body: { text } } };
+    const event = { ...what, eventId: `${this.id}-${position.seq}`, position };
     this.#events.push(event);
     return event;
   }

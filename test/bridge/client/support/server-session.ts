@@ -107,8 +107,10 @@ export class ServerSession implements PeerListener {
     const frame: ClientFrame = JSON.parse(data);
     this.heard.push(frame);
     const { ref = 0, hello, pong, ping, subscribe, unsubscribe, publish, call, refreshToken } = frame;
+    const own = this.live ? this.#server.answers(frame) : undefined;
     if (hello !== undefined) this.#greet(ref, hello);
     else if (!this.live) this.#violation("spoke before welcome");
+    else if (own !== undefined) this.#asked(ref, own.kind, own.roomId, own.answer);
     else if (pong !== undefined) this.#ponged(pong.id ?? 0);
     else if (ping !== undefined) this.push({ replyTo: ref, pong: {} });
     else if (subscribe !== undefined) this.#asked(ref, "subscribe", subscribe.roomId, () => this.#subscribe(subscribe));

@@ -18,6 +18,13 @@ export interface ServerLimits {
   tokenNoticeMs: number;
 }
 
+/** What a server makes of a frame. */
+export interface Answering {
+  readonly kind: string;
+  readonly roomId: string;
+  readonly answer: () => ServerFrame;
+}
+
 export class Server {
   readonly world: World;
   readonly network: Network;
@@ -40,6 +47,8 @@ export class Server {
   /** Asked about every frame that it has no part of its own for. Undefined: it knows no such frame. */
   answer: (frame: ClientFrame) => ServerFrame | undefined = ({ mark, typing }) =>
     (mark ?? typing) ? { done: {} } : undefined;
+  /** Asked before anything else what becomes of a request. Undefined: what usually does. */
+  answers: (frame: ClientFrame) => Answering | undefined = () => undefined;
   /** Whether it takes connections. */
   up = true;
   /** Pages ask for these only. Undefined: for any. */
