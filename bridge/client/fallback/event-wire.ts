@@ -129,7 +129,8 @@ class EventWire implements Wire {
   /** As much of what waits as one request may hold. */
   #take(): string {
     const encoder = new TextEncoder();
-    let bytes = 0;
+    // Between frames there is one byte.
+    let bytes = -1;
     const count = this.#waiting.findIndex((frame, index) => {
       bytes += encoder.encode(frame).length + 1;
       return index > 0 && bytes > this.#maxBytes;
@@ -141,6 +142,7 @@ class EventWire implements Wire {
     for (let repeats = 0; !this.#over; repeats++) {
       const status = await this.#ask(body, batch, closing);
       if (status === 204) return true;
+      if (this.#over) return false;
       // Nobody answered, or nobody could: the session may have it all the same, and drops it then by its number.
       if ((status !== 0 && status < 500) || repeats === REPEATS) return false;
       await new Promise<void>((resolve) => {
