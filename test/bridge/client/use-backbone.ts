@@ -19,11 +19,17 @@ const verifier: TokenVerifier = {
   async close() {},
 };
 
-export async function useBackbone() {
+/** @param allowedOrigins Of pages that may connect. */
+export async function useBackbone(allowedOrigins: readonly string[] = []) {
   const dataDirectory = await mkdtemp(join(tmpdir(), "trunkline-data-"));
   onTestFinished(() => rm(dataDirectory, { recursive: true, force: true }));
   const start = async (port: number) => {
-    const backbone = await startBackbone({ dataDirectory, auth: { verifier }, grpc: { port: 0 }, bridge: { port } });
+    const backbone = await startBackbone({
+      dataDirectory,
+      auth: { verifier },
+      grpc: { port: 0 },
+      bridge: { port, allowedOrigins },
+    });
     return { backbone, port: Number(backbone.bridgeAddress.split(":").at(-1)) };
   };
   let running = await start(0);
