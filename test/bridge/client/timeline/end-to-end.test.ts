@@ -49,6 +49,7 @@ it("shows what is said and done, over a cut and a restart of the server, and pag
   await agree(timeline, room);
   await server.restart();
   await said.send("after");
+  await live(ben);
   await Promise.all([timeline.older(), timeline.older()]);
   await timeline.older();
   await agree(timeline, room);
