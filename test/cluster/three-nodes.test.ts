@@ -51,6 +51,22 @@ describeCluster("three nodes", (services) => {
     }
   });
 
+  test("who has no WebSocket is heard, to whatever node their requests come", async () => {
+    const [here, elsewhere] = [one.endpoints, two.endpoints];
+    const { issuer } = one;
+    const dora = await new Person({ endpoints: { ...here, frames: elsewhere.http }, issuer }, "dora", {
+      transport: "events",
+    }).comes();
+    const emil = await new Person(three, "emil").comes();
+    await dora.makes("attic", { members: [{ userId: "emil" }] });
+    for (const person of [dora, emil]) await person.reads("attic");
+    await dora.says("attic", "through another door");
+    await emil.says("attic", "I hear you");
+    for (const person of [dora, emil]) {
+      await person.sees("attic", "dora: through another door", "emil: I hear you");
+    }
+  });
+
   test("all at full speed from all nodes see one history", { timeout: START_MS }, async () => {
     const talking = await crowd("market");
     await talking.goesOn(50, CATCH_UP_MS);

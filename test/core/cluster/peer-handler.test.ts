@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   LookSchema,
+  PassFramesSchema,
   type PeerRequest,
   PeerRequestSchema,
   ReadSchema,
@@ -93,6 +94,10 @@ describe("a node that is asked by another", () => {
       ["submit.caller.tenant_id", submit({ room, caller: { ...CALLER, tenantId: "other" }, command: join })],
       ["submit.caller.user_id", submit({ room, caller: { ...CALLER, userId: "a b" }, command: join })],
       ["command", submit({ room, caller: CALLER })],
+      [
+        "pass_frames.session_key",
+        { case: "passFrames", value: create(PassFramesSchema, { sessionKey: "k".repeat(129) }) },
+      ],
       ["submit.command.key", submit({ room, caller: CALLER, command: { ...join, key: "" } })],
     ];
     for (const [field, question] of cases) {

@@ -13,6 +13,8 @@ export interface Endpoints {
   readonly ws: string;
   /** Base URL of the HTTP server, for Connect's JSON and for events. */
   readonly http: string;
+  /** Base URL that frames are posted to, where that is not the stream's. */
+  readonly frames?: string;
 }
 
 export interface ConnectOptions {

@@ -8,7 +8,7 @@ import { at, isObject, number, text } from "./json-value.js";
 export interface EventsOptions extends ConnectOptions {
   readonly headers?: { readonly [name: string]: string };
   /** Where frames are sent to; default: where the stream comes from. */
-  readonly framesUrl?: string;
+  readonly framesUrl?: string | undefined;
 }
 
 /** @param url Of the HTTP server. */
@@ -16,6 +16,7 @@ export async function connectEvents(url: string, options: EventsOptions = {}): P
   const inbox = new Inbox(options.label ?? "events client");
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const stream = await open(new URL("/v1/events", url), options.headers);
+  const target = new URL("/v1/frames", options.framesUrl ?? url);
   const waiting: Buffer[] = [];
   let key = "";
   let maxBytes = 0;
@@ -33,7 +34,6 @@ export async function connectEvents(url: string, options: EventsOptions = {}): P
     busy = true;
     const body = Buffer.concat(lines.flatMap((line, index) => (index === 0 ? [line] : [Buffer.from("\n"), line])));
     batch += 1;
-    const target = new URL("/v1/frames", options.framesUrl ?? url);
     // What was refused shows in the stream.
     void send(target, agent, { "trunkline-session": key, "trunkline-batch": String(batch) }, body).then(() => {
       busy = false;
@@ -73,7 +73,7 @@ export async function connectEvents(url: string, options: EventsOptions = {}): P
       sendRaw: (data) => write(Buffer.from(data)),
       close: () => {
         const headers = { "trunkline-session": key, "trunkline-batch": String(batch + 1), "trunkline-close": "1000" };
-        void send(new URL("/v1/frames", url), agent, headers, Buffer.alloc(0));
+        void send(target, agent, headers, Buffer.alloc(0));
       },
       destroy: () => stream.destroy(),
       pause: () => stream.pause(),

@@ -65,7 +65,9 @@ export class TestClient {
 
   #connect(options: ConnectOptions): Connection | Promise<Connection> {
     if (this.transport === "grpc") return connectGrpc(this.schema, this.endpoints.grpc, options);
-    if (this.transport === "events") return connectEvents(this.endpoints.http, options);
+    if (this.transport === "events") {
+      return connectEvents(this.endpoints.http, { ...options, framesUrl: this.endpoints.frames });
+    }
     const encoding = this.transport === "websocket-binary" ? "binary" : "json";
     return connectWebSocket(this.schema, this.endpoints.ws, encoding, options);
   }
