@@ -8,6 +8,7 @@ import type { Engine, EngineContext } from "./backbone/engine.js";
 import { accessHookOf, publishHookOf } from "./backbone/hooks.js";
 import type { Backbone, BackboneOptions, ListenAddress, StopOptions } from "./backbone/options.js";
 import { outletsOf } from "./backbone/outlets.js";
+import { joinAddress, watchReadiness } from "./backbone/readiness.js";
 import { StartedParts } from "./backbone/started-parts.js";
 import { verifierOf } from "./backbone/verifier.js";
 import type { Core, Ids } from "./core/core.js";
@@ -22,7 +23,6 @@ import { createLog, type Logger } from "./ops/log.js";
 import { logTelemetry } from "./ops/log-telemetry.js";
 import { createMetrics } from "./ops/metrics.js";
 import { startMetricsServer } from "./ops/metrics-server.js";
-import type { Clock, Timer } from "./ports/clock.js";
 import { startGrpcServer } from "./transport/grpc/server.js";
 
 const DEFAULT_HOST = "127.0.0.1";
@@ -180,22 +180,4 @@ async function serveMetrics(
   const server = await startMetricsServer(metrics, host, port);
   parts.add("metrics server", () => server.close());
   return server.address;
-}
-
-/** How old an answer about readiness may be, in milliseconds. */
-const READINESS_INTERVAL_MS = 250;
-
-/** Keeps what is said about readiness current. Returns what ends it. */
-function watchReadiness(clock: Clock, tell: () => void): () => void {
-  let timer: Timer | undefined;
-  const look = () => {
-    tell();
-    timer = clock.after(READINESS_INTERVAL_MS, look);
-  };
-  look();
-  return () => timer?.cancel();
-}
-
-function joinAddress(host: string, port: number): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }

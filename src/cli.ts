@@ -2,6 +2,7 @@
 
 import { authCommand } from "./cli/auth.js";
 import { backupCommand } from "./cli/backup.js";
+import { bridgeCommand } from "./cli/bridge.js";
 import { configCommand } from "./cli/config.js";
 import { deadLettersCommand } from "./cli/dead-letters.js";
 import { devCommand } from "./cli/dev.js";
@@ -17,6 +18,7 @@ import { packageVersion, versionCommand } from "./cli/version.js";
 const COMMANDS = [
   devCommand,
   serveCommand,
+  bridgeCommand,
   authCommand,
   tokenCommand,
   nodesCommand,

@@ -28,6 +28,7 @@ export function dialectOf(codec: Codec): Dialect {
       name,
       frame: (frame) => binaryFrame(codec.frame(frame)),
       roomEvents: (roomId, events) => binaryFrame(codec.roomEvents(roomId, events)),
+      ofProtobuf: binaryFrame,
     },
   };
 }

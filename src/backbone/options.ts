@@ -81,7 +81,11 @@ export interface BackboneOptions {
   /** Asked who is in a room and may do what. Default: nobody is. */
   readonly accessHook?: AccessHookOptions;
   /** Default port 9090. */
-  readonly grpc?: ListenAddress & { readonly tls?: GrpcTls };
+  readonly grpc?: ListenAddress & {
+    readonly tls?: GrpcTls;
+    /** What bridges in processes of their own must show to link to this one. Absent: none may. */
+    readonly linkSecret?: string;
+  };
   /** Default port 8080. */
   readonly bridge?: ListenAddress &
     Pick<BridgeOptions, "tls" | "page" | "maxConnections"> & { readonly allowedOrigins?: readonly string[] };

@@ -7,7 +7,7 @@ import { readPair, readPem } from "./pem.js";
 /** Undefined: nothing is said about it. Throws CommandError where a file cannot be read. */
 export function clientTls(
   config: Config,
-  service: "auth" | "publishHook" | "accessHook" | "kafka",
+  service: "auth" | "publishHook" | "accessHook" | "kafka" | "backbone",
 ): ClientTls | undefined {
   if (config[`${service}Insecure`]) return "plain";
   const ca = readPem(config, `${service}Ca`);

@@ -1,7 +1,6 @@
 // From the configuration to what a node of a cluster is started with: reads the files that it names.
 
 import { X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { LEAST_SECRET } from "../backbone/cluster-engine.js";
 import type { ClusterOptions, PeerOptions } from "../backbone/cluster-options.js";
 import { flagName, variableName } from "../ops/config/names.js";
@@ -9,7 +8,7 @@ import type { Config, OptionKey } from "../ops/config/options.js";
 import { isLoopback } from "../rpc/tls.js";
 import { clientTls } from "./client-tls.js";
 import { CommandError } from "./exit-code.js";
-import { type FileOption, readPair, readPem } from "./pem.js";
+import { type FileOption, readPair, readPem, readSecret } from "./pem.js";
 
 /** Throws CommandError for what is missing or does not fit. */
 export function clusterOptions(config: Config): ClusterOptions {
@@ -176,16 +175,6 @@ function checked(url: string, key: "redisUrl" | "mongodbUrl"): string {
     throw new CommandError(`${variableName(key)}: is no URL; in a password, write %2F for / and %40 for @`);
   }
   return url;
-}
-
-function readSecret(config: Config, file: FileOption): string | undefined {
-  const path = config[file];
-  if (path === undefined) return undefined;
-  try {
-    return readFileSync(path, "utf8").trim();
-  } catch (error) {
-    throw new CommandError(`--${flagName(file)}: ${error instanceof Error ? error.message : path}`);
-  }
 }
 
 function missing(key: OptionKey): CommandError {

@@ -40,7 +40,7 @@ export const devCommand: Command = {
   positionals: [],
   flags: {},
   groups: ["General", "Listening", "Store", "Cluster", "Hooks", "Outlets", "Operation", "Limits", "Rates"],
-  also: ["authHost", "authPort"],
+  also: ["authHost", "authPort", "linkSecretFile"],
   without: [],
   // Whoever reaches its loopback can be anybody: there is no secret to keep, and a cluster to try has one broker.
   defaults: {

@@ -1,4 +1,4 @@
-// Certificates and keys named by options.
+// Certificates, keys and secrets named by options.
 
 import { readFileSync } from "node:fs";
 import { flagName } from "../ops/config/names.js";
@@ -30,4 +30,15 @@ export function readPair(config: Config, certKey: FileOption, keyKey: FileOption
   if (cert === undefined && key === undefined) return undefined;
   if (cert !== undefined && key !== undefined) return { cert, key };
   throw new CommandError(`--${flagName(certKey)} and --${flagName(keyKey)} go together`);
+}
+
+/** The text of the file an option names, if it names one. Throws CommandError where it cannot be read. */
+export function readSecret(config: Config, file: FileOption): string | undefined {
+  const path = config[file];
+  if (path === undefined) return undefined;
+  try {
+    return readFileSync(path, "utf8").trim();
+  } catch (error) {
+    throw new CommandError(`--${flagName(file)}: ${error instanceof Error ? error.message : path}`);
+  }
 }

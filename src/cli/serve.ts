@@ -38,7 +38,7 @@ export const serveCommand: Command = {
     "Limits",
     "Rates",
   ],
-  also: [],
+  also: ["linkSecretFile"],
   without: [],
   defaults: {},
   run: async ({ resolved, config, terminal }) => {

@@ -119,6 +119,12 @@ export interface TelemetryEvents {
   "shard.newer": { readonly shard: number; readonly cause: Error };
   /** Another node that lives cannot be asked by this one; or it can again, or is gone. */
   "peer.turned": { readonly nodeId: string; readonly away: boolean };
+  /** In a bridge: the link to a node (`peer`) works, or has ended with so many sessions on it. In a node: that of a bridge. */
+  "link.turned": { readonly peer: string; readonly up: boolean; readonly sessions: number; readonly cause?: unknown };
+  /** In a bridge: no link to a node came about; it is tried again, or another node is. */
+  "link.failed": { readonly peer: string; readonly cause: unknown };
+  /** In a bridge: a message has come down a link, so long, with so many frames for clients. */
+  "link.carried": { readonly bytes: number; readonly deliveries: number };
   /** The other nodes of the cluster had taken this one for gone, and see it again. */
   "node.returned": Record<never, never>;
   /** Something happened that should not: a bug, or a broken dependency. */

@@ -129,6 +129,13 @@ export function logTelemetry(telemetry: Telemetry, logger: Logger, clock: Clock)
     telemetry.on("shard.newer", ({ shard, cause }) =>
       logger.error({ shard, err: cause }, "this version is too old to own a shard: let a newer node have it"),
     ),
+    telemetry.on("link.turned", ({ peer, up, sessions, cause }) => {
+      if (up) logger.info({ peer }, "link up");
+      else logger.warn({ peer, sessions, ...because(cause) }, "link ended");
+    }),
+    telemetry.on("link.failed", ({ peer, cause }) =>
+      failed.pass((more) => logger.warn({ peer, reason: messageOf(cause), ...more }, "no link")),
+    ),
     telemetry.on("node.returned", () => logger.warn("the other nodes had taken this one for gone")),
   ];
   return () => {

@@ -6,6 +6,7 @@ import type { Telemetry } from "../core/telemetry.js";
 import { ErrorCode } from "../ports/error.js";
 import { clusterMetrics } from "./cluster-metrics.js";
 import { inboundMetrics } from "./inbound-metrics.js";
+import { carriedMetrics, linkMetrics } from "./link-metrics.js";
 import { outletMetrics } from "./outlet-metrics.js";
 
 /** From a stored write on an idle machine (under a millisecond) to one that waits for a broken disk. */
@@ -39,7 +40,26 @@ export function createMetrics(
     ...outletMetrics(registry, telemetry),
     ...inboundMetrics(registry, telemetry),
     ...clusterMetrics(registry, telemetry, shards),
+    ...linkMetrics(registry, telemetry),
   ];
+  return metricsOf(registry, subscriptions);
+}
+
+/** Those of a bridge in a process of its own. `sessions`: how many it carries. */
+export function createBridgeMetrics(telemetry: Telemetry, load: () => number, sessions: () => number): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  addLoad(registry, load);
+  return metricsOf(registry, [
+    ...refusalMetrics(registry, telemetry),
+    ...requestMetrics(registry, telemetry),
+    ...faultMetrics(registry, telemetry),
+    ...linkMetrics(registry, telemetry),
+    ...carriedMetrics(registry, telemetry, sessions),
+  ]);
+}
+
+function metricsOf(registry: Registry, subscriptions: Subscriptions): Metrics {
   return {
     contentType: registry.contentType,
     scrape: () => registry.metrics(),
@@ -76,12 +96,6 @@ function sessionMetrics(registry: Registry, telemetry: Telemetry): Subscriptions
     labelNames: ["code"],
     registers,
   });
-  const refused = new Counter({
-    name: "trunkline_connections_refused_total",
-    help: "Connections turned away before they became sessions.",
-    labelNames: ["transport", "code"],
-    registers,
-  });
   const lagging = new Counter({
     name: "trunkline_sessions_lagging_total",
     help: "Times a session fell behind a room and was fed from the store.",
@@ -96,9 +110,19 @@ function sessionMetrics(registry: Registry, telemetry: Telemetry): Subscriptions
       live.dec();
       closed.inc({ code });
     }),
-    telemetry.on("session.refused", ({ transport, code }) => refused.inc({ transport, code })),
+    ...refusalMetrics(registry, telemetry),
     telemetry.on("session.lagging", () => lagging.inc()),
   ];
+}
+
+function refusalMetrics(registry: Registry, telemetry: Telemetry): Subscriptions {
+  const refused = new Counter({
+    name: "trunkline_connections_refused_total",
+    help: "Connections turned away before they became sessions.",
+    labelNames: ["transport", "code"],
+    registers: [registry],
+  });
+  return [telemetry.on("session.refused", ({ transport, code }) => refused.inc({ transport, code }))];
 }
 
 function requestMetrics(registry: Registry, telemetry: Telemetry): Subscriptions {

@@ -45,7 +45,8 @@ export function serviceDefinition<S extends DescService>(service: S): RpcService
   return methods as RpcService<S>;
 }
 
-function methodDefinition(service: DescService, method: DescMethod): RpcMethod<unknown, unknown> {
+/** The same of one method, whose types the compiler does not know. */
+export function methodDefinition(service: DescService, method: DescMethod): RpcMethod<unknown, unknown> {
   return {
     path: `/${service.typeName}/${method.name}`,
     originalName: method.name,

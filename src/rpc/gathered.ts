@@ -25,14 +25,14 @@ export class Gathered {
   /** `message` is encoded already. */
   add(message: Uint8Array): void {
     if (this.#ended) return;
-    if (this.#bytes > 0 && this.#bytes + message.length > MAX_FRAME_BYTES) this.#flush();
+    if (this.#bytes > 0 && this.#bytes + message.length > MAX_FRAME_BYTES) this.flush();
     this.#frame.tag(MESSAGES_FIELD, WireType.LengthDelimited).bytes(message);
     this.#bytes += message.length;
     if (this.#asked) return;
     this.#asked = true;
     this.#clock.soon(() => {
       this.#asked = false;
-      this.#flush();
+      this.flush();
     });
   }
 
@@ -43,7 +43,8 @@ export class Gathered {
     this.#bytes = 0;
   }
 
-  #flush(): void {
+  /** Writes what was added, without waiting for the turn's end. */
+  flush(): void {
     if (this.#bytes === 0) return;
     const frame = this.#frame.finish();
     this.#frame = new BinaryWriter();

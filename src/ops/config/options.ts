@@ -3,6 +3,7 @@
 import { CLUSTER_OPTIONS } from "./cluster-options.js";
 import { HOOK_OPTIONS } from "./hook-options.js";
 import { LIMIT_OPTIONS } from "./limit-options.js";
+import { LINK_OPTIONS } from "./link-options.js";
 import {
   duration,
   integer,
@@ -166,6 +167,7 @@ const TENANTS = {
 export const OPTION_GROUPS = {
   General: GENERAL,
   Listening: LISTENING,
+  "Remote bridges": LINK_OPTIONS,
   Store: STORE,
   Cluster: CLUSTER_OPTIONS,
   "Verifying tokens": AUTH,
@@ -181,6 +183,7 @@ export const OPTION_GROUPS = {
 export const OPTIONS = {
   ...GENERAL,
   ...LISTENING,
+  ...LINK_OPTIONS,
   ...STORE,
   ...CLUSTER_OPTIONS,
   ...AUTH,

@@ -4,8 +4,8 @@
 // @generated from file trunkline/v1/link.proto (package trunkline.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { CloseCode, Error } from "./error_pb.js";
 import { file_trunkline_v1_error } from "./error_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file trunkline/v1/link.proto.
  */
 export const file_trunkline_v1_link: GenFile = /*@__PURE__*/
-  fileDesc("Chd0cnVua2xpbmUvdjEvbGluay5wcm90bxIMdHJ1bmtsaW5lLnYxIjEKBkxpbmtVcBInCgVpdGVtcxgBIAMoCzIYLnRydW5rbGluZS52MS5MaW5rVXBJdGVtIsACCgpMaW5rVXBJdGVtEigKBWhlbGxvGAEgASgLMhcudHJ1bmtsaW5lLnYxLkxpbmtIZWxsb0gAEiYKBG9wZW4YAiABKAsyFi50cnVua2xpbmUudjEuTGlua09wZW5IABIoCgVmcmFtZRgDIAEoCzIXLnRydW5rbGluZS52MS5MaW5rRnJhbWVIABIwCgltYWxmb3JtZWQYBCABKAsyGy50cnVua2xpbmUudjEuTGlua01hbGZvcm1lZEgAEigKBXRha2VuGAUgASgLMhcudHJ1bmtsaW5lLnYxLkxpbmtUYWtlbkgAEioKBmZpbmlzaBgGIAEoCzIYLnRydW5rbGluZS52MS5MaW5rRmluaXNoSAASJgoEZ29uZRgHIAEoCzIWLnRydW5rbGluZS52MS5MaW5rR29uZUgAQgYKBGl0ZW0iGwoJTGlua0hlbGxvEg4KBmJyaWRnZRgBIAEoCSI8CgtMaW5rV2VsY29tZRIUCgx3aW5kb3dfYnl0ZXMYASABKA0SFwoPbWF4X2ZyYW1lX2J5dGVzGAIgASgNIjsKCExpbmtPcGVuEg8KB3Nlc3Npb24YASABKA0SDwoHYWRkcmVzcxgCIAEoCRINCgV0b2tlbhgDIAEoCSIrCglMaW5rRnJhbWUSDwoHc2Vzc2lvbhgBIAEoDRINCgVmcmFtZRgCIAEoDCJmCg1MaW5rTWFsZm9ybWVkEg8KB3Nlc3Npb24YASABKA0SIgoFZXJyb3IYAiABKAsyEy50cnVua2xpbmUudjEuRXJyb3ISEwoLdW5kZWNvZGFibGUYAyABKAgSCwoDcmVmGAQgASgNIiwKCUxpbmtUYWtlbhIQCghzZXNzaW9ucxgBIAMoDRINCgVieXRlcxgCIAMoDSJVCgpMaW5rRmluaXNoEg8KB3Nlc3Npb24YASABKA0SHwoScmVjb25uZWN0X2FmdGVyX21zGAIgASgNSACIAQFCFQoTX3JlY29ubmVjdF9hZnRlcl9tcyIqCghMaW5rR29uZRIPCgdzZXNzaW9uGAEgASgNEg0KBWNsZWFuGAIgASgIIp4BCghMaW5rRG93bhIqCgd3ZWxjb21lGAEgASgLMhkudHJ1bmtsaW5lLnYxLkxpbmtXZWxjb21lEg4KBmZyYW1lcxgCIAMoDBIuCgpkZWxpdmVyaWVzGAMgAygLMhoudHJ1bmtsaW5lLnYxLkxpbmtEZWxpdmVyeRImCgVlbmRlZBgEIAMoCzIXLnRydW5rbGluZS52MS5MaW5rRW5kZWQiLwoMTGlua0RlbGl2ZXJ5Eg0KBWZyYW1lGAEgASgNEhAKCHNlc3Npb25zGAIgAygNIoMBCglMaW5rRW5kZWQSDwoHc2Vzc2lvbhgBIAEoDRIlCgRjb2RlGAIgASgOMhcudHJ1bmtsaW5lLnYxLkNsb3NlQ29kZRIOCgZyZWFzb24YAyABKAkSGwoOcmV0cnlfYWZ0ZXJfbXMYBCABKA1IAIgBAUIRCg9fcmV0cnlfYWZ0ZXJfbXMyRwoLTGlua1NlcnZpY2USOAoETGluaxIULnRydW5rbGluZS52MS5MaW5rVXAaFi50cnVua2xpbmUudjEuTGlua0Rvd24oATABYgZwcm90bzM", [file_trunkline_v1_error]);
+  fileDesc("Chd0cnVua2xpbmUvdjEvbGluay5wcm90bxIMdHJ1bmtsaW5lLnYxIjEKBkxpbmtVcBInCgVpdGVtcxgBIAMoCzIYLnRydW5rbGluZS52MS5MaW5rVXBJdGVtIsACCgpMaW5rVXBJdGVtEigKBWhlbGxvGAEgASgLMhcudHJ1bmtsaW5lLnYxLkxpbmtIZWxsb0gAEiYKBG9wZW4YAiABKAsyFi50cnVua2xpbmUudjEuTGlua09wZW5IABIoCgVmcmFtZRgDIAEoCzIXLnRydW5rbGluZS52MS5MaW5rRnJhbWVIABIwCgltYWxmb3JtZWQYBCABKAsyGy50cnVua2xpbmUudjEuTGlua01hbGZvcm1lZEgAEigKBXRha2VuGAUgASgLMhcudHJ1bmtsaW5lLnYxLkxpbmtUYWtlbkgAEioKBmZpbmlzaBgGIAEoCzIYLnRydW5rbGluZS52MS5MaW5rRmluaXNoSAASJgoEZ29uZRgHIAEoCzIWLnRydW5rbGluZS52MS5MaW5rR29uZUgAQgYKBGl0ZW0iGwoJTGlua0hlbGxvEg4KBmJyaWRnZRgBIAEoCSI8CgtMaW5rV2VsY29tZRIUCgx3aW5kb3dfYnl0ZXMYASABKA0SFwoPbWF4X2ZyYW1lX2J5dGVzGAIgASgNImsKCExpbmtPcGVuEg8KB3Nlc3Npb24YASABKA0SDwoHYWRkcmVzcxgCIAEoCRINCgV0b2tlbhgDIAEoCRIuCgl0cmFuc3BvcnQYBCABKA4yGy50cnVua2xpbmUudjEuTGlua1RyYW5zcG9ydCIrCglMaW5rRnJhbWUSDwoHc2Vzc2lvbhgBIAEoDRINCgVmcmFtZRgCIAEoDCJmCg1MaW5rTWFsZm9ybWVkEg8KB3Nlc3Npb24YASABKA0SIgoFZXJyb3IYAiABKAsyEy50cnVua2xpbmUudjEuRXJyb3ISEwoLdW5kZWNvZGFibGUYAyABKAgSCwoDcmVmGAQgASgNIiwKCUxpbmtUYWtlbhIQCghzZXNzaW9ucxgBIAMoDRINCgVieXRlcxgCIAMoDSJVCgpMaW5rRmluaXNoEg8KB3Nlc3Npb24YASABKA0SHwoScmVjb25uZWN0X2FmdGVyX21zGAIgASgNSACIAQFCFQoTX3JlY29ubmVjdF9hZnRlcl9tcyIqCghMaW5rR29uZRIPCgdzZXNzaW9uGAEgASgNEg0KBWNsZWFuGAIgASgIIp4BCghMaW5rRG93bhIqCgd3ZWxjb21lGAEgASgLMhkudHJ1bmtsaW5lLnYxLkxpbmtXZWxjb21lEg4KBmZyYW1lcxgCIAMoDBIuCgpkZWxpdmVyaWVzGAMgAygLMhoudHJ1bmtsaW5lLnYxLkxpbmtEZWxpdmVyeRImCgVlbmRlZBgEIAMoCzIXLnRydW5rbGluZS52MS5MaW5rRW5kZWQiLwoMTGlua0RlbGl2ZXJ5Eg0KBWZyYW1lGAEgASgNEhAKCHNlc3Npb25zGAIgAygNIoMBCglMaW5rRW5kZWQSDwoHc2Vzc2lvbhgBIAEoDRIlCgRjb2RlGAIgASgOMhcudHJ1bmtsaW5lLnYxLkNsb3NlQ29kZRIOCgZyZWFzb24YAyABKAkSGwoOcmV0cnlfYWZ0ZXJfbXMYBCABKA1IAIgBAUIRCg9fcmV0cnlfYWZ0ZXJfbXMqaAoNTGlua1RyYW5zcG9ydBIeChpMSU5LX1RSQU5TUE9SVF9VTlNQRUNJRklFRBAAEhwKGExJTktfVFJBTlNQT1JUX1dFQlNPQ0tFVBABEhkKFUxJTktfVFJBTlNQT1JUX0VWRU5UUxACMkcKC0xpbmtTZXJ2aWNlEjgKBExpbmsSFC50cnVua2xpbmUudjEuTGlua1VwGhYudHJ1bmtsaW5lLnYxLkxpbmtEb3duKAEwAWIGcHJvdG8z", [file_trunkline_v1_error]);
 
 /**
  * What a bridge had to say in one turn.
@@ -191,6 +191,13 @@ export type LinkOpen = Message<"trunkline.v1.LinkOpen"> & {
    * @generated from field: string token = 3;
    */
   token: string;
+
+  /**
+   * How the client is connected to the bridge.
+   *
+   * @generated from field: trunkline.v1.LinkTransport transport = 4;
+   */
+  transport: LinkTransport;
 };
 
 /**
@@ -277,7 +284,7 @@ export const LinkMalformedSchema: GenMessage<LinkMalformed> = /*@__PURE__*/
  */
 export type LinkTaken = Message<"trunkline.v1.LinkTaken"> & {
   /**
-   * Whose, each at most once.
+   * Whose. One may be there several times.
    *
    * @generated from field: repeated uint32 sessions = 1;
    */
@@ -466,6 +473,40 @@ export type LinkEnded = Message<"trunkline.v1.LinkEnded"> & {
  */
 export const LinkEndedSchema: GenMessage<LinkEnded> = /*@__PURE__*/
   messageDesc(file_trunkline_v1_link, 12);
+
+/**
+ * How a client is connected to its bridge.
+ *
+ * @generated from enum trunkline.v1.LinkTransport
+ */
+export enum LinkTransport {
+  /**
+   * As WEBSOCKET.
+   *
+   * @generated from enum value: LINK_TRANSPORT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * A WebSocket.
+   *
+   * @generated from enum value: LINK_TRANSPORT_WEBSOCKET = 1;
+   */
+  WEBSOCKET = 1,
+
+  /**
+   * Server-sent events down, requests up.
+   *
+   * @generated from enum value: LINK_TRANSPORT_EVENTS = 2;
+   */
+  EVENTS = 2,
+}
+
+/**
+ * Describes the enum trunkline.v1.LinkTransport.
+ */
+export const LinkTransportSchema: GenEnum<LinkTransport> = /*@__PURE__*/
+  enumDesc(file_trunkline_v1_link, 0);
 
 /**
  * For bridges, which show the secret that they and the nodes share as the metadata `authorization: Bridge <secret>`. A bridge is trusted

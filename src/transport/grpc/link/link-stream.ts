@@ -9,6 +9,7 @@ import {
   LinkDownSchema,
   type LinkOpen,
   type LinkTaken,
+  LinkTransport,
   type LinkUp,
   type LinkUpItem,
 } from "../../../gen/trunkline/v1/link_pb.js";
@@ -57,6 +58,7 @@ export class LinkStream implements SessionLink {
   #asked = false;
   #aheadBytes = 0;
   #full = false;
+  /** What its bridge calls itself; undefined: it has not said. */
   #bridge: string | undefined;
   /** The greatest number given to a session. */
   #lastNumber = 0;
@@ -78,15 +80,6 @@ export class LinkStream implements SessionLink {
       this.#end();
       call.end();
     });
-  }
-
-  /** What its bridge calls itself; undefined: it has not said. */
-  get bridge(): string | undefined {
-    return this.#bridge;
-  }
-
-  get sessions(): number {
-    return this.#sessions.size;
   }
 
   /** Ends the stream. What waits to be written is written; sessions that are left have lost their connection. */
@@ -182,27 +175,29 @@ export class LinkStream implements SessionLink {
     }
     this.#bridge = bridge;
     this.#deadline.cancel();
+    this.#context.telemetry.emit("link.turned", { peer: bridge, up: true, sessions: 0 });
     const welcome = { windowBytes: WINDOW_BYTES, maxFrameBytes: this.#context.maxFrameBytes };
     this.#write(toBinary(LinkDownSchema, create(LinkDownSchema, { welcome })));
   }
 
-  #open({ session: number, address, token }: LinkOpen): void {
+  #open({ session: number, address, token, transport: how }: LinkOpen): void {
     if (number <= this.#lastNumber) throw TrunklineError.invalid("open.session", "must be greater than any before");
     if (address.length > MAX_ADDRESS) throw TrunklineError.tooLarge("open.address", MAX_ADDRESS);
     if (token.length > MAX_TOKEN) throw TrunklineError.tooLarge("open.token", MAX_TOKEN);
     this.#lastNumber = number;
     const { sessions, telemetry } = this.#context;
+    const transport = how === LinkTransport.EVENTS ? "events" : "websocket";
     const full = this.#sessions.size >= MAX_SESSIONS;
     const admission = full ? { admitted: false as const, retryAfterMs: FULL_RETRY_MS } : sessions.admit();
     if (!admission.admitted) {
       const reason = "the server takes no more connections now";
-      telemetry.emit("session.refused", { transport: "websocket", code: CloseCode.OVERLOADED, reason });
+      telemetry.emit("session.refused", { transport, code: CloseCode.OVERLOADED, reason });
       this.batch.end(number, CloseCode.OVERLOADED, reason, Math.ceil(admission.retryAfterMs));
       return;
     }
     const session = new LinkedSession(this, number);
     this.#sessions.set(number, session);
-    session.start(sessions.accept(session, { transport: "websocket", address, ...(token === "" ? {} : { token }) }));
+    session.start(sessions.accept(session, { transport, address, ...(token === "" ? {} : { token }) }));
   }
 
   #receive(number: number, bytes: Uint8Array): void {
@@ -276,6 +271,9 @@ export class LinkStream implements SessionLink {
     this.#sessions.clear();
     this.#waiting.clear();
     for (const session of sessions) session.gone(false);
+    if (this.#bridge !== undefined) {
+      this.#context.telemetry.emit("link.turned", { peer: this.#bridge, up: false, sessions: sessions.length });
+    }
     this.#onOver();
   }
 }

@@ -1,0 +1,132 @@
+// A client's connection whose session lives on a node: what it says goes up the link, what comes down is written to it.
+
+import { create, toBinary } from "@bufbuild/protobuf";
+import { serverFrame, wireError, wireMs } from "../../src/core/session/frames.js";
+import type { Connection, SessionSink } from "../../src/core/session/port.js";
+import type { CloseCode } from "../../src/gen/trunkline/v1/error_pb.js";
+import type { LinkUpItem } from "../../src/gen/trunkline/v1/link_pb.js";
+import {
+  LinkFinishSchema,
+  LinkFrameSchema,
+  LinkGoneSchema,
+  LinkMalformedSchema,
+} from "../../src/gen/trunkline/v1/link_pb.js";
+import { type ClientFrame, ClientFrameSchema, GoodbyeSchema } from "../../src/gen/trunkline/v1/session_pb.js";
+import type { TrunklineError } from "../../src/ports/error.js";
+import type { LinkedFrame } from "./linked-frame.js";
+
+/** The link, as its sessions see it. */
+export interface Upward {
+  send(item: LinkUpItem["item"]): void;
+  /** The client has taken so many bytes. */
+  taken(session: LinkSession, bytes: number): void;
+  /** The client is gone. */
+  left(session: LinkSession): void;
+  /** Bytes that a client may have taken before the node must hear of it. */
+  readonly tellBytes: number;
+}
+
+export class LinkSession implements Connection {
+  readonly number: number;
+  readonly #sink: SessionSink;
+  /** Undefined once the session has ended. */
+  #link: Upward | undefined;
+  /** What of this turn is not written yet. */
+  #pending: Uint8Array[] | undefined;
+  /** Bytes handed to the client that the node does not know of, as it counts them. */
+  #owedBytes = 0;
+  /** Whether the client does not take what was written to it. */
+  #held = false;
+
+  constructor(number: number, sink: SessionSink, link: Upward) {
+    this.number = number;
+    this.#sink = sink;
+    this.#link = link;
+  }
+
+  // — what the transport says —
+
+  receive(frame: ClientFrame): void {
+    if (this.#link === undefined) return;
+    const bytes = toBinary(ClientFrameSchema, frame);
+    this.#link.send({ case: "frame", value: create(LinkFrameSchema, { session: this.number, frame: bytes }) });
+  }
+
+  malformed(error: TrunklineError, undecodable: boolean, ref = 0): void {
+    this.#link?.send({
+      case: "malformed",
+      value: create(LinkMalformedSchema, { session: this.number, error: wireError(error), undecodable, ref }),
+    });
+  }
+
+  drained(): void {
+    this.#held = false;
+    this.#tell(0);
+  }
+
+  finish(): void {
+    this.#link?.send({ case: "finish", value: create(LinkFinishSchema, { session: this.number }) });
+  }
+
+  leave(reconnectAfterMs: number): void {
+    const value = create(LinkFinishSchema, { session: this.number, reconnectAfterMs: wireMs(reconnectAfterMs) });
+    this.#link?.send({ case: "finish", value });
+  }
+
+  gone(clean: boolean): void {
+    const link = this.#link;
+    if (link === undefined) return;
+    this.#link = undefined;
+    link.send({ case: "gone", value: create(LinkGoneSchema, { session: this.number, clean }) });
+    link.left(this);
+  }
+
+  // — what the node says —
+
+  /** A frame of this turn. With the first the session joins those that are to be flushed at its end. */
+  add(frame: LinkedFrame, toFlush: LinkSession[]): void {
+    const bytes = frame.in(this.#sink.encoding);
+    this.#owedBytes += frame.length;
+    if (this.#pending === undefined) {
+      this.#pending = [];
+      toFlush.push(this);
+    }
+    this.#pending.push(bytes);
+  }
+
+  /** The turn is over: what came is written at once. */
+  flush(): void {
+    const pending = this.#pending;
+    if (pending === undefined) return;
+    this.#pending = undefined;
+    this.#held = !this.#sink.write(pending);
+    this.#tell(this.#link?.tellBytes ?? 0);
+  }
+
+  /** The node has ended the session. */
+  ended(code: CloseCode, reason: string): void {
+    this.#link = undefined;
+    this.#sink.end(code, reason);
+  }
+
+  /** Ended here: the client is told to come back. */
+  dismiss(code: CloseCode, reason: string, reconnectAfterMs: number): void {
+    if (this.#link === undefined) return;
+    this.#link = undefined;
+    dismiss(this.#sink, code, reason, reconnectAfterMs);
+  }
+
+  #tell(fromBytes: number): void {
+    if (this.#held || this.#owedBytes === 0 || this.#owedBytes < fromBytes) return;
+    const bytes = this.#owedBytes;
+    this.#owedBytes = 0;
+    this.#link?.taken(this, bytes);
+  }
+}
+
+/** Ends a connection that has no session, or none any more. */
+export function dismiss(sink: SessionSink, code: CloseCode, reason: string, reconnectAfterMs: number): void {
+  const value = create(GoodbyeSchema, { reason: code, reconnectAfterMs: wireMs(reconnectAfterMs) });
+  sink.write([sink.encoding.frame(serverFrame({ case: "goodbye", value }))]);
+  sink.end(code, reason);
+}
