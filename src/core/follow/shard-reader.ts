@@ -95,16 +95,31 @@ export abstract class ShardReader<P extends Place> implements LogReader {
    */
   async opening(shard: number, end: number): Promise<void> {
     if (this.#stopped || this.places.get(shard)?.at !== undefined) return;
-    await beginAt(this.deps.archive, this.#name, { shard, end });
+    await this.begin(shard, end);
   }
 
-  /** The shard is this node's, its log ends at `end`: takes up where the shard was left. One that has never run begins there. */
-  opened(shard: number, end: number): void {
+  /** Where to go on in a shard whose log ends at `end`: one that has never run begins there. */
+  begin(shard: number, end: number): Promise<number> {
+    return beginAt(this.deps.archive, this.#name, { shard, end });
+  }
+
+  /** The shard is this node's, its log ends at `end`: goes on at `at`, or, without it, where the shard was left by then. */
+  opened(shard: number, end: number, at?: number): void {
     if (this.#stopped) return;
-    const place = this.places.get(shard) ?? this.placeOf(shard, end);
+    let place = this.places.get(shard);
+    if (place === undefined) {
+      place = this.placeOf(shard, end);
+      this.places.set(shard, place);
+      if (at !== undefined) this.#begin(place, at);
+    }
     place.end = end;
-    this.places.set(shard, place);
     this.follow(place);
+  }
+
+  #begin(place: P, at: number): void {
+    place.remembered = at;
+    place.passed = [{ at, monotonicMs: this.deps.clock.monotonic() }];
+    this.reach(place, at);
   }
 
   /** The shard is to be another node's: remembers where it is, for that node. */
@@ -136,10 +151,8 @@ export abstract class ShardReader<P extends Place> implements LogReader {
   protected async readOn(place: P, limit: number): Promise<readonly LogRecord[]> {
     let from = place.at;
     if (from === undefined) {
-      from = await beginAt(this.deps.archive, this.#name, place);
-      place.remembered = from;
-      place.passed = [{ at: from, monotonicMs: this.deps.clock.monotonic() }];
-      this.reach(place, from);
+      from = await this.begin(place.shard, place.end);
+      this.#begin(place, from);
       if (place.over) return [];
     }
     const { at, records } = await followOn(this.deps, this.#name, place, from, limit);

@@ -31,9 +31,19 @@ export class Outlet {
     this.#pages = new ShardPages(deps, work);
     this.#starting = new Starting(deps, {
       outlet: work.name,
-      load: (shard) => work.load(shard),
-      begun: (shard, end) => this.#pages.opened(shard, end),
+      load: (shard, end) => this.#load(shard, end),
     });
+  }
+
+  async #load(shard: number, end: number): Promise<(end: number) => void> {
+    // The place first: what the last owner keeps of an event after it was read is behind it, and that event is read again. The other way round
+    // the place could be beyond an event whose keeping was not seen.
+    const at = await this.#pages.begin(shard, end);
+    const begin = await this.#work.load(shard);
+    return (endNow) => {
+      begin();
+      this.#pages.opened(shard, endNow, at);
+    };
   }
 
   /** What reads the log for it. */

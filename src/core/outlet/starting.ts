@@ -15,10 +15,8 @@ interface Coming {
 
 export interface StartingParts {
   readonly outlet: string;
-  /** Reads what was kept of a shard; the result begins with it, if the shard still is this node's. */
-  load(shard: number): Promise<() => void>;
-  /** That was begun with. */
-  begun(shard: number, end: number): void;
+  /** Reads what was kept of a shard whose log ends at `end`; the result begins with it, if the shard still is this node's, told where the log ends then. */
+  load(shard: number, end: number): Promise<(end: number) => void>;
 }
 
 export class Starting {
@@ -66,12 +64,11 @@ export class Starting {
 
   #load(coming: Coming): void {
     const { shard } = coming;
-    this.#parts.load(shard).then(
+    this.#parts.load(shard, coming.end).then(
       (begin) => {
         if (coming.over) return;
         this.#coming.delete(shard);
-        begin();
-        this.#parts.begun(shard, coming.end);
+        begin(coming.end);
       },
       (cause: unknown) => {
         if (coming.over) return;
