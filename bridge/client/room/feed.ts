@@ -69,6 +69,8 @@ export class RoomFeed {
   #stated: number | undefined;
   /** Subscribed at the server, for this wish or an older one. */
   #joined = false;
+  /** Until the answer to an unsubscribe. */
+  #leaving = false;
   #failures = 0;
   #retry: Timer | undefined;
 
@@ -97,6 +99,7 @@ export class RoomFeed {
   open(after?: Position): void {
     if (after === undefined && this.wanted) return;
     if (after !== undefined) this.#position = after;
+    if (this.#state.status === "paused") return;
     this.#restart();
     this.#subscribe();
   }
@@ -112,7 +115,9 @@ export class RoomFeed {
 
   /** Comes back after `pause`. */
   resume(): void {
-    if (this.#state.status === "paused") this.open();
+    if (this.#state.status !== "paused") return;
+    this.#restart();
+    this.#subscribe();
   }
 
   // — what the connection says —
@@ -186,8 +191,13 @@ export class RoomFeed {
   #unsubscribe(): void {
     this.#stated = undefined;
     this.#joined = false;
-    // In its turn, or it would overtake a subscription that is still to be asked for.
-    if (this.#context.live()) this.#context.request({ unsubscribe: { roomId: this.roomId } }).catch(() => {});
+    if (!this.#context.live()) return;
+    this.#leaving = true;
+    const left = (): void => {
+      this.#leaving = false;
+    };
+    // In its turn, or it would overtake a subscription that is still to be asked for. Where it is refused, the next event asks for it again.
+    this.#context.request({ unsubscribe: { roomId: this.roomId } }).then(left, left);
   }
 
   #leave(status: "off" | "paused"): void {
@@ -253,6 +263,7 @@ export class RoomFeed {
   events(events: readonly RoomEvent[]): void {
     if (this.#state.status === "filling") this.#hold(events);
     else if (this.#state.status === "live") this.#handOn(events);
+    else if (!this.wanted && !this.#leaving) this.#unsubscribe();
   }
 
   /** Those that follow. Of what was missed before them all is fetched first. */

@@ -1,6 +1,6 @@
 // A room as the application sees it.
 
-import { Emitter, type Listener, Queue } from "../events.js";
+import { Emitter, type Listener } from "../events.js";
 import type {
   Actor,
   Body,
@@ -25,6 +25,7 @@ import { RoomTyping } from "../people/typing.js";
 import type { Platform } from "../platform.js";
 import { Timeline, type TimelineOptions } from "../timeline/timeline.js";
 import { type FeedState, RoomFeed } from "./feed.js";
+import { type IterationOptions, Iterations } from "./iterations.js";
 
 export interface RoomEvents {
   /** A durable event of the room. Each once, in order, from the position opened at. */
@@ -82,9 +83,6 @@ export interface RoomFollower {
   read(roomId: string, seq: number): void;
 }
 
-/** Events that wait for who iterates: beyond, the room is left until they are taken. */
-const HIGH = 1_000;
-
 export class Room {
   readonly id: string;
   /** Who is typing: `room.typing.start()` with each key, `room.typing.users` are the others. */
@@ -95,8 +93,9 @@ export class Room {
   readonly #emitter = new Emitter<RoomEvents>();
   readonly #feed: RoomFeed;
   readonly #timelines = new Set<Timeline>();
-  /** It was opened for a timeline, and not by the application. */
-  #openedForTimeline = false;
+  readonly #iterations: Iterations;
+  /** By the application itself, not for a timeline or for who iterates. */
+  #opened = false;
 
   constructor(id: string, context: RoomContext) {
     this.id = id;
@@ -112,6 +111,7 @@ export class Room {
         if (!this.listened) return;
         for (const timeline of this.#timelines) timeline.event(event);
         this.#emitter.emit("event", event);
+        this.#iterations.event(event);
         this.receipts.reached("delivered", event.position);
       },
       subscribed: (subscribed) => {
@@ -124,8 +124,13 @@ export class Room {
         if (state.status === "reset") this.receipts.reset();
         for (const timeline of this.#timelines) timeline.stateChanged(state);
         this.#emitter.emit("state", state);
+        this.#iterations.stateChanged(state);
       },
     });
+    this.#iterations = new Iterations(
+      () => this.#feed,
+      () => this.#left(),
+    );
   }
 
   get state(): FeedState {
@@ -141,47 +146,42 @@ export class Room {
     return this.#emitter.on(name, listener);
   }
 
-  /** Receives the room's events: those after `after`; without it, those from now on, or from where it was closed. */
+  /**
+   * Receives the room's events: those after `after`; without it, those from now on, or from where it was closed. Of a room that is open already it
+   * changes the position, for everybody who listens, where there is one.
+   */
   open({ after }: { readonly after?: Position } = {}): void {
-    this.#openedForTimeline = false;
+    this.#opened = true;
+    this.#openAt(after);
+  }
+
+  /** No longer receives the room's events. Whoever iterates over them is given those that wait, and no more. */
+  close(): void {
+    this.#opened = false;
+    this.#feed.close();
+  }
+
+  /**
+   * Opens the room, and gives its events in order: `for await (const event of room.events()) …`. While somebody has a thousand, or `ahead`, that
+   * they have not taken, the room is left for everybody who listens to it; once they are taken it goes on where it was. What is to be kept is `event.position`: that
+   * of the room is ahead by those that wait. Whoever leaves the loop closes the room, if they are the last one and nobody has opened it otherwise.
+   * Ends when the room is closed or gone; throws where the position cannot be continued from, and where the room may not be read.
+   */
+  events({ after, ahead }: IterationOptions = {}): AsyncIterableIterator<RoomEvent> {
+    const queue = this.#iterations.begin(ahead);
+    this.#openAt(after);
+    return queue;
+  }
+
+  #openAt(after: Position | undefined): void {
     // Whoever goes on from there has it.
     this.receipts.reached("delivered", after);
     this.#feed.open(after);
   }
 
-  /** No longer receives the room's events. */
-  close(): void {
-    this.#feed.close();
-  }
-
-  /**
-   * Opens the room, and gives its events in order: `for await (const event of room.events()) …`. Who does not take them leaves the room after a
-   * thousand, and comes back for the rest. Ends with the room; throws where the position cannot be continued from.
-   */
-  events(options: { readonly after?: Position } = {}): AsyncIterableIterator<RoomEvent> {
-    const queue = new Queue<RoomEvent>({
-      high: HIGH,
-      pause: () => this.close(),
-      resume: () => this.open(),
-      left: () => {
-        end();
-        this.close();
-      },
-    });
-    const stops = [
-      this.on("event", (event) => queue.push(event)),
-      this.on("state", (state) => {
-        if (state.status === "reset") queue.end(new Error(`the position cannot be continued from: ${state.reason}`));
-        else if (state.status === "lost") queue.end(state.cause instanceof Error ? state.cause : undefined);
-        else return;
-        end();
-      }),
-    ];
-    const end = (): void => {
-      for (const stop of stops) stop();
-    };
-    this.open(options);
-    return queue;
+  /** A timeline or somebody who iterated wants it no longer. */
+  #left(): void {
+    if (!this.#opened && !this.#iterations.any && this.#timelines.size === 0) this.close();
   }
 
   /** Messages as they stand now, in rising order; `asOf` is where to `open` the room to miss nothing that comes after them. */
@@ -203,14 +203,10 @@ export class Room {
       pending: () => this.pending,
       state: () => this.state,
       position: () => this.position,
-      open: (after) => {
-        this.#openedForTimeline = true;
-        this.receipts.reached("delivered", after);
-        this.#feed.open(after);
-      },
+      open: (after) => this.#openAt(after),
       closed: () => {
         this.#timelines.delete(timeline);
-        if (this.#timelines.size === 0 && this.#openedForTimeline) this.close();
+        this.#left();
       },
     });
     this.#timelines.add(timeline);
@@ -283,7 +279,7 @@ export class Room {
 
   /** Somebody is given its events. @internal */
   get listened(): boolean {
-    return this.#emitter.has("event") || this.#timelines.size > 0;
+    return this.#emitter.has("event") || this.#timelines.size > 0 || this.#iterations.any;
   }
 
   /** @internal */

@@ -6,6 +6,7 @@ import type { ClientFrame, Device, RoomPosition, ServerFrame, Welcome } from "..
 import type { Platform, Timer, Wire } from "../platform.js";
 import type { Codec } from "../wire/codec.js";
 import { Liveness } from "./liveness.js";
+import { Renewal } from "./renewal.js";
 import { Requests } from "./requests.js";
 import type { ClosedReason, ConnectionState, LostReason } from "./state.js";
 import { ABNORMAL, backoffMs, closeNumber, judge } from "./verdict.js";
@@ -52,6 +53,7 @@ interface Connection {
   readonly requests: Requests;
   welcome: Welcome | undefined;
   readonly liveness: Liveness;
+  readonly renewal: Renewal;
   liveSinceMs: number;
   goodbye: { readonly code: number; readonly reconnectAfterMs: number } | undefined;
 }
@@ -188,6 +190,7 @@ export class Session {
       wire,
       requests: new Requests(platform, (frame) => this.#send(wire, frame)),
       liveness: new Liveness(platform, () => this.#lost(HEARTBEAT_LOST)),
+      renewal: new Renewal(platform, () => void this.#refresh(epoch)),
       welcome: undefined,
       liveSinceMs: 0,
       goodbye: undefined,
@@ -250,17 +253,17 @@ export class Session {
       connection.goodbye = { code: closeNumber(reason), reconnectAfterMs };
       connection.liveness.leaving();
     } else if (frame.tokenExpiring !== undefined) {
-      void this.#refresh(this.#epoch, connection);
+      connection.renewal.expiring(frame.tokenExpiring.inMs ?? 0);
     } else {
       this.#listener.pushed(frame);
     }
   }
 
   /** Never rejects. */
-  async #refresh(epoch: number, connection: Connection): Promise<void> {
+  async #refresh(epoch: number): Promise<void> {
     try {
       const token = await this.#token(true);
-      if (epoch === this.#epoch && token !== undefined) await connection.requests.ask({ refreshToken: { token } });
+      if (epoch === this.#epoch && token !== undefined) await this.request({ refreshToken: { token } });
     } catch {
       // The server ends the session when the token does, and the close says to come back with a fresh one.
     }
@@ -333,6 +336,7 @@ export class Session {
     this.#epoch++;
     this.#connection = undefined;
     connection.liveness.end();
+    connection.renewal.end();
     connection.wire.close(NORMAL);
     connection.requests.end(closed);
   }

@@ -62,7 +62,7 @@ it("a page that is not answered is asked for again", async () => {
 
 it("a room of the hello whose outcome does not come is subscribed to again", async () => {
   const { server, run, open } = useClient();
-  server.takesMs = (kind) => (kind === "subscribe" && server.session.heard.length === 1 ? undefined : 0);
+  server.takesMs = (kind) => (kind === "hello room" ? undefined : 0);
   server.say("tea", "one");
   const { texts } = open("tea", {});
   await run(40_000);
@@ -332,4 +332,20 @@ it("listeners hear of states in the order in which they came, though one of them
   room.open();
   await run();
   expect(heard).toEqual(["waiting", "live", "off"]);
+});
+
+it("a room that could not be left is left with its next event", async () => {
+  const { server, run, open } = await useLiveClient();
+  const { room, texts } = open("tea");
+  await run();
+  server.refuse = () => ({ code: "ERROR_CODE_UNAVAILABLE", retryable: true });
+  room.close();
+  await run();
+  server.refuse = () => undefined;
+  expect(server.session.rooms).toEqual(["tea"]);
+  server.say("tea", "one", "two");
+  await run();
+  expect(server.session.rooms).toEqual([]);
+  expect(server.session.heard.filter(({ unsubscribe }) => unsubscribe !== undefined)).toHaveLength(2);
+  expect(texts).toEqual([]);
 });

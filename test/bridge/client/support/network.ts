@@ -65,6 +65,8 @@ export class Link implements Wire {
   readonly sent: string[] = [];
   /** The page holds it for open. */
   held = true;
+  /** The page has closed it. */
+  left = false;
   readonly #network: Network;
   readonly #listener: WireListener;
   readonly #over: () => void;
@@ -103,6 +105,7 @@ export class Link implements Wire {
 
   close(_code: number): void {
     this.held = false;
+    this.left = true;
     this.#toServer(() => this.#gone());
   }
 

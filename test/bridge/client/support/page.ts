@@ -20,6 +20,8 @@ export class Page implements Platform {
   readonly links: Link[] = [];
   /** Wires that were dialled while another one was held. */
   twice = 0;
+  /** Told of what the network does to it, before the client is. */
+  witness: { dialled?(): void; received?(data: string | ArrayBuffer): void; closed?(code: number): void } = {};
 
   constructor(network: Network, random: () => number = () => 0.5) {
     this.#network = network;
@@ -59,10 +61,19 @@ export class Page implements Platform {
 
   readonly dial = (url: string, _subprotocol: string, listener: WireListener): Wire => {
     if (this.held > 0) this.twice++;
+    this.witness.dialled?.();
     const link = this.#network.connect(url, {
       opened: () => this.#task("network", () => listener.opened()),
-      received: (data) => this.#task("network", () => listener.received(data)),
-      closed: (code) => this.#task("network", () => listener.closed(code)),
+      received: (data) =>
+        this.#task("network", () => {
+          if (!link.left) this.witness.received?.(data);
+          listener.received(data);
+        }),
+      closed: (code) =>
+        this.#task("network", () => {
+          if (!link.left) this.witness.closed?.(code);
+          listener.closed(code);
+        }),
     });
     this.links.push(link);
     return link;
@@ -104,6 +115,10 @@ export class Page implements Platform {
   /** Shown again after having been away for a moment. */
   show(): void {
     this.#tell();
+  }
+
+  get frozen(): boolean {
+    return this.#frozen;
   }
 
   get watchers(): number {

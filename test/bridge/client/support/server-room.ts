@@ -9,6 +9,7 @@ export class ServerRoom {
   #keptFrom = 1;
   /** Another one has other tags. */
   #history = 1;
+  readonly #said = new Map<string, string>();
   readonly #published = new Map<string, Position>();
 
   constructor(id: string) {
@@ -23,6 +24,11 @@ export class ServerRoom {
     return this.#events.map(({ messageCreated }) => messageCreated?.body?.text ?? "");
   }
 
+  /** What it said at this place of this history, at any time. */
+  said({ seq, tag }: Position): string | undefined {
+    return this.#said.get(`${seq} ${tag}`);
+  }
+
   say(text: string): RoomEvent {
     return this.append({ messageCreated: { body: { text } } });
   }
@@ -31,6 +37,7 @@ export class ServerRoom {
     const position = this.#position(this.#events.length + 1);
     const event = { ...what, eventId: `${this.id}-${position.seq}`, position };
     this.#events.push(event);
+    this.#said.set(`${position.seq} ${position.tag}`, event.messageCreated?.body?.text ?? "");
     return event;
   }
 

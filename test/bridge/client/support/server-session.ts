@@ -15,6 +15,8 @@ import type { Peer, PeerListener } from "./network.js";
 import type { Server } from "./server.js";
 
 const PONG_DEADLINE_MS = 10_000;
+/** What a room of the hello is for `Server.takesMs`. */
+const HELLO_ROOM = "hello room";
 
 interface Refusal {
   readonly code: string;
@@ -53,6 +55,14 @@ export class ServerSession implements PeerListener {
 
   push(frame: ServerFrame): void {
     if (!this.#over) this.#peer.send(JSON.stringify(frame));
+  }
+
+  /** Some of what was sent of a room comes once more. */
+  repeat(roomId: string, count: number): void {
+    const sent = this.#rooms.get(roomId);
+    if (sent === undefined) return;
+    const events = this.#server.room(roomId).events(Math.max(sent - count + 1, 1), sent);
+    if (events.length > 0) this.push({ roomEvents: { roomId, events } });
   }
 
   /** Not even a frame. */
@@ -181,7 +191,7 @@ export class ServerSession implements PeerListener {
     this.push({ replyTo: ref, welcome: said });
     this.#ping();
     for (const { roomId = "", after } of rooms) {
-      this.#inLane("subscribe", roomId, () => {
+      this.#inLane(HELLO_ROOM, roomId, () => {
         const refusal = this.#server.refuse("subscribe", roomId);
         if (refusal === undefined) this.#begin(0, { roomId, after });
         else this.push({ error: { ...refusal, details: { ...refusal.details, room_id: roomId } } });
@@ -235,7 +245,10 @@ export class ServerSession implements PeerListener {
   #inLane(kind: string, lane: string, run: () => void): void {
     const { nowMs } = this.#server.world;
     const takesMs = this.#server.takesMs(kind);
-    if (takesMs === undefined) return;
+    if (takesMs === undefined) {
+      if (kind !== HELLO_ROOM) this.#inFlight--;
+      return;
+    }
     const atMs = Math.max(this.#lanes.get(lane) ?? 0, nowMs + takesMs);
     this.#lanes.set(lane, atMs);
     this.#later(atMs - nowMs, run);
