@@ -121,6 +121,16 @@ describe("falling back", () => {
     expect(connect().by.way).toBe("socket");
   });
 
+  it("is undone where its stream is held back on the way, and not where it was closed at once", () => {
+    const { connect, clock } = useChoice(MINUTE_MS);
+    connect().wire.close(1000);
+    const { wire, by } = connect();
+    expect(by.way).toBe("events");
+    clock.advance(10_000);
+    wire.close(1000);
+    expect(connect().by.way).toBe("socket");
+  });
+
   it("is forgotten where it is remembered and gets through no longer", () => {
     const { fail, connect } = useChoice(MINUTE_MS);
     fail();
