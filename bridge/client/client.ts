@@ -37,6 +37,12 @@ export interface ClientOptions {
   readonly device?: Device;
   /** Connects when it is made. Default true. */
   readonly autoConnect?: boolean;
+  /**
+   * "shared": the tabs of this browser that have the same `url` and user are one device, whose id the browser keeps, and share one connection. "own":
+   * each tab is a device with a connection of its own. Default "shared", where the browser can (it has Web Locks and BroadcastChannel, and the page
+   * is a secure context); outside of pages, and elsewhere, always "own".
+   */
+  readonly tabs?: "shared" | "own";
   /** How changes are kept until the server has answered them. */
   readonly outbox?: OutboxOptions;
   /**
@@ -51,6 +57,8 @@ export interface ClientParts {
   readonly platform: Platform;
   /** Where changes are kept unless the application says otherwise. Undefined: nowhere. */
   readonly storage?: OutboxStorage | undefined;
+  /** This device's, where the application gives none; asked at each hello. */
+  readonly deviceId?: () => string;
 }
 
 /** Methods of RoomService that change something, and carry a key. */
@@ -95,17 +103,18 @@ export class Client {
   #self: Actor = {};
   readonly #people: People;
 
-  constructor(options: ClientOptions, { codec, platform, storage }: ClientParts) {
+  constructor(options: ClientOptions, { codec, platform, storage, deviceId }: ClientParts) {
     const { url, token, device = {}, autoConnect = true } = options;
     this.#addresses = new Addresses(url);
     this.#platform = platform;
+    const ownId = platform.id();
     this.#session = new Session(
       {
         platform,
         codec,
         token,
         url: () => this.#addresses.next(),
-        device: { kind: "DEVICE_KIND_WEB", ...device, deviceId: device.deviceId ?? platform.id() },
+        device: () => ({ kind: "DEVICE_KIND_WEB", ...device, deviceId: device.deviceId ?? deviceId?.() ?? ownId }),
         rooms: (most) => this.#stated(most),
       },
       {

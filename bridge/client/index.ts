@@ -4,6 +4,8 @@ import { browser } from "./browser.js";
 import { Client, type ClientOptions } from "./client.js";
 import { withFallback } from "./fallback/browser.js";
 import { indexedDbStorage } from "./outbox/indexed-db.js";
+import { browserTabs } from "./tabs/browser.js";
+import { share } from "./tabs/share.js";
 import { binaryCodec } from "./wire/binary.js";
 
 export { Client, type ClientEvents, type ClientOptions, type KeyedCall } from "./client.js";
@@ -34,9 +36,7 @@ export type { Timeline, TimelineMessage, TimelineOptions, TimelineSnapshot } fro
 
 /** A client that speaks the binary encoding. */
 export function createClient(options: ClientOptions): Client {
-  return new Client(options, {
-    codec: binaryCodec,
-    platform: withFallback(browser, options.fallback),
-    storage: indexedDbStorage(),
-  });
+  const platform = withFallback(browser, options.fallback);
+  const parts = { codec: binaryCodec, platform, storage: indexedDbStorage() };
+  return share(options, parts, browserTabs(), (options, parts) => new Client(options, parts));
 }

@@ -4,6 +4,8 @@ import { browser } from "./browser.js";
 import { Client, type ClientOptions } from "./client.js";
 import { withFallback } from "./fallback/browser.js";
 import { indexedDbStorage } from "./outbox/indexed-db.js";
+import { browserTabs } from "./tabs/browser.js";
+import { share } from "./tabs/share.js";
 import { jsonCodec } from "./wire/codec.js";
 
 export { Client, type ClientEvents, type ClientOptions, type KeyedCall } from "./client.js";
@@ -34,9 +36,7 @@ export type { Timeline, TimelineMessage, TimelineOptions, TimelineSnapshot } fro
 
 /** A client that speaks JSON. */
 export function createClient(options: ClientOptions): Client {
-  return new Client(options, {
-    codec: jsonCodec,
-    platform: withFallback(browser, options.fallback),
-    storage: indexedDbStorage(),
-  });
+  const platform = withFallback(browser, options.fallback);
+  const parts = { codec: jsonCodec, platform, storage: indexedDbStorage() };
+  return share(options, parts, browserTabs(), (options, parts) => new Client(options, parts));
 }

@@ -25,7 +25,8 @@ export interface SessionOptions {
   /** Where to connect to; asked before each attempt. */
   readonly url: () => string;
   readonly token: TokenProvider;
-  readonly device: Device;
+  /** Asked at each hello. */
+  readonly device: () => Device;
   /** Rooms to go on in, with the positions reached: those that fit into a hello, most wanted first. */
   readonly rooms: (most: number) => readonly RoomPosition[];
 }
@@ -203,7 +204,7 @@ export class Session {
     const { device, rooms, platform } = this.#options;
     // Grows over the life of the device, without being kept: it counts seconds.
     this.#attempt = Math.max(this.#attempt + 1, Math.floor(platform.now() / 1_000));
-    const hello = { token, device, attempt: this.#attempt, protocol: 1, rooms: rooms(this.#maxRooms) };
+    const hello = { token, device: device(), attempt: this.#attempt, protocol: 1, rooms: rooms(this.#maxRooms) };
     const answered = ({ welcome }: ServerFrame): void => {
       if (welcome !== undefined) this.#welcomed(connection, welcome);
     };

@@ -1,0 +1,97 @@
+// What tabs share a connection by, as browsers have it.
+
+import type { Keep, TabsPlatform } from "./channel.js";
+
+interface LockManager {
+  request(
+    name: string,
+    options: { readonly steal?: boolean; readonly ifAvailable?: boolean; readonly signal?: AbortSignal },
+    held: (lock: unknown) => Promise<void> | undefined,
+  ): Promise<unknown>;
+}
+
+interface Storage {
+  getItem(key: string): string | null;
+  setItem(key: string, value: string): void;
+}
+
+interface Surroundings {
+  readonly document?: unknown;
+  readonly navigator?: { readonly locks?: LockManager };
+  readonly localStorage?: Storage;
+  readonly sessionStorage?: Storage;
+}
+
+const around = globalThis as Surroundings;
+
+/** Undefined where tabs cannot share: outside of pages, and in pages that came over plain HTTP from elsewhere. */
+export function browserTabs(): TabsPlatform | undefined {
+  const locks = around.navigator?.locks;
+  if (around.document === undefined || locks === undefined || typeof BroadcastChannel === "undefined") return undefined;
+  return {
+    channel(name, received) {
+      const channel = new BroadcastChannel(name);
+      channel.onmessage = ({ data }) => received(data);
+      return { post: (message) => channel.postMessage(message), close: () => channel.close() };
+    },
+    lock: (name, how, held, lost) => lock(locks, name, how, held, lost),
+    all: keep(() => around.localStorage),
+    own: keep(() => around.sessionStorage),
+  };
+}
+
+function lock(
+  locks: LockManager,
+  name: string,
+  how: "wait" | "steal" | "try",
+  held: () => void,
+  lost: () => void = () => {},
+): () => void {
+  const abort = new AbortController();
+  let over = false;
+  let release = (): void => {};
+  const options = how === "wait" ? { signal: abort.signal } : how === "steal" ? { steal: true } : { ifAvailable: true };
+  const taken = (): void => {
+    if (!over) lost();
+    over = true;
+  };
+  locks
+    .request(name, options, (lock) => {
+      if (over) return undefined;
+      if (lock === null) {
+        taken();
+        return undefined;
+      }
+      held();
+      return new Promise((resolve) => {
+        release = resolve;
+      });
+    })
+    // Stolen, or not to be had.
+    .catch(taken);
+  return () => {
+    over = true;
+    abort.abort();
+    release();
+  };
+}
+
+/** Storage may be forbidden, or full. */
+function keep(storage: () => Storage | undefined): Keep {
+  return {
+    get(key) {
+      try {
+        return storage()?.getItem(key) ?? undefined;
+      } catch {
+        return undefined;
+      }
+    },
+    set(key, value) {
+      try {
+        storage()?.setItem(key, value);
+      } catch {
+        // The next page is another device.
+      }
+    },
+  };
+}

@@ -1,0 +1,139 @@
+// A tab, as the hub sees it: one end of what the tab's session takes for a connection.
+
+import type { ClientFrame, Hello, ServerFrame, SetPresence, WatchPresence } from "../gen/types.js";
+import type { Platform, Timer } from "../platform.js";
+import type { Channel, Message, TabsPlatform } from "./channel.js";
+
+/** Frames that a tab may leave without saying that they have arrived: it is frozen, or does not keep up, and comes back from its positions. */
+const MAX_UNHEARD = 2_000;
+/** From asking a tab for a token to turning to the next. */
+const TOKEN_DEADLINE_MS = 5_000;
+/** CLOSE_CODE_SLOW_CONSUMER. */
+const SLOW = 4101;
+/** The protocol's own, of one that was cut. */
+const CUT = 1006;
+
+export interface SeatListener {
+  received(seat: Seat, frame: ClientFrame): void;
+  /** Once; not after `close`. */
+  left(seat: Seat): void;
+}
+
+export class Seat {
+  readonly tab: string;
+  /** The channel's name. */
+  readonly wire: string;
+  /** What the tab said first, and the ref of it. */
+  hello: { readonly ref: number; readonly hello: Hello } | undefined;
+  /** For whom it was connected before. */
+  was = "";
+  /** It has been welcomed. */
+  live = false;
+  watch: WatchPresence = {};
+  presence: SetPresence | undefined;
+  readonly #platform: Pick<Platform, "after">;
+  readonly #channel: Channel;
+  readonly #listener: SeatListener;
+  readonly #forget: () => void;
+  #unheard = 0;
+  #over = false;
+  #asked: { readonly answer: (token: string | undefined | Error) => void; readonly timer: Timer } | undefined;
+
+  constructor(
+    { tab, wire, hub }: { readonly tab: string; readonly wire: string; readonly hub: string },
+    platform: Pick<Platform, "after">,
+    tabs: TabsPlatform,
+    listener: SeatListener,
+  ) {
+    this.tab = tab;
+    this.wire = wire;
+    this.#platform = platform;
+    this.#listener = listener;
+    this.#channel = tabs.channel(wire, (message) => this.#received(message));
+    // The tab holds it for as long as it lives and wants to be connected.
+    this.#forget = tabs.lock(wire, "wait", () => this.#left());
+    this.#channel.post({ kind: "open", hub });
+  }
+
+  /** Nothing that is sent to it arrives. */
+  get gone(): boolean {
+    return this.#over;
+  }
+
+  send(frame: ServerFrame): void {
+    this.text(JSON.stringify(frame));
+  }
+
+  /** As `send`, of what was made text for several. */
+  text(frame: string): void {
+    if (this.#over) return;
+    if (++this.#unheard > MAX_UNHEARD) {
+      this.close(SLOW);
+      this.#listener.left(this);
+    } else this.#channel.post(frame);
+  }
+
+  /** @param reconnectAfterMs Where the code says that the server states it. */
+  close(code: number, reconnectAfterMs = 0): void {
+    if (reconnectAfterMs > 0) this.send({ goodbye: { reason: code, reconnectAfterMs } });
+    this.#end({ kind: "close", code });
+  }
+
+  /** The tab knows whom it is connected for. */
+  admit(user: string): void {
+    this.live = true;
+    this.#channel.post({ kind: "for", user });
+  }
+
+  /** This connection is not for it. */
+  turnAway(): void {
+    this.#end({ kind: "elsewhere" });
+  }
+
+  /** Resolves with undefined where the tab has none; rejects where it does not answer, or cannot. One at a time. */
+  token(fresh: boolean): Promise<string | undefined> {
+    return new Promise((resolve, reject) => {
+      this.#asked?.answer(new Error("asked again"));
+      const timer = this.#platform.after(TOKEN_DEADLINE_MS, () => asked.answer(new Error("no answer in time")));
+      const asked = {
+        timer,
+        answer: (token: string | undefined | Error): void => {
+          timer.cancel();
+          if (this.#asked === asked) this.#asked = undefined;
+          if (token instanceof Error) reject(token);
+          else resolve(token);
+        },
+      };
+      this.#asked = asked;
+      if (this.#over) asked.answer(new Error("it has left"));
+      else this.#channel.post({ kind: "ask", fresh });
+    });
+  }
+
+  #received(message: Message): void {
+    if (this.#over) return;
+    if (typeof message === "string") this.#listener.received(this, JSON.parse(message));
+    else if (message.kind === "was") this.was = message.user;
+    else if (message.kind === "got") this.#unheard -= message.frames;
+    else if (message.kind === "there") this.#channel.post({ kind: "here" });
+    else if (message.kind === "token") this.#asked?.answer(message.token);
+    else if (message.kind === "tokenless") this.#asked?.answer(new Error("it could not get one"));
+    else if (message.kind === "left") this.#left();
+  }
+
+  #left(): void {
+    if (this.#over) return;
+    this.#end({ kind: "close", code: CUT });
+    this.#listener.left(this);
+  }
+
+  #end(last: Message): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.live = false;
+    this.#channel.post(last);
+    this.#channel.close();
+    this.#forget();
+    this.#asked?.answer(new Error("it has left"));
+  }
+}

@@ -1,0 +1,148 @@
+// What a tab's session takes for a connection: a channel to the hub, wherever that is.
+
+import type { Platform, Timer, Wire, WireListener } from "../platform.js";
+import type { Channel, Message, TabsPlatform } from "./channel.js";
+
+/** What a tab's end of a connection needs of the tab. */
+export interface TabWireContext {
+  readonly platform: Platform;
+  readonly tabs: TabsPlatform;
+  /** For whom the tab was connected before. */
+  readonly was: string;
+  /** Asks whoever is the hub to open the channel of this name. */
+  readonly ask: (wire: string) => void;
+  /** Nobody has answered. */
+  readonly deserted: () => void;
+  readonly welcome: (user: string) => void;
+  readonly turnedAway: () => void;
+  /** Undefined: there is none. Rejects where it could not be got. */
+  readonly token: (fresh: boolean) => Promise<string | undefined>;
+  readonly over: () => void;
+}
+
+/** How often a tab looks whether the hub has been heard of. Twice without a word, and it is gone. */
+const HEARTBEAT_MS = 5_000;
+/** From asking for the hub to an answer; and up to as long again at random, so that not all tabs do something about it. */
+const DESERTED_MS = 2_000;
+/** Frames that arrive before the hub is told. */
+const GOT = 64;
+const CUT = 1006;
+
+export class TabWire implements Wire {
+  readonly #name: string;
+  readonly #context: TabWireContext;
+  readonly #listener: WireListener;
+  readonly #channel: Channel;
+  readonly #unlock: () => void;
+  /** Who has opened it. Undefined: nobody has yet. */
+  #hub: string | undefined;
+  #locked = false;
+  #got = 0;
+  #heard = true;
+  #timer: Timer | undefined;
+  #over = false;
+
+  constructor(name: string, context: TabWireContext, listener: WireListener) {
+    this.#name = name;
+    this.#context = context;
+    this.#listener = listener;
+    this.#channel = context.tabs.channel(name, (message) => this.#received(message));
+    // Whoever opens it waits for this lock, and so learns when this tab is gone.
+    this.#unlock = context.tabs.lock(name, "wait", () => {
+      this.#locked = true;
+      this.#ask();
+    });
+  }
+
+  send(data: string | Uint8Array<ArrayBuffer>): void {
+    if (!this.#over && typeof data === "string") this.#channel.post(data);
+  }
+
+  close(_code: number): void {
+    if (this.#over) return;
+    this.#channel.post({ kind: "left" });
+    this.#end();
+  }
+
+  /** Somebody is the hub from now on. */
+  hubBegan(hub: string): void {
+    if (this.#hub === undefined) this.#ask();
+    else if (this.#hub !== hub) this.#lost(CUT);
+  }
+
+  #ask(): void {
+    if (this.#over || !this.#locked) return;
+    const { platform, ask, deserted } = this.#context;
+    this.#timer?.cancel();
+    this.#timer = platform.after(DESERTED_MS * (1 + platform.random()), () => deserted());
+    ask(this.#name);
+  }
+
+  #received(message: Message): void {
+    if (this.#over) return;
+    this.#heard = true;
+    if (typeof message === "string") {
+      if (++this.#got === GOT) {
+        this.#got = 0;
+        this.#channel.post({ kind: "got", frames: GOT });
+      }
+      this.#listener.received(message);
+    } else if (message.kind === "open") this.#opened(message.hub);
+    else if (message.kind === "close") this.#lost(message.code);
+    else if (message.kind === "ask") void this.#token(message.fresh);
+    else if (message.kind === "for") this.#context.welcome(message.user);
+    else if (message.kind === "elsewhere") {
+      this.#lost(CUT);
+      this.#context.turnedAway();
+    }
+  }
+
+  #opened(hub: string): void {
+    // Asked twice, it may be opened twice: the later one holds, and the hub forgets the other with this tab's lock.
+    if (this.#hub !== undefined) return;
+    this.#hub = hub;
+    this.#beat();
+    this.#channel.post({ kind: "was", user: this.#context.was });
+    this.#listener.opened();
+  }
+
+  #beat(): void {
+    this.#timer?.cancel();
+    this.#heard = false;
+    this.#timer = this.#context.platform.after(HEARTBEAT_MS, () => {
+      if (this.#heard) {
+        this.#beat();
+        return;
+      }
+      this.#channel.post({ kind: "there" });
+      this.#timer = this.#context.platform.after(HEARTBEAT_MS, () => {
+        if (this.#heard) this.#beat();
+        else this.#lost(CUT);
+      });
+    });
+  }
+
+  async #token(fresh: boolean): Promise<void> {
+    let answer: Message;
+    try {
+      answer = { kind: "token", token: await this.#context.token(fresh) };
+    } catch {
+      answer = { kind: "tokenless" };
+    }
+    if (!this.#over) this.#channel.post(answer);
+  }
+
+  #lost(code: number): void {
+    if (this.#over) return;
+    this.#end();
+    this.#listener.closed(code);
+  }
+
+  #end(): void {
+    this.#over = true;
+    this.#timer?.cancel();
+    this.#channel.close();
+    this.#unlock();
+    this.#context.over();
+  }
+}
