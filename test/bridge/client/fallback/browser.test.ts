@@ -1,50 +1,14 @@
 // The fallback in a real browser: a page of one origin, a server of another, and a network between them that lets no WebSocket through.
 
-import { once } from "node:events";
-import { createServer } from "node:http";
 import type { Browser, Page } from "playwright-core";
-import { build } from "vite";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { createClient } from "../../../../bridge/client/index.js";
 import { launchBrowser, missingBrowser } from "../../demo/use-page.js";
 import { live, useBackbone, useClient } from "../use-backbone.js";
+import { bundleClient, usePageServer } from "../use-page-server.js";
 import { useProxy } from "./use-proxy.js";
 
 const PATIENCE = { timeout: 30_000, interval: 20 };
-const HTML = '<!doctype html><meta charset="utf-8"><title>page</title>';
-
-async function bundle(): Promise<string> {
-  const built = await build({
-    configFile: false,
-    logLevel: "silent",
-    build: {
-      write: false,
-      target: "chrome123",
-      lib: { entry: "bridge/client/index.ts", formats: ["es"], fileName: "client" },
-    },
-  });
-  const [first] = [built].flat();
-  const [chunk] = first !== undefined && "output" in first ? first.output : [];
-  if (chunk === undefined) throw new Error("nothing was built");
-  return chunk.code;
-}
-
-/** Where the page comes from. */
-async function usePageServer(code: string): Promise<string> {
-  const server = createServer((request, response) => {
-    const isScript = request.url === "/client.js";
-    response.writeHead(200, { "content-type": isScript ? "text/javascript" : "text/html" });
-    response.end(isScript ? code : HTML);
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  onTestFinished(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  const address = server.address();
-  return `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}`;
-}
 
 /** The page makes a client and reads a room. */
 async function connect(page: Page, origin: string, url: string): Promise<void> {
@@ -65,7 +29,7 @@ describe.skipIf(missingBrowser !== undefined)(`a page${missingBrowser ? ` (skipp
   let browser: Browser;
   let code: string;
   beforeAll(async () => {
-    [browser, code] = await Promise.all([launchBrowser(), bundle()]);
+    [browser, code] = await Promise.all([launchBrowser(), bundleClient()]);
   });
   afterAll(() => browser?.close());
 
