@@ -205,6 +205,18 @@ it("waits for what was kept no longer than for five seconds", async () => {
   expect(storageErrors).toHaveLength(1);
 });
 
+it("sends what was kept before what is asked for while that is read", async () => {
+  const { storage, room, run, open } = usePages();
+  const before = open({ autoConnect: false });
+  before.client.room("tea").send("one");
+  before.client.close();
+  storage.delayMs = 1_000;
+  const { client } = open();
+  client.room("tea").send("two");
+  await run(20_000);
+  expect(room().texts).toEqual(["one", "two"]);
+});
+
 it("sends nothing of somebody else", async () => {
   const { storage, room, run, open } = usePages();
   const { client } = open({ outbox: { owner: { tenantId: "demo", userId: "eve" } } });
