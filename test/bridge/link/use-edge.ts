@@ -9,6 +9,7 @@ import { type RemoteBridge, type RemoteBridgeOptions, startRemoteBridge } from "
 import { startBackbone } from "../../../src/backbone.js";
 import { ErrorCode, TrunklineError } from "../../../src/ports/error.js";
 import type { Identity, TokenVerifier } from "../../../src/ports/token-verifier.js";
+import type { GrpcTls } from "../../../src/transport/grpc/server.js";
 
 export const SECRET = "between bridge and node";
 
@@ -36,14 +37,17 @@ export interface TestNode {
   start(): Promise<void>;
 }
 
-export async function useNode(options: Partial<BackboneOptions> = {}): Promise<TestNode> {
+export async function useNode({
+  tls,
+  ...options
+}: Partial<BackboneOptions> & { tls?: GrpcTls } = {}): Promise<TestNode> {
   const dataDirectory = await mkdtemp(join(tmpdir(), "trunkline-data-"));
   onTestFinished(() => rm(dataDirectory, { recursive: true, force: true }));
   const start = (grpc: number, bridge: number): Promise<Backbone> =>
     startBackbone({
       dataDirectory,
       auth: { verifier },
-      grpc: { port: grpc, linkSecret: SECRET },
+      grpc: { port: grpc, linkSecret: SECRET, ...(tls && { tls }) },
       bridge: { port: bridge },
       ...options,
     });
