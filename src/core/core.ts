@@ -85,7 +85,10 @@ export interface Core {
   authenticate(token: string): Promise<Caller>;
   /** Opens all shards. Nothing is served before it resolves. */
   start(): Promise<void>;
-  /** Takes no new connections, says Goodbye to live ones with delays spread over `spreadMs`, finishes what was accepted. */
+  /**
+   * Takes no new connections, finishes what was accepted, then says Goodbye to live ones with delays spread over `spreadMs`: not to all
+   * at once, but over a third of that time, and a second at most.
+   */
   drain(spreadMs: number): Promise<void>;
   /** Ends every timer and session. What was not drained is lost to its callers, never to the log. */
   stop(): Promise<void>;

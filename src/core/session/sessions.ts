@@ -16,6 +16,7 @@ import type { RoomOwner } from "../room/owner.js";
 import type { Signals } from "../signal/signals.js";
 import { SessionConnection } from "./connection.js";
 import { SessionsElsewhere } from "./elsewhere.js";
+import { Farewell } from "./farewell.js";
 import { Flusher } from "./flusher.js";
 import type { Admission, Connection, ConnectionOrigin, SessionPort, SessionSink } from "./port.js";
 import { Registry } from "./registry.js";
@@ -46,6 +47,7 @@ export class Sessions implements SessionPort, SessionServices {
   revocations = 0;
   readonly requests = new Requests();
   readonly #connectRate: TokenBucket;
+  readonly #farewell: Farewell;
   /** Connections that have no session yet. */
   readonly #greeting = new Set<SessionConnection>();
   #draining = false;
@@ -74,6 +76,7 @@ export class Sessions implements SessionPort, SessionServices {
     this.registry = new Registry(deps, (identity, readers) => this.#openChannel(identity, readers));
     this.elsewhere = deps.cluster && new SessionsElsewhere(deps, (tenantId) => this.registry.sessionsOf(tenantId));
     this.#connectRate = new TokenBucket(deps.limits.connectRate, deps.clock.monotonic());
+    this.#farewell = new Farewell(deps.clock);
   }
 
   start(): void {
@@ -105,20 +108,26 @@ export class Sessions implements SessionPort, SessionServices {
     this.deps.telemetry.emit("request.refused", { operation, code, message, cause });
   }
 
-  /** Finishes what was accepted, then tells everybody to come back, each at another moment within `spreadMs`. */
+  /**
+   * Finishes what was accepted, then tells everybody to come back, each at another moment within `spreadMs` from being told.
+   * Telling takes up to a third of that, and a second at most.
+   */
   async drain(spreadMs: number): Promise<void> {
     this.#draining = true;
     await Promise.all([this.requests.idle(), this.owner.idle()]);
     this.hub.flush();
     this.flusher.flush();
-    this.#goodbye(spreadMs);
+    this.#refuseGreeting();
+    await this.#farewell.say([...this.registry.all()], spreadMs);
   }
 
   /** Ends every session and timer. */
   stop(): void {
     this.#draining = true;
     this.#endRevocations?.();
-    this.#goodbye(0);
+    this.#refuseGreeting();
+    this.#farewell.hurry();
+    for (const session of [...this.registry.all()]) session.close(CloseCode.GOING_AWAY, "the node is leaving", 0);
     this.elsewhere?.stop();
     this.wheel.stop();
   }
@@ -130,12 +139,8 @@ export class Sessions implements SessionPort, SessionServices {
     return channel;
   }
 
-  #goodbye(spreadMs: number): void {
+  #refuseGreeting(): void {
     for (const connection of [...this.#greeting]) connection.close(CloseCode.GOING_AWAY, "the node is leaving");
-    const sessions = [...this.registry.all()];
-    for (const [index, session] of sessions.entries()) {
-      session.close(CloseCode.GOING_AWAY, "the node is leaving", ((index + 1) / sessions.length) * spreadMs);
-    }
   }
 
   #revoke(revocation: Revocation): void {

@@ -220,6 +220,7 @@ describe("a node that leaves", () => {
     const refs = [ann.send(text(roomId, "before"))];
     const drained = cluster.node(0).core.drain(10_000);
     refs.push(ann.send(text(roomId, "meanwhile")));
+    await cluster.elapse(1_000);
     await drained;
     refs.push(ann.send(text(roomId, "after")));
     await cluster.elapse(1_000);

@@ -100,9 +100,41 @@ describe("a node that drains", () => {
     const core = await useCore();
     const sessions: TestClient[] = [];
     for (let user = 0; user < 20; user++) sessions.push(await core.connect(`u${user}`));
-    await core.core.drain(10_000);
+    const drained = core.core.drain(10_000);
+    await core.elapse(2_000);
+    await drained;
     const delays = sessions.map((client) => client.last("goodbye").reconnectAfterMs).sort((a, b) => a - b);
     expect(delays).toEqual(Array.from({ length: 20 }, (_, index) => (index + 1) * 500));
+  });
+
+  it("tells them to go one after the other, within a second, and goes on serving those it has not told", async () => {
+    const core = await useCore();
+    const sessions: TestClient[] = [];
+    for (let user = 0; user < 40; user++) sessions.push(await core.connect(`u${user}`));
+    const gone = () => sessions.filter((client) => client.endedWith !== undefined).length;
+    const drained = core.core.drain(3_000);
+    await settle();
+    expect(gone()).toBe(2);
+    await core.elapse(500);
+    expect(gone()).toBeGreaterThan(10);
+    expect(gone()).toBeLessThan(30);
+    expect((await sessions[39]?.ask({ case: "ping", value: { id: 1 } }))?.case).toBe("pong");
+    await core.elapse(500);
+    await drained;
+    expect(gone()).toBe(40);
+  });
+
+  it("tells the rest at once where it is stopped meanwhile", async () => {
+    const core = await useCore();
+    const sessions: TestClient[] = [];
+    for (let user = 0; user < 40; user++) sessions.push(await core.connect(`u${user}`));
+    const drained = core.core.drain(3_000);
+    await settle();
+    await core.core.stop();
+    await drained;
+    expect(sessions.map((client) => client.endedWith)).toEqual(sessions.map(() => CloseCode.GOING_AWAY));
+    expect(sessions.map((client) => client.all("goodbye").length)).toEqual(sessions.map(() => 1));
+    expect(core.clock.pending).toBe(0);
   });
 
   it("drains though a session's client does not read", async () => {
