@@ -10,6 +10,7 @@ npm run bench -- report FILE…        fills the tables of docs/benchmarks.md fr
   --quick         one run, short windows: shows that it works
   --runs N        runs per case; the median is reported (default 3, with --quick 1)
   --cases A,B     only cases whose name is A or begins with "A ", e.g. --cases "trunkline-binary,ws 150/s"
+  --connections N  as many clients as this, where the benchmark is of connections (drain, edge)
   --profile DIR   write CPU profiles of Trunkline's processes to DIR (costs CPU itself: do not quote such figures)`;
 
 export interface BenchOptions {
@@ -17,6 +18,8 @@ export interface BenchOptions {
   readonly json?: string;
   readonly quick: boolean;
   readonly runs: number;
+  /** Undefined: the benchmark's own size. */
+  readonly connections?: number;
   readonly profile?: string;
   /** Whether a case was asked for. */
   readonly wants: (name: string) => boolean;
@@ -29,6 +32,8 @@ export type Request =
 
 const DEFAULT_RUNS = 3;
 const MOST_RUNS = 20;
+/** A room's members. */
+const LEAST_CONNECTIONS = 10;
 
 /** Reads the arguments after the script's name. */
 export function parseRequest(argv: readonly string[]): Request {
@@ -42,6 +47,7 @@ export function parseRequest(argv: readonly string[]): Request {
         runs: { type: "string" },
         cases: { type: "string" },
         profile: { type: "string" },
+        connections: { type: "string" },
       },
     });
     const [command, ...rest] = positionals;
@@ -54,6 +60,9 @@ export function parseRequest(argv: readonly string[]): Request {
     if (rest.length > 0) return usage(`one benchmark at a time: "${rest.join(" ")}" is too much`);
     const runs = values.runs === undefined ? (values.quick ? 1 : DEFAULT_RUNS) : Number(values.runs);
     if (!Number.isInteger(runs) || runs < 1 || runs > MOST_RUNS) return usage(`--runs takes 1 to ${MOST_RUNS}`);
+    const connections = values.connections === undefined ? undefined : Number(values.connections);
+    if (connections !== undefined && !(Number.isInteger(connections) && connections >= LEAST_CONNECTIONS))
+      return usage(`--connections takes ${LEAST_CONNECTIONS} or more`);
     const cases = values.cases
       ?.split(",")
       .map((name) => name.trim())
@@ -64,6 +73,7 @@ export function parseRequest(argv: readonly string[]): Request {
         bench,
         quick: values.quick,
         runs,
+        ...(connections === undefined ? {} : { connections }),
         ...(values.json === undefined ? {} : { json: values.json }),
         ...(values.profile === undefined ? {} : { profile: values.profile }),
         wants: (name) => cases === undefined || cases.some((one) => name === one || name.startsWith(`${one} `)),

@@ -19,6 +19,7 @@ export const BENCH_NAMES = [
   "archive",
   "compression",
   "leases",
+  "drain",
 ] as const;
 
 export type BenchName = (typeof BENCH_NAMES)[number];

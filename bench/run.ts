@@ -12,6 +12,7 @@ import { runArchiveSuite } from "./suite/archive.js";
 import { runChannelSuite } from "./suite/channel.js";
 import { runClusterSuite } from "./suite/cluster.js";
 import { runCompressionSuite } from "./suite/compression.js";
+import { runDrainSuite } from "./suite/drain.js";
 import { runFanoutSuite } from "./suite/fanout.js";
 import { runLeasesSuite } from "./suite/leases.js";
 import { runMemorySuite } from "./suite/memory.js";
@@ -38,6 +39,7 @@ const SUITES: Readonly<Record<BenchName, Suite>> = {
   archive: runArchiveSuite,
   compression: runCompressionSuite,
   leases: runLeasesSuite,
+  drain: runDrainSuite,
 };
 
 /** Seen from dist/bench. */

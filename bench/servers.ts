@@ -35,14 +35,19 @@ export async function startNode(
   data: string,
   environment: Readonly<Record<string, string>>,
   profile?: string,
-): Promise<Running<TrunklineTarget>> {
+  webPort = 0,
+): Promise<Running<TrunklineTarget> & { readonly exited: Promise<void> }> {
   const profiling = profile === undefined ? [] : ["--cpu-prof", "--cpu-prof-dir", profile];
   const child = await children.startProgram(
-    [...GC_ON_SIGNAL, ...profiling, CLI, ...trunklineArguments(data)],
+    [...GC_ON_SIGNAL, ...profiling, CLI, ...trunklineArguments(data, webPort)],
     { env: { ...plainEnvironment(), ...environment }, cwd: data },
     readAddresses,
   );
-  return { target: { kind: "trunkline", pid: child.pid, keyFile: keyFileIn(data), ...child.ready }, stop: child.stop };
+  return {
+    target: { kind: "trunkline", pid: child.pid, keyFile: keyFileIn(data), ...child.ready },
+    exited: child.exited,
+    stop: child.stop,
+  };
 }
 
 /** A peer as one process. */

@@ -21,13 +21,13 @@ const LIFTED = [
   "connect-rate",
 ];
 
-/** The arguments after the program's name. */
-export function trunklineArguments(dataDirectory: string): readonly string[] {
+/** The arguments after the program's name. Port 0: any. */
+export function trunklineArguments(dataDirectory: string, bridgePort = 0): readonly string[] {
   return [
     "dev",
     ...["--log-format", "json"],
     ...["--grpc-port", "0"],
-    ...["--bridge-port", "0"],
+    ...["--bridge-port", String(bridgePort)],
     ...["--data-directory", dataDirectory],
     ...LIFTED.flatMap((rate) => [`--${rate}`, "0"]),
   ];

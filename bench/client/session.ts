@@ -8,6 +8,7 @@ import {
   type CallResult,
   CallSchema,
   type ClientFrame,
+  type Goodbye,
   HelloSchema,
   type Markers,
   PongSchema,
@@ -28,6 +29,8 @@ export interface SessionOptions {
   readonly markers?: (markers: Markers) => void;
   /** A refusal of what was not asked for with `ask` or `call`. True: it was dealt with. */
   readonly refused?: (ref: number, error: Refusal) => boolean;
+  /** What the server says before it ends the session; `failed` follows. */
+  readonly goodbye?: (goodbye: Goodbye) => void;
   /** The session ended without `destroy`, or was refused something it did not ask for with `call`. */
   readonly failed: (reason: string) => void;
 }
@@ -120,6 +123,7 @@ export async function openSession(dial: Dial, options: SessionOptions): Promise<
         return;
       }
       case "goodbye":
+        options.goodbye?.(content.value);
         fail(`goodbye ${content.value.reason} ${content.value.error?.message ?? ""}`);
         return;
       default:

@@ -3,6 +3,8 @@
 import { type ArchiveInput, type ArchiveOutcome, runArchive } from "./archive.js";
 import { type ChannelInput, type ChannelOutcome, runChannel } from "./channel.js";
 import { type CrossingInput, type CrossingOutcome, runCrossing } from "./crossing.js";
+import { type DrainInput, runDrain } from "./drain.js";
+import { type PeerDrainInput, runPeerDrain } from "./drain-peer.js";
 import { type FanoutOutcome, runFanout } from "./fanout.js";
 import type { FanoutInput } from "./fanout-room.js";
 import { type IngestOutcome, runIngest } from "./ingest.js";
@@ -18,6 +20,7 @@ import { type MemoryInput, type MemoryOutcome, runMemory } from "./memory.js";
 import { type PresenceInput, type PresenceOutcome, runPresence } from "./presence.js";
 import { type PublishInput, type PublishOutcome, runPublish } from "./publish.js";
 import { type ReceiptsInput, type ReceiptsOutcome, runReceipts } from "./receipts.js";
+import type { RestartOutcome } from "./restart-figures.js";
 import { type ResumeInput, type ResumeOutcome, runResume } from "./resume.js";
 import { runService, type ServiceInput, type ServiceOutcome } from "./service.js";
 import { runSilence, type SilenceInput, type SilenceOutcome } from "./silence.js";
@@ -28,6 +31,8 @@ export interface Jobs {
   readonly archive: { readonly input: ArchiveInput; readonly outcome: ArchiveOutcome };
   readonly channel: { readonly input: ChannelInput; readonly outcome: ChannelOutcome };
   readonly crossing: { readonly input: CrossingInput; readonly outcome: CrossingOutcome };
+  readonly drain: { readonly input: DrainInput; readonly outcome: RestartOutcome };
+  readonly "drain peer": { readonly input: PeerDrainInput; readonly outcome: RestartOutcome };
   readonly fanout: { readonly input: FanoutInput; readonly outcome: readonly FanoutOutcome[] };
   readonly ingest: { readonly input: IngestInput; readonly outcome: IngestOutcome };
   readonly leases: { readonly input: NodeLeasesInput; readonly outcome: LeasesOutcome };
@@ -58,6 +63,10 @@ export function run(job: Job): Promise<Jobs[JobKind]["outcome"]> {
       return runChannel(job.input);
     case "crossing":
       return runCrossing(job.input);
+    case "drain":
+      return runDrain(job.input);
+    case "drain peer":
+      return runPeerDrain(job.input);
     case "fanout":
       return runFanout(job.input);
     case "ingest":

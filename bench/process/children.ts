@@ -9,6 +9,8 @@ const STOP_DEADLINE_MS = 10_000;
 
 export interface Child {
   readonly pid: number;
+  /** Resolves when it has ended, whoever has ended it. */
+  readonly exited: Promise<void>;
   /** Asks it to end, and ends it if it does not within 10 s. */
   stop(): Promise<void>;
 }
@@ -17,9 +19,13 @@ export class Children {
   readonly #running = new Set<ChildProcess>();
 
   /** Starts a module that reports its port with `reportReady`. */
-  async startPeer(module: string, execArgv: readonly string[]): Promise<Child & { readonly port: number }> {
+  async startPeer(
+    module: string,
+    execArgv: readonly string[],
+    args: readonly string[] = [],
+  ): Promise<Child & { readonly port: number }> {
     const child = this.#own(
-      fork(module, [], { execArgv: [...execArgv], stdio: ["ignore", "ignore", "inherit", "ipc"] }),
+      fork(module, [...args], { execArgv: [...execArgv], stdio: ["ignore", "ignore", "inherit", "ipc"] }),
     );
     const port = await withDeadline(firstMessage(child), READY_DEADLINE_MS, `${module} is not ready in time`);
     if (typeof port !== "object" || port === null || !("port" in port)) throw new Error(`${module} named no port`);
@@ -83,7 +89,11 @@ export class Children {
 
   #child(child: ChildProcess): Child {
     if (child.pid === undefined) throw new Error("the process did not start");
-    return { pid: child.pid, stop: () => this.#stop(child) };
+    const exited = new Promise<void>((resolve) => {
+      if (child.exitCode !== null || child.signalCode !== null) resolve();
+      else child.once("exit", () => resolve());
+    });
+    return { pid: child.pid, exited, stop: () => this.#stop(child) };
   }
 
   async #stop(child: ChildProcess): Promise<void> {
