@@ -111,14 +111,19 @@ export function previewed(entry: RoomEntry, { messages = [], asOf }: GetHistoryR
   const own = messages
     .filter(({ sender }) => sender?.userId === userId)
     .map(({ messageIndex = 0 }) => messageIndex)
-    .filter((index) => index > Math.max(sortedIndex, readIndex) && index <= lastIndex);
+    .filter((index) => index > Math.max(sortedIndex, readIndex) && index <= lastIndex)
+    // Others have been heard as events.
+    .filter((index) => !entry.own.includes(index));
   const last = messages.at(-1);
+  const firstIndex = messages[0]?.messageIndex ?? 0;
   const older = (asOf?.seq ?? 0) < seqOf(room) && (last?.messageIndex ?? 0) < (entry.lastMessage?.messageIndex ?? 0);
   return dated({
     ...entry,
     own: [...entry.own, ...own].slice(-MAX_OWN),
     unreadCount: Math.max(entry.unreadCount - own.length, 0),
-    sortedIndex: Math.max(sortedIndex, lastIndex),
+    // More may have come since than were asked for: those before the page are asked for with the next.
+    sortedIndex:
+      firstIndex <= sortedIndex + 1 ? Math.max(sortedIndex, Math.min(lastIndex, last?.messageIndex ?? 0)) : sortedIndex,
     lastMessage: older ? entry.lastMessage : last,
   });
 }

@@ -21,12 +21,15 @@ import type { Room, RoomFollower } from "../room/room.js";
 import { backoffMs } from "../session/verdict.js";
 import { happened, listed, marked, mentioned, moved, previewed, type RoomEntry, seqOf } from "./entry.js";
 
+/** What the list needs of the inbox. */
+export type ListedRoom = Pick<Room, "id" | "state" | "position" | "listened" | "open" | "close">;
+
 export interface RoomListContext {
   readonly platform: Pick<Platform, "after" | "random">;
   readonly request: (frame: ClientFrame) => Promise<ServerFrame>;
   /** Of the live connection. */
   readonly welcome: () => Welcome | undefined;
-  readonly room: (roomId: string) => Room;
+  readonly room: (roomId: string) => ListedRoom;
   /** The user that was last connected. */
   readonly self: () => Actor;
 }
@@ -59,6 +62,17 @@ const MENTIONS = 200;
 /** Calls that may change which rooms there are. */
 const CHANGING = ["createRoom", "deleteRoom", "joinRoom", "leaveRoom", "updateRoom"] as const;
 
+/** How many messages to look at for the user's own. */
+function unsorted({ room, sortedIndex }: RoomEntry): number {
+  return Math.min(Math.max((room.lastMessageIndex ?? 0) - sortedIndex, 1), PREVIEW_MESSAGES);
+}
+
+interface Behind {
+  readonly top: RoomTop;
+  /** It was not messages alone. */
+  readonly changed: boolean;
+}
+
 /** Where a room stands: that moves with what is heard alone, so that it is counted. */
 function placeOf({ top = {}, lastMessageIndex = 0 }: Pick<WireRoom, "top" | "lastMessageIndex">) {
   return { top, lastMessageIndex };
@@ -83,7 +97,7 @@ export class RoomList implements RoomFollower {
   /** Rooms that were told of and not named yet, and how often the list is to be read for them. */
   readonly #expected = new Map<string, number>();
   /** Rooms whose last message is to be fetched, and where they stand. */
-  readonly #behind = new Map<string, RoomTop>();
+  readonly #behind = new Map<string, Behind>();
   #preview: Timer | undefined;
   #previewing = false;
   #mentionsRead = false;
@@ -318,7 +332,7 @@ export class RoomList implements RoomFollower {
     return this.#context.welcome()?.inboxRoomId;
   }
 
-  get #inbox(): Room | undefined {
+  get #inbox(): ListedRoom | undefined {
     const id = this.#inboxId;
     return id === undefined ? undefined : this.#context.room(id);
   }
@@ -341,7 +355,7 @@ export class RoomList implements RoomFollower {
     } else if (messageHidden !== undefined) {
       const { roomId = "", messageIndex } = messageHidden;
       const entry = this.#entries.get(roomId);
-      if (entry?.lastMessage?.messageIndex === messageIndex) this.#fetch(roomId, entry?.room ?? {});
+      if (entry?.lastMessage?.messageIndex === messageIndex) this.#fetch(roomId, entry?.room ?? {}, false);
     }
   }
 
@@ -352,10 +366,13 @@ export class RoomList implements RoomFollower {
       if (this.#ready) this.#expect(roomId, false);
       return;
     }
-    if ((top.top?.seq ?? 0) <= seqOf(entry.room)) return;
+    const events = (top.top?.seq ?? 0) - seqOf(entry.room);
+    if (events <= 0) return;
+    // Events of another kind: the room may be called otherwise.
+    const changed = events > (top.lastMessageIndex ?? 0) - (entry.room.lastMessageIndex ?? 0);
     // A preview tells which of the new messages are the user's own: both are shown together, unless that takes long.
     if (!this.#previews || this.#behind.size >= PREVIEWS_WAITING) this.#put(moved(entry, top));
-    if (this.#previews) this.#fetch(roomId, top);
+    if (this.#previews) this.#fetch(roomId, top, changed);
   }
 
   #marked(roomId: string, markers: readonly Marker[]): void {
@@ -384,8 +401,8 @@ export class RoomList implements RoomFollower {
 
   // — previews and mentions —
 
-  #fetch(roomId: string, top: RoomTop): void {
-    this.#behind.set(roomId, top);
+  #fetch(roomId: string, top: RoomTop, changed: boolean): void {
+    this.#behind.set(roomId, { top, changed: changed || this.#behind.get(roomId)?.changed === true });
     this.#fetchNext(0);
   }
 
@@ -407,27 +424,25 @@ export class RoomList implements RoomFollower {
   }
 
   /** Never rejects. */
-  async #fetchPreview(epoch: number, roomId: string, top: RoomTop): Promise<void> {
+  async #fetchPreview(epoch: number, roomId: string, { top, changed }: Behind): Promise<void> {
     const before = this.#entries.get(roomId);
     if (before === undefined) return;
-    const {
-      room: { lastMessageIndex = 0 },
-    } = before;
-    const messages = Math.max((top.lastMessageIndex ?? 0) - Math.max(lastMessageIndex, before.sortedIndex), 0);
+    const limit = unsorted(moved(before, top));
     try {
-      const getHistory = { roomId, limit: Math.min(Math.max(messages, 1), PREVIEW_MESSAGES) };
-      // Events of another kind: the room may have been changed.
-      const other = (top.top?.seq ?? 0) - seqOf(before.room) > messages;
+      const getHistory = { roomId, limit };
       const [history, got] = await Promise.all([
         this.#context.request({ call: { getHistory } }),
-        other ? this.#context.request({ call: { getRoom: { roomId } } }) : undefined,
+        changed ? this.#context.request({ call: { getRoom: { roomId } } }) : undefined,
       ]);
       const entry = this.#entries.get(roomId);
       if (epoch !== this.#epoch || entry === undefined) return;
-      const changed = got?.callResult?.getRoom?.room;
+      const room = got?.callResult?.getRoom?.room;
       const next = moved(entry, top);
-      const room = changed === undefined ? next.room : { ...changed, ...placeOf(next.room) };
-      this.#put(previewed({ ...next, room }, history.callResult?.getHistory ?? {}, this.#userId));
+      const current = room === undefined ? next : { ...next, room: { ...room, ...placeOf(next.room) } };
+      const shown = previewed(current, history.callResult?.getHistory ?? {}, this.#userId);
+      this.#put(shown);
+      // More came meanwhile than were asked for.
+      if (unsorted(shown) > limit) this.#fetch(roomId, top, false);
     } catch (error) {
       if (epoch !== this.#epoch) return;
       const entry = this.#entries.get(roomId);
