@@ -101,6 +101,8 @@ export class RoomList implements RoomFollower {
   #preview: Timer | undefined;
   #previewing = false;
   #mentionsRead = false;
+  /** The user whose rooms they are. */
+  #listedFor = "";
 
   constructor(context: RoomListContext) {
     this.#context = context;
@@ -239,8 +241,18 @@ export class RoomList implements RoomFollower {
     if (!this.#open || this.#context.welcome() === undefined) return;
     this.#failures = 0;
     this.#expected.clear();
+    if (this.#listedFor !== this.#userId) this.#forget();
     this.#openInbox();
     this.#readAgain(0);
+  }
+
+  /** Another user has the token now. */
+  #forget(): void {
+    this.#listedFor = this.#userId;
+    this.#ready = false;
+    this.#mentionsRead = false;
+    this.#entries.clear();
+    this.#changed();
   }
 
   #readAgain(afterMs: number): void {
@@ -348,8 +360,11 @@ export class RoomList implements RoomFollower {
 
   #noticed({ addedToRoom, removedFromRoom, mentioned: notice, messageHidden }: RoomEvent): void {
     if (addedToRoom !== undefined) this.#expect(addedToRoom.roomId ?? "", true);
-    else if (removedFromRoom !== undefined) this.#remove(removedFromRoom.roomId ?? "");
-    else if (notice !== undefined) {
+    else if (removedFromRoom !== undefined) {
+      this.#remove(removedFromRoom.roomId ?? "");
+      // It may be an old event, and the user a member again.
+      this.refresh();
+    } else if (notice !== undefined) {
       const entry = this.#entries.get(notice.roomId ?? "");
       if (entry !== undefined) this.#put(mentioned(entry, notice.messageIndex ?? 0));
     } else if (messageHidden !== undefined) {

@@ -167,6 +167,17 @@ it("a room that the list does not name is not asked for again and again", async 
   expect(ids(list.all)).toEqual(["tea"]);
 });
 
+it("nothing of another user is shown to who has the token now", async () => {
+  const { list, run, lose, comeBack, user, members } = await useOpenList("tea");
+  lose();
+  user.userId = "ben";
+  members.clear();
+  comeBack();
+  expect([list.all, list.ready]).toEqual([[], false]);
+  await run();
+  expect([list.all, list.ready]).toEqual([[], true]);
+});
+
 it("a call that may have changed which rooms there are has the list read again", async () => {
   const { list, run, join } = await useOpenList("tea");
   join("den", false);
@@ -224,6 +235,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.tuple(fc.constant("open" as const), fc.nat(2), fc.constant("")) },
   { weight: 1, arbitrary: fc.tuple(fc.constantFrom("lose" as const, "comeBack" as const), fc.nat(2), fc.constant("")) },
   { weight: 1, arbitrary: fc.tuple(fc.constantFrom("refresh" as const), fc.nat(2), fc.constant("")) },
+  { weight: 2, arbitrary: fc.tuple(fc.constantFrom("join" as const, "leave" as const), fc.nat(2), fc.constant("")) },
   { weight: 3, arbitrary: fc.tuple(fc.constant("wait" as const), fc.nat(400), fc.constant("")) },
 );
 
@@ -241,17 +253,20 @@ it("whatever happens in whatever order, the list ends as the rooms are", async (
         else if (what === "read") used.read(id);
         else if (what === "rename") used.rename(id, text);
         else if (what === "open") used.open(id);
+        else if (what === "join" && !used.members.has(id)) used.join(id);
+        else if (what === "leave" && used.members.has(id)) used.leave(id);
         else if (what === "refresh") used.list.refresh();
         else if (what === "wait") await used.run(number);
-        else used[what]();
+        else if (what === "lose" || what === "comeBack") used[what]();
       }
       used.comeBack();
       await used.run(20_000);
       for (const id of names) {
         const { unread, name, messages, top } = used.room(id);
         const entry = used.list.get(id);
-        expect(entry).toMatchObject({ unreadCount: unread, room: { name, top } });
-        expect(entry?.lastMessage?.messageId).toBe(messages.at(-1)?.messageId);
+        expect(entry !== undefined).toBe(used.members.has(id));
+        if (entry !== undefined) expect(entry).toMatchObject({ unreadCount: unread, room: { name, top } });
+        if (entry !== undefined) expect(entry.lastMessage?.messageId).toBe(messages.at(-1)?.messageId);
       }
     }),
     { numRuns: 2000 },

@@ -114,10 +114,11 @@ export function useRooms() {
       inbox.state = { status: "off" };
     },
   };
+  const user = { userId: "ada" };
   const list = new RoomList({
     platform: { after: (ms, action) => world.after(ms, action), random: () => 1 },
-    welcome: () => (server.live ? { userId: "ada", inboxRoomId: INBOX } : undefined),
-    self: () => ({ userId: "ada" }),
+    welcome: () => (server.live ? { ...user, inboxRoomId: INBOX } : undefined),
+    self: () => user,
     room: () => handle,
     request: ({ call = {} }: ClientFrame) =>
       new Promise((resolve, reject) => {
@@ -136,8 +137,8 @@ export function useRooms() {
       }),
   });
   const tell = (held: ScriptedRoom): void => {
-    if (!server.live) return;
     const { id, top, messages } = held;
+    if (!server.live || (id !== INBOX && !members.has(id))) return;
     if (id === INBOX || held.open) {
       for (const event of held.events.slice(held.toldSeq)) later(() => list.happened(id, event));
       held.toldSeq = held.events.length;
@@ -155,6 +156,7 @@ export function useRooms() {
     list,
     server,
     inbox,
+    user,
     room,
     members,
     run: (ms = 1_000) => world.run(ms),
@@ -166,6 +168,11 @@ export function useRooms() {
     },
     leave(id: string): void {
       members.delete(id);
+      const held = room(id);
+      if (held.open && server.live) {
+        push({ unsubscribed: { roomId: id, reason: "UNSUBSCRIBE_REASON_ACCESS_LOST" } });
+      }
+      held.open = false;
       happen(INBOX, { removedFromRoom: { roomId: id } });
     },
     say(id: string, userId: string, text = "", names: readonly string[] = []): void {
@@ -196,8 +203,8 @@ export function useRooms() {
       happen(id, { roomUpdated: { room: held.room } });
     },
     delete(id: string): void {
-      members.delete(id);
       happen(id, { roomDeleted: {} });
+      members.delete(id);
     },
     /** On whatever device. */
     read(id: string, index = room(id).messages.length): void {
@@ -209,7 +216,7 @@ export function useRooms() {
     },
     open(id: string): void {
       const held = room(id);
-      if (held.open) return;
+      if (held.open || !members.has(id)) return;
       held.open = true;
       held.toldSeq = held.events.length;
       const { room: now, top, marker } = held;
