@@ -18,6 +18,7 @@ interface Store {
 }
 interface Transaction {
   objectStore(name: string): Store;
+  commit?(): void;
   readonly error: unknown;
   oncomplete: (() => void) | null;
   onabort: (() => void) | null;
@@ -76,6 +77,8 @@ export function indexedDbStorage(name = "trunkline-outbox"): OutboxStorage | und
     return await new Promise((resolve, reject) => {
       const transaction = database.transaction(STORE, mode);
       const request = ask(transaction.objectStore(STORE));
+      // It is written even if the page is left now: to be committed by itself it would have to hear of the request's end.
+      transaction.commit?.();
       transaction.oncomplete = () => resolve(request.result);
       transaction.onabort = () => reject(transaction.error ?? request.error);
     });
