@@ -181,6 +181,13 @@ export class Client {
     this.#session.drop();
   }
 
+  /** Measures how long an answer takes, in milliseconds. Rejects with DisconnectedError where there is no connection. */
+  async ping(): Promise<number> {
+    const askedAtMs = this.#platform.monotonic();
+    await this.#session.request({ ping: {} });
+    return this.#platform.monotonic() - askedAtMs;
+  }
+
   /** The same room for the same id. */
   room(id: string): Room {
     let room = this.#rooms.get(id);

@@ -20,6 +20,8 @@ import {
   GetEventsResponseSchema,
   GetHistoryResponseSchema,
   JoinRoomResponseSchema,
+  ListMembersResponseSchema,
+  ListRoomsResponseSchema,
 } from "../../../src/gen/trunkline/v1/room_pb.js";
 import {
   type Call,
@@ -184,7 +186,9 @@ class FakeSession implements Connection {
       else if (frame.case === "typing") {
         this.#world.typed.push(frame.value.typing);
         this.#world.type(frame.value.roomId, this.#user, frame.value.typing);
-      }
+        this.#reply(ref, { case: "done", value: {} });
+      } else if (frame.case === "watchPresence") this.#reply(ref, { case: "presenceSnapshot", value: {} });
+      else if (frame.case === "ping") this.#reply(ref, { case: "pong", value: {} });
     } catch (cause) {
       const { code, message, retryable } = TrunklineError.from(cause);
       this.#reply(ref, { case: "error", value: { code, message, retryable, retryAfterMs: 10 } });
@@ -222,16 +226,20 @@ class FakeSession implements Connection {
     }
     this.#user = user;
     const { userId } = user;
-    this.#reply(ref, { case: "welcome", value: { userId, pingIntervalMs: 25_000, roomsPending: rooms.length } });
+    const limits = { maxInFlight: 32, maxFrameBytes: 65_536 };
+    const value = { userId, pingIntervalMs: 25_000, roomsPending: rooms.length, limits };
+    this.#reply(ref, { case: "welcome", value });
     for (const { roomId, after } of rooms) this.#subscribe(0, roomId, after?.seq);
   }
 
-  #subscribe(ref: number, roomId: string, after = 0): void {
+  #subscribe(ref: number, roomId: string, stated: number | undefined): void {
     const room = this.#world.room(roomId);
+    const after = stated ?? room.events.length;
     const { reset, recoveryLimit } = this.#world;
     const missed = room.events.slice(after);
     const gap = missed.length > recoveryLimit;
-    const answer = create(SubscribedSchema, { roomId, room: { roomId, memberCount: room.members.size } });
+    const top = topOf(room.events);
+    const answer = create(SubscribedSchema, { roomId, top, room: { roomId, memberCount: room.members.size } });
     if (reset) answer.outcome = { case: "reset", value: create(ResetSchema, { reason: 1 }) };
     else if (gap)
       answer.outcome = { case: "gap", value: create(GapSchema, { fromSeq: after + 1, toSeq: room.events.length }) };
@@ -286,6 +294,19 @@ class FakeSession implements Connection {
         world.room(roomId).members.add(user.userId);
         return { case: "joinRoom", value: create(JoinRoomResponseSchema, { room: { roomId } }) };
       }
+      case "listRooms": {
+        const rooms = [...world.roomsById]
+          .filter(([, { members }]) => members.has(user.userId))
+          .map(([roomId, { events }]) => {
+            const lastMessageIndex = messagesOf(events).length;
+            return { room: { roomId, name: roomId, lastMessageIndex, top: topOf(events) } };
+          });
+        return { case: "listRooms", value: create(ListRoomsResponseSchema, { rooms }) };
+      }
+      case "listMembers": {
+        const members = [...world.room(rpc.value.roomId).members].map((userId) => ({ userId }));
+        return { case: "listMembers", value: create(ListMembersResponseSchema, { members }) };
+      }
       case "getEvents": {
         const { roomId, fromSeq, toSeq } = rpc.value;
         // Pages of two, so that paging shows.
@@ -298,12 +319,12 @@ class FakeSession implements Connection {
         const before = from.case === "beforeIndex" ? from.value : Number.POSITIVE_INFINITY;
         const { events } = world.room(roomId);
         const older = messagesOf(events).filter(({ messageIndex }) => messageIndex < before);
-        const messages = older.slice(-limit);
+        const messages = older.slice(-(limit || 50));
         return {
           case: "getHistory",
           value: create(GetHistoryResponseSchema, {
             messages,
-            asOf: { seq: events.at(-1)?.seq ?? 0, tag: events.at(-1)?.tag ?? 0 },
+            asOf: topOf(events),
             more: older.length > messages.length,
             nextIndex: messages[0]?.messageIndex ?? 0,
           }),
@@ -313,6 +334,11 @@ class FakeSession implements Connection {
         throw new TrunklineError(ErrorCode.UNSUPPORTED, "not built");
     }
   }
+}
+
+function topOf(events: readonly EncodedEvent[]): { readonly seq: number; readonly tag: number } {
+  const { seq = 0, tag = 0 } = events.at(-1) ?? {};
+  return { seq, tag };
 }
 
 function messagesOf(events: readonly EncodedEvent[]): Message[] {

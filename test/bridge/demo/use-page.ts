@@ -5,7 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { type Browser, type BrowserContext, chromium, type Locator, type Page } from "playwright-core";
 import { expect, onTestFinished } from "vitest";
 
 const CHROMIUM = process.env.TRUNKLINE_TEST_CHROMIUM ?? "";
@@ -55,10 +55,16 @@ export class Tab {
     await this.page.getByLabel("Your name").fill(name);
     await this.page.getByLabel("Room").fill(room);
     await this.page.getByRole("button", { name: "Enter" }).click();
+    await this.message.waitFor();
+  }
+
+  /** Where messages are written. */
+  get message(): Locator {
+    return this.page.getByLabel("Message", { exact: true });
   }
 
   async say(text: string): Promise<void> {
-    await this.page.getByLabel("Message", { exact: true }).fill(text);
+    await this.message.fill(text);
     await this.page.keyboard.press("Enter");
   }
 
@@ -67,18 +73,23 @@ export class Tab {
     await this.page.getByRole("button", { name: "Try now" }).click();
   }
 
-  /** Resolves once the page says it is in this state. */
-  async state(kind: "connecting" | "live" | "waiting" | "stopped"): Promise<string> {
+  /** Resolves once the page says it is in this state, with what it says. */
+  async state(kind: "connecting" | "live" | "waiting" | "closed"): Promise<string> {
     const state = this.page.locator(`#state[data-kind="${kind}"]`);
-    await state.waitFor();
+    await state.waitFor({ state: "attached" });
     return (await state.textContent()) ?? "";
   }
 
   /** Resolves once these and no other messages are shown, in this order, none of them pending. */
   async shows(texts: readonly string[]): Promise<void> {
-    const settled = this.page.locator("#lines .line:not(.pending) .bubble");
+    const all = this.page.locator(".line");
+    const settled = this.page.locator(".line:not(.pending, .failed) .bubble");
     // The page's own policy forbids the evaluation that waiting inside it would need.
-    await expect.poll(() => settled.allTextContents(), { timeout: 15_000 }).toEqual(texts);
+    const shown = async (): Promise<readonly string[]> => {
+      const seen = await settled.allTextContents();
+      return (await all.count()) === seen.length ? seen : [...seen, "and others that are pending"];
+    };
+    await expect.poll(shown, { timeout: 15_000 }).toEqual(texts);
   }
 
   /** Resolves once the page says this of who is typing. */
@@ -88,6 +99,13 @@ export class Tab {
 
   async showsPending(text: string): Promise<void> {
     await this.page.locator(".line.pending .bubble", { hasText: text }).waitFor();
+  }
+
+  /** Does something with a message: the buttons beside it are there for who points at it. */
+  async act(text: string, button: string): Promise<void> {
+    const line = this.page.locator(".line", { hasText: text });
+    await line.hover();
+    await line.getByRole("button", { name: button }).click();
   }
 }
 

@@ -1,0 +1,202 @@
+// The messages of a room, by days, with a line before what is new. Arrow keys lead from message to message.
+
+import { Fragment } from "preact";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { Room } from "../../client/room/room.js";
+import type { Timeline, TimelineMessage } from "../../client/timeline/timeline.js";
+import { Icon } from "../parts/icon.js";
+import { useLatest, useNow } from "../parts/use.js";
+import { dayKey, dayOf } from "../parts/words.js";
+import { nameOf, textOf } from "./content.js";
+import { type MessageActions, MessageLine } from "./message.js";
+import { useScrollPlace } from "./scroll.js";
+
+export interface MessageListProps {
+  readonly room: Room;
+  readonly timeline: Timeline;
+  readonly ownId: string;
+  /** Up to here the user had read when the room was opened. Undefined: not known yet. */
+  readonly readSeq: number | undefined;
+  /** How much the user has sent: after that the end is shown. */
+  readonly sent: number;
+  readonly actions: Omit<MessageActions, "show">;
+}
+
+/** Messages of one sender within this belong together. */
+const SAME_BREATH_MS = 5 * 60_000;
+
+export function MessageList({ room, timeline, ownId, readSeq, sent, actions }: MessageListProps) {
+  const { messages, loading, atStart } = timeline.snapshot;
+  const scroller = useRef<HTMLElement>(null);
+  const [current, setCurrent] = useState<string | undefined>(undefined);
+  const now = useNow(false);
+  const more = useLatest(() => {
+    // Where it fails it is asked for again with the next look.
+    timeline.older().catch(() => {});
+  });
+  const { atEnd, toEnd, onScroll } = useScrollPlace(scroller, messages, atStart || loading ? undefined : more);
+  useEffect(toEnd, [sent]);
+  const news = useNews(messages, ownId, atEnd);
+  const byId = useMemo(() => new Map(messages.map((message) => [message.messageId, message])), [messages]);
+
+  // Seen is what is at the end of a window that is looked at.
+  const seen = useLatest(() => {
+    if (atEnd && !loading && document.visibilityState === "visible" && document.hasFocus()) room.markRead();
+  });
+  useEffect(() => {
+    seen();
+    addEventListener("focus", seen);
+    document.addEventListener("visibilitychange", seen);
+    return () => {
+      removeEventListener("focus", seen);
+      document.removeEventListener("visibilitychange", seen);
+    };
+  }, [messages, atEnd, loading]);
+
+  const focusLine = (line: Element | null | undefined): void => {
+    if (!(line instanceof HTMLElement)) return;
+    setCurrent(line.dataset.key);
+    line.focus();
+    line.scrollIntoView({ block: "nearest" });
+  };
+  const show = useLatest((messageId: string): void => {
+    const key = byId.get(messageId)?.key ?? "";
+    const line = scroller.current?.querySelector(`[data-key="${CSS.escape(key)}"]`);
+    line?.scrollIntoView({ block: "center" });
+    focusLine(line);
+  });
+  const all = useMemo<MessageActions>(() => ({ ...actions, show }), [actions]);
+
+  const keyPressed = (event: KeyboardEvent): void => {
+    if (!(event.target instanceof Element)) return;
+    const line = event.target.closest(".line");
+    if (line === null) return;
+    const lines = [...(scroller.current?.querySelectorAll(".line") ?? [])];
+    const at = lines.indexOf(line);
+    const to: Readonly<Record<string, Element | undefined>> = {
+      ArrowUp: lines[at - 1],
+      ArrowDown: lines[at + 1],
+      Home: lines[0],
+      End: lines.at(-1),
+      Escape: line,
+    };
+    if (event.key === "Enter" && event.target === line) {
+      event.preventDefault();
+      line.querySelector<HTMLElement>(".actions button, .not-sent button")?.focus();
+    } else if (to[event.key] !== undefined) {
+      event.preventDefault();
+      focusLine(to[event.key]);
+    }
+  };
+
+  const tab = messages.some(({ key }) => key === current) ? current : messages.at(-1)?.key;
+  const firstNew = firstUnread(messages, ownId, readSeq);
+  return (
+    <div class="messages">
+      <section
+        ref={scroller}
+        class="scroll"
+        aria-label="Messages"
+        onScroll={onScroll}
+        onKeyDown={keyPressed}
+        tabIndex={-1}
+      >
+        <div class="lines">
+          <p class="beginning muted">{beginning(messages.length, loading, atStart)}</p>
+          <ol>
+            {messages.map((message, index) => {
+              const before = messages[index - 1];
+              const atMs = Date.parse(message.createdAt ?? "");
+              const newDay = before === undefined || dayKey(Date.parse(before.createdAt ?? "")) !== dayKey(atMs);
+              return (
+                <Fragment key={message.key}>
+                  {newDay && (
+                    <li class="divider day">
+                      <span>{dayOf(atMs, now)}</span>
+                    </li>
+                  )}
+                  {message.key === firstNew && (
+                    <li class="divider new">
+                      <span>New messages</span>
+                    </li>
+                  )}
+                  <MessageLine
+                    message={message}
+                    answered={message.replyTo === undefined ? undefined : byId.get(message.replyTo)}
+                    ownId={ownId}
+                    follows={!newDay && message.key !== firstNew && isSameBreath(before, message)}
+                    current={message.key === tab}
+                    receipt={receiptOf(room, message, ownId)}
+                    actions={all}
+                  />
+                </Fragment>
+              );
+            })}
+          </ol>
+        </div>
+      </section>
+      {!atEnd && (
+        <button type="button" class="to-end" onClick={toEnd}>
+          <Icon name="down" />
+          {news.count === 0 ? "Newest" : news.count === 1 ? "1 new message" : `${news.count} new messages`}
+        </button>
+      )}
+      <p class="visually-hidden" role="status" aria-live="polite">
+        {news.said}
+      </p>
+    </div>
+  );
+}
+
+/** What others have said since: how many while the user was further up, and the last of it for who listens. */
+function useNews(
+  messages: readonly TimelineMessage[],
+  ownId: string,
+  atEnd: boolean,
+): { readonly count: number; readonly said: string } {
+  const last = useRef<number | undefined>(undefined);
+  const [news, setNews] = useState({ count: 0, said: "" });
+  useEffect(() => {
+    const newest =
+      messages.at(-1)?.messageIndex ?? messages.findLast(({ messageIndex }) => messageIndex)?.messageIndex ?? 0;
+    const before = last.current ?? newest;
+    last.current = Math.max(newest, before);
+    const others = messages.filter(({ messageIndex = 0, sender }) => messageIndex > before && sender?.userId !== ownId);
+    const spoken = others.at(-1);
+    const said = spoken === undefined ? undefined : `${nameOf(spoken.sender)}: ${textOf(spoken.body)}`;
+    setNews((held) => {
+      const count = atEnd ? 0 : held.count + others.length;
+      return count === held.count && said === undefined ? held : { count, said: said ?? held.said };
+    });
+  }, [messages, atEnd]);
+  return news;
+}
+
+function beginning(count: number, loading: boolean, atStart: boolean): string {
+  if (loading) return "Loading…";
+  if (count === 0) return "Nothing here yet. Say hello, or open this page in a second window.";
+  return atStart ? "This is where it began." : "";
+}
+
+function isSameBreath(before: TimelineMessage | undefined, message: TimelineMessage): boolean {
+  if (before?.sender?.userId !== message.sender?.userId) return false;
+  return Date.parse(message.createdAt ?? "") - Date.parse(before?.createdAt ?? "") < SAME_BREATH_MS;
+}
+
+function firstUnread(
+  messages: readonly TimelineMessage[],
+  ownId: string,
+  readSeq: number | undefined,
+): string | undefined {
+  if (readSeq === undefined || readSeq === 0) return undefined;
+  const at = messages.findIndex(({ position, sender }) => (position?.seq ?? 0) > readSeq && sender?.userId !== ownId);
+  return messages[at]?.key;
+}
+
+/** In words that stay the same until something has changed: see `Ticks`. */
+function receiptOf(room: Room, { position, sender }: TimelineMessage, ownId: string): string {
+  if (sender?.userId !== ownId || position?.seq === undefined) return "sent";
+  const { status, read, delivered, others } = room.receipts.receiptOf(position.seq);
+  if (status === "sent" || others <= 1) return status;
+  return `${status} ${status === "read" ? read : delivered}`;
+}

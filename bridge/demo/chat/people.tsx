@@ -1,0 +1,91 @@
+// Who is in a room, and how others come into it.
+
+import { useRef, useState } from "preact/hooks";
+import { Avatar, statusText } from "../parts/avatar.js";
+import { Dialog } from "../parts/dialog.js";
+import { addPeople, faultText, isDirect } from "./changes.js";
+import { useChat } from "./context.js";
+import { showList } from "./routes.js";
+
+const ROLES: Readonly<Record<string, string>> = { ROLE_OWNER: "owner", ROLE_ADMIN: "admin", ROLE_READER: "reader" };
+
+export function PeopleDialog({ roomId, onClose }: { readonly roomId: string; readonly onClose: () => void }) {
+  const { client, seat, members } = useChat();
+  const field = useRef<HTMLInputElement>(null);
+  const [fault, setFault] = useState("");
+  const direct = isDirect(client.rooms.get(roomId)?.room);
+
+  const attempt = async (action: () => Promise<unknown>): Promise<boolean> => {
+    setFault("");
+    try {
+      await action();
+      return true;
+    } catch (error) {
+      setFault(faultText(error));
+      return false;
+    }
+  };
+  const add = async (): Promise<void> => {
+    const names = field.current?.value ?? "";
+    if (await attempt(() => addPeople(client, roomId, names))) {
+      members.refresh(roomId);
+      if (field.current !== null) field.current.value = "";
+    }
+  };
+  const leave = async (): Promise<void> => {
+    if (await attempt(async () => await client.change({ leaveRoom: { roomId } }))) {
+      onClose();
+      showList();
+    }
+  };
+
+  return (
+    <Dialog title="People" onClose={onClose}>
+      <ul class="people">
+        {members.of(roomId).map(({ userId = "", displayName, role }) => {
+          const name = displayName || userId;
+          const { status, text } = client.presence.of(userId);
+          const own = userId === seat.userId;
+          return (
+            <li key={userId}>
+              <Avatar id={userId} name={name} size="large" status={own ? "PRESENCE_STATUS_ONLINE" : status} />
+              <span class="title">{own ? `${name} (you)` : name}</span>
+              <span class="muted small">{text || (own ? "online" : statusText(status))}</span>
+              <span class="muted small role">{ROLES[String(role)] ?? ""}</span>
+            </li>
+          );
+        })}
+      </ul>
+      {!direct && (
+        <form
+          class="fields"
+          autocomplete="off"
+          onSubmit={(event) => {
+            event.preventDefault();
+            void add();
+          }}
+        >
+          <label class="field">
+            Add people
+            <input ref={field} required maxLength={400} placeholder="Grace, Alan" />
+          </label>
+          <button type="submit" class="primary">
+            Add
+          </button>
+        </form>
+      )}
+      {fault !== "" && (
+        <p class="fault" role="alert">
+          {fault}
+        </p>
+      )}
+      {!direct && (
+        <div class="buttons">
+          <button type="button" onClick={() => void leave()}>
+            Leave the room
+          </button>
+        </div>
+      )}
+    </Dialog>
+  );
+}

@@ -1,0 +1,184 @@
+// One room: its head, its messages, who is typing, and where to write.
+
+import { useEffect, useMemo, useState } from "preact/hooks";
+import type { Timeline, TimelineMessage } from "../../client/timeline/timeline.js";
+import { statusText } from "../parts/avatar.js";
+import { Dialog } from "../parts/dialog.js";
+import { IconButton } from "../parts/icon.js";
+import { useChanges } from "../parts/use.js";
+import { ConnectionBanner } from "./banner.js";
+import { isDirect } from "./changes.js";
+import { Composer, type Draft } from "./composer.js";
+import { useChat } from "./context.js";
+import { MessageList } from "./message-list.js";
+import { PeopleDialog } from "./people.js";
+import { showList } from "./routes.js";
+import { useRoomTitle } from "./titles.js";
+
+export interface RoomViewProps {
+  readonly roomId: string;
+  readonly inspecting: boolean;
+  readonly onInspect: () => void;
+}
+
+export function RoomView({ roomId, inspecting, onInspect }: RoomViewProps) {
+  const { client, seat, members } = useChat();
+  const room = useMemo(() => client.room(roomId), [client, roomId]);
+  const [timeline, setTimeline] = useState<Timeline | undefined>(undefined);
+  const [readSeq, setReadSeq] = useState<number | undefined>(undefined);
+  const [draft, setDraft] = useState<Draft>({ kind: "new" });
+  const [sent, setSent] = useState(0);
+  const [dialog, setDialog] = useState<"people" | { readonly remove: TimelineMessage } | undefined>(undefined);
+  const title = useRoomTitle(roomId);
+
+  useEffect(() => {
+    const opened = room.timeline();
+    const watch = client.presence.watch({ rooms: [roomId] });
+    const stops = [
+      room.on("event", (event) => members.happened(roomId, event)),
+      // How far had the user read when they came?
+      room.on("subscribed", ({ marker }) => setReadSeq((known) => known ?? marker?.readSeq ?? 0)),
+    ];
+    setTimeline(opened);
+    setDraft({ kind: "new" });
+    return () => {
+      for (const stop of stops) stop();
+      watch.close();
+      opened.close();
+      room.typing.stop();
+    };
+  }, [room]);
+
+  useChanges(
+    (changed) => {
+      const stops = [
+        timeline?.onChange(changed),
+        room.receipts.onChange(changed),
+        room.typing.onChange(changed),
+        client.presence.onChange(changed),
+        client.rooms.onChange(changed),
+        members.onChange(changed),
+      ];
+      return () => {
+        for (const stop of stops) stop?.();
+      };
+    },
+    [timeline, room],
+  );
+
+  const actions = useMemo(
+    () => ({
+      reply: (to: TimelineMessage) => setDraft({ kind: "reply", to }),
+      edit: (of: TimelineMessage) => setDraft({ kind: "edit", of }),
+      remove: (message: TimelineMessage) => setDialog({ remove: message }),
+      react: ({ messageId = "" }: TimelineMessage, emoji: string, on: boolean) => {
+        room.react(messageId, emoji, on);
+      },
+    }),
+    [room],
+  );
+
+  return (
+    <main class="room">
+      <header class="bar">
+        <IconButton icon="back" label="Back to the rooms" class="only-narrow" onClick={showList} />
+        <div class="titles">
+          <h1 id="room-title">{title}</h1>
+          <p class="muted small">{useSubtitle(roomId)}</p>
+        </div>
+        <IconButton icon="people" label="People" onClick={() => setDialog("people")} />
+        <IconButton icon="pulse" label="Connection inspector" pressed={inspecting} onClick={onInspect} />
+      </header>
+      <ConnectionBanner />
+      {timeline !== undefined && timeline.error !== undefined && (
+        <p class="fault banner" role="alert">
+          This room cannot be read:{" "}
+          {timeline.error instanceof Error ? timeline.error.message : "you are no longer in it"}
+        </p>
+      )}
+      {timeline !== undefined && (
+        <MessageList
+          key={roomId}
+          room={room}
+          timeline={timeline}
+          ownId={seat.userId}
+          readSeq={readSeq}
+          sent={sent}
+          actions={actions}
+        />
+      )}
+      <TypingLine names={room.typing.users.map(({ name, userId }) => name || userId)} />
+      <Composer
+        key={`composer ${roomId}`}
+        room={room}
+        title={title}
+        draft={draft}
+        onDraft={setDraft}
+        lastOwn={() =>
+          timeline?.messages.findLast(
+            ({ sender, body, deleted, sending }) =>
+              sender?.userId === seat.userId && body?.text !== undefined && !deleted && sending === undefined,
+          )
+        }
+        onSent={() => setSent((count) => count + 1)}
+      />
+      {dialog === "people" && <PeopleDialog roomId={roomId} onClose={() => setDialog(undefined)} />}
+      {typeof dialog === "object" && (
+        <Dialog title="Delete this message?" onClose={() => setDialog(undefined)}>
+          <p class="muted">Its words are removed for everybody, and from the store.</p>
+          <div class="buttons">
+            <button type="button" onClick={() => setDialog(undefined)}>
+              Keep it
+            </button>
+            <button
+              type="button"
+              class="danger"
+              onClick={() => {
+                room.delete(dialog.remove.messageId ?? "");
+                setDialog(undefined);
+              }}
+            >
+              Delete
+            </button>
+          </div>
+        </Dialog>
+      )}
+    </main>
+  );
+}
+
+function useSubtitle(roomId: string): string {
+  const { client, seat, members } = useChat();
+  const room = client.rooms.get(roomId)?.room;
+  const people = members.of(roomId);
+  const others = people.filter(({ userId }) => userId !== seat.userId);
+  if (isDirect(room)) return statusText(client.presence.of(others[0]?.userId ?? "").status);
+  const count = people.length || (room?.memberCount ?? 0);
+  if (count === 0) return "";
+  const online = people.filter(
+    ({ userId = "" }) => userId === seat.userId || statusText(client.presence.of(userId).status) !== "offline",
+  );
+  return `${count} ${count === 1 ? "member" : "members"}, ${online.length} online`;
+}
+
+function TypingLine({ names }: { readonly names: readonly string[] }) {
+  const [first = "", second = ""] = names;
+  const texts = [
+    "",
+    `${first} is typing…`,
+    `${first} and ${second} are typing…`,
+    `${first} and ${names.length - 1} others are typing…`,
+  ];
+  return (
+    <p class="typing">
+      {names.length > 0 && (
+        <span class="dots" aria-hidden="true">
+          <i />
+          <i />
+          <i />
+        </span>
+      )}
+      <span id="typists">{texts[Math.min(names.length, 3)]}</span>
+    </p>
+  );
+}

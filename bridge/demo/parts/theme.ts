@@ -1,0 +1,23 @@
+// Dark, light, or as the system has it.
+
+import { useEffect, useState } from "preact/hooks";
+
+export type Theme = "system" | "light" | "dark";
+
+const KEY = "theme";
+const NEXT: Readonly<Record<Theme, Theme>> = { system: "light", light: "dark", dark: "system" };
+
+function keptTheme(): Theme {
+  const kept = localStorage.getItem(KEY);
+  return kept === "light" || kept === "dark" ? kept : "system";
+}
+
+/** The theme, and what chooses the next one. */
+export function useTheme(): readonly [Theme, () => void] {
+  const [theme, setTheme] = useState(keptTheme);
+  useEffect(() => {
+    document.documentElement.dataset.theme = theme;
+    localStorage.setItem(KEY, theme);
+  }, [theme]);
+  return [theme, () => setTheme(NEXT[theme])];
+}
