@@ -9,18 +9,25 @@ import { createClient } from "../../../bridge/client/index.js";
 import { startBackbone } from "../../../src/backbone.js";
 import type { Identity, TokenVerifier } from "../../../src/ports/token-verifier.js";
 
-/** A token is the name of its user. */
-const verifier: TokenVerifier = {
-  available: true,
-  async verify(userId): Promise<Identity> {
-    return { tenantId: "demo", userId, displayName: userId, grants: new Set(), expiresAtMs: undefined, tokenId: "" };
-  },
-  onRevoked: () => () => {},
-  async close() {},
-};
+/** A token is the name of its user. It holds for so long from when it is shown, or for ever. */
+function verifierOf(tokenMs: number | undefined): TokenVerifier {
+  return {
+    available: true,
+    async verify(userId): Promise<Identity> {
+      const expiresAtMs = tokenMs === undefined ? undefined : Date.now() + tokenMs;
+      return { tenantId: "demo", userId, displayName: userId, grants: new Set(), expiresAtMs, tokenId: "" };
+    },
+    onRevoked: () => () => {},
+    async close() {},
+  };
+}
 
-/** @param allowedOrigins Of pages that may connect. */
-export async function useBackbone(allowedOrigins: readonly string[] = []) {
+/**
+ * @param allowedOrigins Of pages that may connect.
+ * @param tokenMs How long a token holds. Undefined: for ever.
+ */
+export async function useBackbone(allowedOrigins: readonly string[] = [], tokenMs?: number) {
+  const verifier = verifierOf(tokenMs);
   const dataDirectory = await mkdtemp(join(tmpdir(), "trunkline-data-"));
   onTestFinished(() => rm(dataDirectory, { recursive: true, force: true }));
   const start = async (port: number) => {
