@@ -17,9 +17,11 @@ import { type Pause, pauseBefore } from "./pause.js";
 /** Longest answer of a call, in bytes. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 const KEEPALIVE_MS = 5_000;
-const KEEPALIVE_TIMEOUT_MS = 3_000;
+const KEEPALIVE_TIMEOUT_MS = 5_000;
 /** Between two tries to ask after its health, in milliseconds. */
 const WATCH_PAUSE: Pause = { firstMs: 100, mostMs: 2_000 };
+
+const UNREACHED = "cannot be reached";
 
 export interface BackboneOptions {
   /** `host:port` */
@@ -30,7 +32,7 @@ export interface BackboneOptions {
   readonly random: () => number;
   /** Whether it takes links has changed, or why not. */
   readonly onChanged: () => void;
-  /** It could not be asked, for this cause. */
+  /** It cannot be asked any more, for this cause. */
   readonly onFailed: (cause: unknown) => void;
 }
 
@@ -90,8 +92,9 @@ export class Backbone {
       this.#turn(reason);
     };
     watch.on("error", (cause: Error) => {
-      if (this.#watch === watch && !this.#closed) this.#options.onFailed(cause);
-      over("cannot be reached");
+      // Told once, not with every try.
+      if (this.#watch === watch && !this.#closed && this.#trouble !== UNREACHED) this.#options.onFailed(cause);
+      over(UNREACHED);
     });
     watch.on("end", () => over("has ended the connection"));
   }

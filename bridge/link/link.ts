@@ -30,9 +30,14 @@ const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 /** Bytes that the stream may have on its way down: what is said to ten thousand clients in one turn must not wait for acknowledgements. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
-/** A node that vanished is found after this much silence, and then so long for an answer; in milliseconds. */
-const KEEPALIVE_MS = 2_000;
-const KEEPALIVE_TIMEOUT_MS = 2_000;
+/**
+ * A node whose machine vanished is found after this much silence, and then so long for an answer; in milliseconds. A node that is merely
+ * busy for seconds must not lose ten thousand sessions for it.
+ */
+const KEEPALIVE_MS = 5_000;
+const KEEPALIVE_TIMEOUT_MS = 10_000;
+/** The greatest number that a session can have. */
+const LAST_NUMBER = 0xffff_ffff;
 /** Of a session's window, the part that its client may take before the node hears of it. */
 const TELL_PART = 1 / 4;
 
@@ -114,8 +119,11 @@ export class Link implements Upward {
     return this.#sessions.size;
   }
 
-  /** A new connection. */
-  accept(sink: SessionSink, { address, token = "", transport: how }: ConnectionOrigin): Connection {
+  /** A new connection. Undefined: the link has ended. */
+  accept(sink: SessionSink, { address, token = "", transport: how }: ConnectionOrigin): Connection | undefined {
+    // A link that has carried so many begins anew; whoever is on it comes back.
+    if (this.#lastNumber === LAST_NUMBER) this.cut(new Error("its numbers are used up"));
+    if (this.#state === "over") return undefined;
     this.#lastNumber += 1;
     const session = new LinkSession(this.#lastNumber, sink, this);
     this.#sessions.set(session.number, session);

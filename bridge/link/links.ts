@@ -138,8 +138,8 @@ export class Links implements SessionPort {
   }
 
   accept(sink: SessionSink, origin: ConnectionOrigin): Connection {
-    const link = this.#current?.link;
-    if (link !== undefined && !this.#leaving) return link.accept(sink, origin);
+    const connection = this.#leaving ? undefined : this.#current?.link.accept(sink, origin);
+    if (connection !== undefined) return connection;
     // Admitted before the link was lost.
     dismiss(sink, CloseCode.GOING_AWAY, "there is no server to link to", NO_LINK_RETRY_MS);
     return ENDED;
