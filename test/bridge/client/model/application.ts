@@ -47,6 +47,7 @@ export class Application {
     };
     this.#readers = new Map(ROOMS.map((id) => [id, new Reader(id, context, id === "pot" ? 3 : undefined)]));
     this.#reader("pot").thinkMs = () => this.#upTo(2_000);
+    this.#reader("cup").whim = () => this.#chance() < 0.1;
   }
 
   /** Lets it all happen, then lets it heal, and looks whether all is well. */
@@ -222,8 +223,9 @@ export class Application {
     this.#page.thaw();
     this.#page.reach(true);
     this.#reader("pot").thinkMs = () => 0;
-    // What was dropped on the way is not asked for again by who waits for an answer.
-    await this.#world.run(1);
+    this.#reader("cup").whim = () => false;
+    // A goodbye that forbids to come back may still be on its way.
+    await this.#world.run(10_000);
     this.#client.connect();
     await this.#world.run(HEALING_MS);
     for (const reader of this.#readers.values())

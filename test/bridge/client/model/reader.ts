@@ -26,6 +26,8 @@ export class Reader {
   wanted = false;
   /** How long it thinks about each event that it takes. */
   thinkMs: () => number = () => 0;
+  /** Whether an event makes it close the room, just so. */
+  whim: () => boolean = () => false;
   #loading = false;
   #iterating: Promise<void> = Promise.resolve();
   /** Counts what is wanted. */
@@ -39,7 +41,10 @@ export class Reader {
       this.#seq ??= this.room.position?.seq ?? 0;
     });
     if (ahead !== undefined) return;
-    this.room.on("event", (event) => this.#told(event));
+    this.room.on("event", (event) => {
+      this.#told(event);
+      if (this.whim()) this.close();
+    });
     this.room.on("state", ({ status }) => {
       if (status === "reset") void this.#reload(this.#wish);
     });
