@@ -16,11 +16,14 @@ export interface Owner {
 }
 
 export interface OutboxOptions {
-  /** Where changes are kept over a reload. Default: IndexedDB where there is one. Null: nowhere. */
+  /**
+   * Where changes are kept over a reload, from a moment after they were asked for until they are answered, discarded or, other than messages, have
+   * failed. Default: IndexedDB where there is one, for whoever has the machine to read. Null: nowhere.
+   */
   readonly storage?: OutboxStorage | null;
   /**
    * Whose changes these are, where the application knows before the first connection: then what is asked for until it is there survives a
-   * reload, too. A connection of somebody else sends nothing of it.
+   * reload, too. Otherwise that is kept only once there is a connection, which says who it is. One of somebody else sends nothing of it.
    */
   readonly owner?: Owner;
   /** How long a change is tried, in milliseconds. Default a day. Then it fails with `GivenUpError`, `expired`. */

@@ -39,6 +39,7 @@ function message(schema: DescMessage, depth: number): fc.Arbitrary<JsonValue> {
   if (schema.typeName === "google.protobuf.Struct") {
     return fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 3 })).map((value) => JSON.parse(JSON.stringify(value)));
   }
+  if (depth > DEEPEST) return fc.constant({});
   const single = schema.fields.filter(({ oneof }) => oneof === undefined || oneof.fields.length === 1);
   const parts = single.map((each) => fc.option(part(each, depth), { nil: {}, freq: 3 }));
   const choices = schema.oneofs.filter(({ fields }) => fields.length > 1);
@@ -61,13 +62,13 @@ function value(field: DescField, depth: number): fc.Arbitrary<JsonValue> {
     case "enum":
       return enumOf(field.enum);
     case "message":
-      return depth < DEEPEST ? message(field.message, depth + 1) : fc.constant({});
+      return message(field.message, depth + 1);
     case "map":
       return fc.dictionary(fc.string({ unit: "grapheme" }), fc.string({ unit: "grapheme" }), { maxKeys: 3 });
     case "list":
       if (field.listKind === "scalar") return fc.array(scalar(field.scalar), few);
       if (field.listKind === "enum") return fc.array(enumOf(field.enum), few);
-      return depth < DEEPEST ? fc.array(message(field.message, depth + 1), few) : fc.constant([]);
+      return fc.array(message(field.message, depth + 1), few);
   }
 }
 
