@@ -23,7 +23,7 @@ export const bridgeCommand: Command = {
     "Runs the WebSocket bridge alone, for more connections than a server's own bridge can hold, or nearer to its clients. All its sessions share one gRPC stream to a server, the link; what many of them get crosses it once. Server and bridge share a secret (TRUNKLINE_LINK_SECRET). Where the link is lost, clients are told to come back and resume; the bridge is ready again once it is linked to that server or another.",
   examples: [
     "TRUNKLINE_LINK_SECRET=… trunkline bridge --backbone 127.0.0.1:9090 --bridge-port 8081",
-    "trunkline bridge --backbone a.internal:9090,b.internal:9090 --link-secret-file /run/secrets/link --bridge-host 0.0.0.0",
+    "trunkline bridge --backbone a.internal:9090,b.internal:9090 --link-secret-file /run/secrets/link",
   ],
   positionals: [],
   flags: {},

@@ -213,3 +213,21 @@ test("auth and serve work together, and the secret is nowhere shown", async () =
     expect(out).not.toContain(secret);
   }
 });
+
+test("bridge starts without a server, is ready once it is linked to one, and SIGTERM ends it with 0", async () => {
+  const secret = { TRUNKLINE_LINK_SECRET: "0123456789abcdef" };
+  const server = start(["dev", ...ANY_PORTS], useDirectory(), secret);
+  const { grpc } = await server.listening;
+  const places = ["--bridge-port", "0", "--metrics-port", "0", "--log-format", "json"];
+  const edge = start(["bridge", "--backbone", `127.0.0.1:1,${grpc}`, ...places], useDirectory(), secret);
+  const { bridge, metrics, backbone, pid } = await edge.listening;
+  expect({ backbone, pid }).toEqual({ backbone: ["127.0.0.1:1", grpc], pid: edge.child.pid });
+  const ready = async (): Promise<unknown> => await (await fetch(`http://${bridge}/health/ready`)).json();
+  const limits = ["server 1 of 2 cannot be reached"];
+  await vi.waitFor(async () => expect(await ready()).toEqual({ ready: true, reasons: [], limits }), {
+    timeout: 20_000,
+  });
+  expect(await (await fetch(`http://${metrics}/metrics`)).text()).toContain("trunkline_links 1");
+  edge.child.kill("SIGTERM");
+  expect(await edge.ended).toMatchObject({ code: 0, err: "" });
+});

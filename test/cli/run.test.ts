@@ -3,6 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { authCommand } from "../../src/cli/auth.js";
 import { backupCommand } from "../../src/cli/backup.js";
+import { bridgeCommand } from "../../src/cli/bridge.js";
 import { configCommand } from "../../src/cli/config.js";
 import { deadLettersCommand } from "../../src/cli/dead-letters.js";
 import { devCommand } from "../../src/cli/dev.js";
@@ -17,6 +18,7 @@ import { testTerminal } from "./test-terminal.js";
 const COMMANDS = [
   devCommand,
   serveCommand,
+  bridgeCommand,
   authCommand,
   tokenCommand,
   backupCommand,
@@ -212,5 +214,21 @@ test("a node of a cluster is refused a data directory, which it would not use", 
   expect({ code, err }).toEqual({
     code: 2,
     err: expect.stringMatching(/^trunkline: --data-directory is of the embedded store/),
+  });
+});
+
+describe("bridge", () => {
+  const LINK = { TRUNKLINE_LINK_SECRET: "0123456789abcdef" };
+
+  test.each([
+    ["bridge", LINK, "trunkline bridge needs the gRPC address of a server: --backbone HOST:PORT"],
+    ["bridge --backbone 127.0.0.1:9090", {}, "trunkline bridge needs what it shows the server: TRUNKLINE_LINK_SECRET"],
+    ["bridge --backbone 127.0.0.1:9090", { TRUNKLINE_LINK_SECRET: "short" }, "must have at least 16 characters"],
+    ["bridge --backbone nowhere", LINK, "--backbone: must be HOST:PORT"],
+    ["bridge --backbone a:1 --backbone-client-cert x", LINK, "--backbone-client-cert: ENOENT"],
+  ])("`%s` with %o says what is missing", async (line, environment, expected) => {
+    const { code, err } = await run(line, environment);
+    expect(code).toBe(2);
+    expect(err).toContain(expected);
   });
 });
