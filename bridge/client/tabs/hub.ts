@@ -63,7 +63,7 @@ export class Hub {
   readonly #seats = new Set<Seat>();
   readonly #rooms = new Map<string, SharedRoom>();
   readonly #lanes = new Lanes<Seat>();
-  readonly #typing = new TypingTabs();
+  readonly #typing = new TypingTabs<Seat>();
   readonly #tops: Tops;
   /** What tabs have set, the latest last. */
   readonly #presences = new Map<Seat, SetPresence>();

@@ -4,7 +4,6 @@
 // as they would if each tab had a connection of its own. A tab that has set none has no say. Typing ends when no tab says any more that it goes on.
 
 import type { SetPresence, Typing, WatchPresence } from "../gen/types.js";
-import type { Seat } from "./seat.js";
 
 /** How long the server takes typing for going on. */
 const TYPING_MS = 5_000;
@@ -16,7 +15,7 @@ const STATUSES: readonly unknown[] = [
   "PRESENCE_STATUS_AWAY",
 ];
 
-export function unitedWatch(seats: Iterable<Seat>): WatchPresence {
+export function unitedWatch(seats: Iterable<{ readonly watch: WatchPresence }>): WatchPresence {
   const [userIds, roomIds] = [new Set<string>(), new Set<string>()];
   for (const { watch } of seats) {
     for (const id of watch.userIds ?? []) userIds.add(id);
@@ -39,13 +38,13 @@ function rank({ status }: SetPresence): number {
 }
 
 /** Who types where. */
-export class TypingTabs {
+export class TypingTabs<Tab> {
   /** Of each room: the tabs, and until when each says so. */
-  readonly #rooms = new Map<string, Map<Seat, number>>();
+  readonly #rooms = new Map<string, Map<Tab, number>>();
 
   /** Returns whether the server is to be told. */
-  said(seat: Seat, { roomId = "", typing = false }: Typing, nowMs: number): boolean {
-    const tabs = this.#rooms.get(roomId) ?? new Map<Seat, number>();
+  said(seat: Tab, { roomId = "", typing = false }: Typing, nowMs: number): boolean {
+    const tabs = this.#rooms.get(roomId) ?? new Map<Tab, number>();
     for (const [tab, untilMs] of tabs) if (untilMs <= nowMs) tabs.delete(tab);
     tabs.delete(seat);
     if (typing) tabs.set(seat, nowMs + TYPING_MS);
@@ -54,7 +53,7 @@ export class TypingTabs {
     return typing || tabs.size === 0;
   }
 
-  left(seat: Seat): void {
+  left(seat: Tab): void {
     for (const [roomId, tabs] of this.#rooms) if (tabs.delete(seat) && tabs.size === 0) this.#rooms.delete(roomId);
   }
 }

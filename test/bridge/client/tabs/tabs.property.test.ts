@@ -2,7 +2,6 @@
 
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import type { Position } from "../../../../bridge/client/gen/types.js";
 import { Server } from "../support/server.js";
 import { FakeBrowser, type Tab } from "../support/tabs.js";
 import { World } from "../support/world.js";
@@ -10,6 +9,7 @@ import { World } from "../support/world.js";
 const ROOMS = ["tea", "cake"];
 const DOINGS = [
   "open",
+  "visit",
   "copy",
   "crash",
   "freeze",
@@ -21,7 +21,6 @@ const DOINGS = [
   "publish",
   "leave room",
   "read room",
-  "read from now",
   "close client",
   "connect client",
   "expire",
@@ -56,6 +55,7 @@ it("tells each tab every event once and in order, over one connection", async ()
       const server = new Server(world);
       const browser = new FakeBrowser(server, dice);
       browser.delayMs = () => Math.floor(dice() * 4);
+      server.takesMs = () => Math.floor(dice() * 30);
       const asked: { readonly tab: Tab; settled: boolean }[] = [];
       let said = 0;
       const open = (copied?: Tab): Tab => {
@@ -69,6 +69,7 @@ it("tells each tab every event once and in order, over one connection", async ()
         const tabs = alive();
         const tab = tabs[number % Math.max(tabs.length, 1)];
         if (doing === "open" && tabs.length < 8) open();
+        else if (doing === "visit" && tabs.length < 8) browser.open().client.room(room).open();
         else if (doing === "copy" && tab !== undefined && tabs.length < 8) open(tab);
         else if (doing === "crash") tab?.crash();
         else if (doing === "freeze") tab?.freeze();
@@ -89,7 +90,6 @@ it("tells each tab every event once and in order, over one connection", async ()
           tab.client.publish({ roomId: room, clientMessageId: text, body: { text } }).then(over, over);
         } else if (doing === "leave room") tab.client.room(room).close();
         else if (doing === "read room") tab.client.room(room).open();
-        else if (doing === "read from now") tab.client.room("new").open();
         else if (doing === "close client") tab.client.close();
         else if (doing === "connect client") tab.client.connect();
         else if (doing === "offline") tab.page.reach(false);
@@ -101,23 +101,19 @@ it("tells each tab every event once and in order, over one connection", async ()
         if (tab.frozen) tab.thaw();
         tab.page.reach(true);
         tab.client.connect();
-        for (const room of ROOMS) tab.client.room(room).open();
+        for (const room of tab.heard.keys()) tab.client.room(room).open();
       }
+      // Nothing more is said: what was missed is not found by what comes after it.
       await world.run(180_000);
-      server.say("tea", "last");
-      server.say("cake", "last");
-      await world.run(10_000);
       for (const tab of alive()) {
         expect(tab.client.state.status).toBe("live");
-        for (const room of ROOMS) expect(tab.heard.get(room)).toEqual(server.room(room).texts);
+        for (const [room, texts] of tab.heard) expect(texts).toEqual(server.room(room).texts);
       }
       if (alive().length > 0) expect(browser.connections).toBe(1);
       expect(asked.filter(({ tab, settled }) => !tab.gone && !settled)).toEqual([]);
       for (const tab of alive()) tab.client.close();
       await world.run(60_000);
       expect(browser.left).toEqual([]);
-      const position: Position = server.room("tea").top;
-      expect(position.seq).toBe(server.room("tea").texts.length);
     }),
     { numRuns: Number(process.env.TRUNKLINE_TEST_RUNS ?? 60) },
   );

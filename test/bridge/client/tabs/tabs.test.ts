@@ -84,6 +84,20 @@ describe("tabs of one browser", () => {
     expect(first.heard.get("tea")).toEqual(["one", "two", "three"]);
   });
 
+  it("are told of it also where another tab comes back from elsewhere", async () => {
+    const { first, second, server, run } = useTabs(2);
+    server.say("tea", "one", "two");
+    second.read("tea");
+    await run();
+    server.network.cut();
+    server.room("tea").rewrite();
+    await run(5);
+    first.read("tea");
+    await run(20_000);
+    expect(second.client.room("tea").state).toMatchObject({ status: "reset" });
+    expect(first.heard.get("tea")).toEqual(["one'", "two'"]);
+  });
+
   it("are told by the hub where a room stands that another tab reads", async () => {
     const { first, second, server, run } = useTabs(2);
     const tops: unknown[] = [];
