@@ -1,8 +1,9 @@
 // Writes what the browser client knows of the contract: the messages that frames are made of, as one short text that `bridge/client/wire/schema.ts`
 // reads. The generated code of src/gen describes itself by descriptors that with their runtime are larger than the whole client may be.
 //
-// One line per type. A message: `Name field…`, a field `number:jsonName:type`, where a type is a letter (u uint32, i int32, b bool, s string,
-// y bytes, d double, t Timestamp, j Struct, m map of string to string), `>Message` or `=Enum`, with `*` before it where it is repeated.
+// One line per type. A message: `Name field…`, a field `jsonName:type:number`, where a type is a letter (u uint32, i int32, b bool, s string,
+// y bytes, d double, t Timestamp, j Struct, m map of string to string), `>Message` or `=Enum`, with `*` before it where it is repeated. What goes
+// without saying is left out: a number one above the one before, the type s, and of a message or an enum the name where it is the field's.
 // An enum: `=Name PREFIX_ name…`, numbered from 0, `name:number` where the numbers do not follow each other.
 //
 // And the same as types, for `bridge/client/gen/types.ts`: what proto3 JSON makes of each message.
@@ -72,7 +73,17 @@ function write(name, text) {
 }
 
 function messageLine(type) {
-  return [type.name, ...type.fields.map((field) => `${field.number}:${field.jsonName}:${typeOf(field)}`)].join(" ");
+  let next = 1;
+  const fields = type.fields.map((field) => {
+    const spec = typeOf(field);
+    const kind = /^(\*?[>=])(.*)$/.exec(spec);
+    const own = `${field.jsonName.slice(0, 1).toUpperCase()}${field.jsonName.slice(1)}`;
+    const short = kind?.[2] === own ? kind[1] : spec === "s" ? "" : spec;
+    const number = field.number === next ? "" : `:${field.number}`;
+    next = field.number + 1;
+    return `${field.jsonName}${short === "" && number === "" ? "" : `:${short}${number}`}`;
+  });
+  return [type.name, ...fields].join(" ");
 }
 
 function typeOf(field) {

@@ -52,11 +52,15 @@ function wordsOf(name: string): readonly string[] {
 }
 
 function readMessage(words: readonly string[]): MessageType {
+  let next = 1;
   const fields = words.map((word): Field => {
-    const [number = "", name = "", spec = ""] = word.split(":");
+    const [name = "", spec = "", told] = word.split(":");
+    const number = told === undefined ? next : Number(told);
+    next = number + 1;
     const repeated = spec.startsWith("*");
-    const type = repeated ? spec.slice(1) : spec;
-    return { number: Number(number), name, repeated, type: type.slice(0, 1), of: type.slice(1) };
+    const type = (repeated ? spec.slice(1) : spec) || "s";
+    const of = type.slice(1) || name.slice(0, 1).toUpperCase() + name.slice(1);
+    return { number, name, repeated, type: type.slice(0, 1), of };
   });
   return {
     byName: new Map(fields.map((field) => [field.name, field])),
