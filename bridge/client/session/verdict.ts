@@ -55,12 +55,14 @@ const LOST = new Map<number, LostReason>([
   [4101, "slow"],
   [4102, "busy"],
   [4103, "busy"],
+  [4200, "token-expired"],
 ]);
 const STOPPED = new Map<number, ClosedReason>([
   [4500, "unauthenticated"],
   [4501, "replaced"],
   [4502, "kicked"],
   [4503, "revoked"],
+  [4504, "protocol"],
   [4505, "too-many-sessions"],
 ]);
 
@@ -88,4 +90,9 @@ export function backoffMs(failures: number, random: () => number): number {
 /** The number of a goodbye's reason. */
 export function closeNumber(reason: CloseCode): number {
   return typeof reason === "number" ? reason : (CLOSE_NUMBERS[reason] ?? ABNORMAL);
+}
+
+/** A code that is taken for this reason. */
+export function codeFor(reason: LostReason | ClosedReason): number {
+  return [...LOST, ...STOPPED].find(([, told]) => told === reason)?.[0] ?? ABNORMAL;
 }

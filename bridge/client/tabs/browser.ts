@@ -24,10 +24,16 @@ interface Surroundings {
 
 const around = globalThis as Surroundings;
 
-/** Undefined where tabs cannot share: outside of pages, and in pages that came over plain HTTP from elsewhere. */
+/** Undefined where tabs cannot share: outside of pages, in pages that came over plain HTTP from elsewhere, and in those that may keep nothing. */
 export function browserTabs(): TabsPlatform | undefined {
   const locks = around.navigator?.locks;
   if (around.document === undefined || locks === undefined || typeof BroadcastChannel === "undefined") return undefined;
+  try {
+    // Where it is forbidden, so are locks, which say it only when they are asked for.
+    if (around.localStorage === undefined) return undefined;
+  } catch {
+    return undefined;
+  }
   return {
     channel(name, received) {
       const channel = new BroadcastChannel(name);
@@ -49,6 +55,7 @@ function lock(
 ): () => void {
   const abort = new AbortController();
   let over = false;
+  let granted = false;
   let release = (): void => {};
   const options = how === "wait" ? { signal: abort.signal } : how === "steal" ? { steal: true } : { ifAvailable: true };
   const taken = (): void => {
@@ -62,13 +69,16 @@ function lock(
         taken();
         return undefined;
       }
+      granted = true;
       held();
       return new Promise((resolve) => {
         release = resolve;
       });
     })
     // Stolen, or not to be had.
-    .catch(taken);
+    .catch(() => {
+      if (granted || how !== "wait") taken();
+    });
   return () => {
     over = true;
     abort.abort();

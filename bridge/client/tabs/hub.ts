@@ -2,11 +2,21 @@
 // concerns them. When its connection is lost, so are theirs; they come back to it from the positions they have reached.
 
 import { RefusedError } from "../error.js";
-import type { ClientFrame, Device, Position, RoomPosition, ServerFrame, SetPresence, Welcome } from "../gen/types.js";
+import type {
+  ClientFrame,
+  Device,
+  Position,
+  RoomPosition,
+  ServerFrame,
+  SetPresence,
+  WatchPresence,
+  Welcome,
+} from "../gen/types.js";
 import type { Platform, Timer } from "../platform.js";
 import { Addresses } from "../session/addresses.js";
 import { Session } from "../session/session.js";
-import type { ClosedReason, ConnectionState, LostReason } from "../session/state.js";
+import type { ConnectionState } from "../session/state.js";
+import { ABNORMAL, codeFor } from "../session/verdict.js";
 import type { Codec } from "../wire/codec.js";
 import { type TabsPlatform, userOf } from "./channel.js";
 import { Lanes } from "./lanes.js";
@@ -37,24 +47,6 @@ const OTHERS_DEADLINE_MS = 2_000;
 const REPLACED_AGAIN_MS = 60_000;
 /** Tabs know by the channel whether the hub is alive: pings of their own are far off. */
 const NEVER_MS = 1_000_000_000;
-const CUT = 1006;
-const CODES: Readonly<Record<LostReason | ClosedReason, number>> = {
-  offline: CUT,
-  unreachable: CUT,
-  "no-token": CUT,
-  closed: CUT,
-  silent: 4000,
-  "going-away": 4100,
-  slow: 4101,
-  busy: 4102,
-  "token-expired": 4200,
-  unauthenticated: 4500,
-  replaced: 4501,
-  kicked: 4502,
-  revoked: 4503,
-  protocol: 4504,
-  "too-many-sessions": 4505,
-};
 
 export class Hub {
   readonly id: string;
@@ -125,7 +117,7 @@ export class Hub {
   end(): void {
     this.#ended = true;
     this.#session.close();
-    this.#dismiss(CUT);
+    this.#dismiss(ABNORMAL);
     for (const come of this.#waiting) come();
   }
 
@@ -138,16 +130,16 @@ export class Hub {
       for (const come of this.#waiting) come();
       this.#greeted(seat);
     } else if (seat.live && !this.#lanes.add(seat, () => this.#ask(seat, frame))) {
-      seat.close(CODES.slow);
+      seat.close(codeFor("slow"));
       this.#left(seat);
     }
   }
 
   #greeted(seat: Seat): void {
     const { state } = this.#session;
-    if (state.status === "live") this.#admit(seat).catch(() => this.#refuse(seat, CUT));
+    if (state.status === "live") this.#admit(seat).catch(() => this.#refuse(seat, ABNORMAL));
     else if (state.status === "waiting") {
-      seat.close(CODES[state.reason], this.#waitMs(state.untilMs));
+      seat.close(codeFor(state.reason), this.#waitMs(state.untilMs));
       this.#left(seat);
     } else this.#session.connect();
   }
@@ -163,7 +155,7 @@ export class Hub {
     if (seat !== this.#giver && seat.was !== userOf(welcome)) {
       const token = await seat.token(false);
       if (token === undefined) {
-        this.#refuse(seat, CODES.unauthenticated);
+        this.#refuse(seat, codeFor("unauthenticated"));
         return;
       }
       try {
@@ -175,7 +167,10 @@ export class Hub {
           this.#left(seat);
         } else {
           const expired = error.code === "ERROR_CODE_TOKEN_EXPIRED";
-          this.#refuse(seat, error.retryable ? CUT : expired ? CODES["token-expired"] : CODES.unauthenticated);
+          this.#refuse(
+            seat,
+            error.retryable ? ABNORMAL : expired ? codeFor("token-expired") : codeFor("unauthenticated"),
+          );
         }
         return;
       }
@@ -244,24 +239,28 @@ export class Hub {
     return undefined;
   }
 
-  #forward(seat: Seat, ref: number, { ref: _, ...frame }: ClientFrame): Promise<unknown> | undefined {
+  #forward(
+    seat: Seat,
+    ref: number,
+    { ref: _, ...frame }: ClientFrame,
+    refused: () => void = () => {},
+  ): Promise<unknown> | undefined {
     if (ref === 0) {
       this.#session.post(frame);
       return undefined;
     }
     const answered = (answer: ServerFrame): void => seat.send({ ...answer, replyTo: ref });
-    return this.#session.request(frame, answered).catch((error: unknown) => this.#refuseAsk(seat, ref, error));
+    return this.#session.request(frame, answered).catch((error: unknown) => {
+      refused();
+      this.#refuseAsk(seat, ref, error);
+    });
   }
 
-  #watch(seat: Seat, ref: number, watch: ClientFrame["watchPresence"] & object): Promise<unknown> | undefined {
+  #watch(seat: Seat, ref: number, watch: WatchPresence): Promise<unknown> | undefined {
     const before = seat.watch;
     seat.watch = watch;
-    const frame = { watchPresence: unitedWatch(this.#seats) };
-    if (ref === 0) return this.#forward(seat, 0, frame);
-    const answered = (answer: ServerFrame): void => seat.send({ ...answer, replyTo: ref });
-    return this.#session.request(frame, answered).catch((error: unknown) => {
+    return this.#forward(seat, ref, { watchPresence: unitedWatch(this.#seats) }, () => {
       if (seat.watch === watch) seat.watch = before;
-      this.#refuseAsk(seat, ref, error);
     });
   }
 
@@ -302,12 +301,12 @@ export class Hub {
   #changed(state: ConnectionState): void {
     if (this.#ended) return;
     if (state.status === "connecting") this.#options.come();
-    else if (state.status === "waiting") this.#dismiss(CODES[state.reason], this.#waitMs(state.untilMs));
+    else if (state.status === "waiting") this.#dismiss(codeFor(state.reason), this.#waitMs(state.untilMs));
     else if (state.status === "closed") {
       const nowMs = this.#options.platform.monotonic();
       const once = state.reason === "replaced" && nowMs - this.#replacedAtMs > REPLACED_AGAIN_MS;
       if (state.reason === "replaced") this.#replacedAtMs = nowMs;
-      this.#dismiss(once ? CUT : CODES[state.reason]);
+      this.#dismiss(once ? ABNORMAL : codeFor(state.reason));
     }
   }
 
@@ -328,7 +327,7 @@ export class Hub {
     this.#lanes.restart(welcome.limits?.maxInFlight ?? 1);
     for (const { roomId = "", after } of this.#stated) this.#room(roomId).state(after);
     const seats = [...this.#seats].filter(({ hello }) => hello !== undefined);
-    for (const seat of seats) this.#admit(seat).catch(() => this.#refuse(seat, CUT));
+    for (const seat of seats) this.#admit(seat).catch(() => this.#refuse(seat, ABNORMAL));
     if (this.#seats.size === 0) this.#session.close();
   }
 
@@ -367,7 +366,7 @@ export class Hub {
           this.#giver = seat;
           return token;
         }
-        this.#refuse(seat, CODES.unauthenticated);
+        this.#refuse(seat, codeFor("unauthenticated"));
       } catch {
         // The next may have one.
       }
