@@ -3,8 +3,9 @@
 //
 // One line per type. A message: `Name field…`, a field `jsonName:type:number`, where a type is a letter (u uint32, i int32, b bool, s string,
 // y bytes, d double, t Timestamp, j Struct, m map of string to string), `>Message` or `=Enum`, with `*` before it where it is repeated. What goes
-// without saying is left out: a number one above the one before, the type s, and of a message or an enum the name where it is the field's.
-// An enum: `=Name PREFIX_ name…`, numbered from 0, `name:number` where the numbers do not follow each other.
+// without saying is left out: a number one above the one before, the type s, and of a message or an enum the name where it is the field's; a name that begins with
+// the field's has `~` for that.
+// An enum: `=Name name…`, without the prefix that its name makes, numbered from 0, `name:number` where the numbers do not follow each other.
 //
 // And the same as types, for `bridge/client/gen/types.ts`: what proto3 JSON makes of each message.
 import { spawnSync } from "node:child_process";
@@ -76,9 +77,10 @@ function messageLine(type) {
   let next = 1;
   const fields = type.fields.map((field) => {
     const spec = typeOf(field);
-    const kind = /^(\*?[>=])(.*)$/.exec(spec);
+    const [, kind, of = ""] = /^(\*?[>=])(.*)$/.exec(spec) ?? [];
     const own = `${field.jsonName.slice(0, 1).toUpperCase()}${field.jsonName.slice(1)}`;
-    const short = kind?.[2] === own ? kind[1] : spec === "s" ? "" : spec;
+    const named = of === own ? kind : of.startsWith(own) ? `${kind}~${of.slice(own.length)}` : spec;
+    const short = named === "s" ? "" : named;
     const number = field.number === next ? "" : `:${field.number}`;
     next = field.number + 1;
     return `${field.jsonName}${short === "" && number === "" ? "" : `:${short}${number}`}`;
@@ -107,7 +109,8 @@ function typeOf(field) {
 }
 
 function enumLine({ name, sharedPrefix = "", values }) {
-  const prefix = sharedPrefix.toUpperCase();
+  const prefix = `${name.replace(/\B[A-Z]/g, "_$&").toUpperCase()}_`;
+  if (sharedPrefix.toUpperCase() !== prefix) throw new Error(`${name}: its values begin otherwise`);
   let next = 0;
   const names = values.map((value) => {
     const short = value.name.slice(prefix.length);
@@ -115,7 +118,7 @@ function enumLine({ name, sharedPrefix = "", values }) {
     next = value.number + 1;
     return told;
   });
-  return [`=${name}`, prefix, ...names].join(" ");
+  return [`=${name}`, ...names].join(" ");
 }
 
 /** What the .proto file says of a message, field or value. */

@@ -15,7 +15,7 @@ Typing roomId typing:b
 SendSignal roomId userId type data:y
 SetPresence status:=PresenceStatus text until:t lastSeenVisibility:=
 WatchPresence userIds:*s roomIds:*s
-Call createRoom:>CreateRoomRequest getRoom:>GetRoomRequest updateRoom:>UpdateRoomRequest deleteRoom:>DeleteRoomRequest joinRoom:>JoinRoomRequest leaveRoom:>LeaveRoomRequest addMembers:>AddMembersRequest removeMember:>RemoveMemberRequest setMember:>SetMemberRequest listMembers:>ListMembersRequest listRooms:>ListRoomsRequest getHistory:>GetHistoryRequest getEvents:>GetEventsRequest getReceipts:>GetReceiptsRequest pinMessage:>PinMessageRequest hideMessage:>HideMessageRequest blockUser:>BlockUserRequest listDevices:>ListDevicesRequest closeDevice:>CloseDeviceRequest getSettings:>GetSettingsRequest setSettings:>SetSettingsRequest getReceiptPrivacy:>GetReceiptPrivacyRequest:30 setReceiptPrivacy:>SetReceiptPrivacyRequest listMarkers:>ListMarkersRequest listBlockedUsers:>ListBlockedUsersRequest:40
+Call createRoom:>~Request getRoom:>~Request updateRoom:>~Request deleteRoom:>~Request joinRoom:>~Request leaveRoom:>~Request addMembers:>~Request removeMember:>~Request setMember:>~Request listMembers:>~Request listRooms:>~Request getHistory:>~Request getEvents:>~Request getReceipts:>~Request pinMessage:>~Request hideMessage:>~Request blockUser:>~Request listDevices:>~Request closeDevice:>~Request getSettings:>~Request setSettings:>~Request getReceiptPrivacy:>~Request:30 setReceiptPrivacy:>~Request listMarkers:>~Request listBlockedUsers:>~Request:40
 Ping id:u lastRoundTripMs:u
 Pong id:u
 Welcome sessionId userId tenantId displayName serverTime:t limits:> pingIntervalMs:u tokenExpiresAt:t roomsPending:u inboxRoomId
@@ -25,7 +25,7 @@ Unsubscribed roomId reason:=UnsubscribeReason
 Published messageId position:> createdAt:t duplicate:b messageIndex:u
 Changed position:> version:u duplicate:b
 PresenceSnapshot presences:*>Presence counts:*>RoomPresenceCount
-CallResult createRoom:>CreateRoomResponse getRoom:>GetRoomResponse updateRoom:>UpdateRoomResponse deleteRoom:>DeleteRoomResponse joinRoom:>JoinRoomResponse leaveRoom:>LeaveRoomResponse addMembers:>AddMembersResponse removeMember:>RemoveMemberResponse setMember:>SetMemberResponse listMembers:>ListMembersResponse listRooms:>ListRoomsResponse getHistory:>GetHistoryResponse getEvents:>GetEventsResponse getReceipts:>GetReceiptsResponse pinMessage:>PinMessageResponse hideMessage:>HideMessageResponse blockUser:>BlockUserResponse listDevices:>ListDevicesResponse closeDevice:>CloseDeviceResponse getSettings:>GetSettingsResponse setSettings:>SetSettingsResponse getReceiptPrivacy:>GetReceiptPrivacyResponse:30 setReceiptPrivacy:>SetReceiptPrivacyResponse listMarkers:>ListMarkersResponse listBlockedUsers:>ListBlockedUsersResponse:40
+CallResult createRoom:>~Response getRoom:>~Response updateRoom:>~Response deleteRoom:>~Response joinRoom:>~Response leaveRoom:>~Response addMembers:>~Response removeMember:>~Response setMember:>~Response listMembers:>~Response listRooms:>~Response getHistory:>~Response getEvents:>~Response getReceipts:>~Response pinMessage:>~Response hideMessage:>~Response blockUser:>~Response listDevices:>~Response closeDevice:>~Response getSettings:>~Response setSettings:>~Response getReceiptPrivacy:>~Response:30 setReceiptPrivacy:>~Response listMarkers:>~Response listBlockedUsers:>~Response:40
 Done
 Error code:=ErrorCode message retryable:b retryAfterMs:u field details:m
 RoomEvents roomId events:*>RoomEvent
@@ -38,11 +38,11 @@ ReceiptPrivacy hidden:b
 Device deviceId kind:=DeviceKind name appVersion
 RoomPosition roomId after:>Position
 Position seq:u tag:u
-Body text attachment:> custom:>CustomBody system:>SystemBody
+Body text attachment:> custom:>~Body system:>~Body
 Mention userId
 MessageRef roomId messageId
-=PresenceStatus PRESENCE_STATUS_ UNSPECIFIED OFFLINE ONLINE AWAY DO_NOT_DISTURB INVISIBLE
-=LastSeenVisibility LAST_SEEN_VISIBILITY_ UNSPECIFIED SHARED_ROOMS NOBODY
+=PresenceStatus UNSPECIFIED OFFLINE ONLINE AWAY DO_NOT_DISTURB INVISIBLE
+=LastSeenVisibility UNSPECIFIED SHARED_ROOMS NOBODY
 CreateRoomRequest roomId key kind:=RoomKind name members:*>NewMember joinRule:= metadata:j settings:>RoomSettings parentId attempt:u
 GetRoomRequest roomId
 UpdateRoomRequest roomId key baseVersion:u name metadata:j settings:>RoomSettings joinRule:= status:=RoomStatus attempt:u
@@ -76,7 +76,7 @@ Replaying count:u
 Gap fromSeq:u toSeq:u
 Reset reason:=ResetReason
 Marker userId deliveredSeq:u readSeq:u readMessageIndex:u
-=UnsubscribeReason UNSUBSCRIBE_REASON_ UNSPECIFIED REQUESTED ACCESS_LOST ROOM_DELETED UNAVAILABLE
+=UnsubscribeReason UNSPECIFIED REQUESTED ACCESS_LOST ROOM_DELETED UNAVAILABLE
 Presence userId status:=PresenceStatus text until:t lastSeen:t
 RoomPresenceCount roomId online:u
 CreateRoomResponse room:> member:> position:>
@@ -104,25 +104,25 @@ GetReceiptPrivacyResponse privacy:>ReceiptPrivacy
 SetReceiptPrivacyResponse privacy:>ReceiptPrivacy
 ListMarkersResponse markers:*>Marker nextPageToken
 ListBlockedUsersResponse userIds:*s nextPageToken
-=ErrorCode ERROR_CODE_ UNSPECIFIED UNAUTHENTICATED TOKEN_EXPIRED PERMISSION_DENIED NOT_A_MEMBER BLOCKED NOT_FOUND ALREADY_EXISTS INVALID_ARGUMENT TOO_LARGE CONFLICT RATE_LIMITED LIMIT_EXCEEDED UNAVAILABLE DEADLINE UNSUPPORTED INTERNAL
+=ErrorCode UNSPECIFIED UNAUTHENTICATED TOKEN_EXPIRED PERMISSION_DENIED NOT_A_MEMBER BLOCKED NOT_FOUND ALREADY_EXISTS INVALID_ARGUMENT TOO_LARGE CONFLICT RATE_LIMITED LIMIT_EXCEEDED UNAVAILABLE DEADLINE UNSUPPORTED INTERNAL
 RoomEvent eventId position:> createdAt:t actor:> messageCreated:> messageEdited:> messageDeleted:> reactionSet:> messagePinned:> memberJoined:> memberLeft:> memberChanged:> roomCreated:> roomUpdated:> roomDeleted:> addedToRoom:> removedFromRoom:> mentioned:> messageHidden:> userBlocked:> settingChanged:> rootSeq:u:30
-Signal sender:>Actor typing:b custom:>CustomBody
+Signal sender:>Actor typing:b custom:>~Body
 RoomTop roomId top:>Position lastMessageIndex:u
-=CloseCode CLOSE_CODE_ UNSPECIFIED HEARTBEAT_LOST:4000 GOING_AWAY:4100 SLOW_CONSUMER OVERLOADED UNAVAILABLE TOKEN_EXPIRED:4200 UNAUTHENTICATED:4500 REPLACED KICKED REVOKED PROTOCOL_ERROR TOO_MANY_SESSIONS UNSUPPORTED_PROTOCOL
-=DeviceKind DEVICE_KIND_ UNSPECIFIED WEB MOBILE DESKTOP SERVICE
+=CloseCode UNSPECIFIED HEARTBEAT_LOST:4000 GOING_AWAY:4100 SLOW_CONSUMER OVERLOADED UNAVAILABLE TOKEN_EXPIRED:4200 UNAUTHENTICATED:4500 REPLACED KICKED REVOKED PROTOCOL_ERROR TOO_MANY_SESSIONS UNSUPPORTED_PROTOCOL
+=DeviceKind UNSPECIFIED WEB MOBILE DESKTOP SERVICE
 Attachment url mimeType sizeBytes:u name width:u height:u caption
 CustomBody type data:y
 SystemBody type text
-=RoomKind ROOM_KIND_ UNSPECIFIED DIRECT GROUP CHANNEL INBOX
+=RoomKind UNSPECIFIED DIRECT GROUP CHANNEL INBOX
 NewMember userId role:=
-=JoinRule JOIN_RULE_ UNSPECIFIED OPEN INVITE
+=JoinRule UNSPECIFIED OPEN INVITE
 RoomSettings slowModeMs:u retentionMs:u typing:b archiveAfterS:u
-=RoomStatus ROOM_STATUS_ UNSPECIFIED ACTIVE ARCHIVED DELETED
-=Role ROLE_ UNSPECIFIED OWNER ADMIN MEMBER READER
+=RoomStatus UNSPECIFIED ACTIVE ARCHIVED DELETED
+=Role UNSPECIFIED OWNER ADMIN MEMBER READER
 PermissionOverrides granted:*=Permission denied:*=Permission
 Setting key value:y version:u
-=Permission PERMISSION_ UNSPECIFIED READ PUBLISH EDIT_OWN EDIT_ANY DELETE_OWN DELETE_ANY REACT PIN INVITE REMOVE SET_ROLES UPDATE_ROOM DELETE_ROOM SEE_MEMBERS SEE_PRESENCE SIGNAL START_CALL CREATE_SUB_ROOMS
-=ResetReason RESET_REASON_ UNSPECIFIED BEYOND_END OTHER_HISTORY EXPIRED
+=Permission UNSPECIFIED READ PUBLISH EDIT_OWN EDIT_ANY DELETE_OWN DELETE_ANY REACT PIN INVITE REMOVE SET_ROLES UPDATE_ROOM DELETE_ROOM SEE_MEMBERS SEE_PRESENCE SIGNAL START_CALL CREATE_SUB_ROOMS
+=ResetReason UNSPECIFIED BEYOND_END OTHER_HISTORY EXPIRED
 RoomSummary room:> member:> lastMessage:>Message unreadCount:u readSeq:u marker:>
 Message messageId roomId position:> messageIndex:u createdAt:t sender:>Actor body:> replyTo threadRoot mentions:*>Mention metadata:j expiresAt:t version:u editedAt:t deleted:b reactions:*>Reaction clientMessageId replyCount:u pinned:b forwardedFrom:>Origin
 Receipt userId deliveredAt:t readAt:t
@@ -147,4 +147,4 @@ UserBlocked userId blocked:b
 SettingChanged key value:y version:u
 Reaction emoji count:u userIds:*s
 Origin roomId messageId sender:>Actor createdAt:t
-=AddressClass ADDRESS_CLASS_ UNSPECIFIED LOOPBACK PRIVATE PUBLIC`;
+=AddressClass UNSPECIFIED LOOPBACK PRIVATE PUBLIC`;

@@ -39,7 +39,7 @@ export function messageType(name: string): MessageType {
 export function enumType(name: string): EnumType {
   let type = enums.get(name);
   if (type === undefined) {
-    type = readEnum(wordsOf(`=${name}`));
+    type = readEnum(`${name.replace(/\B[A-Z]/g, "_$&").toUpperCase()}_`, wordsOf(`=${name}`));
     enums.set(name, type);
   }
   return type;
@@ -59,7 +59,7 @@ function readMessage(words: readonly string[]): MessageType {
     next = number + 1;
     const repeated = spec.startsWith("*");
     const type = (repeated ? spec.slice(1) : spec) || "s";
-    const of = type.slice(1) || name.slice(0, 1).toUpperCase() + name.slice(1);
+    const of = (type.slice(1) || "~").replace("~", name.slice(0, 1).toUpperCase() + name.slice(1));
     return { number, name, repeated, type: type.slice(0, 1), of };
   });
   return {
@@ -68,7 +68,7 @@ function readMessage(words: readonly string[]): MessageType {
   };
 }
 
-function readEnum([prefix = "", ...words]: readonly string[]): EnumType {
+function readEnum(prefix: string, words: readonly string[]): EnumType {
   let next = 0;
   const entries = words.map((word): [string, number] => {
     const [name = "", told] = word.split(":");
