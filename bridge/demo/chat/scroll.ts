@@ -33,9 +33,12 @@ export function useScrollPlace(
 ): ScrollPlace {
   const end = useRef(true);
   const anchor = useRef<Anchor | undefined>(undefined);
+  /** Where it was left. Whoever has scrolled since is not told of by an event yet. */
+  const left = useRef(0);
   const [atEnd, setAtEnd] = useState(true);
 
   const remember = (element: HTMLElement): void => {
+    left.current = element.scrollTop;
     const { scrollHeight, scrollTop, clientHeight } = element;
     end.current = scrollHeight - scrollTop - clientHeight <= END_PX;
     setAtEnd(end.current);
@@ -44,12 +47,14 @@ export function useScrollPlace(
   };
 
   const restore = (element: HTMLElement): void => {
+    if (Math.abs(element.scrollTop - left.current) > 1) remember(element);
     if (end.current) element.scrollTop = element.scrollHeight;
     else if (anchor.current !== undefined) {
       const { key, top } = anchor.current;
       const line = element.querySelector<HTMLElement>(`[data-key="${CSS.escape(key)}"]`);
       if (line !== null) element.scrollTop += topOf(line, element) - top;
     }
+    left.current = element.scrollTop;
   };
 
   useLayoutEffect(() => {
@@ -74,7 +79,10 @@ export function useScrollPlace(
     atEnd,
     toEnd: () => {
       end.current = true;
-      if (scroller.current !== null) restore(scroller.current);
+      if (scroller.current !== null) {
+        left.current = scroller.current.scrollTop;
+        restore(scroller.current);
+      }
       setAtEnd(true);
     },
     onScroll: () => {

@@ -103,7 +103,9 @@ export function Workspace({ seat, link, room, onLeave }: WorkspaceProps) {
               status={status === "live" ? "PRESENCE_STATUS_ONLINE" : "PRESENCE_STATUS_OFFLINE"}
             />
             <span class="title">{seat.name}</span>
-            <span class="muted small">{status === "live" ? "online" : status}</span>
+            <span class="muted small">
+              {status === "live" ? "online" : status === "connecting" ? "connecting…" : "offline"}
+            </span>
             <IconButton icon="leave" label="Sign out" onClick={onLeave} />
           </footer>
         </aside>

@@ -22,12 +22,17 @@ export function Inspector({ roomId, onClose }: InspectorProps) {
   const { client, network, wiretap } = useChat();
   useChanges(
     (changed) => {
-      const stops = [wiretap.onChange(changed), client.on("state", changed), client.rooms.onChange(changed)];
+      const stops = [
+        wiretap.onChange(changed),
+        client.on("state", changed),
+        client.rooms.onChange(changed),
+        roomId === undefined ? () => {} : client.room(roomId).on("pending", changed),
+      ];
       return () => {
         for (const stop of stops) stop();
       };
     },
-    [client, wiretap],
+    [client, wiretap, roomId],
   );
   useEffect(() => {
     const probe = (): void => {
@@ -67,7 +72,7 @@ export function Inspector({ roomId, onClose }: InspectorProps) {
             {network.off ? "Go online" : "Go offline"}
           </button>
           <button type="button" onClick={() => client.connect()} disabled={state.status === "live" || network.off}>
-            Connect now
+            Connect
           </button>
         </div>
         <p class="muted small">

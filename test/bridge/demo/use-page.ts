@@ -103,7 +103,7 @@ export class Tab {
 
   /** Does something with a message: the buttons beside it are there for who points at it. */
   async act(text: string, button: string): Promise<void> {
-    const line = this.page.locator(".line", { hasText: text });
+    const line = this.page.locator(".line", { has: this.page.locator(".bubble", { hasText: text }) });
     await line.hover();
     await line.getByRole("button", { name: button }).click();
   }

@@ -1,0 +1,152 @@
+// What the demo can do, between people in several tabs on a real backbone, and what its inspector makes visible.
+
+import type { Browser, BrowserContext } from "playwright-core";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { launchBrowser, missingBrowser, type Tab, useTab } from "./use-page.js";
+import { type Serving, usePages } from "./use-server.js";
+
+describe.skipIf(missingBrowser !== undefined)(
+  `the demo${missingBrowser ? ` (skipped: ${missingBrowser})` : ""}`,
+  () => {
+    vi.setConfig({ testTimeout: 90_000 });
+    const pages = usePages();
+    let browser: Browser;
+    let context: BrowserContext;
+    let serving: Serving;
+
+    beforeAll(async () => {
+      browser = await launchBrowser();
+    });
+    afterAll(() => browser?.close());
+    beforeEach(async () => {
+      serving = await pages.serve();
+      context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+      onTestFinished(() => context.close());
+    });
+
+    async function join(name: string, room = "general"): Promise<Tab> {
+      const tab = await useTab(context);
+      await tab.enter(serving.url, name, room);
+      await tab.state("live");
+      return tab;
+    }
+
+    it("shows answers, reactions, edits and deletions to everybody", async () => {
+      const [ada, grace] = [await join("Ada"), await join("Grace")];
+      await ada.say("Is the engine up?");
+      await grace.shows(["Is the engine up?"]);
+      await grace.act("Is the engine up?", "Reply");
+      await grace.say("Since this morning");
+      await ada.page.locator(".line", { hasText: "Since this morning" }).getByText("Ada", { exact: true }).waitFor();
+      await ada.act("Since this morning", "React");
+      await ada.page.getByRole("button", { name: "Thumbs up" }).click();
+      await grace.page.getByRole("button", { name: "Thumbs up, 1" }).waitFor();
+      await grace.act("Since this morning", "Edit");
+      await grace.say("Since yesterday");
+      await ada.shows(["Is the engine up?", "Since yesterday"]);
+      await ada.page.getByText("edited").waitFor();
+      await ada.act("Is the engine up?", "Delete");
+      await ada.page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+      await grace.shows(["This message was deleted.", "Since yesterday"]);
+      for (const tab of [ada, grace]) expect(tab.complaints).toEqual([]);
+    });
+
+    it("shows how far a message has come, and who is there", async () => {
+      const ada = await join("Ada");
+      await ada.say("Anybody?");
+      await ada.page.getByRole("img", { name: "sent" }).waitFor();
+      const grace = await join("Grace");
+      await grace.page.bringToFront();
+      await grace.shows(["Anybody?"]);
+      await ada.page.getByRole("img", { name: "read" }).waitFor();
+      await ada.page.getByText("2 members, 2 online").waitFor();
+      await grace.page.close();
+      await ada.page.getByText("2 members, 1 online").waitFor();
+    });
+
+    it("adds people to rooms, which they find in their list with what is unread", async () => {
+      const [ada, grace] = [await join("Ada"), await join("Grace")];
+      await grace.page.getByRole("button", { name: "New conversation" }).click();
+      await grace.page.getByRole("textbox", { name: "Name of the room" }).fill("Release");
+      await grace.page.getByLabel("People to add").fill("Ada");
+      await grace.page.getByRole("button", { name: "Join or create" }).click();
+      await grace.page.getByRole("heading", { name: "Release" }).waitFor();
+      await grace.say("It is out");
+      await grace.say("Read the notes");
+      const entry = ada.page.getByRole("link", { name: /Release.*Grace: Read the notes.*2 unread/s });
+      await entry.click();
+      await ada.shows(["It is out", "Read the notes"]);
+      await ada.page.getByRole("link", { name: /unread/ }).waitFor({ state: "detached" });
+    });
+
+    it("opens the same room of two from either side", async () => {
+      const [ada, grace] = [await join("Ada"), await join("Grace")];
+      for (const [tab, other] of [
+        [ada, "Grace"],
+        [grace, "Ada"],
+      ] as const) {
+        await tab.page.getByRole("button", { name: "New conversation" }).click();
+        await tab.page.getByLabel("One person").check();
+        await tab.page.getByLabel("Their name").fill(other);
+        await tab.page.getByRole("button", { name: "Open" }).click();
+        await tab.page.locator("#room-title", { hasText: new RegExp(other, "i") }).waitFor();
+      }
+      await ada.say("Lunch?");
+      await grace.shows(["Lunch?"]);
+    });
+
+    it("refers to files, and opens nothing that could run here", async () => {
+      const ada = await join("Ada");
+      await ada.page.getByRole("button", { name: "Attach a file" }).click();
+      await ada.page.getByLabel("Address").fill("https://files.example.com/plan.pdf");
+      await ada.page.getByRole("button", { name: "Attach", exact: true }).click();
+      const link = ada.page.getByRole("link", { name: "plan.pdf" });
+      expect(await link.getAttribute("href")).toBe("https://files.example.com/plan.pdf");
+      expect(await link.getAttribute("rel")).toContain("noopener");
+    });
+
+    it("sends once what was written offline, after what was said meanwhile, and shows no token among its frames", async () => {
+      const [ada, grace] = [await join("Ada"), await join("Grace")];
+      await ada.page.getByRole("button", { name: "Connection inspector" }).click();
+      const inspector = ada.page.getByRole("complementary", { name: "Connection inspector" });
+      await inspector.getByRole("button", { name: "Go offline" }).click();
+      await ada.state("waiting");
+      await ada.say("From the tunnel");
+      await ada.showsPending("From the tunnel");
+      await grace.say("Where are you?");
+      await grace.shows(["Where are you?"]);
+      await inspector.getByRole("button", { name: "Go online" }).click();
+      for (const tab of [ada, grace]) await tab.shows(["Where are you?", "From the tunnel"]);
+      await inspector.getByRole("button", { name: "Drop connection" }).click();
+      await ada.say("And again");
+      for (const tab of [ada, grace]) await tab.shows(["Where are you?", "From the tunnel", "And again"]);
+      const hello = inspector.locator(".frames li", { hasText: "hello" }).first();
+      await hello.getByRole("button").click();
+      expect(await hello.locator("pre").textContent()).toContain('"token": "…"');
+      for (const tab of [ada, grace]) expect(tab.complaints).toEqual([]);
+    });
+
+    it("keeps what is read in its place while older messages come in before it", async () => {
+      const ada = await join("Ada");
+      const grace = await join("Grace");
+      const said = Array.from({ length: 130 }, (_, index) => `message ${index}`);
+      for (const text of said) await grace.say(text);
+      await ada.shows(said);
+      await ada.page.goto(serving.url);
+      await ada.state("live");
+      await ada.page.locator(".line").nth(49).waitFor();
+      await ada.page.bringToFront();
+      await ada.page.locator(".line").last().hover();
+      await ada.page.mouse.wheel(0, -10_000);
+      await expect.poll(() => ada.page.locator(".line").count()).toBe(100);
+      // The oldest of those that were there was at the top, and is: not one page further down.
+      const first = await ada.page.locator(".line", { hasText: "message 80" }).boundingBox();
+      expect(first?.y).toBeLessThan(300);
+      expect(first?.y).toBeGreaterThan(0);
+      await grace.say("one more");
+      await ada.page.getByRole("button", { name: "1 new message" }).click();
+      await ada.page.getByText("one more").last().waitFor();
+      await expect.poll(() => ada.page.locator(".to-end").count()).toBe(0);
+    });
+  },
+);
