@@ -68,9 +68,9 @@ export class Tab {
     await this.page.keyboard.press("Enter");
   }
 
-  /** Does not wait out the delay before reconnecting. */
+  /** Does not wait out the delay before reconnecting, unless that is over. */
   async comeBackNow(): Promise<void> {
-    await this.page.getByRole("button", { name: "Try now" }).click();
+    await Promise.any([this.page.getByRole("button", { name: "Try now" }).click(), this.state("live")]);
   }
 
   /** Resolves once the page says it is in this state, with what it says. */
