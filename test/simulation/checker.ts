@@ -91,6 +91,8 @@ export class Checker {
   readonly #known = new Map<string, number>();
   /** The last seq that is no longer kept, by room. */
   readonly #purged = new Map<string, number>();
+  /** The same in any history: a backup that is put back brings back what was purged after it was taken. */
+  readonly #oncePurged = new Map<string, number>();
   #restored = false;
   #inDoubt = false;
   #doubts = 0;
@@ -130,11 +132,17 @@ export class Checker {
   /** Events up to here are no longer kept. */
   purged(roomKey: string, through: number): void {
     this.#purged.set(roomKey, Math.max(through, this.#purged.get(roomKey) ?? 0));
+    this.#oncePurged.set(roomKey, Math.max(through, this.#oncePurged.get(roomKey) ?? 0));
   }
 
   /** The last seq of a room that is no longer kept; 0: all is. */
   purgedThrough(roomKey: string): number {
     return this.#purged.get(roomKey) ?? 0;
+  }
+
+  /** As `purgedThrough`, also before a backup was put back: who read on then has passed over what has come back. */
+  oncePurgedThrough(roomKey: string): number {
+    return this.#oncePurged.get(roomKey) ?? 0;
   }
 
   /** An older state of the log was put back: this is what it holds, and how far each room was purged then. */

@@ -424,6 +424,8 @@ export class Device {
   #events(roomId: string, events: readonly RoomEvent[]): void {
     const room = this.rooms.get(roomId);
     if (room === undefined || room.state === "out" || room.holed) return;
+    // They are of the subscription before, which may be ahead of the place that was asked for: the new one brings them again.
+    if (room.state === "asked") return;
     if (room.state === "paging") room.held.push(...events);
     else for (const event of events) this.#accept(room, event);
   }

@@ -82,7 +82,7 @@ export class TailRecords {
 
   /** Whether the first event that is kept may be `next`, where `from` is the first that is wanted. */
   #isKeptFrom(roomKey: string, from: number, next: number): boolean {
-    return from === next || this.#checker.purgedThrough(roomKey) >= next - 1;
+    return from === next || this.#checker.oncePurgedThrough(roomKey) >= next - 1;
   }
 
   *#roomsOf(tenantId: string): Iterable<{ readonly key: string; readonly top: number }> {
