@@ -48,7 +48,7 @@ describeWith("kafka", "a broker of its own", () => {
     const topic = `test-${randomUUID()}`;
     await ensureTopic(connection, topic, { partitions: 1, replication: 1, allowUnsafe: true });
     const clock = new StoppedClock();
-    const partitions = new KafkaPartitions({ ...connection, topic, clock });
+    const partitions = new KafkaPartitions({ ...connection, topic, clock, paceMs: 0 });
     const archived = () => 0;
     const log = new KafkaEventLog({
       partitions,

@@ -7,12 +7,6 @@ import type { PartitionBatch, PartitionOutcome } from "./requests.js";
 /** A request takes no further batch beyond this, in bytes: one slow answer holds up no more. */
 const MAX_REQUEST_BYTES = 8 * 1024 * 1024;
 
-/**
- * From the beginning of one request to that of the next, in milliseconds: a request costs node and broker some hundred microseconds, whatever it
- * brings. One that comes after a pause goes at once.
- */
-const PACE_MS = 4;
-
 /** Sends one request; each partition is in it at most once. */
 export type SendBatches = (batches: readonly PartitionBatch[]) => Promise<readonly PartitionOutcome[]>;
 
@@ -24,15 +18,18 @@ interface Entry extends PartitionBatch {
 export class ProduceLane {
   readonly #send: SendBatches;
   readonly #clock: Clock;
+  readonly #paceMs: number;
   #waiting: Entry[] = [];
   #underWay: readonly Entry[] = [];
   #asked = false;
   /** When the next request may begin, monotonic. */
   #nextMs = Number.NEGATIVE_INFINITY;
 
-  constructor(send: SendBatches, clock: Clock) {
+  /** `paceMs`: from the beginning of one request to that of the next, in milliseconds; one that comes after a pause goes at once. */
+  constructor(send: SendBatches, clock: Clock, paceMs: number) {
     this.#send = send;
     this.#clock = clock;
+    this.#paceMs = paceMs;
   }
 
   /** Resolves with the offset of the batch's first record. Batches of one partition are stored in the order of the calls. */
@@ -59,7 +56,7 @@ export class ProduceLane {
   #flush(): void {
     const entries = this.#take();
     this.#underWay = entries;
-    this.#nextMs = this.#clock.monotonic() + PACE_MS;
+    this.#nextMs = this.#clock.monotonic() + this.#paceMs;
     this.#send(entries).then(
       (outcomes) => {
         this.#underWay = [];

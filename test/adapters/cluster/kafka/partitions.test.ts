@@ -10,7 +10,7 @@ const RECORDS = [{ key: "acme/lobby", value: Buffer.from("event"), headers: [] }
 async function useCluster(brokers: number) {
   const cluster = await FakeCluster.start(brokers);
   const clock = new StoppedClock();
-  const partitions = new KafkaPartitions({ brokers: cluster.addresses, topic: "topic", clock });
+  const partitions = new KafkaPartitions({ brokers: cluster.addresses, topic: "topic", clock, paceMs: 0 });
   onTestFinished(async () => {
     partitions.close();
     await cluster.stop();
@@ -90,7 +90,12 @@ describe("an append", () => {
 
   it("finds its way by brokers that it was not told of", async () => {
     const { cluster, clock, first, second } = await useCluster(2);
-    const partitions = new KafkaPartitions({ brokers: cluster.addresses.slice(0, 1), topic: "topic", clock });
+    const partitions = new KafkaPartitions({
+      brokers: cluster.addresses.slice(0, 1),
+      topic: "topic",
+      clock,
+      paceMs: 0,
+    });
     onTestFinished(() => partitions.close());
     await partitions.append(0, RECORDS);
     await first.stop();

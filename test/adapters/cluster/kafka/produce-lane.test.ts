@@ -15,15 +15,20 @@ interface Request {
 function useLane() {
   const requests: Request[] = [];
   const clock = new StoppedClock();
-  const lane = new ProduceLane((batches) => {
-    const { promise, resolve, reject } = Promise.withResolvers<readonly PartitionOutcome[]>();
-    requests.push({
-      batches,
-      answer: (code = 0) => resolve(batches.map(({ partition }) => ({ partition, code, baseOffset: 100 + partition }))),
-      fail: () => reject(new Error("no answer")),
-    });
-    return promise;
-  }, clock);
+  const lane = new ProduceLane(
+    (batches) => {
+      const { promise, resolve, reject } = Promise.withResolvers<readonly PartitionOutcome[]>();
+      requests.push({
+        batches,
+        answer: (code = 0) =>
+          resolve(batches.map(({ partition }) => ({ partition, code, baseOffset: 100 + partition }))),
+        fail: () => reject(new Error("no answer")),
+      });
+      return promise;
+    },
+    clock,
+    4,
+  );
   const turns = async (): Promise<void> => {
     for (let turns = 0; turns < 3; turns++) await new Promise((resolve) => setImmediate(resolve));
   };
