@@ -378,6 +378,7 @@ export class Device {
     }
     if (room === undefined || room.state === "out") return;
     trace.note(`${this.name}   ${subscribed.roomId} ${outcome.is} top ${subscribed.top?.seq}`);
+    room.held.length = 0;
     switch (outcome.is) {
       case "caught-up":
         coverage.count("caught up");
@@ -424,9 +425,8 @@ export class Device {
   #events(roomId: string, events: readonly RoomEvent[]): void {
     const room = this.rooms.get(roomId);
     if (room === undefined || room.state === "out" || room.holed) return;
-    // They are of the subscription before, which may be ahead of the place that was asked for: the new one brings them again.
-    if (room.state === "asked") return;
-    if (room.state === "paging") room.held.push(...events);
+    // Those of the subscription before may be ahead of the place that was asked for: the new one brings them again, if it is not refused.
+    if (room.state === "paging" || room.state === "asked") room.held.push(...events);
     else for (const event of events) this.#accept(room, event);
   }
 
@@ -646,8 +646,20 @@ export class Device {
       });
     } else if (rpc?.case === "getEvents" && error.field === "from_seq") this.#reload(room);
     // A subscription that cannot be moved goes on where it is.
-    else if (asked !== undefined && room.subscribed && !room.holed) room.state = "live";
+    else if (asked !== undefined && room.subscribed && !room.holed) this.#goOn(room);
     else this.#drop(room);
+  }
+
+  /** The subscription stays as it was: what it brought meanwhile counts, after what lies before it. */
+  #goOn(room: HeldRoom): void {
+    const first = room.held[0]?.position?.seq ?? 0;
+    if (room.position !== undefined && first > room.position.seq + 1) {
+      room.gapTo = first - 1;
+      this.#askForPage(room);
+      return;
+    }
+    room.state = "live";
+    for (const event of room.held.splice(0)) this.#accept(room, event);
   }
 
   /** What could not be ended goes on, until it is asked for again. */
