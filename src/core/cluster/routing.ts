@@ -28,7 +28,8 @@ export class Routing {
   /** What one device asks of one room begins in order. */
   readonly #lanes = new Lanes();
   /** By shard, what others wait for who ask about its rooms. */
-  readonly #openings = new Map<number, Promise<void>>();
+  readonly #openings = new Map<number, { readonly waited: Promise<void>; end(): void }>();
+  #stopped = false;
   /** What this node answers for its own shards: others are refused, as by whoever is not the owner. */
   readonly answers: PeerAnswers;
 
@@ -77,7 +78,9 @@ export class Routing {
 
   /** Refuses what waits. */
   stop(): void {
+    this.#stopped = true;
     for (const queue of this.#queues) queue.stop();
+    for (const { end } of this.#openings.values()) end();
     this.#finding.stop();
   }
 
@@ -99,7 +102,7 @@ export class Routing {
   /** Answers at once, or when the room's shard has been opened, if that is under way: in the order of the calls. */
   #opened<T>(ref: RoomRef, answer: () => Promise<T>): Promise<T> {
     const index = this.#index(ref);
-    const opening = this.#openings.get(index) ?? this.#untilOpened(index);
+    const opening = this.#openings.get(index)?.waited ?? this.#untilOpened(index);
     // Where it is not open by then, the answer says so.
     return opening === undefined ? answer() : opening.then(answer);
   }
@@ -107,11 +110,11 @@ export class Routing {
   /** Undefined: it is not being opened. */
   #untilOpened(index: number): Promise<void> | undefined {
     const opening = this.#shards[index]?.opening;
-    if (opening === undefined) return undefined;
+    if (opening === undefined || this.#stopped) return undefined;
     const waited = Promise.withResolvers<void>();
     const timer = this.#clock.after(OPENING_DEADLINE_MS, waited.resolve);
     opening.then(waited.resolve, waited.resolve);
-    this.#openings.set(index, waited.promise);
+    this.#openings.set(index, { waited: waited.promise, end: waited.resolve });
     // Before all who wait, who go on right after: whoever comes in between comes after them.
     void waited.promise.then(() => {
       timer.cancel();
