@@ -16,6 +16,7 @@ import { serviceDefinition } from "../../rpc/definition.js";
 import type { ClientTls } from "../../rpc/tls.js";
 import { ExpiringCache } from "../outside/expiring-cache.js";
 import { OutsideService } from "../outside/outside-service.js";
+import type { WaitingLimits } from "../outside/waiting-line.js";
 import { BadAnswer, MAX_TOKEN_BYTES, toIdentity, toRevocation } from "./identity.js";
 import { expired, refused, unauthenticated, withoutToken } from "./refusals.js";
 import { RevocationMemory, type Stamp } from "./revocation-memory.js";
@@ -33,6 +34,11 @@ const REMEMBERED_REVOCATIONS = 20_000;
 const DEFAULT_TIMEOUT_MS = 2_000;
 /** Questions without an answer yet; more would only queue up inside the auth service. */
 const DEFAULT_MAX_IN_FLIGHT = 256;
+/**
+ * Questions that wait to be asked: whoever returns with everybody else, after a restart, is verified a moment later instead of being sent
+ * away. The wait and the answer fit into the handshake's deadline.
+ */
+const DEFAULT_LINE: WaitingLimits = { places: 10_000, longestMs: 5_000 };
 /** The longest answer, in bytes: an identity and its attributes. */
 const MAX_ANSWER_BYTES = 256 * 1024;
 
@@ -49,8 +55,10 @@ export interface TokenVerifierOptions {
   readonly timeoutMs?: number;
   /** How long an answer is reused, in milliseconds, at most 60,000 (the default). 0: never. */
   readonly cacheMs?: number;
-  /** Questions without an answer at once. Default 256; beyond it UNAVAILABLE. */
+  /** Questions without an answer at once. Default 256; those beyond wait. */
   readonly maxInFlight?: number;
+  /** How many questions wait to be asked, and for how long; beyond either UNAVAILABLE. Default 10,000 and 5,000 ms. */
+  readonly line?: WaitingLimits;
   /** Between pings on the connection, in milliseconds. Default 300,000: the least that common servers tolerate. */
   readonly keepaliveMs?: number;
   /** Told what operators want to know. Must not throw. */
@@ -105,6 +113,7 @@ class GrpcTokenVerifier implements TokenVerifier {
       random,
       timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
       maxInFlight: options.maxInFlight ?? DEFAULT_MAX_IN_FLIGHT,
+      line: options.line ?? DEFAULT_LINE,
       maxAnswerBytes: MAX_ANSWER_BYTES,
       refusals: {
         away: "the auth service cannot be reached",

@@ -1,16 +1,19 @@
-// Asks a service outside: each question has a deadline, only so many wait at once, and nobody waits for a service that is away.
+// Asks a service outside: each question has a deadline, only so many are asked at once, the others wait in line, and nobody waits for a
+// service that is away.
 
 import { type ClientReadableStream, status } from "@grpc/grpc-js";
 import type { Clock } from "../../ports/clock.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import type { RpcMethod } from "../../rpc/definition.js";
 import { Channel, type ChannelOptions, type UnaryCall } from "./channel.js";
-import { CircuitBreaker } from "./circuit-breaker.js";
+import { CircuitBreaker, type Permit } from "./circuit-breaker.js";
+import { type WaitingLimits, WaitingLine } from "./waiting-line.js";
 
 /** Failures in a row that open the breaker, and the delays of its probes in milliseconds. */
 const BREAKER = { failures: 5, firstDelayMs: 1_000, maxDelayMs: 30_000 };
 /** When to come back after a failure or a full house, in milliseconds; up to twice that by jitter. */
 const RETRY_MS = 500;
+const NO_LINE: WaitingLimits = { places: 0, longestMs: 0 };
 
 /** Statuses by which a service that works turns one call down: they say nothing about its health. */
 const JUDGED: ReadonlySet<status> = new Set([
@@ -30,7 +33,7 @@ export interface Refusals {
   readonly away: string;
   /** It was asked, and failed. */
   readonly failed: string;
-  /** Too many questions wait for an answer. */
+  /** Too many questions wait for an answer, or this one waited too long to be asked. */
   readonly busy: string;
 }
 
@@ -42,6 +45,8 @@ export interface OutsideServiceOptions extends ChannelOptions {
   readonly timeoutMs: number;
   /** Questions without an answer at once; more would only queue up inside the service. */
   readonly maxInFlight: number;
+  /** Those beyond wait here, to be asked in their turn. Absent: they are refused. */
+  readonly line?: WaitingLimits | undefined;
   readonly refusals: Refusals;
   /** It is away, with what it failed with last, or back (undefined). Must not throw. */
   readonly onTurn: (away: { readonly cause: unknown } | undefined) => void;
@@ -52,18 +57,25 @@ export class OutsideService {
   readonly #channel: Channel;
   readonly #breaker: CircuitBreaker;
   readonly #calls = new Set<UnaryCall<unknown>>();
+  readonly #line: WaitingLine;
+  /** Questions that are asked, or have been told that it is their turn. */
+  #inFlight = 0;
   #lastFailure: unknown;
   #closed = false;
 
   constructor(options: OutsideServiceOptions) {
     this.#options = options;
     this.#channel = new Channel(options);
+    this.#line = new WaitingLine(options.clock, options.line ?? NO_LINE, () => this.unavailable(options.refusals.busy));
     this.#breaker = new CircuitBreaker({
       ...BREAKER,
       clock: options.clock,
       onChange: (open) => {
         // The failures may be those of one dead connection.
-        if (open) this.#channel.reconnect();
+        if (open) {
+          this.#channel.reconnect();
+          this.#line.refuse(() => this.#away(BREAKER.firstDelayMs));
+        }
         options.onTurn(open ? { cause: this.#lastFailure } : undefined);
       },
     });
@@ -79,12 +91,24 @@ export class OutsideService {
    * log, whatever the service has put into it.
    */
   async ask<I, O>(method: RpcMethod<I, O>, request: I, clean: (cause: unknown) => unknown = same): Promise<O> {
-    const { maxInFlight, refusals, timeoutMs } = this.#options;
-    if (this.#closed) throw this.unavailable("this node is shutting down");
-    if (this.#calls.size >= maxInFlight) throw this.unavailable(refusals.busy);
-    const admission = this.#breaker.admit();
-    if (!admission.admitted) throw unavailable(refusals.away, admission.retryAfterMs);
-    const { permit } = admission;
+    // Before any waiting: who cannot be asked now is not waited for.
+    if (this.#closed) throw this.#leaving();
+    if (this.#breaker.refusing) this.#admit();
+    if (this.#inFlight < this.#options.maxInFlight) this.#inFlight++;
+    else await this.#line.join();
+    try {
+      return await this.#ask(method, request, clean);
+    } finally {
+      // The place is handed over, never free in between: whoever came then would be before who waits.
+      if (!this.#line.next()) this.#inFlight--;
+    }
+  }
+
+  async #ask<I, O>(method: RpcMethod<I, O>, request: I, clean: (cause: unknown) => unknown): Promise<O> {
+    const { refusals, timeoutMs } = this.#options;
+    // Its turn may have come in the same moment.
+    if (this.#closed) throw this.#leaving();
+    const permit = this.#admit();
     const call = this.#channel.call(method, request, timeoutMs);
     this.#calls.add(call);
     try {
@@ -102,6 +126,23 @@ export class OutsideService {
     }
   }
 
+  /** Throws where the service is away. */
+  #admit(): Permit {
+    const admission = this.#breaker.admit();
+    if (!admission.admitted) throw this.#away(admission.retryAfterMs);
+    return admission.permit;
+  }
+
+  /** Nobody is to come back before it is asked again, and not everybody just then. */
+  #away(askedInMs: number): TrunklineError {
+    const { random = Math.random, refusals } = this.#options;
+    return unavailable(refusals.away, askedInMs + random() * Math.max(RETRY_MS, askedInMs / 2));
+  }
+
+  #leaving(): TrunklineError {
+    return this.unavailable("this node is shutting down");
+  }
+
   stream<I, O>(method: RpcMethod<I, O>, request: I): ClientReadableStream<O> {
     return this.#channel.stream(method, request);
   }
@@ -112,9 +153,10 @@ export class OutsideService {
     return unavailable(message, RETRY_MS * (1 + random()), cause);
   }
 
-  /** Takes no more questions and gives up those without an answer. */
+  /** Takes no more questions, and gives up those without an answer and those that wait. */
   giveUp(): void {
     this.#closed = true;
+    this.#line.refuse(() => this.#leaving());
     for (const call of this.#calls) call.cancel();
   }
 

@@ -5,6 +5,7 @@ import { inspect } from "node:util";
 import { create } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
 import { describe, expect, it, onTestFinished } from "vitest";
+import type { TokenVerifierOptions } from "../../../src/adapters/auth/token-verifier.js";
 import {
   TokenRefusalReason,
   TokenRefusalSchema,
@@ -87,24 +88,6 @@ describe("asking", () => {
     expect((await refusalOf(verifier.verify("bad"))).message).toBe("no 2");
   });
 
-  it("refuses more than so many questions at once, and answers those it has", async () => {
-    const gate = new Gate();
-    const service = await startScripted({
-      validate: async () => {
-        await gate.pass();
-        return identity({});
-      },
-    });
-    const { verifier } = useVerifier({ address: service.address, maxInFlight: 3 });
-    const asked = Promise.all(["a", "b", "c"].map((token) => verifier.verify(token)));
-    await gate.arrived(3);
-    const error = await refusalOf(verifier.verify("d"));
-    expect(error.code).toBe(ErrorCode.UNAVAILABLE);
-    expect(error.retryAfterMs).toBeGreaterThan(0);
-    gate.open();
-    expect(await asked).toHaveLength(3);
-  });
-
   it("does not wait for a service that does not answer", async () => {
     const gate = new Gate();
     const service = await startScripted({
@@ -138,6 +121,121 @@ describe("asking", () => {
   });
 });
 
+describe("more questions than are asked at once", () => {
+  /** A service that is asked one question at a time, and answers in its own time. */
+  async function useSlowService(options: Pick<TokenVerifierOptions, "line"> = {}) {
+    const asked: string[] = [];
+    const gates: Gate[] = [];
+    let wake = () => {};
+    const service = await startScripted({
+      validate: async (token) => {
+        const gate = new Gate();
+        asked.push(token);
+        gates.push(gate);
+        wake();
+        await gate.pass();
+        if (token.startsWith("fails")) throw failure(status.UNAVAILABLE);
+        return identity({});
+      },
+    });
+    const used = useVerifier({
+      address: service.address,
+      maxInFlight: 1,
+      line: { places: 3, longestMs: 5_000 },
+      ...options,
+    });
+    const arrived = async (count: number) => {
+      while (asked.length < count) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    };
+    return { ...used, asked, arrived, answer: (n: number) => gates[n]?.open() };
+  }
+
+  it("are asked in their turn, in the order they came in", async () => {
+    const { verifier, asked, arrived, answer } = await useSlowService();
+    const answers = ["a", "b", "c", "d"].map((token) => verifier.verify(token));
+    for (const [n, answered] of answers.entries()) {
+      await arrived(n + 1);
+      expect(asked).toHaveLength(n + 1);
+      answer(n);
+      await answered;
+    }
+    expect(asked).toEqual(["a", "b", "c", "d"]);
+  });
+
+  it("leave the place to the next when one fails", async () => {
+    const { verifier, arrived, answer } = await useSlowService();
+    const failed = refusalOf(verifier.verify("fails"));
+    const next = verifier.verify("b");
+    await arrived(1);
+    answer(0);
+    expect((await failed).message).toBe("the auth service could not verify the token");
+    await arrived(2);
+    answer(1);
+    expect((await next).userId).toBe("u1");
+  });
+
+  it("are refused when the line is full, and those in it are answered", async () => {
+    const { verifier, arrived, answer } = await useSlowService();
+    const answers = Promise.all(["a", "b", "c", "d"].map((token) => verifier.verify(token)));
+    const error = await refusalOf(verifier.verify("e"));
+    expect(error).toMatchObject({
+      code: ErrorCode.UNAVAILABLE,
+      message: "too many tokens are being verified",
+      retryAfterMs: 750,
+    });
+    for (const n of [0, 1, 2, 3]) {
+      await arrived(n + 1);
+      answer(n);
+    }
+    expect(await answers).toHaveLength(4);
+  });
+
+  it("are refused when they have waited for too long, each in its time", async () => {
+    const { verifier, clock, arrived, answer, asked } = await useSlowService();
+    const first = verifier.verify("a");
+    await arrived(1);
+    const second = refusalOf(verifier.verify("b"));
+    clock.advance(2_000);
+    const third = verifier.verify("c");
+    clock.advance(3_000);
+    expect((await second).message).toBe("too many tokens are being verified");
+    clock.advance(1_999);
+    answer(0);
+    await first;
+    await arrived(2);
+    answer(1);
+    await third;
+    expect(asked).toEqual(["a", "c"]);
+  });
+
+  it("are all refused at once when the service turns out to be away", async () => {
+    const { verifier, arrived, answer, asked } = await useSlowService({ line: { places: 10, longestMs: 5_000 } });
+    const failing = [1, 2, 3, 4, 5].map((n) => refusalOf(verifier.verify(`fails ${n}`)));
+    const waiting = ["a", "b", "c"].map((token) => refusalOf(verifier.verify(token)));
+    for (const n of failing.keys()) {
+      await arrived(n + 1);
+      answer(n);
+    }
+    for (const { code, message } of await Promise.all([...waiting, refusalOf(verifier.verify("late"))])) {
+      expect([code, message]).toEqual([ErrorCode.UNAVAILABLE, "the auth service cannot be reached"]);
+    }
+    expect(asked).toHaveLength(failing.length);
+  });
+
+  it("are all refused at once when the verifier is closed", async () => {
+    const { verifier, arrived, asked } = await useSlowService();
+    const all = Promise.all(["a", "b", "c"].map((token) => refusalOf(verifier.verify(token))));
+    await arrived(1);
+    await verifier.close();
+    expect((await all).map(({ code }) => code)).toEqual(Array(3).fill(ErrorCode.UNAVAILABLE));
+    expect(asked).toEqual(["a"]);
+  });
+});
+
 describe("an auth service that is away", () => {
   it("opens the breaker; then tokens are refused at once, and known ones still verify", async () => {
     const service = await startScripted({});
@@ -151,7 +249,7 @@ describe("an auth service that is away", () => {
     }
     expect(events.filter(({ kind }) => kind === "auth.down")).toHaveLength(1);
     expect(verifier.available).toBe(false);
-    expect(await refusalOf(verifier.verify("new"))).toMatchObject({ code: ErrorCode.UNAVAILABLE, retryAfterMs: 1_000 });
+    expect(await refusalOf(verifier.verify("new"))).toMatchObject({ code: ErrorCode.UNAVAILABLE, retryAfterMs: 1_250 });
     expect((await verifier.verify("known")).userId).toBe("u1");
   });
 

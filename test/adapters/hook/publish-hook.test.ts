@@ -105,7 +105,7 @@ describe("a hook that is away", () => {
     const back = await startHookServer(allow, server.port);
     await expect(hook.beforePublish(publication("not asked"))).rejects.toMatchObject({
       message: "the publish hook cannot be reached",
-      retryAfterMs: 1_000,
+      retryAfterMs: 1_250,
     });
     expect(back.asked).toEqual([]);
     clock.advance(1_000);
@@ -125,7 +125,7 @@ describe("a hook that is away", () => {
     }
     clock.advance(1_000);
     await expect(hook.beforePublish(publication("probe"))).rejects.toMatchObject(unavailable);
-    await expect(hook.beforePublish(publication("not asked"))).rejects.toMatchObject({ retryAfterMs: 2_000 });
+    await expect(hook.beforePublish(publication("not asked"))).rejects.toMatchObject({ retryAfterMs: 2_500 });
     expect(server.asked).toHaveLength(6);
     server.answer = allow;
     clock.advance(2_000);
