@@ -10,7 +10,7 @@ npm run bench -- report FILE…        fills the tables of docs/benchmarks.md fr
   --quick         one run, short windows: shows that it works
   --runs N        runs per case; the median is reported (default 3, with --quick 1)
   --cases A,B     only cases whose name is A or begins with "A ", e.g. --cases "trunkline-binary,ws 150/s"
-  --connections N  as many clients as this, where the benchmark is of connections (drain, edge)
+  --connections N  as many clients as this, where the benchmark is of connections (drain; edge: on each bridge)
   --profile DIR   write CPU profiles of Trunkline's processes to DIR (costs CPU itself: do not quote such figures)`;
 
 export interface BenchOptions {
@@ -18,7 +18,7 @@ export interface BenchOptions {
   readonly json?: string;
   readonly quick: boolean;
   readonly runs: number;
-  /** Undefined: the benchmark's own size. */
+  /** Of `drain`, and of each bridge of `edge`. Undefined: the benchmark's own size. */
   readonly connections?: number;
   readonly profile?: string;
   /** Whether a case was asked for. */

@@ -20,6 +20,7 @@ export const BENCH_NAMES = [
   "compression",
   "leases",
   "drain",
+  "edge",
 ] as const;
 
 export type BenchName = (typeof BENCH_NAMES)[number];

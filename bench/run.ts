@@ -13,6 +13,7 @@ import { runChannelSuite } from "./suite/channel.js";
 import { runClusterSuite } from "./suite/cluster.js";
 import { runCompressionSuite } from "./suite/compression.js";
 import { runDrainSuite } from "./suite/drain.js";
+import { runEdgeSuite } from "./suite/edge.js";
 import { runFanoutSuite } from "./suite/fanout.js";
 import { runLeasesSuite } from "./suite/leases.js";
 import { runMemorySuite } from "./suite/memory.js";
@@ -40,6 +41,7 @@ const SUITES: Readonly<Record<BenchName, Suite>> = {
   compression: runCompressionSuite,
   leases: runLeasesSuite,
   drain: runDrainSuite,
+  edge: runEdgeSuite,
 };
 
 /** Seen from dist/bench. */

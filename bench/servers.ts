@@ -5,8 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Children } from "./process/children.js";
-import type { PeerTarget, TrunklineTarget } from "./target.js";
-import { keyFileIn, readAddresses, trunklineArguments } from "./trunkline.js";
+import { untilReady } from "./process/ready.js";
+import type { BridgeTarget, PeerTarget, TrunklineTarget } from "./target.js";
+import { bridgeArguments, keyFileIn, readAddresses, readBridgeAddresses, trunklineArguments } from "./trunkline.js";
 
 export interface Running<T> {
   readonly target: T;
@@ -37,9 +38,8 @@ export async function startNode(
   profile?: string,
   webPort = 0,
 ): Promise<Running<TrunklineTarget> & { readonly exited: Promise<void> }> {
-  const profiling = profile === undefined ? [] : ["--cpu-prof", "--cpu-prof-dir", profile];
   const child = await children.startProgram(
-    [...GC_ON_SIGNAL, ...profiling, CLI, ...trunklineArguments(data, webPort)],
+    [...serverOptions(profile), CLI, ...trunklineArguments(data, webPort)],
     { env: { ...plainEnvironment(), ...environment }, cwd: data },
     readAddresses,
   );
@@ -50,11 +50,38 @@ export async function startNode(
   };
 }
 
+/** A bridge that is linked to a node, as one process; resolves once it takes connections. */
+export async function startBridge(
+  children: Children,
+  { node, secret, name, profile }: BridgeStart,
+): Promise<Running<BridgeTarget>> {
+  const environment = { ...plainEnvironment(), TRUNKLINE_LINK_SECRET: secret };
+  const child = await children.startProgram(
+    [...serverOptions(profile), CLI, ...bridgeArguments(node.grpcPort, name)],
+    { env: environment },
+    readBridgeAddresses,
+  );
+  await untilReady(child.ready.webPort);
+  return { target: { pid: child.pid, ...child.ready }, stop: child.stop };
+}
+
+export interface BridgeStart {
+  readonly node: TrunklineTarget;
+  /** What the node was given as its link secret. */
+  readonly secret: string;
+  readonly name: string;
+  readonly profile?: string | undefined;
+}
+
 /** A peer as one process. */
 export async function startPeer(children: Children, kind: PeerTarget["kind"]): Promise<Running<PeerTarget>> {
   const module = kind === "ws" ? "./peer/ws-server.js" : "./peer/socket-io-server.js";
   const child = await children.startPeer(fileURLToPath(new URL(module, import.meta.url)), GC_ON_SIGNAL);
   return { target: { kind, pid: child.pid, port: child.port }, stop: child.stop };
+}
+
+function serverOptions(profile: string | undefined): readonly string[] {
+  return profile === undefined ? GC_ON_SIGNAL : [...GC_ON_SIGNAL, "--cpu-prof", "--cpu-prof-dir", profile];
 }
 
 /** The environment without what would configure Trunkline or Node differently from one machine to the next. */

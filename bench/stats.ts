@@ -35,6 +35,23 @@ export class LatencyHistogram {
     return LONGEST_MS;
   }
 
+  /** What another histogram, maybe of another process, has counted: pairs of a bucket and its count. */
+  add(counted: readonly number[]): void {
+    for (let at = 0; at + 1 < counted.length; at += 2) {
+      const bucket = counted[at] ?? 0;
+      const count = counted[at + 1] ?? 0;
+      this.#counts[bucket] = (this.#counts[bucket] ?? 0) + count;
+      this.#total += count;
+    }
+  }
+
+  /** What `add` takes. */
+  counted(): number[] {
+    const counted: number[] = [];
+    for (const [bucket, count] of this.#counts.entries()) if (count > 0) counted.push(bucket, count);
+    return counted;
+  }
+
   clear(): void {
     this.#counts.fill(0);
     this.#total = 0;

@@ -14,6 +14,13 @@ export interface TrunklineTarget {
   readonly keyFile: string;
 }
 
+/** A bridge in a process of its own, linked to a node. */
+export interface BridgeTarget {
+  readonly pid: number;
+  readonly webPort: number;
+  readonly metricsPort: number;
+}
+
 export interface PeerTarget {
   readonly kind: "ws" | "socket.io";
   readonly pid: number;

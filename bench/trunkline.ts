@@ -1,7 +1,7 @@
 // How Trunkline is started for a benchmark, and how its start-up log says where it listens.
 
 import { join } from "node:path";
-import type { TrunklineTarget } from "./target.js";
+import type { BridgeTarget, TrunklineTarget } from "./target.js";
 
 export type Addresses = Pick<TrunklineTarget, "webPort" | "grpcPort" | "metricsPort">;
 
@@ -42,6 +42,26 @@ export function readAddresses(line: string): Addresses | undefined {
   }
   const metricsPort = "metrics" in entry ? portOf(entry.metrics) : undefined;
   return { grpcPort: portOf(entry.grpc), webPort: portOf(entry.bridge), metricsPort };
+}
+
+/** The arguments of a bridge that is linked to the node at this port of this machine. */
+export function bridgeArguments(nodePort: number, name: string): readonly string[] {
+  return [
+    "bridge",
+    ...["--log-format", "json"],
+    ...["--backbone", `127.0.0.1:${nodePort}`],
+    ...["--bridge-port", "0"],
+    ...["--metrics-port", "0"],
+    ...["--node-name", name],
+  ];
+}
+
+/** The addresses of a bridge, if this line of its log is the one that names them. */
+export function readBridgeAddresses(line: string): Pick<BridgeTarget, "webPort" | "metricsPort"> | undefined {
+  if (!line.includes('"listening"')) return undefined;
+  const entry: unknown = JSON.parse(line);
+  if (typeof entry !== "object" || entry === null || !("bridge" in entry && "metrics" in entry)) return undefined;
+  return { webPort: portOf(entry.bridge), metricsPort: portOf(entry.metrics) };
 }
 
 /** Where `trunkline dev` keeps the key that development tokens are signed with. */

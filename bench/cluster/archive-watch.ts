@@ -2,6 +2,7 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 import { MongoClient } from "mongodb";
+import { metricIn, metricsOf } from "../process/metrics.js";
 import { cpuMicros } from "../process/proc.js";
 import type { TrunklineTarget } from "../target.js";
 
@@ -86,7 +87,10 @@ export class ArchiveWatch {
   async #look(): Promise<Look> {
     const { nodes, mongoPid, database } = this.#options;
     const shards = this.#client.db(database).collection<{ readonly _id: number; readonly archived: number }>("shards");
-    const [texts, rows] = await Promise.all([Promise.all(nodes.map(metricsOf)), shards.find().toArray()]);
+    const [texts, rows] = await Promise.all([
+      Promise.all(nodes.map(({ metricsPort }) => metricsOf(metricsPort))),
+      shards.find().toArray(),
+    ]);
     const each = (name: string) => texts.map((text) => metricIn(text, name));
     const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
     return {
@@ -99,19 +103,6 @@ export class ArchiveWatch {
       mongoCpu: mongoPid === undefined ? Number.NaN : cpuMicros(mongoPid),
     };
   }
-}
-
-async function metricsOf({ metricsPort }: TrunklineTarget): Promise<string> {
-  const response = await fetch(`http://127.0.0.1:${metricsPort}/metrics`);
-  if (!response.ok) throw new Error(`a node's metrics: ${response.status}`);
-  return await response.text();
-}
-
-/** The value of a metric without labels. */
-export function metricIn(metrics: string, name: string): number {
-  const found = new RegExp(`^${name} (\\S+)$`, "m").exec(metrics)?.[1];
-  if (found === undefined) throw new Error(`there is no metric ${name}`);
-  return Number(found);
 }
 
 /** Records of the log that were archived between two looks. */

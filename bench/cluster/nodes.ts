@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { MongoClient } from "mongodb";
+import { untilReady } from "../process/ready.js";
 import { startNode } from "../servers.js";
 import type { Context } from "../suite/suite.js";
 import type { TrunklineTarget } from "../target.js";
@@ -13,9 +14,7 @@ import type { BenchServices } from "./services.js";
 
 /** Shards: as many as suit a small installation. */
 export const SHARDS = 16;
-const READY_DEADLINE_MS = 60_000;
 const SHARE_MS = 6_000;
-const POLL_MS = 100;
 
 export interface BenchCluster {
   /** Of the cluster, and of its database. */
@@ -52,7 +51,7 @@ export async function startCluster(
     }
     // Those that came first give the others their share of the shards.
     await pause(SHARE_MS);
-    for (const { target } of running) await untilReady(target);
+    for (const { target } of running) await untilReady(target.webPort);
     return { name, nodes: running.map(({ target }) => target), stop };
   } catch (error) {
     await stop();
@@ -71,17 +70,6 @@ function environmentOf(services: BenchServices, name: string): Readonly<Record<s
     TRUNKLINE_MONGODB_DATABASE: name,
     TRUNKLINE_PEER_PORT: "0",
   };
-}
-
-async function untilReady({ webPort }: TrunklineTarget): Promise<void> {
-  const deadline = performance.now() + READY_DEADLINE_MS;
-  for (;;) {
-    const response = await fetch(`http://127.0.0.1:${webPort}/health/ready`);
-    const text = await response.text();
-    if (response.ok) return;
-    if (performance.now() > deadline) throw new Error(`a node is not ready in time: ${text}`);
-    await pause(POLL_MS);
-  }
 }
 
 /** The stand-in of MongoDB keeps everything in memory. */

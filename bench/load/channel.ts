@@ -1,6 +1,5 @@
 // The load of `channel`: ten thousand people who all join one channel at once, then read it and watch how many are there.
 
-import { kill } from "node:process";
 import { setTimeout as pause } from "node:timers/promises";
 import { create, fromBinary } from "@bufbuild/protobuf";
 import { RoomKind } from "../../src/gen/trunkline/v1/message_pb.js";
@@ -14,7 +13,8 @@ import { openPublisher } from "../client/publisher.js";
 import { openSession, type Session } from "../client/session.js";
 import { createTokens, type Tokens } from "../client/tokens.js";
 import { clientFrame, dialBinary } from "../client/wire.js";
-import { cpuMicros, residentBytes } from "../process/proc.js";
+import { collectedBytes } from "../process/collected.js";
+import { cpuMicros } from "../process/proc.js";
 import { LatencyHistogram } from "../stats.js";
 import type { TrunklineTarget } from "../target.js";
 import { EventWalker } from "../wire/walk.js";
@@ -22,6 +22,7 @@ import { createReadBuffer } from "../wire/websocket.js";
 import { dueAt, pace, type Schedule } from "./pace.js";
 import { mapPooled } from "./pool.js";
 import { Tally } from "./tally.js";
+import { waitUntil } from "./until.js";
 
 export interface ChannelInput {
   readonly target: TrunklineTarget;
@@ -64,7 +65,6 @@ const CHANGES_TAG = (14 << 3) | 2;
 /** One member in so many decodes what it is told of presence. */
 const CHECKED_MEMBERS = 100;
 const SETTLE_MS = 3_000;
-const POLL_MS = 20;
 /** The room was created by the event at seq 1; who creates it is a member by that event. */
 const CREATED_SEQ = 1;
 
@@ -82,7 +82,7 @@ export async function runChannel(input: ChannelInput): Promise<ChannelOutcome> {
     case: "createRoom",
     value: { roomId: ROOM, key: "create", attempt: 1, kind: RoomKind.CHANNEL },
   });
-  const emptyBytes = await collected(target.pid);
+  const emptyBytes = await collectedBytes(target.pid, SETTLE_MS);
   const sessions = await openMembers(input, tokens, watch);
 
   const joins = new LatencyHistogram();
@@ -102,7 +102,7 @@ export async function runChannel(input: ChannelInput): Promise<ChannelOutcome> {
   if (behind > 0) watch.fail(`${behind} members have not heard of everybody who joined`);
 
   const published = await publish(input, watch, sessions, publisher.publish);
-  const fullBytes = await collected(target.pid);
+  const fullBytes = await collectedBytes(target.pid, SETTLE_MS);
   publisher.session.destroy();
   for (const session of sessions) session.destroy();
   if (watch.failed !== undefined) throw new Error(watch.failed);
@@ -229,18 +229,4 @@ function openMembers(input: ChannelInput, tokens: Tokens, watch: Watch): Promise
       failed: (reason) => watch.fail(`member ${at}: ${reason}`),
     });
   });
-}
-
-/** Resident memory after the server has collected its garbage, twice: the first frees what holds the rest. */
-async function collected(pid: number): Promise<number> {
-  for (let round = 0; round < 2; round++) {
-    kill(pid, "SIGUSR2");
-    await pause(SETTLE_MS);
-  }
-  return residentBytes(pid);
-}
-
-async function waitUntil(done: () => boolean, deadlineMs: number): Promise<void> {
-  const until = performance.now() + deadlineMs;
-  while (!done() && performance.now() < until) await pause(POLL_MS);
 }

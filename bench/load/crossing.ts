@@ -12,6 +12,7 @@ import type { TrunklineTarget } from "../target.js";
 import { EventWalker } from "../wire/walk.js";
 import { createReadBuffer } from "../wire/websocket.js";
 import { dueAt, pace, type Schedule } from "./pace.js";
+import { waitUntil } from "./until.js";
 
 export interface CrossingInput {
   readonly from: TrunklineTarget;
@@ -217,11 +218,4 @@ function snapshot({ nodes, beside }: CrossingInput) {
     besideCpu: beside.map(cpuMicros),
     ownCpu: cpuMicros(process.pid),
   };
-}
-
-const POLL_MS = 20;
-
-async function waitUntil(done: () => boolean, deadlineMs: number): Promise<void> {
-  const until = performance.now() + deadlineMs;
-  while (!done() && performance.now() < until) await pause(POLL_MS);
 }

@@ -7,6 +7,7 @@ import type { FanoutInput } from "./fanout-room.js";
 import { openTrunklineRoom } from "./fanout-trunkline.js";
 import { dueAt, pace, type Schedule } from "./pace.js";
 import { Tally } from "./tally.js";
+import { waitUntil } from "./until.js";
 
 export interface FanoutOutcome {
   readonly rate: number;
@@ -80,11 +81,4 @@ function snapshot(pid: number, tally: Tally) {
     ownCpu: cpuMicros(process.pid),
     deliveries: tally.deliveries,
   };
-}
-
-const POLL_MS = 20;
-
-async function waitUntil(done: () => boolean, deadlineMs: number): Promise<void> {
-  const until = performance.now() + deadlineMs;
-  while (!done() && performance.now() < until) await pause(POLL_MS);
 }

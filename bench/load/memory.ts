@@ -1,12 +1,12 @@
 // The load of `memory`: ten thousand connections that do nothing, each in one room of ten, and what they cost the server.
 
-import { kill } from "node:process";
 import { setTimeout as pause } from "node:timers/promises";
 import { connectPeer } from "../client/peer.js";
 import { createRoom } from "../client/rooms.js";
 import { openSession } from "../client/session.js";
 import { createTokens } from "../client/tokens.js";
 import { dialBinary } from "../client/wire.js";
+import { collectedBytes } from "../process/collected.js";
 import { residentBytes } from "../process/proc.js";
 import type { PeerTarget, Target, TrunklineTarget } from "../target.js";
 import { createReadBuffer } from "../wire/websocket.js";
@@ -49,12 +49,12 @@ export async function runMemory(input: MemoryInput): Promise<MemoryOutcome> {
   const warmup = await mapPooled(Math.min(WARMUP_SESSIONS, input.sessions), CONNECTING_AT_ONCE, open);
   for (const session of warmup) session.destroy();
   await settle();
-  const before = await collected();
+  const before = await collectedBytes(target.pid, input.settleMs);
 
   const sessions = await mapPooled(input.sessions, CONNECTING_AT_ONCE, open);
   await settle();
   const uncollected = residentBytes(target.pid);
-  const after = await collected();
+  const after = await collectedBytes(target.pid, input.settleMs);
 
   if (problem !== undefined) throw new Error(problem);
   closing = true;
@@ -66,15 +66,6 @@ export async function runMemory(input: MemoryInput): Promise<MemoryOutcome> {
 
   async function settle(): Promise<void> {
     await pause(input.settleMs);
-  }
-
-  /** Resident memory after the server has collected its garbage, twice: the first frees what holds the rest. */
-  async function collected(): Promise<number> {
-    for (let round = 0; round < 2; round++) {
-      kill(target.pid, "SIGUSR2");
-      await settle();
-    }
-    return residentBytes(target.pid);
   }
 }
 

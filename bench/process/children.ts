@@ -71,6 +71,19 @@ export class Children {
     }
   }
 
+  /** Starts a process of `module` that answers every message with one, in order. */
+  converse(module: string): Child & { ask(message: Serializable, deadlineMs: number): Promise<unknown> } {
+    const child = this.#own(fork(module, [], { execArgv: [], stdio: ["ignore", "inherit", "inherit", "ipc"] }));
+    return {
+      ...this.#child(child),
+      ask(message, deadlineMs) {
+        const answer = firstMessage(child);
+        child.send(message);
+        return withDeadline(answer, deadlineMs, `no answer within ${deadlineMs} ms`);
+      },
+    };
+  }
+
   /** Ends all that still run. */
   async stopAll(): Promise<void> {
     await Promise.all([...this.#running].map((child) => this.#stop(child)));
@@ -111,9 +124,18 @@ const KEPT_LINES = 40;
 
 function firstMessage(child: ChildProcess): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    child.once("message", resolve);
-    child.once("error", reject);
-    child.once("exit", (code, signal) => reject(new Error(`the process ended (${code ?? signal})`)));
+    const ended = (code: number | null, signal: string | null) =>
+      failed(new Error(`the process ended (${code ?? signal})`));
+    const off = () => child.off("message", answered).off("error", failed).off("exit", ended);
+    const answered = (message: unknown) => {
+      off();
+      resolve(message);
+    };
+    const failed = (error: Error) => {
+      off();
+      reject(error);
+    };
+    child.on("message", answered).on("error", failed).on("exit", ended);
   });
 }
 

@@ -10,6 +10,8 @@ const FIXED32 = 5;
 
 /** ServerFrame.room_events = 12 */
 const ROOM_EVENTS_TAG = (12 << 3) | LENGTH_DELIMITED;
+/** RoomEvents.room_id = 1 */
+const ROOM_ID_TAG = (1 << 3) | LENGTH_DELIMITED;
 /** RoomEvents.events = 2, and RoomEvent.position = 2 */
 const SECOND_FIELD_TAG = (2 << 3) | LENGTH_DELIMITED;
 /** Position.seq = 1 */
@@ -25,6 +27,8 @@ export class EventWalker {
   dense = true;
   /** Where the first event starts in the buffer. */
   firstAt = 0;
+  /** Where the room's id starts in the buffer. */
+  roomAt = 0;
 
   #at = 0;
 
@@ -49,7 +53,10 @@ export class EventWalker {
     while (this.#at < end) {
       const tag = this.#varint(buffer);
       if (tag !== SECOND_FIELD_TAG) {
+        const at = this.#at;
         this.#skip(buffer, tag);
+        // Ids of rooms are shorter than what would need a second byte of length.
+        if (tag === ROOM_ID_TAG) this.roomAt = at + 1;
         continue;
       }
       const length = this.#varint(buffer);

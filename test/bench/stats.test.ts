@@ -45,6 +45,16 @@ describe("LatencyHistogram", () => {
     expect(histogram.quantile(0.5)).toBe(30_000);
   });
 
+  it("adds what others have counted", () => {
+    const [one, other] = [new LatencyHistogram(), new LatencyHistogram()];
+    for (const ms of [1, 2, 2]) one.record(ms);
+    for (const ms of [2, 9]) other.record(ms);
+    one.add(other.counted());
+    expect(one.total).toBe(5);
+    expect(one.quantile(0.8)).toBeCloseTo(2, 1);
+    expect(one.quantile(1)).toBeCloseTo(9, 1);
+  });
+
   it("is empty again after clear", () => {
     const histogram = new LatencyHistogram();
     histogram.record(5);

@@ -27,6 +27,13 @@ describe("EventWalker", () => {
     expect(walker).toMatchObject({ first: 127, count: 4, dense: true });
   });
 
+  it("finds the room's id", () => {
+    const frame = roomEvents(5);
+    const walker = new EventWalker();
+    walker.walk(frame, 0, frame.length);
+    expect(frame.toString("utf8", walker.roomAt, walker.roomAt + 1)).toBe("r");
+  });
+
   it("counts the events of concatenated frames together", () => {
     const frame = Buffer.concat([roomEvents(300, 301), roomEvents(302)]);
     const walker = new EventWalker();
