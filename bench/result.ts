@@ -21,6 +21,7 @@ export const BENCH_NAMES = [
   "leases",
   "drain",
   "edge",
+  "sdk",
 ] as const;
 
 export type BenchName = (typeof BENCH_NAMES)[number];

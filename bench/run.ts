@@ -21,6 +21,7 @@ import { runPresenceSuite } from "./suite/presence.js";
 import { runPublishSuite } from "./suite/publish.js";
 import { runReceiptsSuite } from "./suite/receipts.js";
 import { runResumeSuite } from "./suite/resume.js";
+import { runSdkSuite } from "./suite/sdk.js";
 import { runServiceSuite } from "./suite/service.js";
 import type { Suite } from "./suite/suite.js";
 import { runTypingSuite } from "./suite/typing.js";
@@ -42,6 +43,7 @@ const SUITES: Readonly<Record<BenchName, Suite>> = {
   leases: runLeasesSuite,
   drain: runDrainSuite,
   edge: runEdgeSuite,
+  sdk: runSdkSuite,
 };
 
 /** Seen from dist/bench. */

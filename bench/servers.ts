@@ -18,9 +18,13 @@ const GC_ON_SIGNAL = ["--expose-gc", "--import", new URL("./process/gc-on-signal
 const CLI = fileURLToPath(new URL("../src/cli.js", import.meta.url));
 
 /** Trunkline as one process on a new data directory, with its rate limits lifted. */
-export async function startTrunkline(children: Children, profile?: string): Promise<Running<TrunklineTarget>> {
+export async function startTrunkline(
+  children: Children,
+  profile?: string,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Running<TrunklineTarget>> {
   const data = await mkdtemp(join(tmpdir(), "trunkline-bench-"));
-  const node = await startNode(children, data, {}, profile);
+  const node = await startNode(children, data, environment, profile);
   return {
     target: node.target,
     async stop() {

@@ -1,6 +1,7 @@
-// Says what the browser's client weighs as applications ship it, bundled and minified: `node scripts/client-sizes.js [--check] [--parts] [--most KIB]`.
+// Says what the browser's client weighs as applications ship it, bundled and minified: `node scripts/client-sizes.js [--check] [--parts] [--most KIB] [--json]`.
 // Where it is heavier than promised, or than `--most`, it says so, and with `--check` fails; then, and with `--parts`, it lists what the client consists
-// of. Reads what the compiler has written.
+// of. With `--json`: as numbers, with the page of the demo, and nothing else. Reads what the build has written.
+import { readdir, readFile } from "node:fs/promises";
 import { dirname, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -17,6 +18,7 @@ const { values } = parseArgs({
     check: { type: "boolean", default: false },
     parts: { type: "boolean", default: false },
     most: { type: "string", default: PROMISED },
+    json: { type: "boolean", default: false },
   },
 });
 const most = Number(values.most) * KIB;
@@ -53,6 +55,18 @@ async function partsOf(chunk) {
   return parts.filter(({ bytes }) => bytes > 0).sort((a, b) => b.bytes - a.bytes);
 }
 
+/** The scripts and styles of the demo's page, which has the client in it. */
+async function demo() {
+  const folder = resolve(client, "../demo/assets");
+  const names = (await readdir(folder)).filter((name) => /\.(js|css)$/.test(name));
+  const files = await Promise.all(names.map((name) => readFile(resolve(folder, name))));
+  return {
+    name: "demo",
+    bytes: files.reduce((sum, file) => sum + file.length, 0),
+    gzip: files.reduce((sum, file) => sum + gzipped(file), 0),
+  };
+}
+
 const sizes = [];
 for (const [name, entry] of [
   ["trunkline/client", "index.js"],
@@ -60,6 +74,11 @@ for (const [name, entry] of [
 ]) {
   const chunk = await bundle(entry);
   sizes.push({ name, chunk, bytes: Buffer.byteLength(chunk.code), gzip: gzipped(chunk.code) });
+}
+if (values.json) {
+  const numbers = sizes.map(({ name, bytes, gzip }) => ({ name, bytes, gzip }));
+  console.log(JSON.stringify([...numbers, await demo()]));
+  process.exit();
 }
 for (const { name, bytes, gzip } of sizes) console.log(`${name.padEnd(22)} ${kib(bytes)} KiB │ gzip: ${kib(gzip)} KiB`);
 

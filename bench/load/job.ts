@@ -20,6 +20,8 @@ import { type MemoryInput, type MemoryOutcome, runMemory } from "./memory.js";
 import { type PresenceInput, type PresenceOutcome, runPresence } from "./presence.js";
 import { type PublishInput, type PublishOutcome, runPublish } from "./publish.js";
 import { type ReceiptsInput, type ReceiptsOutcome, runReceipts } from "./receipts.js";
+import { type ReceiveInput, type ReceiveOutcome, runReceive } from "./receive.js";
+import { type ReconnectInput, type ReconnectOutcome, runReconnect } from "./reconnect.js";
 import type { RestartOutcome } from "./restart-figures.js";
 import { type ResumeInput, type ResumeOutcome, runResume } from "./resume.js";
 import { runService, type ServiceInput, type ServiceOutcome } from "./service.js";
@@ -41,6 +43,8 @@ export interface Jobs {
   readonly memory: { readonly input: MemoryInput; readonly outcome: MemoryOutcome };
   readonly presence: { readonly input: PresenceInput; readonly outcome: PresenceOutcome };
   readonly receipts: { readonly input: ReceiptsInput; readonly outcome: ReceiptsOutcome };
+  readonly receive: { readonly input: ReceiveInput; readonly outcome: ReceiveOutcome };
+  readonly reconnect: { readonly input: ReconnectInput; readonly outcome: ReconnectOutcome };
   readonly resume: { readonly input: ResumeInput; readonly outcome: ResumeOutcome };
   readonly service: { readonly input: ServiceInput; readonly outcome: ServiceOutcome };
   readonly silence: { readonly input: SilenceInput; readonly outcome: SilenceOutcome };
@@ -83,6 +87,10 @@ export function run(job: Job): Promise<Jobs[JobKind]["outcome"]> {
       return runPresence(job.input);
     case "receipts":
       return runReceipts(job.input);
+    case "receive":
+      return runReceive(job.input);
+    case "reconnect":
+      return runReconnect(job.input);
     case "resume":
       return runResume(job.input);
     case "service":

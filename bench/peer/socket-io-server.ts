@@ -12,8 +12,8 @@ const io = new Server(http, { transports: ["websocket"], serveClient: false });
 let seq = 0;
 
 io.on("connection", (socket) => {
-  const room = socket.handshake.query.room;
-  if (typeof room === "string") void socket.join(room);
+  const rooms = socket.handshake.query.room;
+  if (typeof rooms === "string") void socket.join(rooms.split(","));
   socket.on("publish", (to: unknown, text: unknown) => {
     io.to(String(to)).emit("event", eventText(++seq, String(text)));
   });
