@@ -4,7 +4,8 @@ import { expect, onTestFinished, test } from "vitest";
 import { ClusterNews } from "../../src/backbone/cluster-news.js";
 import { Telemetry } from "../../src/core/telemetry.js";
 import { createLog } from "../../src/ops/log.js";
-import { MemoryLeases, MemoryPlacement } from "../support/memory-placement.js";
+import type { Placement } from "../../src/ports/placement.js";
+import { MemoryLeases } from "../support/memory-leases.js";
 import { StoppedClock } from "../support/stopped-clock.js";
 
 test("says once who comes, leaves and goes, and how many shards that gives this node", async () => {
@@ -13,8 +14,8 @@ test("says once who comes, leaves and goes, and how many shards that gives this 
   const lines: string[] = [];
   const { logger } = createLog({ level: "info", format: "json", to: { write: (line) => void lines.push(line) } });
   const said = () => lines.splice(0).map((line) => JSON.parse(line));
-  const join = async (nodeId: string): Promise<MemoryPlacement> => {
-    const placement = new MemoryPlacement(leases, clock, { nodeId, address: `${nodeId}:1`, since: 0, leaving: false });
+  const join = async (nodeId: string): Promise<Placement> => {
+    const placement = leases.placement(nodeId, clock);
     onTestFinished(() => placement.stop());
     if (nodeId === "one") {
       const news = new ClusterNews(placement, logger, clock, new Telemetry());
@@ -50,8 +51,7 @@ test("says that another node is at this one's address, unless that is over soon"
   const leases = new MemoryLeases({ clock, shards: 4 });
   const lines: string[] = [];
   const { logger } = createLog({ level: "error", format: "json", to: { write: (line) => void lines.push(line) } });
-  const place = (nodeId: string) =>
-    new MemoryPlacement(leases, clock, { nodeId, address: "one:1", since: 0, leaving: false });
+  const place = (nodeId: string) => leases.placement(nodeId, clock, { address: "one:1" });
   const listener = { gained: () => {}, lost: () => {}, yields: async () => {} };
   const before = place("before");
   await before.start(listener);
@@ -75,8 +75,7 @@ test("says that a node which lives cannot be asked, and says nothing of one that
   const leases = new MemoryLeases({ clock, shards: 4 });
   const lines: string[] = [];
   const { logger } = createLog({ level: "info", format: "json", to: { write: (line) => void lines.push(line) } });
-  const place = (nodeId: string) =>
-    new MemoryPlacement(leases, clock, { nodeId, address: `${nodeId}:1`, since: 0, leaving: false });
+  const place = (nodeId: string) => leases.placement(nodeId, clock);
   const listener = { gained: () => {}, lost: () => {}, yields: async () => {} };
   const [one, two, dying] = [place("one"), place("two"), place("dying")];
   const telemetry = new Telemetry();

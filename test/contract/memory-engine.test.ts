@@ -1,13 +1,15 @@
 // The memory engine keeps the ports' guarantees, so that tests of the core may rely on it.
 
+import type { Placement } from "../../src/ports/placement.js";
 import { PRESENCE_GRACE_MS } from "../../src/ports/session-directory.js";
 import { MemoryEngine, type MemoryEngineOptions } from "../support/memory-engine.js";
 import { MEMORY_LEASE_MS, MemoryDirectory } from "../support/memory-engine-directory.js";
-import { MemoryLeases, type MemoryPlacement } from "../support/memory-placement.js";
+import { MemoryLeases } from "../support/memory-leases.js";
 import { StoppedClock } from "../support/stopped-clock.js";
 import { describeArchive } from "./archive.js";
 import { describeEventLog, type EventLogSubject } from "./event-log.js";
 import { describeFanout } from "./fanout.js";
+import { describeLeases } from "./leases.js";
 import { describeOutletStore } from "./outlet-store.js";
 import { pass } from "./pass.js";
 import { describePlacement } from "./placement.js";
@@ -46,6 +48,16 @@ for (const [name, options] of variants) {
   describeOutletStore(name, async () => ({ outlets: new MemoryEngine(options).outlets, shards: 4, async close() {} }));
 }
 
+describeLeases("the memory engine", async () => {
+  const clock = new StoppedClock();
+  const leases = new MemoryLeases({ clock, shards: 16 });
+  return {
+    node: async () => leases,
+    rounds: (count) => clock.advance(count * leases.roundMs),
+    async close() {},
+  };
+});
+
 describePlacement("the memory engine", async () => {
   const clock = new StoppedClock();
   const leases = new MemoryLeases({ clock, shards: 16 });
@@ -53,15 +65,12 @@ describePlacement("the memory engine", async () => {
   leases.way = async (nodeId) => {
     if (cutOff.has(nodeId)) throw new Error("cut off");
   };
-  const nodes: MemoryPlacement[] = [];
-  const levels = new Map<string, number>();
-  leases.levelOf = (nodeId) => levels.get(nodeId) ?? 1;
+  const nodes: Placement[] = [];
   return {
     shards: leases.shards,
     async node(level = 1) {
       const nodeId = `node-${nodes.length}`;
-      levels.set(nodeId, level);
-      const placement = leases.node(nodeId, clock);
+      const placement = leases.placement(nodeId, clock, { level });
       nodes.push(placement);
       return { placement, cutOff: () => void cutOff.add(nodeId) };
     },

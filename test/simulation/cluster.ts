@@ -2,10 +2,12 @@
 
 import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
 import type { PeerHandler } from "../../src/ports/peers.js";
+import type { Placement } from "../../src/ports/placement.js";
 import type { MemoryEngine, MemoryNode } from "../support/memory-engine.js";
 import { MemoryDirectory, type MemorySessionDirectory } from "../support/memory-engine-directory.js";
+import { type LeasesSnapshot, MemoryLeases } from "../support/memory-leases.js";
 import { MemoryPeerNetwork, type MemoryPeers } from "../support/memory-peers.js";
-import { type LeasesSnapshot, MemoryLeases, type MemoryPlacement } from "../support/memory-placement.js";
+
 import { Bus, type BusNode } from "./bus.js";
 import type { Conditions } from "./ports.js";
 import type { SimulatedClock, SimulatedTime } from "./time.js";
@@ -19,7 +21,7 @@ export interface Member {
   readonly ports: MemoryNode;
   readonly fanout: BusNode;
   readonly directory: MemorySessionDirectory;
-  readonly placement: MemoryPlacement;
+  readonly placement: Placement;
   readonly peers: MemoryPeers;
 }
 
@@ -59,7 +61,7 @@ export class Cluster {
       ports: this.#engine.node(),
       fanout: this.bus.join(id, conditions),
       directory: this.#directory.node(),
-      placement: this.#leases.node(id, clock),
+      placement: this.#leases.placement(id, clock),
       peers: this.#network.node(id, clock),
     };
     this.#members.set(id, member);
@@ -86,7 +88,7 @@ export class Cluster {
   /** Shards are to be other nodes' than before. */
   moveShards(): void {
     this.#leases.salt = String(this.#conditions.chance.below(1_000));
-    this.#leases.notice();
+    void this.#leases.notify();
   }
 
   /** The store of leases and of sessions has forgotten everything. Nodes that live say what they had, as soon as they see it. */
@@ -148,8 +150,9 @@ export class Cluster {
 
   async #toLeases(id: string): Promise<void> {
     const { chance, weather, coverage } = this.#conditions;
-    const gates = this.#members.get(id)?.conditions.gates;
-    if (gates !== undefined && chance.of(weather.readHeld * PLACEMENT_HELD)) await gates.hold();
+    const member = this.#members.get(id);
+    if (member !== undefined && chance.of(weather.readHeld * PLACEMENT_HELD)) await member.conditions.gates.hold();
+    if (member?.clock.paused === true) throw unreachable("who stands still says nothing, and hears no answer");
     if (!this.#unplaced.has(id)) return;
     coverage.count("rounds without the leases");
     throw unreachable("the leases are not reachable");

@@ -6,6 +6,7 @@ import { LeasePlacement } from "../../../src/adapters/cluster/placement/lease-pl
 import { RedisLeases } from "../../../src/adapters/cluster/placement/redis-leases.js";
 import { Rendezvous } from "../../../src/adapters/cluster/placement/rendezvous.js";
 import { connectRedis, type RedisCommands } from "../../../src/adapters/cluster/redis.js";
+import { describeLeases } from "../../contract/leases.js";
 import { describePlacement, type PlacementSubject } from "../../contract/placement.js";
 import { StoppedClock } from "../../support/stopped-clock.js";
 import { describeEachRedis, heardAll, type RedisOfNode, type RedisSubject, redisOfNode } from "./use-redis.js";
@@ -105,6 +106,23 @@ function onMaster(redis: RedisCommands, master: () => string): RedisCommands {
 }
 
 describeEachRedis("leases in Redis", (redis) => {
+  describeLeases("Redis", async () => {
+    const prefix = randomUUID();
+    const clock = new StoppedClock();
+    const nodes: RedisOfNode[] = [];
+    return {
+      node: async () => {
+        const own = await redisOfNode(redis().address, randomUUID(), prefix);
+        nodes.push(own);
+        return new RedisLeases({ ...own, prefix, roundMs: ROUND_MS, leaseClock: () => 1 + clock.now() });
+      },
+      rounds: (count) => clock.advance(count * ROUND_MS),
+      close: async () => {
+        for (const node of nodes) node.stop();
+      },
+    };
+  });
+
   describePlacement("Redis", () => cluster(redis()));
 
   it("are taken again after Redis was emptied", async () => {

@@ -1,7 +1,8 @@
 // Leases go wrong as they are told to.
 
 import { beforeEach, expect, onTestFinished, test } from "vitest";
-import { MemoryLeases, type MemoryPlacement } from "./memory-placement.js";
+import type { Placement } from "../../src/ports/placement.js";
+import { MemoryLeases } from "./memory-leases.js";
 import { StoppedClock } from "./stopped-clock.js";
 
 const SHARDS = 8;
@@ -15,8 +16,8 @@ beforeEach(() => {
   leases = new MemoryLeases({ clock, shards: SHARDS, roundMs: ROUND_MS });
 });
 
-async function join(nodeId: string, told: string[] = []): Promise<MemoryPlacement> {
-  const placement = leases.node(nodeId, clock);
+async function join(nodeId: string, told: string[] = []): Promise<Placement> {
+  const placement = leases.placement(nodeId, clock);
   onTestFinished(() => placement.stop());
   await placement.start({
     gained: (shard) => void told.push(`gained ${shard}`),
@@ -33,7 +34,7 @@ async function elapse(rounds: number): Promise<void> {
   }
 }
 
-function heldBy(placement: MemoryPlacement): number {
+function heldBy(placement: Placement): number {
   return Array.from({ length: SHARDS }, (_, shard) => placement.holds(shard)).filter((holds) => holds).length;
 }
 
@@ -72,7 +73,7 @@ test("a lease that was over before it was asked for again is another one", async
   const late = clock.monotonic() + 3 * ROUND_MS + 1;
   const monotonic = () => late;
   Object.assign(clock, { monotonic });
-  leases.notice();
+  await leases.notify();
   await new Promise((resolve) => setImmediate(resolve));
   expect(told.slice(0, 2)).toEqual(["lost 0", "gained 0"]);
   expect(heldBy(one)).toBe(SHARDS);
