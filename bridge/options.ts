@@ -1,5 +1,6 @@
 // What the bridge is started with.
 
+import type { PassingPort } from "../src/core/cluster/passing-port.js";
 import type { Core } from "../src/core/core.js";
 import type { Limits } from "../src/core/limit/limits.js";
 import type { Telemetry } from "../src/core/telemetry.js";
@@ -13,9 +14,10 @@ export const DEFAULT_PORT = 8080;
 export const DEFAULT_MAX_CONNECTIONS = 15_000;
 
 export interface BridgeOptions {
-  /** Without `passing`, what is posted for a session on another node is refused as unknown. */
-  readonly core: Pick<Core, "sessions" | "rooms" | "delivery" | "presence" | "authenticate"> &
-    Partial<Pick<Core, "passing">>;
+  /** Without `passing`, what is posted for a session elsewhere is refused as unknown. */
+  readonly core: Pick<Core, "sessions" | "rooms" | "delivery" | "presence" | "authenticate"> & {
+    readonly passing?: PassingPort;
+  };
   /** The address to listen on. Default 127.0.0.1: nobody else's business unless stated. */
   readonly host?: string;
   /** Default 8080; 0: any free one. */

@@ -1,9 +1,10 @@
 // `GET /v1/events` and `POST /v1/frames`: sessions for networks that let no WebSocket through. The stream tells its client a key; whoever
-// shows it speaks for the session. The key names the node, so that a request may come to any.
+// shows it speaks for the session. The key names the place, so that a request may come to any node and any bridge.
 
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type FrameBatch, type PassingPort, unknownSession } from "../../src/core/cluster/passing-port.js";
+import { parseSessionKey, sessionKeyOf } from "../../src/core/cluster/session-key.js";
 import type { SessionPort } from "../../src/core/session/port.js";
 import type { Telemetry } from "../../src/core/telemetry.js";
 import { CloseCode } from "../../src/gen/trunkline/v1/error_pb.js";
@@ -16,14 +17,12 @@ export const EVENTS_PATH = "/v1/events";
 /** When to come back to a bridge that holds as many connections as it may, in milliseconds. */
 const FULL_RETRY_MS = 5_000;
 const RANDOM_BYTES = 16;
-/** Id, secret and, in a cluster, the node. */
-const KEY = /^([\w-]{22})\.([\w-]{22})(?:\.([\w-]{1,64}))?$/;
 
 export interface StreamDependencies {
   readonly sessions: SessionPort;
   readonly telemetry: Telemetry;
   readonly host: Omit<StreamHost, "gone">;
-  /** Undefined: no other node is asked. */
+  /** Undefined: nobody else is asked. */
   readonly passing: PassingPort | undefined;
   /** Whether there is a place for one more. */
   readonly hasPlace: () => boolean;
@@ -39,7 +38,6 @@ export type SessionPlace =
 export class EventStreams {
   readonly #deps: StreamDependencies;
   readonly #host: StreamHost;
-  readonly #here: string;
   readonly #streams = new Map<string, EventStream>();
   #closing = false;
 
@@ -51,7 +49,6 @@ export class EventStreams {
         if (this.#streams.delete(stream.id)) deps.onGone();
       },
     };
-    this.#here = deps.passing?.here ?? "";
     deps.passing?.takeWith((batch) => this.#take(batch));
   }
 
@@ -71,8 +68,9 @@ export class EventStreams {
     }
     // Silence is the session's business: it pings.
     request.socket.setTimeout(0);
-    const [id, secret] = [randomText(), randomText()];
-    const stream = new EventStream(this.#host, response, id, secret);
+    const id = randomText();
+    const key = sessionKeyOf({ id, secret: randomText(), place: this.#here });
+    const stream = new EventStream(this.#host, response, id, key);
     this.#streams.set(id, stream);
     response.writeHead(200, {
       "content-type": "text/event-stream",
@@ -81,20 +79,20 @@ export class EventStreams {
       "x-accel-buffering": "no",
       "x-content-type-options": "nosniff",
     });
-    const key = this.#here === "" ? `${id}.${secret}` : `${id}.${secret}.${this.#here}`;
     response.write(sessionEvent(key, this.#host.maxFrameBytes));
     const address = request.socket.remoteAddress ?? "";
     stream.begin((sink) => sessions.accept(sink, { transport: "events", address }));
   }
 
-  /** The session of a key. Throws NOT_FOUND where there is none on this node, and none can be on another. */
+  /** The session of a key. Throws NOT_FOUND where there is none here, and none can be elsewhere. */
   find(key: string): SessionPlace {
-    const [, id = "", secret = "", node = ""] = KEY.exec(key) ?? [];
+    const { id, place } = parseSessionKey(key);
     const { passing } = this.#deps;
-    if (id === "") throw unknownSession();
-    if (node === this.#here) return { is: "here", stream: known(this.#streams.get(id), secret) };
+    // Asked first: a bridge's place is another when it is linked anew, and its streams stay.
+    const stream = this.#streams.get(id);
+    if (stream !== undefined || place === this.#here) return { is: "here", stream: known(stream, key) };
     if (passing === undefined) throw unknownSession();
-    return { is: "elsewhere", pass: (batch) => passing.pass(node, batch) };
+    return { is: "elsewhere", pass: (batch) => passing.pass(place, batch) };
   }
 
   /** Takes no more, and ends those that there are. */
@@ -108,16 +106,20 @@ export class EventStreams {
     for (const stream of this.#streams.values()) stream.terminate();
   }
 
+  get #here(): string {
+    return this.#deps.passing?.here ?? "";
+  }
+
   #admit(): void {
     if (this.#closing || !this.#deps.hasPlace()) throw unavailable("no more connections here now", FULL_RETRY_MS);
     const admission = this.#deps.sessions.admit();
     if (!admission.admitted) throw unavailable("no new connections now", admission.retryAfterMs);
   }
 
-  /** Another node passes it. */
+  /** Another passes it. */
   #take({ sessionKey, frames, ...head }: FrameBatch): void {
     const place = this.find(sessionKey);
-    // Nodes that disagree about who is who must not pass it back and forth.
+    // Those who disagree about who is who must not pass it back and forth.
     if (place.is === "elsewhere") throw unknownSession();
     place.stream.take(head, frames);
   }

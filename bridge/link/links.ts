@@ -3,22 +3,26 @@
 // Clients are not carried over to another node behind their backs: whoever was on a lost link is told to come back, spread over a window,
 // and resumes by what it knows itself. Its connection to the bridge ends with that.
 
+import { Farewell } from "../../src/core/session/farewell.js";
 import type { Admission, Connection, ConnectionOrigin, SessionPort, SessionSink } from "../../src/core/session/port.js";
 import type { Telemetry } from "../../src/core/telemetry.js";
 import { CloseCode } from "../../src/gen/trunkline/v1/error_pb.js";
 import type { Clock, Timer } from "../../src/ports/clock.js";
 import type { ClientTls } from "../../src/rpc/tls.js";
-import { Backbone } from "./backbone-node.js";
+import type { Backbone } from "./backbone-node.js";
+import { type Candidate, Candidates } from "./candidates.js";
 import { Link } from "./link.js";
 import { dismiss, type LinkSession } from "./link-session.js";
-import { type Pause, pauseBefore } from "./pause.js";
+import { LinkPassing } from "./passing.js";
+import { Taker } from "./taker.js";
 
-/** Before a node is linked to again that has refused or lost a link, in milliseconds. */
-const LINK_PAUSE: Pause = { firstMs: 100, mostMs: 5_000 };
 /** When a client may try again while there is no link, in milliseconds. */
 const NO_LINK_RETRY_MS = 1_000;
-/** A link that has worked for so long has not failed when it ends, in milliseconds. */
-const SETTLED_MS = 10_000;
+/**
+ * New sessions go back to a node that takes links again after so long, in milliseconds, and up to twice as long: not to one that comes and
+ * goes, and not from all bridges at once.
+ */
+const RETURN_MS = 30_000;
 
 export interface LinksOptions {
   /** The nodes: `host:port` each. */
@@ -28,6 +32,8 @@ export interface LinksOptions {
   readonly secret: string;
   /** What this bridge is called in the nodes' logs. */
   readonly bridge: string;
+  /** What tells this bridge from every other: 1 to 32 of `A-Z a-z 0-9 _ -`. */
+  readonly id: string;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
   /** Clients of a lost link are told to come back over this time, in milliseconds. */
@@ -36,86 +42,61 @@ export interface LinksOptions {
   readonly random: () => number;
 }
 
-interface Candidate {
-  readonly backbone: Backbone;
-  /** Links that it has refused or lost, in a row. */
-  failures: number;
-  /** Until when it is not linked to, monotonic. */
-  notBeforeMs: number;
-  /** Whether the last link to it has failed. */
-  refused: boolean;
-}
-
 interface Linked {
   readonly link: Link;
+  readonly taker: Taker;
   readonly candidate: Candidate;
   readonly sinceMs: number;
   /** Whether it has worked. */
   up: boolean;
+  /** Whether it is known where its sessions are passed to. */
+  settled: boolean;
 }
 
 export class Links implements SessionPort {
+  /** What comes for sessions of other bridges, and to others for those of this one. */
+  readonly passing: LinkPassing;
   readonly #options: LinksOptions;
-  readonly #candidates: readonly Candidate[];
+  readonly #candidates: Candidates;
   /** Where new sessions go. */
   #current: Linked | undefined;
   /** What is to be current once it is open. */
   #opening: Linked | undefined;
   /** Every link that has not ended: those that are no longer current keep the sessions they have. */
   readonly #linked = new Set<Linked>();
-  /** Which node is tried next. */
-  #next: number;
-  #timer: Timer | undefined;
+  #again: Timer | undefined;
+  #returning: Timer | undefined;
   #fullUntilMs = 0;
   #leaving = false;
   #closed = false;
   #empty: (() => void) | undefined;
 
   constructor(options: LinksOptions) {
-    const { backbones, tls, clock, random, telemetry } = options;
+    const { telemetry, secret } = options;
     this.#options = options;
-    const onChanged = (): void => this.#look();
-    this.#candidates = backbones.map((address) => ({
-      backbone: new Backbone({
-        address,
-        tls,
-        clock,
-        random,
-        onChanged,
-        onFailed: (cause) => telemetry.emit("link.failed", { peer: address, cause }),
-      }),
-      failures: 0,
-      notBeforeMs: 0,
-      refused: false,
-    }));
-    this.#next = Math.floor(random() * backbones.length);
+    this.#candidates = new Candidates({
+      ...options,
+      onChanged: () => this.#look(),
+      onFailed: (peer, cause) => telemetry.emit("link.failed", { peer, cause }),
+    });
+    const place = (): string => this.#current?.taker.place ?? "";
+    this.passing = new LinkPassing({ secret, place, node: () => this.backbone?.client });
   }
 
   start(): void {
-    for (const { backbone } of this.#candidates) backbone.start();
+    this.#candidates.start();
   }
 
   /** Why there is no link, for anybody to see; empty: there is one. */
   get trouble(): readonly string[] {
     if (this.#leaving) return ["leaving"];
     if (this.#current !== undefined && this.#current.candidate.backbone.trouble === undefined) return [];
-    return this.#candidates.map(({ backbone, refused }, index) => {
-      const reason = backbone.trouble ?? (refused ? "has ended the link" : "is being linked to");
-      return `${this.#nameOf(index)} ${reason}`;
-    });
+    return this.#candidates.troubles;
   }
 
   /** What is not as it should be while there is a link: servers that take none. */
   get limits(): readonly string[] {
-    return this.#candidates.flatMap(({ backbone: { trouble } }, index) =>
-      trouble === undefined ? [] : [`${this.#nameOf(index)} ${trouble}`],
-    );
-  }
-
-  /** Addresses are nobody else's business. */
-  #nameOf(index: number): string {
-    const count = this.#candidates.length;
-    return count === 1 ? "the server" : `server ${index + 1} of ${count}`;
+    return this.#candidates.limits;
   }
 
   /** Sessions on all links. */
@@ -127,8 +108,7 @@ export class Links implements SessionPort {
 
   /** The node that calls are made to. Undefined: there is none. */
   get backbone(): Backbone | undefined {
-    if (this.#current !== undefined) return this.#current.candidate.backbone;
-    return this.#candidates.find(({ backbone }) => backbone.trouble === undefined)?.backbone;
+    return (this.#current?.candidate ?? this.#candidates.any)?.backbone;
   }
 
   admit(): Admission {
@@ -146,19 +126,28 @@ export class Links implements SessionPort {
   }
 
   /**
-   * Takes no new connections. What clients have asked is answered, then they are told to come back, spread over `spreadMs`. Resolves when
-   * all have been told; whoever waits for an answer after `deadlineMs` is told without it.
+   * Takes no new connections. Clients are told to come back over `spreadMs`, each once what it has asked is answered: not all at once, but
+   * over a third of that time, and a second at most. Resolves when all have been told; whoever waits for an answer after `deadlineMs` is
+   * told without it.
    */
   async leave(spreadMs: number, deadlineMs: number): Promise<void> {
+    const { clock } = this.#options;
     this.#leaving = true;
-    const told = Promise.withResolvers<void>();
-    const timer = this.#options.clock.after(deadlineMs, told.resolve);
-    this.#empty = told.resolve;
+    const farewell = new Farewell(clock);
+    const empty = Promise.withResolvers<void>();
+    this.#empty = empty.resolve;
+    const timer = clock.after(deadlineMs, empty.resolve);
     const sessions = this.#sessions();
-    for (const [index, session] of sessions.entries()) session.leave(delayOf(index, sessions.length, spreadMs));
-    if (sessions.length === 0) told.resolve();
-    await told.promise;
+    const told = farewell.say(
+      sessions.map((session) => ({ close: (_code, _reason, reconnectAfterMs) => session.leave(reconnectAfterMs) })),
+      spreadMs,
+    );
+    if (sessions.length === 0) empty.resolve();
+    await empty.promise;
     timer.cancel();
+    // Whoever is left has waited too long; where nobody is, nothing is said.
+    farewell.hurry();
+    await told;
     this.#dismiss(this.#sessions(), "the bridge is leaving", spreadMs);
   }
 
@@ -166,9 +155,10 @@ export class Links implements SessionPort {
   close(): void {
     this.#leaving = true;
     this.#closed = true;
-    this.#timer?.cancel();
+    this.#again?.cancel();
+    this.#returning?.cancel();
     for (const { link } of [...this.#linked]) link.close();
-    for (const { backbone } of this.#candidates) backbone.close();
+    this.#candidates.close();
   }
 
   #sessions(): readonly LinkSession[] {
@@ -178,43 +168,75 @@ export class Links implements SessionPort {
   /** Sees to it that the current link is one to a node that takes links. */
   #look(): void {
     if (this.#closed || this.#opening !== undefined) return;
+    this.#again?.cancel();
+    this.#again = undefined;
     const current = this.#current;
     // A node that takes no links any more keeps its sessions, and this bridge's new ones while no other does better.
-    if (current !== undefined && current.candidate.backbone.trouble === undefined) return;
-    const nowMs = this.#options.clock.monotonic();
-    this.#timer?.cancel();
-    this.#timer = undefined;
-    const count = this.#candidates.length;
-    let waitMs = Number.POSITIVE_INFINITY;
-    for (let step = 0; step < count; step++) {
-      const at = (this.#next + step) % count;
-      const candidate = this.#candidates[at];
-      if (candidate === undefined || candidate.backbone.trouble !== undefined) continue;
-      if (candidate.notBeforeMs > nowMs) {
-        waitMs = Math.min(waitMs, candidate.notBeforeMs - nowMs);
-        continue;
-      }
-      this.#next = (at + 1) % count;
-      this.#open(candidate);
+    if (current !== undefined && current.candidate.backbone.trouble === undefined) {
+      this.#lookBack(current);
       return;
     }
-    if (waitMs !== Number.POSITIVE_INFINITY) this.#timer = this.#options.clock.after(waitMs, () => this.#look());
+    const chosen = this.#candidates.choose();
+    if (typeof chosen === "number") this.#again = this.#options.clock.after(chosen, () => this.#look());
+    else if (chosen !== undefined) this.#turnTo(chosen);
+  }
+
+  /** Sees whether a node that this bridge would rather be linked to takes links again, and still does some time later. */
+  #lookBack(current: Linked): void {
+    if (this.#candidates.before(current.candidate) === undefined) {
+      this.#returning?.cancel();
+      this.#returning = undefined;
+      return;
+    }
+    const { clock, random } = this.#options;
+    this.#returning ??= clock.after(RETURN_MS * (1 + random()), () => {
+      this.#returning = undefined;
+      const better = this.#current && this.#candidates.before(this.#current.candidate);
+      if (better !== undefined && !this.#closed && this.#opening === undefined) this.#turnTo(better);
+    });
+  }
+
+  /** New sessions are to go there. */
+  #turnTo(candidate: Candidate): void {
+    // The link that it had before may still be there, for the sessions on it.
+    const before = [...this.#linked].find((linked) => linked.candidate === candidate && linked.up);
+    if (before === undefined) this.#open(candidate);
+    else this.#turned(before);
   }
 
   #open(candidate: Candidate): void {
-    const { tls, secret, bridge, clock, telemetry } = this.#options;
-    const { address } = candidate.backbone;
+    const { tls, secret, bridge, id, clock, random, telemetry } = this.#options;
+    const { address, client } = candidate.backbone;
     const linked: Linked = {
       candidate,
       sinceMs: clock.monotonic(),
       up: false,
+      settled: false,
+      taker: new Taker({
+        client,
+        secret,
+        name: id,
+        clock,
+        random,
+        take: (batch) => this.passing.take(batch),
+        onSettled: () => {
+          linked.settled = true;
+          this.#opened(linked);
+        },
+        onFailed: (cause) => telemetry.emit("link.failed", { peer: address, cause }),
+      }),
       link: new Link({
         address,
         tls,
         secret,
         bridge,
         clock,
-        onOpen: () => this.#opened(linked),
+        onOpen: () => {
+          linked.up = true;
+          candidate.refused = false;
+          telemetry.emit("link.turned", { peer: address, up: true, sessions: 0 });
+          this.#opened(linked);
+        },
         onOver: (sessions, cause) => this.#lost(linked, sessions, cause),
         onEmpty: () => {
           this.#retire(linked);
@@ -231,13 +253,14 @@ export class Links implements SessionPort {
   }
 
   #opened(linked: Linked): void {
-    const before = this.#current;
-    linked.up = true;
+    if (!linked.up || !linked.settled || this.#opening !== linked) return;
     this.#opening = undefined;
+    this.#turned(linked);
+  }
+
+  #turned(linked: Linked): void {
+    const before = this.#current;
     this.#current = linked;
-    const { candidate } = linked;
-    candidate.refused = false;
-    this.#options.telemetry.emit("link.turned", { peer: candidate.backbone.address, up: true, sessions: 0 });
     if (before !== undefined) this.#retire(before);
     // It may have stopped to take links meanwhile.
     this.#look();
@@ -253,22 +276,17 @@ export class Links implements SessionPort {
   }
 
   #lost(linked: Linked, sessions: readonly LinkSession[], cause: unknown): void {
-    const { clock, telemetry, random, spreadMs } = this.#options;
-    const { candidate } = linked;
+    const { telemetry, spreadMs } = this.#options;
+    const { candidate, taker, sinceMs, up } = linked;
     this.#linked.delete(linked);
+    taker.close();
     if (this.#closed) {
       this.#dismiss(sessions, "the bridge is leaving", spreadMs);
       return;
     }
     const { address } = candidate.backbone;
-    const nowMs = clock.monotonic();
-    if (nowMs - linked.sinceMs > SETTLED_MS) candidate.failures = 0;
-    candidate.notBeforeMs = nowMs + pauseBefore(candidate.failures, LINK_PAUSE, random);
-    if (cause !== undefined) {
-      candidate.failures += 1;
-      candidate.refused = true;
-    }
-    if (linked.up) telemetry.emit("link.turned", { peer: address, up: false, sessions: sessions.length, cause });
+    this.#candidates.linkEnded(candidate, sinceMs, cause);
+    if (up) telemetry.emit("link.turned", { peer: address, up: false, sessions: sessions.length, cause });
     else telemetry.emit("link.failed", { peer: address, cause });
     this.#dismiss(sessions, "the connection to the server was lost", spreadMs);
     if (this.#opening === linked) this.#opening = undefined;
@@ -279,14 +297,9 @@ export class Links implements SessionPort {
 
   #dismiss(sessions: readonly LinkSession[], reason: string, spreadMs: number): void {
     for (const [index, session] of sessions.entries()) {
-      session.dismiss(CloseCode.GOING_AWAY, reason, delayOf(index, sessions.length, spreadMs));
+      session.dismiss(CloseCode.GOING_AWAY, reason, ((index + 1) / sessions.length) * spreadMs);
     }
   }
-}
-
-/** When the client at this place of so many is to come back. */
-function delayOf(index: number, count: number, spreadMs: number): number {
-  return ((index + 1) / count) * spreadMs;
 }
 
 /** A connection that was ended as it came. */

@@ -38,7 +38,7 @@ export class EventStream implements SessionSink {
   readonly encoding: FrameEncoding;
   readonly #host: StreamHost;
   readonly #response: ServerResponse;
-  readonly #secret: Buffer;
+  readonly #key: Buffer;
   #connection: Connection | undefined;
   /** The number of the last batch that was taken. */
   #taken = 0;
@@ -49,12 +49,12 @@ export class EventStream implements SessionSink {
 
   /**
    * @param id What the stream is found by.
-   * @param secret What is shown beside it: unguessable.
+   * @param key What its client shows: unguessable.
    */
-  constructor(host: StreamHost, response: ServerResponse, id: string, secret: string) {
+  constructor(host: StreamHost, response: ServerResponse, id: string, key: string) {
     this.#host = host;
     this.#response = response;
-    this.#secret = Buffer.from(secret);
+    this.#key = Buffer.from(key);
     this.id = id;
     this.encoding = host.encoding;
   }
@@ -98,10 +98,10 @@ export class EventStream implements SessionSink {
 
   // — up —
 
-  /** Whether this is the stream's secret; takes as long whatever differs. */
-  knows(secret: string): boolean {
-    const shown = Buffer.from(secret);
-    return shown.length === this.#secret.length && timingSafeEqual(shown, this.#secret);
+  /** Whether this is the stream's key; takes as long whatever differs. */
+  knows(key: string): boolean {
+    const shown = Buffer.from(key);
+    return shown.length === this.#key.length && timingSafeEqual(shown, this.#key);
   }
 
   /** A request's body is about to be read; `readingEnded` follows. Throws UNAVAILABLE where others are being read. */
@@ -187,8 +187,8 @@ export class EventStream implements SessionSink {
   }
 }
 
-/** Throws where there is no such stream, or the secret is not its own. */
-export function known(stream: EventStream | undefined, secret: string): EventStream {
-  if (stream?.knows(secret) === true) return stream;
+/** Throws where there is no such stream, or the key is not its own. */
+export function known(stream: EventStream | undefined, key: string): EventStream {
+  if (stream?.knows(key) === true) return stream;
   throw unknownSession();
 }

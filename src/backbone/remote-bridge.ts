@@ -1,6 +1,6 @@
 // A bridge in a process of its own: browsers on one side, a link to a node on the other.
 
-import { randomInt } from "node:crypto";
+import { randomBytes, randomInt } from "node:crypto";
 import { hostname } from "node:os";
 import { remoteCalls } from "../../bridge/link/calls.js";
 import { Links } from "../../bridge/link/links.js";
@@ -25,6 +25,8 @@ const DEFAULT_SPREAD_MS = 3_000;
 const DEFAULT_DEADLINE_MS = 15_000;
 /** When stopping: how long answers to what clients have asked are waited for, at most, in milliseconds. */
 const LEAVE_DEADLINE_MS = 5_000;
+/** What tells a bridge from every other. */
+const ID_BYTES = 12;
 
 export interface RemoteBridgeOptions extends Partial<ListenAddress>, Pick<BridgeOptions, "maxConnections"> {
   /** gRPC addresses of nodes, `host:port` each, at least one: it is linked to one of them at a time. */
@@ -95,6 +97,7 @@ async function start(options: RemoteBridgeOptions, logger: Logger, parts: Starte
     tls: backboneTls,
     secret,
     bridge: name,
+    id: randomBytes(ID_BYTES).toString("base64url"),
     clock,
     telemetry,
     spreadMs,
@@ -102,7 +105,7 @@ async function start(options: RemoteBridgeOptions, logger: Logger, parts: Starte
   });
   parts.add("links", () => links.close());
   const bridge = await startBridge({
-    core: { sessions: links, ...remoteCalls(() => links.backbone?.client) },
+    core: { sessions: links, passing: links.passing, ...remoteCalls(() => links.backbone?.client) },
     host: options.host ?? DEFAULT_HOST,
     ...(options.port === undefined ? {} : { port: options.port }),
     ...(options.tls === undefined ? {} : { tls: options.tls }),

@@ -12,7 +12,7 @@ import type { RateShares } from "../ports/rate-shares.js";
 import type { SessionDirectory } from "../ports/session-directory.js";
 import type { TenantSessions } from "../ports/tenant-sessions.js";
 import type { TokenVerifier } from "../ports/token-verifier.js";
-import type { PassingPort } from "./cluster/passing-port.js";
+import type { NodePassing } from "./cluster/passing-port.js";
 import type { AccessHookRules, PublishHookRules } from "./hook/rules.js";
 import type { Limits } from "./limit/limits.js";
 import type { TenantLimits } from "./limit/tenants.js";
@@ -71,8 +71,8 @@ export interface CoreDependencies {
 
 export interface Core {
   readonly sessions: SessionPort;
-  /** Frames that come to another node than the one that has their session. */
-  readonly passing: PassingPort;
+  /** Frames that come to another node or bridge than the one that has their session. */
+  readonly passing: NodePassing;
   readonly rooms: RoomCalls;
   /** For callers with the grant `service`. */
   readonly delivery: ServiceCalls<typeof DeliveryService>;

@@ -2,6 +2,7 @@
 
 import { EventEmitter, once } from "node:events";
 import { create } from "@bufbuild/protobuf";
+import { FramePassing } from "../../src/core/cluster/frame-passing.js";
 import type { Core } from "../../src/core/core.js";
 import type { Caller, RoomRequest, RoomResponse } from "../../src/core/room/calls.js";
 import type {
@@ -129,8 +130,11 @@ export const FAKE_PRESENCE: Core["presence"] = {
   closeUser: async () => create(rpc.CloseUserResponseSchema),
 };
 
-export class FakeCore implements Pick<Core, "sessions" | "rooms" | "delivery" | "presence" | "authenticate"> {
+export class FakeCore
+  implements Pick<Core, "sessions" | "passing" | "rooms" | "delivery" | "presence" | "authenticate">
+{
   readonly sessions = new FakeSessions();
+  readonly passing = new FramePassing({ ids: { random: () => "", digest: (text) => text } });
   readonly calls: { readonly caller: Caller; readonly request: RoomRequest }[] = [];
   /** Answers room calls. */
   answer: (request: RoomRequest) => Promise<RoomResponse> = (request) =>

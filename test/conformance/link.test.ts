@@ -13,26 +13,33 @@ const SECRET = "shown to the server";
 
 const server = useServer({ environment: { TRUNKLINE_LINK_SECRET: SECRET } });
 const schema = new Schema();
-let bridge: RemoteBridge;
+let bridges: readonly RemoteBridge[] = [];
 
 beforeAll(async () => {
-  bridge = await startRemoteBridge({ backbones: [server.endpoints.grpc], secret: SECRET, port: 0 });
-  await vi.waitFor(() => expect(bridge.trouble).toEqual([]), { timeout: 10_000, interval: 10 });
+  const backbones = [server.endpoints.grpc];
+  const started = [1, 2].map(() => startRemoteBridge({ backbones, secret: SECRET, port: 0 }));
+  bridges = await Promise.all(started);
+  const ready = () => expect(bridges.map(({ trouble }) => trouble)).toEqual([[], []]);
+  await vi.waitFor(ready, { timeout: 10_000, interval: 10 });
 });
-afterAll(() => bridge.stop({ spreadMs: 0, deadlineMs: 0 }));
+afterAll(() => Promise.all(bridges.map((bridge) => bridge.stop({ spreadMs: 0, deadlineMs: 0 }))));
 
-function endpoints(): Endpoints {
-  const { bridgeAddress } = bridge;
-  return { ...server.endpoints, ws: `ws://${bridgeAddress}/v1/connect`, http: `http://${bridgeAddress}` };
+function endpoints(framesElsewhere: boolean): Endpoints {
+  const [address, other] = bridges.map(({ bridgeAddress }) => bridgeAddress);
+  const frames = framesElsewhere ? { frames: `http://${other}` } : {};
+  return { ...server.endpoints, ws: `ws://${address}/v1/connect`, http: `http://${address}`, ...frames };
 }
 
-const BROWSERS = TRANSPORTS.filter((transport) => transport !== "grpc");
-describe.for(BROWSERS)("%s over a link", { concurrent: true, timeout: CASE_TIMEOUT_MS }, (transport) => {
+const BROWSERS = TRANSPORTS.filter((transport) => transport !== "grpc").map(
+  (transport) => [transport, "", false] as const,
+);
+const WAYS = [...BROWSERS, ["events", ", sent to another bridge", true] as const];
+describe.for(WAYS)("%s over a link%s", { concurrent: true, timeout: CASE_TIMEOUT_MS }, ([transport, , elsewhere]) => {
   for (const transcript of readTranscripts()) {
     describe(transcript.name, () => {
       const cases = transcript.cases.filter((testCase) => testCase.transports.includes(transport));
       test.for(cases.map((testCase) => [testCase.title, testCase] as const))("%s", async ([, testCase]) => {
-        await runCase(testCase, new TestClient(transport, endpoints(), schema), server.issuer);
+        await runCase(testCase, new TestClient(transport, endpoints(elsewhere), schema), server.issuer);
       });
     });
   }

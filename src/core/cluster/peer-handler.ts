@@ -39,7 +39,7 @@ export function peerHandler(
       case "markedBy":
         return await receipts.answer(question);
       case "passFrames":
-        return passing.answer(question.value);
+        return await passing.answer(question.value);
       case "userChanged":
         return notices.answer(question.value);
       case undefined:

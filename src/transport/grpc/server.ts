@@ -16,6 +16,7 @@ import { serveCalls } from "./calls.js";
 import type { CertifiedServices } from "./certified.js";
 import { Health } from "./health.js";
 import { linkDefinition, linkService } from "./link/link-service.js";
+import { passService } from "./link/pass-service.js";
 import { listen } from "./listener.js";
 import { Reflection, reflectionAlphaDefinition, reflectionDefinition } from "./reflection.js";
 import { sessionDefinition, sessionService } from "./session-service.js";
@@ -34,7 +35,7 @@ export interface GrpcTls {
 }
 
 export interface GrpcServerOptions {
-  readonly core: Pick<Core, "sessions" | "rooms" | "delivery" | "presence" | "authenticate">;
+  readonly core: Pick<Core, "sessions" | "passing" | "rooms" | "delivery" | "presence" | "authenticate">;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
   readonly host: string;
@@ -96,6 +97,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     options.linkSecret === undefined
       ? undefined
       : linkService(options.linkSecret, { ...context, sessions: core.sessions, maxFrameBytes: limits.maxFrameBytes });
+  const pass = options.linkSecret === undefined ? undefined : passService(options.linkSecret, core.passing, context);
   const links = link === undefined ? [] : [LinkService];
   const served = [SessionService, RoomService, DeliveryService, PresenceService, ...links];
 
@@ -107,7 +109,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   );
   const reflection = new Reflection([...served, HealthService], context);
   server.addService(sessionDefinition(limits.maxFrameBytes), sessions.implementation);
-  if (link !== undefined) server.addService(linkDefinition, link.implementation);
+  if (link !== undefined) server.addService(linkDefinition, { ...link.implementation, ...pass?.implementation });
   const certified = options.tls?.services;
   const rooms = serveCalls(RoomService, roomCalls(core.rooms), core, context, certified);
   const delivery = serveCalls(DeliveryService, core.delivery, core, context, certified);
@@ -132,6 +134,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     // What waits for the last stream of a connection would wait for these for ever.
     sessions.close();
     link?.close();
+    pass?.close();
     delivery.close();
     presence.close();
     health.close();
