@@ -29,6 +29,7 @@ export interface BridgeOptions {
    * Clients that send no Origin are no browsers and are not concerned.
    */
   readonly allowedOrigins: readonly string[];
+  /** Looked at with each connection: may change. */
   readonly limits: Pick<Limits, "maxFrameBytes">;
   readonly telemetry: Telemetry;
   readonly clock: Clock;

@@ -87,7 +87,7 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
   };
   const host: SocketHost = {
     clock,
-    maxFrameBytes,
+    limits,
     binary: dialectOf(binaryCodec),
     json: dialectOf(json),
     gone: (socket) => {
@@ -99,7 +99,7 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
   const streams = new EventStreams({
     sessions: core.sessions,
     telemetry,
-    host: { clock, maxFrameBytes, codec: json, encoding: eventEncoding(json) },
+    host: { clock, limits, codec: json, encoding: eventEncoding(json) },
     passing: core.passing,
     hasPlace: () => places() >= PLACES_OF_STREAM,
     onGone: gone,
@@ -133,7 +133,7 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
         callRoute(PresenceService, core.presence, maxFrameBytes + USERS_BYTES, { core, telemetry, clock }),
         callRoute(DeliveryService, core.delivery, maxFrameBytes + USERS_BYTES, { core, telemetry, clock }),
       ],
-      fallback: fallback({ streams, allowedOrigins, maxFrameBytes }),
+      fallback: fallback({ streams, allowedOrigins, limits }),
       readiness: () => ({ reasons, limits: limited }),
       page,
       issueToken: options.page?.issueToken,

@@ -79,7 +79,7 @@ export class EventStreams {
       "x-accel-buffering": "no",
       "x-content-type-options": "nosniff",
     });
-    response.write(sessionEvent(key, this.#host.maxFrameBytes));
+    response.write(sessionEvent(key, this.#host.limits.maxFrameBytes));
     const address = request.socket.remoteAddress ?? "";
     stream.begin((sink) => sessions.accept(sink, { transport: "events", address }));
   }

@@ -1,6 +1,7 @@
 // What the two paths of the fallback answer. See event-streams.ts.
 
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Limits } from "../../src/core/limit/limits.js";
 import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
 import type { BatchHead } from "../transport/event-stream.js";
 import { serveCors } from "./cors.js";
@@ -17,13 +18,13 @@ const MAX_NUMBER = 0xffff_ffff;
 export interface FallbackDependencies {
   readonly streams: EventStreams;
   readonly allowedOrigins: ReadonlySet<string>;
-  readonly maxFrameBytes: number;
+  readonly limits: Pick<Limits, "maxFrameBytes">;
 }
 
 /** Serves the fallback's paths: true if the request was for one of them. */
 export type Fallback = (path: string, request: IncomingMessage, response: ServerResponse) => boolean;
 
-export function fallback({ streams, allowedOrigins, maxFrameBytes }: FallbackDependencies): Fallback {
+export function fallback({ streams, allowedOrigins, limits }: FallbackDependencies): Fallback {
   let passing = 0;
 
   function serve(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> | undefined {
@@ -40,6 +41,7 @@ export function fallback({ streams, allowedOrigins, maxFrameBytes }: FallbackDep
   async function receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const key = request.headers["trunkline-session"];
     const head = headOf(request);
+    const { maxFrameBytes } = limits;
     if (typeof key !== "string") throw TrunklineError.invalid("trunkline-session", "the session's key is expected");
     const place = streams.find(key);
     if (place.is === "here") {

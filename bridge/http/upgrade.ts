@@ -41,7 +41,6 @@ export function upgradeListener(
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
-    maxPayload: host.maxFrameBytes,
     handleProtocols: (offered) => [...offered].find((name) => subprotocols.has(name)) ?? false,
     WebSocket: BridgeSocket,
   });
@@ -59,6 +58,7 @@ export function upgradeListener(
       return;
     }
     const address = request.socket.remoteAddress ?? "";
+    server.options.maxPayload = host.limits.maxFrameBytes;
     server.handleUpgrade(request, socket, head, (open) => {
       sockets.add(open);
       open.begin(host, socket, (sink) => sessions.accept(sink, { transport: "websocket", address }));

@@ -15,6 +15,7 @@ import {
   type LinkUp,
   type LinkUpItem,
   LinkUpItemSchema,
+  type LinkWelcome,
 } from "../../src/gen/trunkline/v1/link_pb.js";
 import type { Clock, Timer } from "../../src/ports/clock.js";
 import { serviceDefinition } from "../../src/rpc/definition.js";
@@ -77,6 +78,8 @@ export class Link implements Upward {
   /** The message that was decoded last was so long. */
   #messageBytes = 0;
   tellBytes = 0;
+  /** The longest frame of a client that the node takes, in bytes. */
+  maxFrameBytes = Number.POSITIVE_INFINITY;
 
   constructor(options: LinkOptions) {
     this.#options = options;
@@ -185,7 +188,7 @@ export class Link implements Upward {
   #read(down: LinkDown): void {
     if (this.#state === "over") return;
     try {
-      if (down.welcome !== undefined) this.#welcomed(down.welcome.windowBytes);
+      if (down.welcome !== undefined) this.#welcomed(down.welcome);
       const deliveries = this.#deliver(down);
       for (const ended of down.ended) this.#ended(ended);
       this.#options.onCarried(this.#messageBytes, deliveries);
@@ -194,11 +197,12 @@ export class Link implements Upward {
     }
   }
 
-  #welcomed(windowBytes: number): void {
+  #welcomed({ windowBytes, maxFrameBytes }: LinkWelcome): void {
     if (this.#state !== "opening") throw new Error("welcomed twice");
     this.#state = "open";
     this.#deadline.cancel();
     this.tellBytes = Math.floor(windowBytes * TELL_PART);
+    this.maxFrameBytes = maxFrameBytes;
     this.#options.onOpen();
   }
 

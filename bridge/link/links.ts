@@ -99,6 +99,11 @@ export class Links implements SessionPort {
     return this.#candidates.limits;
   }
 
+  /** The longest frame of a client that the node of new sessions takes, in bytes. */
+  get maxFrameBytes(): number {
+    return this.#current?.link.maxFrameBytes ?? Number.POSITIVE_INFINITY;
+  }
+
   /** Sessions on all links. */
   get size(): number {
     let size = 0;

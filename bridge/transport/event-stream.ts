@@ -4,6 +4,7 @@
 import { timingSafeEqual } from "node:crypto";
 import type { ServerResponse } from "node:http";
 import { unknownSession } from "../../src/core/cluster/passing-port.js";
+import type { Limits } from "../../src/core/limit/limits.js";
 import type { Connection, FrameEncoding, SessionSink } from "../../src/core/session/port.js";
 import type { CloseCode } from "../../src/gen/trunkline/v1/error_pb.js";
 import type { Clock, Timer } from "../../src/ports/clock.js";
@@ -20,7 +21,7 @@ export interface StreamHost {
   readonly clock: Clock;
   readonly codec: TextCodec;
   readonly encoding: FrameEncoding;
-  readonly maxFrameBytes: number;
+  readonly limits: Pick<Limits, "maxFrameBytes">;
   /** The connection is gone. */
   gone(stream: EventStream): void;
 }
@@ -118,7 +119,7 @@ export class EventStream implements SessionSink {
 
   /** The body is longer than a message may be. */
   tooLong(): TrunklineError {
-    const error = TrunklineError.tooLarge("frame", this.#host.maxFrameBytes);
+    const error = TrunklineError.tooLarge("frame", this.#host.limits.maxFrameBytes);
     this.#connection?.malformed(error, true);
     return error;
   }
@@ -129,7 +130,7 @@ export class EventStream implements SessionSink {
       if (number > this.#taken + 1) {
         throw new TrunklineError(ErrorCode.CONFLICT, `batch ${this.#taken + 1} is missing before ${number}`);
       }
-      if (body.length > this.#host.maxFrameBytes) throw this.tooLong();
+      if (body.length > this.#host.limits.maxFrameBytes) throw this.tooLong();
       this.#taken = number;
       this.#receive(body);
     }

@@ -8,6 +8,7 @@
 
 import type { Duplex } from "node:stream";
 import { type RawData, WebSocket } from "ws";
+import type { Limits } from "../../src/core/limit/limits.js";
 import type { Connection, FrameEncoding, SessionSink } from "../../src/core/session/port.js";
 import type { CloseCode } from "../../src/gen/trunkline/v1/error_pb.js";
 import type { Clock, Timer } from "../../src/ports/clock.js";
@@ -29,7 +30,7 @@ export const GOING_AWAY = 1001;
 /** What all connections of a bridge have in common. */
 export interface SocketHost {
   readonly clock: Clock;
-  readonly maxFrameBytes: number;
+  readonly limits: Pick<Limits, "maxFrameBytes">;
   readonly binary: Dialect;
   readonly json: Dialect;
   /** The connection is gone. */
@@ -94,7 +95,7 @@ export class BridgeSocket extends WebSocket implements SessionSink {
   override close(code?: number, data?: string | Buffer): void {
     // Without a reason: the library's own. One that answers the peer's close frame repeats its reason.
     const own = data === undefined && !this.#ending;
-    const violation = own ? violationOf(code, this.#host?.maxFrameBytes ?? 0) : undefined;
+    const violation = own ? violationOf(code, this.#host?.limits.maxFrameBytes ?? 0) : undefined;
     if (violation === undefined || this.#connection === undefined) {
       super.close(code, data);
       return;

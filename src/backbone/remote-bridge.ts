@@ -41,7 +41,7 @@ export interface RemoteBridgeOptions extends Partial<ListenAddress>, Pick<Bridge
   readonly tls?: NonNullable<BridgeOptions["tls"]>;
   /** Origins whose pages may connect. Default: the bridge's own. */
   readonly allowedOrigins?: readonly string[];
-  /** The longest message of a client, in bytes. Default: as a node's. */
+  /** The longest message of a client, in bytes. Default 65,536. Where the node takes less, what it takes. */
   readonly maxFrameBytes?: number;
   /** Whether the demo page is served. Default false. */
   readonly page?: boolean;
@@ -85,6 +85,7 @@ export async function startRemoteBridge(options: RemoteBridgeOptions): Promise<R
 
 async function start(options: RemoteBridgeOptions, logger: Logger, parts: StartedParts): Promise<RemoteBridge> {
   const { backbones, backboneTls, secret, name = hostname(), spreadMs = DEFAULT_SPREAD_MS } = options;
+  const { maxFrameBytes = DEFAULT_LIMITS.maxFrameBytes } = options;
   const clock = options.clock ?? createSystemClock();
   const telemetry = new Telemetry();
   parts.add("log", logTelemetry(telemetry, logger, clock));
@@ -112,7 +113,11 @@ async function start(options: RemoteBridgeOptions, logger: Logger, parts: Starte
     ...(options.maxConnections === undefined ? {} : { maxConnections: options.maxConnections }),
     ...(options.page ? { page: {} } : {}),
     allowedOrigins: options.allowedOrigins ?? [],
-    limits: { maxFrameBytes: options.maxFrameBytes ?? DEFAULT_LIMITS.maxFrameBytes },
+    limits: {
+      get maxFrameBytes() {
+        return Math.min(maxFrameBytes, links.maxFrameBytes);
+      },
+    },
     telemetry,
     clock,
   });

@@ -27,7 +27,7 @@ function hears(client: Client): string[] {
   return heard;
 }
 
-/** Says so until it is acknowledged. */
+/** Says so until it is acknowledged. A node that leaves refuses it at once, as often as it is asked until all have been told. */
 async function say(client: Client, text: string): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     await live(client);
@@ -35,7 +35,7 @@ async function say(client: Client, text: string): Promise<void> {
       await client.publish({ roomId: "tea", clientMessageId: text.replaceAll(" ", "-"), attempt, body: { text } });
       return;
     } catch (error) {
-      if (attempt === 50) throw error;
+      if (attempt === 5_000) throw error;
     }
   }
 }

@@ -4,8 +4,10 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { expect, it, onTestFinished, vi } from "vitest";
 import { CloseCode } from "../../../src/gen/trunkline/v1/error_pb.js";
 import { ServerFrameSchema } from "../../../src/gen/trunkline/v1/session_pb.js";
+import { ErrorCode } from "../../../src/ports/error.js";
 import { useGrpcServer } from "../../transport/grpc/use-grpc-server.js";
 import { upgrade, useClient } from "../use-bridge.js";
+import { useEvents } from "../use-events.js";
 import { portOf, SECRET, useEdge, useNode, useUnlinked } from "./use-edge.js";
 
 /** A bridge that is linked to a server over a core in the test's hands. */
@@ -89,4 +91,35 @@ it("tells the node how a client has gone", async () => {
   clean.socket.close(1000);
   cut.socket.terminate();
   await Promise.all([first.until((each) => each.clean === true), second.until((each) => each.clean === false)]);
+});
+
+it("refuses at its own door what is longer than the node takes, as the node does", async () => {
+  const server = await useGrpcServer({ linkSecret: SECRET, limits: { maxFrameBytes: 1_000 } });
+  server.server.setServing(true);
+  const edge = await useEdge([{ grpc: server.address }], { maxFrameBytes: 2_000 });
+  const { sessions } = server.core;
+  const longest = `{"ping":{"id":5}}${" ".repeat(983)}`;
+  const client = await useClient(`ws://${edge.bridge.bridgeAddress}/v1/connect`, ["trunkline.v1.json"]);
+  client.socket.send(longest);
+  const connection = await sessions.connection();
+  await connection.until(({ frames }) => frames.length === 1);
+  // As protobuf it is as short as the one before.
+  client.socket.send(`${longest} `);
+  await connection.until(({ faults }) => faults.length === 1);
+  const [fault] = connection.faults;
+  expect(fault?.error).toMatchObject({ code: ErrorCode.TOO_LARGE, field: "frame" });
+  expect(fault?.error.message).toContain("1000");
+  const events = await useEvents(edge.url);
+  expect(events.maxBytes).toBe(1_000);
+  expect((await events.post(1, `${longest} `)).status).toBe(413);
+  const other = await sessions.connection(1);
+  await other.until(({ faults }) => faults.length === 1);
+  expect(other.faults[0]?.error.code).toBe(ErrorCode.TOO_LARGE);
+});
+
+it("refuses by its own limit where that is the smaller one", async () => {
+  const server = await useGrpcServer({ linkSecret: SECRET });
+  server.server.setServing(true);
+  const edge = await useEdge([{ grpc: server.address }], { maxFrameBytes: 500 });
+  expect((await useEvents(edge.url)).maxBytes).toBe(500);
 });

@@ -1,0 +1,149 @@
+// Which node a bridge's new sessions go to, and how it leaves, by a clock in the test's hands.
+
+import { expect, it, onTestFinished, vi } from "vitest";
+import { Links } from "../../../bridge/link/links.js";
+import type { SessionSink } from "../../../src/core/session/port.js";
+import { Telemetry } from "../../../src/core/telemetry.js";
+import { GRPC_ENCODING } from "../../../src/transport/grpc/session-stream.js";
+import { StoppedClock } from "../../support/stopped-clock.js";
+import { type ServerUnderTest, useGrpcServer } from "../../transport/grpc/use-grpc-server.js";
+import { SECRET } from "./use-edge.js";
+
+/** Nodes over fake cores, and what a bridge has of them. `draws`: what chance gives it, in turn and then again. */
+async function useLinks(count: number, draws: readonly number[] = [0]) {
+  const nodes = await Promise.all(Array.from({ length: count }, () => useGrpcServer({ linkSecret: SECRET })));
+  for (const { server } of nodes) server.setServing(true);
+  const clock = new StoppedClock();
+  const telemetry = new Telemetry();
+  /** The nodes that links were made to, by their places among them. */
+  const turns: string[] = [];
+  telemetry.on("link.turned", ({ peer, up }) => {
+    turns.push(`${nodes.findIndex(({ address }) => address === peer)} ${up ? "up" : "down"}`);
+  });
+  let drawn = 0;
+  const links = new Links({
+    backbones: nodes.map(({ address }) => address),
+    tls: undefined,
+    secret: SECRET,
+    bridge: "edge",
+    id: "edge",
+    clock,
+    telemetry,
+    spreadMs: 3_000,
+    random: () => draws[drawn++ % draws.length] ?? 0,
+  });
+  onTestFinished(() => links.close());
+  links.start();
+  // Every node has said that it takes links.
+  await vi.waitFor(() => expect([links.trouble, links.limits]).toEqual([[], []]));
+  /** The place of the node that a new session goes to. */
+  const next = async (): Promise<number> => {
+    const before = nodes.map(({ core }) => core.sessions.connections.length);
+    links.accept(SINK, { transport: "websocket", address: "192.0.2.1" });
+    const more = () => nodes.findIndex(({ core }, index) => core.sessions.connections.length > (before[index] ?? 0));
+    await vi.waitFor(() => expect(more()).toBeGreaterThanOrEqual(0));
+    return more();
+  };
+  const at = (index: number): ServerUnderTest => {
+    const node = nodes[index];
+    if (node === undefined) throw new Error(`there is no node ${index}`);
+    return node;
+  };
+  return { links, clock, turns, next, at };
+}
+
+const SINK: SessionSink = { encoding: GRPC_ENCODING, write: () => true, end: () => {} };
+
+it("tells clients that the bridge leaves over a third of the time in which they come back", async () => {
+  const { links, clock, at } = await useLinks(1);
+  const { sessions } = at(0).core;
+  sessions.endsFinished = true;
+  for (let count = 0; count < 64; count++) links.accept(SINK, { transport: "websocket", address: "192.0.2.1" });
+  await sessions.connection(63);
+  const told = (): readonly number[] => sessions.connections.flatMap(({ left }) => (left === undefined ? [] : [left]));
+  const left = links.leave(3_200, 10_000);
+  expect(links.admit().admitted).toBe(false);
+  await vi.waitFor(() => expect(told()).toHaveLength(4));
+  clock.advance(50);
+  await vi.waitFor(() => expect(told()).toHaveLength(7));
+  for (let ms = 100; ms < 1_000; ms += 50) clock.advance(50);
+  await left;
+  expect(told()).toEqual(Array.from({ length: 64 }, (_, index) => (index + 1) * 50));
+  expect(links.size).toBe(0);
+});
+
+it("tells whoever has not been told, and whoever waits for an answer, when its time is over", async () => {
+  const { links, clock, at } = await useLinks(1);
+  const ends: string[] = [];
+  for (let count = 0; count < 10; count++) {
+    const sink = { ...SINK, end: (_code: unknown, reason: string) => ends.push(reason) };
+    links.accept(sink, { transport: "websocket", address: "192.0.2.1" });
+  }
+  await at(0).core.sessions.connection(9);
+  const left = links.leave(60_000, 500);
+  clock.advance(500);
+  await left;
+  expect(ends).toEqual(Array.from({ length: 10 }, () => "the bridge is leaving"));
+});
+
+it("goes back to the node that it would rather have once that one has taken links for a while", async () => {
+  const { links, clock, turns, next, at } = await useLinks(2);
+  const home = await next();
+  const other = 1 - home;
+  at(home).server.setServing(false);
+  await vi.waitFor(async () => expect(await next()).toBe(other));
+  expect(links.limits).toHaveLength(1);
+  at(home).server.setServing(true);
+  await vi.waitFor(() => expect(links.limits).toEqual([]));
+  clock.advance(29_999);
+  expect(await next()).toBe(other);
+  clock.advance(1);
+  expect(await next()).toBe(home);
+  // The link that was there for the first session has been used again.
+  expect(turns).toEqual([`${home} up`, `${other} up`]);
+});
+
+it("stays where it is while the other comes and goes", async () => {
+  const { links, clock, next, at } = await useLinks(2);
+  const home = await next();
+  at(home).server.setServing(false);
+  await vi.waitFor(async () => expect(await next()).toBe(1 - home));
+  for (let times = 0; times < 3; times++) {
+    at(home).server.setServing(true);
+    await vi.waitFor(() => expect(links.limits).toEqual([]));
+    clock.advance(29_000);
+    at(home).server.setServing(false);
+    await vi.waitFor(() => expect(links.limits).toHaveLength(1));
+    clock.advance(29_000);
+    expect(await next()).toBe(1 - home);
+  }
+});
+
+it("ends a link that takes no new sessions with its last", async () => {
+  const { clock, turns, next, links, at } = await useLinks(2);
+  const connection = links.accept(SINK, { transport: "websocket", address: "192.0.2.1" });
+  const [home, other] = turns[0] === "0 up" ? [0, 1] : [1, 0];
+  at(home).server.setServing(false);
+  await vi.waitFor(() => expect(turns).toEqual([`${home} up`, `${other} up`]));
+  expect(await next()).toBe(other);
+  connection.gone(true);
+  expect(turns).toEqual([`${home} up`, `${other} up`, `${home} down`]);
+  at(home).server.setServing(true);
+  await vi.waitFor(() => expect(links.limits).toEqual([]));
+  clock.advance(30_000);
+  await vi.waitFor(async () => expect(await next()).toBe(home));
+});
+
+it.each([
+  { draws: [0.9, 0, 0], order: [2, 0, 1] },
+  { draws: [0.4, 0.6, 0], order: [1, 2, 0] },
+])("prefers nodes in an order that chance gives it: $order", async ({ draws, order }) => {
+  const { links, clock, next, at } = await useLinks(3, draws);
+  // Whichever answered first was linked to; it goes back to the first of its order.
+  clock.advance(60_000);
+  for (const [place, index] of order.entries()) {
+    await vi.waitFor(async () => expect(await next()).toBe(index));
+    at(index).server.setServing(false);
+    await vi.waitFor(() => expect(links.limits).toHaveLength(place + 1));
+  }
+});
