@@ -28,7 +28,7 @@ export interface TabsPlatform {
 }
 
 /** Raised with each change of what tabs say to each other, or of what frames mean: tabs of two versions do not share. */
-export const VERSION = 1;
+export const VERSION = 2;
 
 export type Message =
   /** A frame, in JSON. */
@@ -42,22 +42,24 @@ export type Message =
   | { readonly kind: "come" }
   // — from the hub to one tab —
   | { readonly kind: "open"; readonly hub: string }
-  | { readonly kind: "close"; readonly code: number }
+  | { readonly kind: "close"; readonly hub: string; readonly code: number }
   /** Asks for the user's token. */
   | { readonly kind: "ask"; readonly fresh: boolean }
   /** You are connected, for this user. */
   | { readonly kind: "for"; readonly user: string }
   /** The connection is another user's. */
   | { readonly kind: "elsewhere" }
+  /** The answer to "there". */
   | { readonly kind: "here" }
   // — from a tab to the hub —
   /** The token; undefined: there is none. */
   | { readonly kind: "token"; readonly token: string | undefined }
   | { readonly kind: "tokenless" }
-  /** For whom this tab was connected before. */
-  | { readonly kind: "was"; readonly user: string }
+  /** The first: whose connection it has taken, and for whom this tab was connected before. */
+  | { readonly kind: "was"; readonly hub: string; readonly user: string }
   /** So many frames have arrived. */
   | { readonly kind: "got"; readonly frames: number }
+  /** Asks whether the hub's time goes on. */
   | { readonly kind: "there" }
   | { readonly kind: "left" };
 

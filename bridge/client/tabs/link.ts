@@ -145,8 +145,11 @@ export class Link {
   #received(message: Message): void {
     if (typeof message === "string") return;
     if (message.kind === "dial") this.#hub?.seat(message.tab, message.wire);
-    else if (message.kind === "hub") this.#wire?.hubBegan(message.hub);
-    else if (message.kind === "come") this.#come();
+    else if (message.kind === "hub") {
+      // This tab stood still, and was not told yet that the lock was taken from it.
+      if (this.#hub !== undefined) this.#yield();
+      this.#wire?.hubBegan(message.hub);
+    } else if (message.kind === "come") this.#come();
   }
 
   /** Whoever waits to come back need not. */
@@ -162,11 +165,14 @@ export class Link {
       this.#name,
       how,
       () => this.#lead(),
-      () => {
-        this.#resign();
-        this.#stand("wait");
-      },
+      () => this.#yield(),
     );
+  }
+
+  /** Somebody else holds it. */
+  #yield(): void {
+    this.#resign();
+    this.#stand("wait");
   }
 
   #lead(): void {

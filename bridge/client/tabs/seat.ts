@@ -29,12 +29,15 @@ export class Seat {
   was = "";
   /** It has been welcomed. */
   live = false;
+  /** The tab has taken this one, and no other hub's. */
+  #taken = false;
   watch: WatchPresence = {};
   presence: SetPresence | undefined;
   readonly #platform: Pick<Platform, "after">;
   readonly #channel: Channel;
   readonly #listener: SeatListener;
   readonly #forget: () => void;
+  readonly #hub: string;
   #unheard = 0;
   #over = false;
   #asked: { readonly answer: (token: string | undefined | Error) => void; readonly timer: Timer } | undefined;
@@ -47,12 +50,13 @@ export class Seat {
   ) {
     this.tab = tab;
     this.wire = wire;
+    this.#hub = hub;
     this.#platform = platform;
     this.#listener = listener;
     this.#channel = tabs.channel(wire, (message) => this.#received(message));
     // The tab holds it for as long as it lives and wants to be connected.
     this.#forget = tabs.lock(wire, "wait", () => this.#left());
-    this.#channel.post({ kind: "open", hub });
+    this.#inTime({ kind: "open", hub });
   }
 
   /** Nothing that is sent to it arrives. */
@@ -76,7 +80,7 @@ export class Seat {
   /** @param reconnectAfterMs Where the code says that the server states it. */
   close(code: number, reconnectAfterMs = 0): void {
     if (reconnectAfterMs > 0) this.send({ goodbye: { reason: code, reconnectAfterMs } });
-    this.#end({ kind: "close", code });
+    this.#end({ kind: "close", hub: this.#hub, code });
   }
 
   /** The tab knows whom it is connected for. */
@@ -112,18 +116,29 @@ export class Seat {
 
   #received(message: Message): void {
     if (this.#over) return;
-    if (typeof message === "string") this.#listener.received(this, JSON.parse(message));
-    else if (message.kind === "was") this.was = message.user;
+    if (typeof message !== "string" && message.kind === "was") {
+      this.was = message.user;
+      this.#taken = message.hub === this.#hub;
+      if (!this.#taken) this.#left();
+    } else if (!this.#taken) return;
+    else if (typeof message === "string") this.#listener.received(this, JSON.parse(message));
     else if (message.kind === "got") this.#unheard -= message.frames;
-    else if (message.kind === "there") this.#channel.post({ kind: "here" });
+    else if (message.kind === "there") this.#inTime({ kind: "here" });
     else if (message.kind === "token") this.#asked?.answer(message.token);
     else if (message.kind === "tokenless") this.#asked?.answer(new Error("it could not get one"));
     else if (message.kind === "left") this.#left();
   }
 
+  /** Says it by a timer: one that stands still, as with a tab that is frozen, says nothing. */
+  #inTime(message: Message): void {
+    this.#platform.after(0, () => {
+      if (!this.#over) this.#channel.post(message);
+    });
+  }
+
   #left(): void {
     if (this.#over) return;
-    this.#end({ kind: "close", code: CUT });
+    this.#end({ kind: "close", hub: this.#hub, code: CUT });
     this.#listener.left(this);
   }
 

@@ -3,7 +3,7 @@
 import type { Client, ClientOptions, ClientParts } from "../client.js";
 import type { Device } from "../gen/types.js";
 import { jsonCodec } from "../wire/codec.js";
-import type { TabsPlatform } from "./channel.js";
+import { type TabsPlatform, VERSION } from "./channel.js";
 import { Hub } from "./hub.js";
 import { Link } from "./link.js";
 
@@ -34,7 +34,8 @@ export function share(
     },
   });
   const kept = (group: number): string => {
-    const key = `${DEVICE_KEY}${group === 0 ? "" : `.${group}`}`;
+    // Tabs that do not share are not one device: they would take each other's place at the server.
+    const key = `${DEVICE_KEY}/${VERSION}/${group}`;
     const id = tabs.all.get(key) ?? platform.id();
     tabs.all.set(key, id);
     return id;

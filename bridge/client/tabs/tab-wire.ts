@@ -20,7 +20,7 @@ export interface TabWireContext {
   readonly over: () => void;
 }
 
-/** How often a tab looks whether the hub has been heard of. Twice without a word, and it is gone. */
+/** How often a tab asks whether the hub's time goes on, and how long the answer may take. */
 const HEARTBEAT_MS = 5_000;
 /** From asking for the hub to an answer; and up to as long again at random, so that not all tabs do something about it. */
 const DESERTED_MS = 2_000;
@@ -38,7 +38,7 @@ export class TabWire implements Wire {
   #hub: string | undefined;
   #locked = false;
   #got = 0;
-  #heard = true;
+  #heard = false;
   #timer: Timer | undefined;
   #over = false;
 
@@ -80,7 +80,6 @@ export class TabWire implements Wire {
 
   #received(message: Message): void {
     if (this.#over) return;
-    this.#heard = true;
     if (typeof message === "string") {
       if (++this.#got === GOT) {
         this.#got = 0;
@@ -88,7 +87,9 @@ export class TabWire implements Wire {
       }
       this.#listener.received(message);
     } else if (message.kind === "open") this.#opened(message.hub);
-    else if (message.kind === "close") this.#lost(message.code);
+    else if (message.kind === "close") {
+      if (this.#hub === undefined || this.#hub === message.hub) this.#lost(message.code);
+    } else if (message.kind === "here") this.#heard = true;
     else if (message.kind === "ask") void this.#token(message.fresh);
     else if (message.kind === "for") this.#context.welcome(message.user);
     else if (message.kind === "elsewhere") {
@@ -98,27 +99,22 @@ export class TabWire implements Wire {
   }
 
   #opened(hub: string): void {
-    // Asked twice, it may be opened twice: the later one holds, and the hub forgets the other with this tab's lock.
+    // Whoever else opens it hears that it is taken.
     if (this.#hub !== undefined) return;
     this.#hub = hub;
+    this.#channel.post({ kind: "was", hub, user: this.#context.was });
     this.#beat();
-    this.#channel.post({ kind: "was", user: this.#context.was });
     this.#listener.opened();
   }
 
+  /** What else comes proves nothing: a tab that the browser has frozen still answers, but hears nothing of the server. */
   #beat(): void {
     this.#timer?.cancel();
     this.#heard = false;
+    this.#channel.post({ kind: "there" });
     this.#timer = this.#context.platform.after(HEARTBEAT_MS, () => {
-      if (this.#heard) {
-        this.#beat();
-        return;
-      }
-      this.#channel.post({ kind: "there" });
-      this.#timer = this.#context.platform.after(HEARTBEAT_MS, () => {
-        if (this.#heard) this.#beat();
-        else this.#lost(CUT);
-      });
+      if (this.#heard) this.#beat();
+      else this.#lost(CUT);
     });
   }
 

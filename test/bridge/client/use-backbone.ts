@@ -7,6 +7,7 @@ import { expect, onTestFinished, vi } from "vitest";
 import type { Client, ClientOptions } from "../../../bridge/client/client.js";
 import { createClient } from "../../../bridge/client/index.js";
 import { startBackbone } from "../../../src/backbone.js";
+import type { Limits } from "../../../src/core/limit/limits.js";
 import type { Identity, TokenVerifier } from "../../../src/ports/token-verifier.js";
 
 /** A token is the name of its user. It holds for so long from when it is shown, or for ever. */
@@ -25,8 +26,13 @@ function verifierOf(tokenMs: number | undefined): TokenVerifier {
 /**
  * @param allowedOrigins Of pages that may connect.
  * @param tokenMs How long a token holds. Undefined: for ever.
+ * @param limits Differences from the default ones.
  */
-export async function useBackbone(allowedOrigins: readonly string[] = [], tokenMs?: number) {
+export async function useBackbone(
+  allowedOrigins: readonly string[] = [],
+  tokenMs?: number,
+  limits: Partial<Limits> = {},
+) {
   const verifier = verifierOf(tokenMs);
   const dataDirectory = await mkdtemp(join(tmpdir(), "trunkline-data-"));
   onTestFinished(() => rm(dataDirectory, { recursive: true, force: true }));
@@ -36,6 +42,7 @@ export async function useBackbone(allowedOrigins: readonly string[] = [], tokenM
       auth: { verifier },
       grpc: { port: 0 },
       bridge: { port, allowedOrigins },
+      limits,
     });
     return { backbone, port: Number(backbone.bridgeAddress.split(":").at(-1)) };
   };

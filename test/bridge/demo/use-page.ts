@@ -8,13 +8,13 @@ import { promisify } from "node:util";
 import { type Browser, type BrowserContext, chromium, type Locator, type Page } from "playwright-core";
 import { expect, onTestFinished } from "vitest";
 
-const CHROMIUM = process.env.TRUNKLINE_TEST_CHROMIUM ?? "";
+export const CHROMIUM = process.env.TRUNKLINE_TEST_CHROMIUM ?? "";
 
 /** Why tests that need a browser cannot run; undefined: they can. */
 export const missingBrowser =
   CHROMIUM === "" && process.env.CI !== "true" ? "TRUNKLINE_TEST_CHROMIUM is not set" : undefined;
 
-const QUIET = [
+export const QUIET = [
   "--no-sandbox",
   "--disable-gpu",
   "--no-first-run",

@@ -44,6 +44,8 @@ export class FakeBrowser {
   /** Who has each lock comes first, then those that wait for it. */
   readonly #locks = new Map<string, Claim[]>();
   readonly #kept = new Map<string, string>();
+  /** What a page of this browser makes its client with. */
+  share = share;
   /** Of one message to one tab. */
   delayMs: () => number = () => 1;
 
@@ -94,7 +96,7 @@ export class FakeBrowser {
               this.server.world.after(atMs - nowMs, () => {
                 other.tab.task(() => {
                   if (others.has(other)) other.received(copy);
-                });
+                }, "message");
               });
             }
           },
@@ -175,6 +177,8 @@ export class Tab {
   readonly heard = new Map<string, string[]>();
   readonly states: string[] = [];
   frozen = false;
+  /** While it is frozen: what other tabs say is heard, and nothing else happens, as in Chromium. */
+  hears = false;
   gone = false;
   #missed: (() => void)[] = [];
 
@@ -186,7 +190,7 @@ export class Tab {
       this.asked.push(fresh);
       return browser.server.issue(AN_HOUR_MS);
     };
-    this.client = share(
+    this.client = browser.share(
       { url: "http://one", token, ...options },
       { codec: jsonCodec, platform: page },
       browser.platform(this, this.#own),
@@ -206,9 +210,10 @@ export class Tab {
     room.open({ after: {} });
   }
 
-  /** Nothing runs in it. */
-  freeze(): void {
+  /** No timer runs in it, and nothing comes from the network. Unless it `hears`, nothing runs at all. */
+  freeze({ hears = false } = {}): void {
     this.frozen = true;
+    this.hears = hears;
     this.page.freeze();
   }
 
@@ -229,9 +234,9 @@ export class Tab {
   }
 
   /** Runs now, or once it is not frozen. */
-  task(run: () => void): void {
+  task(run: () => void, kind?: "message"): void {
     if (this.gone) return;
-    if (this.frozen) this.#missed.push(run);
+    if (this.frozen && !(this.hears && kind === "message")) this.#missed.push(run);
     else run();
   }
 

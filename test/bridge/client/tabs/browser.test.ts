@@ -1,107 +1,25 @@
 // Tabs of a real browser on a real backbone: they share one connection, whatever becomes of it and of them.
 
-import { once } from "node:events";
-import { createServer } from "node:http";
-import type { Browser, BrowserContext, Page } from "playwright-core";
-import { build } from "vite";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { launchBrowser, missingBrowser } from "../../demo/use-page.js";
-import { live, useBackbone, useClient } from "../use-backbone.js";
-import { useCounter } from "./use-counter.js";
+import { bundleClient } from "../use-page-server.js";
+import { useContext, useTabs } from "./use-tabs.js";
 
 const PATIENCE = { timeout: 40_000, interval: 50 };
-const HTML = '<!doctype html><meta charset="utf-8"><title>page</title>';
-
-async function bundle(): Promise<string> {
-  const built = await build({
-    configFile: false,
-    logLevel: "silent",
-    build: {
-      write: false,
-      target: "chrome123",
-      lib: { entry: "bridge/client/index.ts", formats: ["es"], fileName: "client" },
-    },
-  });
-  const [first] = [built].flat();
-  const [chunk] = first !== undefined && "output" in first ? first.output : [];
-  if (chunk === undefined) throw new Error("nothing was built");
-  return chunk.code;
-}
-
-/** Where the pages come from. */
-async function usePageServer(code: string): Promise<string> {
-  const server = createServer((request, response) => {
-    const isScript = request.url === "/client.js";
-    response.writeHead(200, { "content-type": isScript ? "text/javascript" : "text/html" });
-    response.end(isScript ? code : HTML);
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  onTestFinished(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  const address = server.address();
-  return `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}`;
-}
 
 describe.skipIf(missingBrowser !== undefined)(`tabs${missingBrowser ? ` (skipped: ${missingBrowser})` : ""}`, () => {
   vi.setConfig({ testTimeout: 90_000, hookTimeout: 60_000 });
   let browser: Browser;
   let code: string;
   beforeAll(async () => {
-    [browser, code] = await Promise.all([launchBrowser(), bundle()]);
+    [browser, code] = await Promise.all([launchBrowser(), bundleClient()]);
   });
   afterAll(() => browser?.close());
 
-  /** A room that ada talks in, and tabs in which ben reads it. */
-  async function useRoom(tokenMs?: number) {
-    const origin = await usePageServer(code);
-    const server = await useBackbone([origin], tokenMs);
-    const counter = await useCounter(server.url);
-    const ada = useClient(server.url, "ada");
-    await live(ada);
-    await ada.call({ createRoom: { roomId: "tea", key: "make", members: [{ userId: "ben" }] } });
-    const context: BrowserContext = await browser.newContext();
-    onTestFinished(() => context.close());
-    const said: string[] = [];
-    const open = async (): Promise<Page> => {
-      const page = await context.newPage();
-      await page.goto(origin);
-      await page.evaluate(`(async () => {
-        const { createClient } = await import("/client.js");
-        window.heard = [];
-        window.client = createClient({ url: ${JSON.stringify(counter.url)}, token: () => "ben" });
-        const room = client.room("tea");
-        room.on("event", ({ messageCreated }) => messageCreated && heard.push(messageCreated.body.text));
-        room.open({ after: {} });
-      })()`);
-      return page;
-    };
-    return {
-      server,
-      counter,
-      context,
-      open,
-      say: async (...texts: readonly string[]): Promise<void> => {
-        for (const text of texts) {
-          await ada.room("tea").send({ text });
-          said.push(text);
-        }
-      },
-      sayIn: async (page: Page, text: string): Promise<void> => {
-        await page.evaluate(`client.room("tea").send({ text: ${JSON.stringify(text)} })`);
-        said.push(text);
-      },
-      /** Resolves once all of them have heard all of it, once and in order. */
-      heard: async (pages: readonly Page[]): Promise<void> => {
-        await Promise.all(pages.map((page) => expect.poll(() => page.evaluate("heard"), PATIENCE).toEqual([...said])));
-      },
-    };
-  }
-
   it("go on over a cut, over tokens that expire, and without the one that stands still", async () => {
-    const { open, say, sayIn, heard, counter, context } = await useRoom(5_000);
+    const context = await useContext(browser);
+    const { open, say, sayIn, heard, counter } = await useTabs(context, code, { tokenMs: 5_000 });
     const first = await open();
     await say("one");
     await heard([first]);
@@ -133,7 +51,7 @@ describe.skipIf(missingBrowser !== undefined)(`tabs${missingBrowser ? ` (skipped
   });
 
   it("are twenty, and one for the server, over cuts, a restart and the end of those that hold the connection", async () => {
-    const { open, say, sayIn, heard, counter, server } = await useRoom();
+    const { open, say, sayIn, heard, counter, server } = await useTabs(await useContext(browser), code);
     await say("one");
     const pages = await Promise.all(Array.from({ length: 20 }, open));
     await heard(pages);

@@ -1,7 +1,8 @@
 // Tabs that share a connection, on a scripted server in stopped time.
 
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { RefusedError } from "../../../../bridge/client/error.js";
+import * as channel from "../../../../bridge/client/tabs/channel.js";
 import { FakeBrowser, type Tab } from "../support/tabs.js";
 import { useServer } from "../support/use-client.js";
 
@@ -15,6 +16,7 @@ function useTabs(count: number) {
 }
 
 const LIVE = { status: "live" };
+const CHANNEL = "../../../../bridge/client/tabs/channel.js";
 
 describe("tabs of one browser", () => {
   it("share one connection, as one device", async () => {
@@ -157,11 +159,14 @@ describe("tabs of one browser", () => {
     expect(new Set(browser.devices).size).toBe(1);
   });
 
-  it("take the connection over from a tab that stands still, which comes back to them", async () => {
+  it.each([
+    ["nothing runs", false],
+    ["nothing but what others say is heard", true],
+  ])("take the connection over from a tab in which %s, and which comes back to them", async (_how, hears) => {
     const { tabs, first, browser, server, run } = useTabs(3);
     for (const tab of tabs) tab.read("tea");
     await run();
-    first.freeze();
+    first.freeze({ hears });
     server.say("tea", "one");
     await run(20_000);
     expect(tabs.slice(1).map(({ heard }) => heard.get("tea"))).toEqual([["one"], ["one"]]);
@@ -234,6 +239,20 @@ describe("tabs of one browser", () => {
     await run(20_000);
     expect(first.client.state).toMatchObject(LIVE);
     expect(other.client.state).toMatchObject(LIVE);
+    expect(browser.connections).toBe(2);
+    expect(new Set(browser.devices).size).toBe(2);
+  });
+
+  it("keep apart where they are of two versions of the client, for as long as both are open", async () => {
+    const { browser, first, second, run } = useTabs(2);
+    await run();
+    vi.resetModules();
+    vi.doMock(CHANNEL, () => ({ ...channel, VERSION: channel.VERSION + 1 }));
+    onTestFinished(() => void vi.doUnmock(CHANNEL));
+    ({ share: browser.share } = await import("../../../../bridge/client/tabs/share.js"));
+    const later = [browser.open(), browser.open()];
+    await run(120_000);
+    for (const { states } of [first, second, ...later]) expect(states).toEqual(["live"]);
     expect(browser.connections).toBe(2);
     expect(new Set(browser.devices).size).toBe(2);
   });
