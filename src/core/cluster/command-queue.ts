@@ -12,7 +12,7 @@ import type { ClusterNode } from "../../ports/placement.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 import type { Caller } from "../room/calls.js";
 import type { Command, Outcome } from "../room/command.js";
-import type { Submission } from "../room/shard.js";
+import type { Submission } from "../room/turns.js";
 import { decodeOutcome, encodeCaller, encodeCommand } from "./command-codec.js";
 import { AGAIN_MS, type Finding, HOLD_MS, isAskedAgain, noOwner } from "./finding.js";
 

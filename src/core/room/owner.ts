@@ -25,8 +25,9 @@ import { IdleRooms } from "./idle-rooms.js";
 import { OwnedShards } from "./owned-shards.js";
 import { shardOf } from "./position.js";
 import type { SeenRoom } from "./room.js";
-import { type Appended, Shard, type Submission } from "./shard.js";
+import { type Appended, Shard } from "./shard.js";
 import type { ShardStatus } from "./shard-status.js";
+import type { Submission } from "./turns.js";
 import { ownerChanged, unavailable } from "./unavailable.js";
 
 const SWEEP_INTERVAL_MS = 60_000;

@@ -1,37 +1,34 @@
-// A shard at its owner: commands of its rooms take their turn here, one after the other, and are answered once they are durable.
+// A shard at its owner: opened, and opened again when its log fails, until it is handed over or lost. Commands of its rooms take their turns here.
 
 import type { Permission } from "../../gen/trunkline/v1/message_pb.js";
 import type { Timer } from "../../ports/clock.js";
-import { ErrorCode, TrunklineError } from "../../ports/error.js";
+import type { TrunklineError } from "../../ports/error.js";
 import { NewerEvents } from "../../ports/event-level.js";
 import type { NewRecord } from "../../ports/event-log.js";
-import type { Awaitable, RoomRef } from "../../ports/room-ref.js";
+import type { RoomRef } from "../../ports/room-ref.js";
 import { Archiver } from "../archive/archiver.js";
 import { OwnedReading } from "../archive/owned-reading.js";
 import type { RoomReading } from "../archive/room-reading.js";
-import { isPromise } from "../awaitable.js";
 import type { CoreDependencies } from "../core.js";
 import type { TenantRooms } from "../limit/tenant-rooms.js";
 import { Actors } from "./actors.js";
 import { Asking, type Gates } from "./asking.js";
 import type { Blocks } from "./blocks.js";
 import type { Caller } from "./calls.js";
-import { type Command, type Outcome, usersOf } from "./command.js";
-import { LogWriter, requireNotBehind } from "./log-writer.js";
-import { permit } from "./permissions.js";
-import { lacksMessages, Preparation, type Prepared } from "./preparation.js";
-import type { Room, SeenRoom, TurnContext } from "./room.js";
+import type { Command } from "./command.js";
+import { LogWriter } from "./log-writer.js";
+import { Preparation } from "./preparation.js";
+import type { SeenRoom, TurnContext } from "./room.js";
 import { NO_LAG, type ShardStatus } from "./shard-status.js";
 import { type TakeOverParts, takeOver } from "./take-over.js";
 import { turnRules } from "./turn-rules.js";
+import { type Submission, Turns } from "./turns.js";
 import { notTheOwner, ownerChanged, RETRY_MS, unavailable } from "./unavailable.js";
 import { Untold, type UntoldParts } from "./untold.js";
 
 /** First wait before a shard whose log failed is opened again, in milliseconds; doubles up to the last. */
 const REOPEN_FIRST_MS = RETRY_MS;
 const REOPEN_LAST_MS = 5_000;
-/** Longest wait for what a turn needs, in milliseconds: far less than an id is remembered. */
-const PREPARE_DEADLINE_MS = 30_000;
 /** Longest wait for what is to be archived before the shard is handed over, in milliseconds: until then its rooms can be written to. */
 const ARCHIVE_FIRST_MS = 500;
 /** Longest wait for what is under way then, in milliseconds: meanwhile nobody can write to its rooms. */
@@ -44,13 +41,6 @@ type Status =
   | { readonly is: "open" }
   /** The log failed; `timer` opens it again. */
   | { readonly is: "away"; readonly timer: Timer; readonly error: TrunklineError };
-
-export interface Submission {
-  /** Settles once the command's turn is over; undefined: it is over. Never rejects. What is submitted after it comes after it. */
-  readonly turned: Promise<unknown> | undefined;
-  /** The outcome, once all it was judged on is durable; rejects with the refusal. */
-  readonly outcome: Promise<Outcome>;
-}
 
 /**
  * Told of events that are durable and announced, the first of them at `from` in the shard's log. None: the log was opened there, and what was
@@ -71,16 +61,14 @@ export class Shard {
   readonly #index: number;
   readonly #deps: CoreDependencies;
   readonly #listener: ShardListener;
-  readonly #gates: Gates;
   readonly #actors: Actors;
-  readonly #asking: Asking;
   readonly #writer: LogWriter;
   /** Undefined: the log writes the archive itself. */
   readonly #archiver: Archiver | undefined;
   /** What is stored of the shard's rooms, archived or not; refused while the shard is not open. */
   readonly reading: RoomReading;
   readonly #takeOver: TakeOverParts;
-  readonly #context: () => TurnContext;
+  readonly #turns: Turns;
   /** Whether this node is one of several and its lease on the shard holds; undefined: it is alone. */
   readonly #holds: (() => boolean) | undefined;
   #status: Status = { is: "closed" };
@@ -88,9 +76,6 @@ export class Shard {
   #life = 0;
   /** It takes no more commands. */
   #yielding = false;
-  /** Commands that wait for their turn, and who is told when there are none. */
-  #preparing = 0;
-  #prepared: (() => void)[] = [];
   #failures = 0;
   readonly #untold: Untold;
 
@@ -104,7 +89,6 @@ export class Shard {
   ) {
     this.#index = index;
     this.#listener = listener;
-    this.#gates = gates;
     this.#deps = deps;
     const { cluster } = deps;
     this.#holds = cluster && (() => cluster.placement.holds(index));
@@ -118,7 +102,6 @@ export class Shard {
       accepted: (ref, kinds) => tenantRooms.accepted(index, ref, kinds),
       eventId,
     };
-    this.#context = () => ({ nowMs: deps.clock.now(), monotonicMs: deps.clock.monotonic(), ...rules });
     this.#archiver = deps.log.archivesOnAppend ? undefined : new Archiver(index, deps);
     // For whoever opens it: what is refused otherwise while the shard is not open.
     const stored = this.#archiver === undefined ? deps.archive : new OwnedReading(deps.archive, this.#archiver);
@@ -129,7 +112,6 @@ export class Shard {
     this.#untold = new Untold({ stored, fanout: deps.fanout, late: listener.late });
     const own = { ...deps, archive: stored };
     this.#actors = new Actors(own);
-    this.#asking = new Asking(new Preparation(own, this.#actors, blocks, tenantRooms, eventId), gates, eventId);
     this.#takeOver = {
       log: deps.log,
       clock: deps.clock,
@@ -149,6 +131,20 @@ export class Shard {
         this.#untold.note(batch.rooms);
         this.#failed(error);
       },
+    });
+    this.#turns = new Turns({
+      deps,
+      standing: {
+        requireOpen: () => this.#requireOpen(),
+        requireTaking: () => this.#requireTaking(),
+        requireHeld: () => this.#requireHeld(),
+      },
+      actors: this.#actors,
+      asking: new Asking(new Preparation(own, this.#actors, blocks, tenantRooms, eventId), gates, eventId),
+      gates,
+      writer: this.#writer,
+      archiver: this.#archiver,
+      context: () => ({ nowMs: deps.clock.now(), monotonicMs: deps.clock.monotonic(), ...rules }),
     });
   }
 
@@ -202,7 +198,7 @@ export class Shard {
   }
 
   async #finish(): Promise<void> {
-    if (this.#preparing > 0) await new Promise<void>((resolve) => this.#prepared.push(resolve));
+    await this.#turns.taken();
     // What took its turn last waits for the log.
     await this.#writer.idle();
   }
@@ -266,7 +262,7 @@ export class Shard {
 
   /** One command of a room of this shard. */
   submit(ref: RoomRef, caller: Caller, command: Command): Submission {
-    const { turned, outcome } = this.#submit(ref, caller, command);
+    const { turned, outcome } = this.#turns.submit(ref, caller, command);
     if (this.#archiver === undefined || !changesMembers(command)) return { turned, outcome };
     // Lists of rooms are the archive's: whoever has joined is to find the room there. What is durable stands all the same.
     return {
@@ -281,110 +277,14 @@ export class Shard {
     };
   }
 
-  #submit(ref: RoomRef, caller: Caller, command: Command): Submission {
-    const ready = this.#prepare(ref, caller, command);
-    if (isPromise(ready)) {
-      // The turn is one step, its outcome another: what comes after it in the room need not wait for the log.
-      const sinceMs = this.#deps.clock.monotonic();
-      this.#preparing++;
-      const turn = Promise.resolve(ready)
-        .then((prepared) => {
-          this.#requireInTime(prepared, sinceMs);
-          return { outcome: this.#turn(prepared, caller) };
-        })
-        .finally(() => this.#isPrepared());
-      return { turned: turn.then(ignore, ignore), outcome: turn.then(({ outcome }) => outcome) };
-    }
-    try {
-      return { turned: undefined, outcome: this.#turn(ready, caller) };
-    } catch (error) {
-      return { turned: undefined, outcome: Promise.reject(error) };
-    }
+  /** As Turns says. */
+  view<T>(ref: RoomRef, users: readonly string[], read: (room: SeenRoom) => T): Promise<T> {
+    return this.#turns.view(ref, users, read);
   }
 
-  #isPrepared(): void {
-    this.#preparing--;
-    if (this.#preparing > 0) return;
-    const told = this.#prepared;
-    this.#prepared = [];
-    for (const resolve of told) resolve();
-  }
-
-  /**
-   * Reads a room's state, with the standings of `users` loaded. `read` is called synchronously; its answer, or what it throws, is
-   * given once everything it saw is durable.
-   */
-  async view<T>(ref: RoomRef, users: readonly string[], read: (room: SeenRoom) => T): Promise<T> {
-    const room = await this.#load(ref, users);
-    this.#requireCurrent(room, users);
-    return await this.#afterTentative(room, () => read(room));
-  }
-
-  /** Like `view`, for a caller who may do `permission` in the room. */
-  async read<T>(ref: RoomRef, caller: Caller, permission: Permission, read: (room: SeenRoom) => T): Promise<T> {
-    const users = [caller.identity.userId];
-    const { access } = this.#gates;
-    if (access !== undefined) await access.require((await this.#load(ref, users)).state, caller, permission);
-    return await this.view(ref, users, (room) => {
-      permit(room.state, caller, permission, this.#deps.clock.now());
-      return read(room);
-    });
-  }
-
-  // — the turn —
-
-  #prepare(ref: RoomRef, caller: Caller, command: Command): Awaitable<Prepared> {
-    try {
-      this.#requireOpen();
-      if (this.#yielding) throw notTheOwner();
-      return this.#asking.prepare(ref, caller, command);
-    } catch (error) {
-      return Promise.reject(error);
-    }
-  }
-
-  #load(ref: RoomRef, users: readonly string[]): Awaitable<Room> {
-    this.#requireOpen();
-    return this.#actors.load(ref, users);
-  }
-
-  #turn({ room, found, command, refusal }: Prepared, caller: Caller): Promise<Outcome> {
-    this.#requireCurrent(room, usersOf(caller, command));
-    if (lacksMessages(room, command)) throw unavailable("the message has changed meanwhile");
-    const { shardPendingBytes, archivePendingBytes } = this.#deps.limits;
-    requireNotBehind(this.#writer.pendingBytes, shardPendingBytes, "the room's log is behind");
-    requireNotBehind(this.#archiver?.pendingBytes ?? 0, archivePendingBytes, "the archive is behind");
-    if (found !== undefined) return this.#afterTentative(room, () => room.repeatArchived(found.event, caller, command));
-    return this.#afterTentative(room, () => {
-      if (refusal !== undefined) throw refusal;
-      const { outcome, events } = room.turn(caller, command, this.#context());
-      if (events.length > 0) this.#writer.accept(room, events);
-      return outcome;
-    });
-  }
-
-  /**
-   * Judges now, answers when all it was judged on is durable: refusals too, since they may rest on tentative events. What rests on none is
-   * said only while no other node can have written something newer.
-   */
-  #afterTentative<T>(room: Room, judge: () => T): Promise<T> {
-    let result: { readonly value: T } | { readonly refusal: unknown };
-    try {
-      result = { value: judge() };
-    } catch (refusal) {
-      result = { refusal };
-    }
-    const settled = result;
-    if (!room.judgedOnTentative) {
-      if (this.#holds?.() === false) return Promise.reject(notTheOwner());
-      return "value" in settled ? Promise.resolve(settled.value) : Promise.reject(settled.refusal);
-    }
-    return new Promise((resolve, reject) => {
-      this.#writer.wait({
-        done: () => ("value" in settled ? resolve(settled.value) : reject(settled.refusal)),
-        failed: reject,
-      });
-    });
+  /** As Turns says. */
+  read<T>(ref: RoomRef, caller: Caller, permission: Permission, read: (room: SeenRoom) => T): Promise<T> {
+    return this.#turns.read(ref, caller, permission, read);
   }
 
   // — the log —
@@ -426,20 +326,6 @@ export class Shard {
     }
   }
 
-  /** What was prepared still holds: waiting may have taken longer than the actor lived. */
-  #requireCurrent(room: Room, users: readonly string[]): void {
-    this.#requireOpen();
-    if (!this.#actors.isCurrent(room, users)) throw ownerChanged();
-    room.use(this.#deps.clock.monotonic());
-  }
-
-  /** What waited for long, or while much was said, may have been overtaken by a repeat that nobody remembers any more. */
-  #requireInTime({ room }: Prepared, sinceMs: number): void {
-    const isInTime = this.#deps.clock.monotonic() - sinceMs <= PREPARE_DEADLINE_MS;
-    if (isInTime && !room.recent.hasForgotten(sinceMs)) return;
-    throw new TrunklineError(ErrorCode.UNAVAILABLE, "the archive did not answer in time", { retryAfterMs: RETRY_MS });
-  }
-
   #requireOpen(): void {
     switch (this.#status.is) {
       case "open":
@@ -451,6 +337,11 @@ export class Shard {
       case "closed":
         throw this.#holds === undefined ? unavailable("the node is stopping") : notTheOwner();
     }
+  }
+
+  #requireTaking(): void {
+    this.#requireOpen();
+    if (this.#yielding) throw notTheOwner();
   }
 
   /** For answers that are not written: another node may have written what this one does not know. */

@@ -8,7 +8,7 @@ import type { Payer } from "../limit/limiter.js";
 import type { OperationClass } from "../limit/rates.js";
 import { TokenBucket } from "../limit/token-bucket.js";
 import type { Outcome } from "../room/command.js";
-import type { Submission } from "../room/shard.js";
+import type { Submission } from "../room/turns.js";
 import { Lanes } from "./lanes.js";
 import type { LiveConnection } from "./live-connection.js";
 import type { ServerFrame } from "./port.js";

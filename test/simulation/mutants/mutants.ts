@@ -45,7 +45,6 @@ export const MUTANTS: readonly Mutant[] = [
         from: "if (this.#isHere(shard) && placement.holds(shard)) return",
         to: "if (this.#isHere(shard)) return",
       },
-      { file: SHARD, from: "if (this.#holds?.() === false) return Promise.reject(notTheOwner());", to: "" },
       { file: SHARD, from: "if (this.#holds?.() === false) throw notTheOwner();", to: "" },
     ],
   },
