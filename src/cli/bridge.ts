@@ -64,7 +64,7 @@ export const bridgeCommand: Command = {
   },
 };
 
-function bridgeOptions(config: Config): RemoteBridgeOptions {
+export function bridgeOptions(config: Config): RemoteBridgeOptions {
   if (config.backbone.length === 0) {
     throw new CommandError("trunkline bridge needs the gRPC address of a server: --backbone HOST:PORT");
   }

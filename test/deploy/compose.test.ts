@@ -6,7 +6,9 @@ import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import * as z from "zod";
 import { authOptions } from "../../src/cli/backbone-options.js";
+import { bridgeOptions } from "../../src/cli/bridge.js";
 import { clusterOptions } from "../../src/cli/cluster-options.js";
+import { linkSecret } from "../../src/cli/link-secret.js";
 import { resolve } from "../ops/config/config-input.js";
 
 const DEPLOY = join(import.meta.dirname, "../../deploy");
@@ -18,6 +20,7 @@ const compose = z
         image: z.string(),
         command: z.array(z.string()).optional(),
         environment: z.record(z.string(), z.string()).optional(),
+        profiles: z.array(z.string()).optional(),
         depends_on: z.record(z.string(), z.unknown()).optional(),
         volumes: z.array(z.string()).optional(),
       }),
@@ -55,6 +58,20 @@ describe("deploy/compose.yaml", () => {
     expect(config.jwtSecret?.length).toBeGreaterThanOrEqual(32);
   });
 
+  test.each(["bridge-1", "bridge-2"])("links %s to the nodes, if it is asked for", (name) => {
+    expect(services[name]).toMatchObject({ command: ["bridge"], profiles: ["edge"] });
+    const { config } = resolve({ environment: environmentOf(name) });
+    const { backbones, backboneTls, secret, host } = bridgeOptions(config);
+    expect({ backbones, backboneTls, host }).toEqual({
+      backbones: ["node-1:9090", "node-2:9090"],
+      backboneTls: "plain",
+      host: "0.0.0.0",
+    });
+    for (const node of ["node-1", "node-2"]) {
+      expect(linkSecret(resolve({ environment: environmentOf(node) }).config)).toBe(secret);
+    }
+  });
+
   test("names only services and volumes that it has", () => {
     for (const { depends_on = {}, volumes = [] } of Object.values(services)) {
       for (const service of Object.keys(depends_on)) expect(services).toHaveProperty(service);
@@ -70,6 +87,14 @@ test("deploy/nginx.conf goes to the ports on which the nodes listen", () => {
   for (const port of [config.bridgePort, config.grpcPort]) {
     for (const node of nodes) expect(nginx).toContain(`server ${node}:${port} `);
   }
+});
+
+test("deploy/nginx-edge.conf goes to the port on which the bridges listen, and buffers no stream", () => {
+  const edge = readFileSync(join(DEPLOY, "nginx-edge.conf"), "utf8");
+  const bridges = Object.keys(services).filter((name) => name.startsWith("bridge-"));
+  const { config } = resolve({ environment: environmentOf("bridge-1") });
+  for (const bridge of bridges) expect(edge).toContain(`server ${bridge}:${config.bridgePort} `);
+  expect([...edge.matchAll(/proxy_buffering off;/g)]).toHaveLength([...edge.matchAll(/proxy_pass /g)].length);
 });
 
 test("deploy/Dockerfile copies only what is there", () => {

@@ -37,6 +37,8 @@ export interface ServerOptions {
   readonly dataDirectory?: string;
   /** TRUNKLINE_… variables beside those that every test server gets. */
   readonly environment?: { readonly [name: string]: string };
+  /** What of the command line it is. Default "dev". */
+  readonly command?: string;
 }
 
 /** One server, over all its processes. */
@@ -44,6 +46,7 @@ export class TestServer {
   readonly dataDirectory: string;
   readonly #temporary: string;
   readonly #environment: { readonly [name: string]: string };
+  readonly #command: string;
   #child: ChildProcess | undefined;
   #listening: JsonObject = {};
   /** The last lines that were logged, for the report of a failed test. */
@@ -56,6 +59,7 @@ export class TestServer {
     this.#temporary = mkdtempSync(join(tmpdir(), "trunkline-test-"));
     this.dataDirectory = options.dataDirectory ?? join(this.#temporary, "data");
     this.#environment = { ...UNLIMITED, ...options.environment };
+    this.#command = options.command ?? "dev";
   }
 
   get endpoints(): Endpoints {
@@ -85,7 +89,7 @@ export class TestServer {
   /** Starts a process, on the ports of the one before. Resolves once it says that it listens. */
   async start(): Promise<void> {
     if (!existsSync(CLI)) throw new Error(`${CLI} is missing: npm run build`);
-    const child = spawn(process.execPath, [CLI, "dev"], {
+    const child = spawn(process.execPath, [CLI, this.#command], {
       cwd: this.#temporary,
       env: { ...cleanEnvironment(), ...this.#environment, ...this.#places() },
       stdio: ["ignore", "pipe", "pipe"],
