@@ -197,6 +197,8 @@ class Returning {
     const code = reason.startsWith("goodbye") ? 4100 : 1006;
     this.#failures = 0;
     this.#wait(code);
+    // As the client in bridge/client: to leave when the server says so is no failure.
+    if (code === 4100) this.#failures = 0;
   }
 
   #wait(code: number): void {

@@ -281,9 +281,10 @@ export class Session {
     // A reason that a newer server has, and this client not, is known by the close code's range.
     const told = goodbye === undefined || goodbye.code === ABNORMAL ? code : goodbye.code;
     const ending = { code: told, failures: this.#failures, reconnectAfterMs: goodbye?.reconnectAfterMs ?? 0 };
-    this.#failures++;
     this.#letGo(false);
     const verdict = judge(ending, () => platform.random());
+    // To leave when the server says so is no failure: the first attempt after it may be one.
+    if (!lived || verdict.kind === "stop" || !verdict.stated) this.#failures++;
     if (verdict.kind === "stop") {
       this.#stop(verdict.reason);
       return;

@@ -17,7 +17,7 @@ export type Verdict =
 export interface Ending {
   /** The WebSocket's close code, or that of the server's goodbye. */
   readonly code: number;
-  /** How many attempts in a row have failed before this one; 0: it was live. */
+  /** How many attempts in a row have failed before this one; 0: none, or it was live. */
   readonly failures: number;
   /** What the server's goodbye said; 0: nothing. */
   readonly reconnectAfterMs: number;
@@ -27,6 +27,8 @@ const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 30_000;
 /** Where the server says "later" and not when. */
 const LATER_MS = { from: 1_000, to: 10_000 };
+/** So many times in a row is believed that it is then that the server has time; from then on it may be overwhelmed. */
+const TRUSTED_TIMES = 3;
 
 /** The longest that a timer can wait, in milliseconds. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -76,7 +78,8 @@ export function judge({ code, failures, reconnectAfterMs }: Ending, random: () =
     return { ...wait, reason: "token-expired", delayMs: failures === 0 ? 0 : jitteredMs, freshToken: true };
   if (code >= 4100 && code <= 4199) {
     const statedMs = reconnectAfterMs || LATER_MS.from + random() * (LATER_MS.to - LATER_MS.from);
-    const delayMs = Math.round(Math.max(statedMs, failures === 0 ? 0 : jitteredMs));
+    const patienceMs = failures <= TRUSTED_TIMES ? 0 : backoffMs(failures - TRUSTED_TIMES, random);
+    const delayMs = Math.round(Math.max(statedMs, patienceMs));
     return { ...wait, delayMs: Math.min(delayMs, LONGEST_TIMER_MS), stated: true };
   }
   return wait;

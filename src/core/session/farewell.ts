@@ -25,10 +25,10 @@ export class Farewell {
   }
 
   /**
-   * Resolves when everybody has been told. The sessions' delays lie evenly in `spreadMs`, and so do the moments they are told at in a
-   * shorter time: neither their leaving nor their return is a burst. Called once.
+   * Resolves when everybody has been told. The sessions' delays lie evenly between `soonestMs` and `spreadMs`, and so do the moments they
+   * are told at in a shorter time: neither their leaving nor their return is a burst. Called once.
    */
-  say(sessions: readonly Told[], spreadMs: number): Promise<void> {
+  say(sessions: readonly Told[], spreadMs: number, soonestMs = 0): Promise<void> {
     const tellingMs = Math.min(TELLING_MS, spreadMs * TELLING_SHARE);
     const { promise, resolve } = Promise.withResolvers<void>();
     const startedAtMs = this.#clock.monotonic();
@@ -38,7 +38,8 @@ export class Farewell {
       const shareTold = (this.#clock.monotonic() - startedAtMs + LOT_MS) / tellingMs;
       const until = this.#hurried || shareTold >= 1 ? sessions.length : Math.ceil(shareTold * sessions.length);
       for (const session of sessions.slice(told, until)) {
-        session.close(CloseCode.GOING_AWAY, "the node is leaving", (++told / sessions.length) * spreadMs);
+        const delayMs = soonestMs + (++told / sessions.length) * (spreadMs - soonestMs);
+        session.close(CloseCode.GOING_AWAY, "the node is leaving", delayMs);
       }
       if (told === sessions.length) resolve();
       else this.#timer = this.#clock.after(LOT_MS, tell);

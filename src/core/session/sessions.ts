@@ -27,6 +27,11 @@ import { TimerWheel } from "./wheel.js";
 
 /** Rooms of hellos that are opened at once. */
 const OPENINGS = 64;
+/**
+ * A node without others is its own successor: before it has told everybody, ended and started again nobody is there, for so long in
+ * milliseconds, and for half of the time over which clients come back at most.
+ */
+const RESTART_MS = 1_500;
 /** When a connection that was not admitted may try again, where the rate of new ones does not tell, in milliseconds. */
 const ADMISSION_RETRY_MS = 1_000;
 
@@ -109,8 +114,8 @@ export class Sessions implements SessionPort, SessionServices {
   }
 
   /**
-   * Finishes what was accepted, then tells everybody to come back, each at another moment within `spreadMs` from being told.
-   * Telling takes up to a third of that, and a second at most.
+   * Finishes what was accepted, then tells everybody to come back, each at another moment within `spreadMs` from being told: from at once
+   * where other nodes are there, else when this one may have been started again. Telling takes up to a third of that, and a second at most.
    */
   async drain(spreadMs: number): Promise<void> {
     this.#draining = true;
@@ -118,7 +123,8 @@ export class Sessions implements SessionPort, SessionServices {
     this.hub.flush();
     this.flusher.flush();
     this.#refuseGreeting();
-    await this.#farewell.say([...this.registry.all()], spreadMs);
+    const soonestMs = this.deps.cluster ? 0 : Math.min(RESTART_MS, spreadMs / 2);
+    await this.#farewell.say([...this.registry.all()], spreadMs, soonestMs);
   }
 
   /** Ends every session and timer. */

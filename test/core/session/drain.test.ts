@@ -96,16 +96,24 @@ describe("a node that drains", () => {
     expect(anna.reply(accepted).case).toBe("published");
   });
 
-  it("spreads the return of its sessions evenly over the window", async () => {
-    const core = await useCore();
-    const sessions: TestClient[] = [];
-    for (let user = 0; user < 20; user++) sessions.push(await core.connect(`u${user}`));
-    const drained = core.core.drain(10_000);
-    await core.elapse(2_000);
-    await drained;
-    const delays = sessions.map((client) => client.last("goodbye").reconnectAfterMs).sort((a, b) => a - b);
-    expect(delays).toEqual(Array.from({ length: 20 }, (_, index) => (index + 1) * 500));
-  });
+  it.each([
+    [11_500, 1_500],
+    [2_000, 1_000],
+    [0, 0],
+  ])(
+    "spreads the return of its sessions evenly over the window of %i ms, once it may be back itself",
+    async (spreadMs, soonestMs) => {
+      const core = await useCore();
+      const sessions: TestClient[] = [];
+      for (let user = 0; user < 20; user++) sessions.push(await core.connect(`u${user}`));
+      const drained = core.core.drain(spreadMs);
+      await core.elapse(2_000);
+      await drained;
+      const delays = sessions.map((client) => client.last("goodbye").reconnectAfterMs).sort((a, b) => a - b);
+      const stepMs = (spreadMs - soonestMs) / sessions.length;
+      expect(delays).toEqual(sessions.map((_, index) => soonestMs + (index + 1) * stepMs));
+    },
+  );
 
   it("tells them to go one after the other, within a second, and goes on serving those it has not told", async () => {
     const core = await useCore();

@@ -52,7 +52,14 @@ describe.each([
     expect(delays).toMatchObject([{ delayMs: 1_000 }, { delayMs: 5_500 }, { delayMs: 10_000 }]);
   });
 
-  it("comes back later than the server has said where that has failed before", () => {
+  it("comes back when the server has said where that has failed before, for a few times", () => {
+    for (const failures of [1, 2, 3]) {
+      expect(judge({ code, failures, reconnectAfterMs: 700 }, () => 1)).toMatchObject({ delayMs: 700 });
+    }
+    expect(judge({ code, failures: 4, reconnectAfterMs: 700 }, () => 1)).toMatchObject({ delayMs: 1_000 });
+  });
+
+  it("comes back later and later where it has failed again and again", () => {
     expect(judge({ code, failures: 10, reconnectAfterMs: 2_000 }, half)).toMatchObject({ delayMs: 15_000 });
     expect(judge({ code, failures: 10, reconnectAfterMs: 20_000 }, half)).toMatchObject({ delayMs: 20_000 });
   });
