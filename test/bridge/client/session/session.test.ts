@@ -121,6 +121,20 @@ it("comes back no sooner than the server has asked for, whether the page is show
   expect(states.at(-1)).toBe("live");
 });
 
+it("begins to back off with the first attempt that fails after the server has said when to come back", async () => {
+  const { server, run } = await useLiveClient();
+  await run(10_000);
+  server.up = false;
+  const goneAtMs = server.world.nowMs;
+  server.end(CloseCode.GOING_AWAY, 1_000);
+  await run(5_000);
+  const waitsMs = server.network.dialled
+    .slice(1)
+    .map(({ atMs }, at, all) => Math.round((atMs - (all[at - 1]?.atMs ?? goneAtMs)) / 100) * 100);
+  // Random is 0.5: half of 0.5 s, of 1 s, of 2 s.
+  expect(waitsMs.slice(0, 4)).toEqual([1_000, 300, 500, 1_000]);
+});
+
 it("what the server has asked for is over when its time is, though the clock on the wall was set back", async () => {
   const { page, server, run, client } = await useLiveClient();
   server.end(CloseCode.GOING_AWAY, 2_000);
