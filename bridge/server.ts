@@ -2,6 +2,7 @@
 
 import { createServer as createPlainServer, type IncomingMessage, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
+import type { Duplex } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { roomCalls } from "../src/core/room/room-calls.js";
 import { DeliveryService } from "../src/gen/trunkline/v1/delivery_pb.js";
@@ -74,6 +75,7 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
   const maxConnections = options.maxConnections ?? DEFAULT_MAX_CONNECTIONS;
   const allowedOrigins = new Set(options.allowedOrigins);
   const sockets = new Set<BridgeSocket>();
+  const held = new Set<Duplex>();
   const allGone = Promise.withResolvers<void>();
   let closing: Promise<void> | undefined;
   let reasons: readonly string[] = ["starting"];
@@ -95,7 +97,7 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
       gone();
     },
   };
-  const places = () => maxConnections - sockets.size - PLACES_OF_STREAM * streams.size;
+  const places = () => maxConnections - sockets.size - held.size - PLACES_OF_STREAM * streams.taken;
   const streams = new EventStreams({
     sessions: core.sessions,
     telemetry,
@@ -139,7 +141,8 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
       issueToken: options.page?.issueToken,
     }),
   );
-  server.on("upgrade", upgradeListener({ sessions: core.sessions, telemetry, host, allowedOrigins, places, sockets }));
+  const { sessions } = core;
+  server.on("upgrade", upgradeListener({ sessions, telemetry, host, allowedOrigins, places, sockets, held }));
 
   const { address, port } = await listen(server, options.host ?? DEFAULT_HOST, options.port ?? DEFAULT_PORT);
   server.on("error", (cause) => telemetry.emit("fault", { where: "bridge.server", cause }));
@@ -154,6 +157,8 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
     close(deadlineMs) {
       reasons = ["stopping"];
       if (areAllGone()) allGone.resolve();
+      // Whom the core has not sent away before.
+      for (const socket of held) socket.destroy();
       closing ??= closeServer(server, connections, sockets, streams, clock, deadlineMs).then(() => allGone.promise);
       return closing;
     },

@@ -39,6 +39,8 @@ export class EventStreams {
   readonly #deps: StreamDependencies;
   readonly #host: StreamHost;
   readonly #streams = new Map<string, EventStream>();
+  /** Those whose turn to begin has not come. */
+  readonly #held = new Set<ServerResponse>();
   #closing = false;
 
   constructor(deps: StreamDependencies) {
@@ -56,16 +58,41 @@ export class EventStreams {
     return this.#streams.size;
   }
 
-  /** Begins a stream, or throws why there is none now. */
-  open(request: IncomingMessage, response: ServerResponse): void {
-    const { sessions, telemetry } = this.#deps;
-    try {
-      this.#admit();
-    } catch (cause) {
-      const { message } = TrunklineError.from(cause);
+  /** How many streams there are, or may begin when their turn comes. */
+  get taken(): number {
+    return this.#streams.size + this.#held.size;
+  }
+
+  /** Begins a stream when it is its turn, or calls `refuse` with why there is none now. */
+  open(request: IncomingMessage, response: ServerResponse, refuse: (cause: TrunklineError) => void): void {
+    const { sessions, telemetry, hasPlace } = this.#deps;
+    const turnDown = (message: string, retryAfterMs: number): void => {
       telemetry.emit("session.refused", { transport: "events", code: 503, reason: message });
-      throw cause;
+      refuse(new TrunklineError(ErrorCode.UNAVAILABLE, message, { retryAfterMs }));
+    };
+    if (this.#closing || !hasPlace()) {
+      turnDown("no more connections here now", FULL_RETRY_MS);
+      return;
     }
+    let answered = false;
+    const leave = sessions.enter((admission) => {
+      answered = true;
+      if (this.#held.delete(response)) response.off("close", gone);
+      if (this.#closing) turnDown("no more connections here now", FULL_RETRY_MS);
+      else if (admission.admitted) this.#begin(request, response);
+      else turnDown("no new connections now", admission.retryAfterMs);
+    });
+    if (answered) return;
+    const gone = (): void => {
+      this.#held.delete(response);
+      leave();
+    };
+    this.#held.add(response);
+    response.once("close", gone);
+  }
+
+  #begin(request: IncomingMessage, response: ServerResponse): void {
+    const { sessions } = this.#deps;
     // Silence is the session's business: it pings.
     request.socket.setTimeout(0);
     const id = randomText();
@@ -110,12 +137,6 @@ export class EventStreams {
     return this.#deps.passing?.here ?? "";
   }
 
-  #admit(): void {
-    if (this.#closing || !this.#deps.hasPlace()) throw unavailable("no more connections here now", FULL_RETRY_MS);
-    const admission = this.#deps.sessions.admit();
-    if (!admission.admitted) throw unavailable("no new connections now", admission.retryAfterMs);
-  }
-
   /** Another passes it. */
   #take({ sessionKey, frames, ...head }: FrameBatch): void {
     const place = this.find(sessionKey);
@@ -127,8 +148,4 @@ export class EventStreams {
 
 function randomText(): string {
   return randomBytes(RANDOM_BYTES).toString("base64url");
-}
-
-function unavailable(message: string, retryAfterMs: number): TrunklineError {
-  return new TrunklineError(ErrorCode.UNAVAILABLE, message, { retryAfterMs });
 }

@@ -34,7 +34,7 @@ export function fallback({ streams, allowedOrigins, limits }: FallbackDependenci
     const method = path === EVENTS_PATH ? "GET" : "POST";
     if (request.method !== method) throw new TrunklineError(ErrorCode.UNSUPPORTED, `${method} is expected`);
     if (path === FRAMES_PATH) return receive(request, response);
-    streams.open(request, response);
+    streams.open(request, response, (cause) => refuse(request, response, cause));
     return undefined;
   }
 

@@ -24,6 +24,8 @@ export interface UpgradeDependencies {
   readonly places: () => number;
   /** Connections open now; upgrades add to it. */
   readonly sockets: Set<BridgeSocket>;
+  /** Those whose turn to be upgraded has not come. */
+  readonly held: Set<Duplex>;
 }
 
 interface Refusal {
@@ -35,7 +37,7 @@ interface Refusal {
 export function upgradeListener(
   dependencies: UpgradeDependencies,
 ): (request: IncomingMessage, socket: Duplex, head: Buffer) => void {
-  const { sessions, telemetry, host, sockets } = dependencies;
+  const { sessions, telemetry, host, sockets, held } = dependencies;
   const subprotocols = new Set([host.binary.codec.subprotocol, host.json.codec.subprotocol]);
   const server = new WebSocketServer<typeof BridgeSocket>({
     noServer: true,
@@ -45,32 +47,54 @@ export function upgradeListener(
     WebSocket: BridgeSocket,
   });
 
+  const turnDown = (socket: Duplex, refusal: Refusal): void => {
+    telemetry.emit("session.refused", {
+      transport: "websocket",
+      code: refusal.status,
+      reason: refusal.error.message,
+    });
+    refuse(socket, refusal);
+  };
+  const open = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    const address = request.socket.remoteAddress ?? "";
+    server.options.maxPayload = host.limits.maxFrameBytes;
+    server.handleUpgrade(request, socket, head, (opened) => {
+      sockets.add(opened);
+      opened.begin(host, socket, (sink) => sessions.accept(sink, { transport: "websocket", address }));
+    });
+    // From here on the library listens.
+    socket.off("error", ignore);
+  };
+
   return (request, socket, head) => {
     socket.on("error", ignore);
     const refusal = judge(request, dependencies, subprotocols);
     if (refusal !== undefined) {
-      telemetry.emit("session.refused", {
-        transport: "websocket",
-        code: refusal.status,
-        reason: refusal.error.message,
-      });
-      refuse(socket, refusal);
+      turnDown(socket, refusal);
       return;
     }
-    const address = request.socket.remoteAddress ?? "";
-    server.options.maxPayload = host.limits.maxFrameBytes;
-    server.handleUpgrade(request, socket, head, (open) => {
-      sockets.add(open);
-      open.begin(host, socket, (sink) => sessions.accept(sink, { transport: "websocket", address }));
+    let answered = false;
+    const leave = sessions.enter((admission) => {
+      answered = true;
+      if (held.delete(socket)) socket.off("end", gone).off("close", gone);
+      if (admission.admitted) open(request, socket, head);
+      else turnDown(socket, unavailable("no new connections now", admission.retryAfterMs));
     });
-    // From here on the library listens.
-    socket.off("error", ignore);
+    if (answered) return;
+    // Nobody reads from it: that its peer has gone is told nevertheless.
+    const gone = (): void => {
+      held.delete(socket);
+      leave();
+      socket.destroy();
+    };
+    held.add(socket);
+    socket.once("end", gone).once("close", gone);
   };
 }
 
 function judge(
   request: IncomingMessage,
-  { sessions, allowedOrigins, places }: UpgradeDependencies,
+  { allowedOrigins, places }: UpgradeDependencies,
   subprotocols: ReadonlySet<string>,
 ): Refusal | undefined {
   if (pathOf(request) !== CONNECT_PATH) {
@@ -84,10 +108,7 @@ function judge(
     const known = [...subprotocols].join(", ");
     return { status: 400, error: TrunklineError.invalid("Sec-WebSocket-Protocol", `one of ${known} is expected`) };
   }
-  if (places() <= 0) return unavailable("no more connections here now", FULL_RETRY_MS);
-  const admission = sessions.admit();
-  if (!admission.admitted) return unavailable("no new connections now", admission.retryAfterMs);
-  return undefined;
+  return places() > 0 ? undefined : unavailable("no more connections here now", FULL_RETRY_MS);
 }
 
 function unavailable(message: string, retryAfterMs: number): Refusal {

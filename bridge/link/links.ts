@@ -122,6 +122,12 @@ export class Links implements SessionPort {
     return leftMs > 0 ? { admitted: false, retryAfterMs: leftMs } : { admitted: true };
   }
 
+  /** Nobody is held here: it is the nodes that are busy, and they say so of each session. */
+  enter(answer: (admission: Admission) => void): () => void {
+    answer(this.admit());
+    return () => {};
+  }
+
   accept(sink: SessionSink, origin: ConnectionOrigin): Connection {
     const connection = this.#leaving ? undefined : this.#current?.link.accept(sink, origin);
     if (connection !== undefined) return connection;

@@ -2,7 +2,7 @@
 
 import { once } from "node:events";
 import { create, toBinary } from "@bufbuild/protobuf";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { CloseCode } from "../../src/gen/trunkline/v1/error_pb.js";
 import { RoomEventSchema } from "../../src/gen/trunkline/v1/message_pb.js";
 import { ClientFrameSchema, type ServerFrame, ServerFrameSchema } from "../../src/gen/trunkline/v1/session_pb.js";
@@ -110,6 +110,24 @@ describe("a stream", () => {
     expect(refused.status).toBe(503);
     expect(refused.headers.get("retry-after")).toBe("2");
     expect(await refused.json()).toMatchObject({ code: "UNAVAILABLE", retryAfterMs: 1_500 });
+  });
+
+  it("is held until its turn comes, counts meanwhile, and is let go of where its client goes", async () => {
+    const { http, core, port } = await useBridge({ maxConnections: 2 });
+    core.sessions.holds = true;
+    const gone = new AbortController();
+    const first = fetch(`${http}/v1/events`, { signal: gone.signal });
+    await vi.waitFor(() => expect(core.sessions.held.size).toBe(1), { timeout: 10_000, interval: 5 });
+    expect((await upgrade(port)).status).toBe(503);
+    gone.abort();
+    await expect(first).rejects.toThrow();
+    await vi.waitFor(() => expect(core.sessions.held.size).toBe(0), { timeout: 10_000, interval: 5 });
+    const second = fetch(`${http}/v1/events`);
+    await vi.waitFor(() => expect(core.sessions.held.size).toBe(1), { timeout: 10_000, interval: 5 });
+    for (const admit of core.sessions.held) admit({ admitted: true });
+    const { status, body } = await second;
+    expect([status, core.sessions.connections.length]).toEqual([200, 1]);
+    await body?.cancel();
   });
 
   it("takes two of the bridge's places, and gives them back", async () => {

@@ -100,6 +100,16 @@ export class FakeSessions implements SessionPort {
     return this.admission;
   }
 
+  /** Those that are held, while `holds` says so: each by what answers it. */
+  readonly held = new Set<(admission: Admission) => void>();
+  holds = false;
+
+  enter(answer: (admission: Admission) => void): () => void {
+    if (this.holds) this.held.add(answer);
+    else answer(this.admit());
+    return () => this.held.delete(answer);
+  }
+
   accept(sink: SessionSink, origin: ConnectionOrigin): Connection {
     const connection = new FakeConnection(sink, origin, this.endsFinished);
     this.connections.push(connection);

@@ -136,13 +136,8 @@ export async function useTcp(port: number): Promise<Socket> {
   return socket;
 }
 
-/** The answer to an upgrade request with these headers: the status, and the headers and body as text. */
-export async function upgrade(
-  port: number,
-  headers: Readonly<Record<string, string>> = {},
-  path = "/v1/connect",
-): Promise<{ readonly status: number; readonly text: string }> {
-  const socket = await useTcp(port);
+/** An upgrade request. */
+export function handshake(port: number, headers: Readonly<Record<string, string>> = {}, path = "/v1/connect"): string {
   const all = {
     host: `127.0.0.1:${port}`,
     connection: "Upgrade",
@@ -152,7 +147,17 @@ export async function upgrade(
     ...headers,
   };
   const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}`);
-  socket.write(`GET ${path} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n`);
+  return `GET ${path} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n`;
+}
+
+/** The answer to an upgrade request with these headers: the status, and the headers and body as text. */
+export async function upgrade(
+  port: number,
+  headers: Readonly<Record<string, string>> = {},
+  path = "/v1/connect",
+): Promise<{ readonly status: number; readonly text: string }> {
+  const socket = await useTcp(port);
+  socket.write(handshake(port, headers, path));
   let text = "";
   for await (const chunk of socket) {
     text += String(chunk);

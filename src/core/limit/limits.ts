@@ -74,9 +74,9 @@ export interface Limits {
   readonly frameRate: Rate;
   /** RATE_LIMITED answers a second that one session may draw before it is closed OVERLOADED: it does not heed them. */
   readonly refusalRate: Rate;
-  /** New connections a second in this node. */
+  /** New connections a second in this node. Those beyond wait for their turn, 3 s at most, where their clients could not read a refusal. */
   readonly connectRate: Rate;
-  /** Connections of this node that have not said Hello yet, at most. */
+  /** Connections of this node that have no session yet, at most. Those beyond wait as above. */
   readonly maxHandshakes: number;
 }
 

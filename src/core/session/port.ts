@@ -69,8 +69,14 @@ export type Admission =
   | { readonly admitted: false; readonly retryAfterMs: number };
 
 export interface SessionPort {
-  /** Asked before any work is spent on a new connection (for WebSocket before the upgrade). */
+  /** Asked before any work is spent on a new connection. */
   admit(): Admission;
+  /**
+   * As `admit`, but for connections whose clients cannot read what they are refused with (WebSocket before the upgrade): one that would not
+   * be admitted now is held until its turn comes, for 3 s at most. `answer` is called once, during this call or later, and must not throw; on
+   * admission it calls `accept`. Returns what ends the wait of a connection that is gone: `answer` is not called then. Idempotent.
+   */
+  enter(answer: (admission: Admission) => void): () => void;
   /** A new connection. Its first frame must be Hello, within the handshake deadline. */
   accept(sink: SessionSink, origin: ConnectionOrigin): Connection;
 }

@@ -7,7 +7,6 @@ import type { CoreDependencies } from "../core.js";
 import type { Hub } from "../fanout/hub.js";
 import type { Limiter } from "../limit/limiter.js";
 import { Places } from "../limit/places.js";
-import { TokenBucket } from "../limit/token-bucket.js";
 import type { PresenceCore } from "../presence/presence.js";
 import type { Receipts } from "../receipt/receipts.js";
 import type { Forwarding, RoomCalls } from "../room/calls.js";
@@ -16,6 +15,7 @@ import type { RoomOwner } from "../room/owner.js";
 import type { Signals } from "../signal/signals.js";
 import { SessionConnection } from "./connection.js";
 import { SessionsElsewhere } from "./elsewhere.js";
+import { Entrance } from "./entrance.js";
 import { Farewell } from "./farewell.js";
 import { Flusher } from "./flusher.js";
 import type { Admission, Connection, ConnectionOrigin, SessionPort, SessionSink } from "./port.js";
@@ -32,8 +32,6 @@ const OPENINGS = 64;
  * milliseconds, and for half of the time over which clients come back at most.
  */
 const RESTART_MS = 1_500;
-/** When a connection that was not admitted may try again, where the rate of new ones does not tell, in milliseconds. */
-const ADMISSION_RETRY_MS = 1_000;
 
 export class Sessions implements SessionPort, SessionServices {
   readonly deps: CoreDependencies;
@@ -51,7 +49,7 @@ export class Sessions implements SessionPort, SessionServices {
   readonly elsewhere: SessionsElsewhere | undefined;
   revocations = 0;
   readonly requests = new Requests();
-  readonly #connectRate: TokenBucket;
+  readonly #entrance: Entrance;
   readonly #farewell: Farewell;
   /** Connections that have no session yet. */
   readonly #greeting = new Set<SessionConnection>();
@@ -80,7 +78,7 @@ export class Sessions implements SessionPort, SessionServices {
     this.wheel = new TimerWheel(deps.clock);
     this.registry = new Registry(deps, (identity, readers) => this.#openChannel(identity, readers));
     this.elsewhere = deps.cluster && new SessionsElsewhere(deps, (tenantId) => this.registry.sessionsOf(tenantId));
-    this.#connectRate = new TokenBucket(deps.limits.connectRate, deps.clock.monotonic());
+    this.#entrance = new Entrance(deps.clock, deps.limits, () => this.#greeting.size < deps.limits.maxHandshakes);
     this.#farewell = new Farewell(deps.clock);
   }
 
@@ -90,15 +88,18 @@ export class Sessions implements SessionPort, SessionServices {
   }
 
   admit(): Admission {
-    if (this.#draining || this.#greeting.size >= this.deps.limits.maxHandshakes) {
-      return { admitted: false, retryAfterMs: ADMISSION_RETRY_MS };
-    }
-    const retryAfterMs = this.#connectRate.take(this.deps.clock.monotonic());
-    return retryAfterMs > 0 ? { admitted: false, retryAfterMs } : { admitted: true };
+    return this.#entrance.admit();
+  }
+
+  enter(answer: (admission: Admission) => void): () => void {
+    return this.#entrance.enter(answer);
   }
 
   accept(sink: SessionSink, origin: ConnectionOrigin): Connection {
-    const connection = new SessionConnection(this, sink, origin, (greeted) => this.#greeting.delete(greeted));
+    const connection = new SessionConnection(this, sink, origin, (greeted) => {
+      this.#greeting.delete(greeted);
+      this.#entrance.freed();
+    });
     this.#greeting.add(connection);
     // Admitted before the node began to leave.
     if (this.#draining) connection.close(CloseCode.GOING_AWAY, "the node is leaving");
@@ -119,6 +120,7 @@ export class Sessions implements SessionPort, SessionServices {
    */
   async drain(spreadMs: number): Promise<void> {
     this.#draining = true;
+    this.#entrance.close();
     await Promise.all([this.requests.idle(), this.owner.idle()]);
     this.hub.flush();
     this.flusher.flush();
@@ -130,6 +132,7 @@ export class Sessions implements SessionPort, SessionServices {
   /** Ends every session and timer. */
   stop(): void {
     this.#draining = true;
+    this.#entrance.close();
     this.#endRevocations?.();
     this.#refuseGreeting();
     this.#farewell.hurry();

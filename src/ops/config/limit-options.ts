@@ -101,8 +101,17 @@ export const LIMIT_OPTIONS = {
     of.refusalRate,
     "RATE_LIMITED answers a second, and how many at once, before a session that does not heed them is closed.",
   ),
-  connectRate: rate(of.connectRate, "New connections a second, and how many at once."),
-  maxHandshakes: integer("N", of.maxHandshakes, 1, MANY, "Connections that have not said Hello yet, at most."),
+  connectRate: rate(
+    of.connectRate,
+    "New connections a second, and how many at once. Over WebSocket those beyond wait for up to 3 s.",
+  ),
+  maxHandshakes: integer(
+    "N",
+    of.maxHandshakes,
+    1,
+    MANY,
+    "Connections without a session yet, at most. Over WebSocket those beyond wait for up to 3 s.",
+  ),
 } satisfies { readonly [K in Exclude<keyof Limits, "rates"> as OptionName<K>]: Option<Limits[K]> };
 
 /** Durations are written with their unit, so an option's name does not carry it. */

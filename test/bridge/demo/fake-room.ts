@@ -78,6 +78,10 @@ export class FakeWorld implements Pick<Core, "sessions" | "rooms" | "delivery" |
 
   readonly sessions: SessionPort = {
     admit: () => ({ admitted: true }),
+    enter: (answer) => {
+      answer({ admitted: true });
+      return () => {};
+    },
     accept: (sink: SessionSink): Connection => new FakeSession(this, sink),
   };
 

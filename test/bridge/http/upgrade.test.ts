@@ -2,8 +2,8 @@
 
 import { once } from "node:events";
 import { request } from "node:http";
-import { describe, expect, it } from "vitest";
-import { upgrade, useBridge, useClient } from "../use-bridge.js";
+import { describe, expect, it, vi } from "vitest";
+import { handshake, upgrade, useBridge, useClient, useTcp } from "../use-bridge.js";
 
 describe("origins", () => {
   it("lets clients in that send none: they are no browsers", async () => {
@@ -55,6 +55,10 @@ describe("subprotocols", () => {
   });
 });
 
+function until(isSo: () => boolean): Promise<void> {
+  return vi.waitFor(() => expect(isSo()).toBe(true), { timeout: 10_000, interval: 5 });
+}
+
 describe("admission", () => {
   it("answers 503 with Retry-After when the core admits nobody", async () => {
     const { port, core } = await useBridge();
@@ -64,6 +68,63 @@ describe("admission", () => {
     expect(text).toMatch(/^Retry-After: 3\r$/m);
     expect(text).toContain('"code":"UNAVAILABLE"');
     expect(core.sessions.connections).toHaveLength(0);
+  });
+
+  it("holds a handshake until its turn comes, and does not answer it before", async () => {
+    const { port, core } = await useBridge();
+    core.sessions.holds = true;
+    let answered = false;
+    const answer = upgrade(port).finally(() => {
+      answered = true;
+    });
+    await until(() => core.sessions.held.size === 1);
+    expect(answered).toBe(false);
+    for (const admit of core.sessions.held) admit({ admitted: true });
+    expect((await answer).status).toBe(101);
+    expect(core.sessions.connections).toHaveLength(1);
+  });
+
+  it("answers 503 to one that was held and did not come in", async () => {
+    const { port, core } = await useBridge();
+    core.sessions.holds = true;
+    const answer = upgrade(port);
+    await until(() => core.sessions.held.size === 1);
+    for (const admit of core.sessions.held) admit({ admitted: false, retryAfterMs: 1_000 });
+    expect((await answer).status).toBe(503);
+  });
+
+  it("lets go of one whose client goes while it is held, whether it says so or breaks off", async () => {
+    const { port, core } = await useBridge({ maxConnections: 1 });
+    core.sessions.holds = true;
+    for (const end of ["destroy", "resetAndDestroy"] as const) {
+      const socket = await useTcp(port);
+      socket.write(handshake(port));
+      await until(() => core.sessions.held.size === 1);
+      socket[end]();
+      await until(() => core.sessions.held.size === 0);
+    }
+    core.sessions.holds = false;
+    expect((await upgrade(port)).status).toBe(101);
+  });
+
+  it("counts those that are held among the connections it may have", async () => {
+    const { port, core } = await useBridge({ maxConnections: 1 });
+    core.sessions.holds = true;
+    const answer = upgrade(port);
+    await until(() => core.sessions.held.size === 1);
+    expect((await upgrade(port)).status).toBe(503);
+    for (const admit of core.sessions.held) admit({ admitted: true });
+    expect((await answer).status).toBe(101);
+  });
+
+  it("leaves without waiting for those that are held", async () => {
+    const { port, core, bridge } = await useBridge();
+    core.sessions.holds = true;
+    const answer = upgrade(port);
+    await until(() => core.sessions.held.size === 1);
+    await bridge.close(1_000);
+    await answer;
+    await until(() => core.sessions.held.size === 0);
   });
 
   it("answers 503 beyond the connections it may hold, and takes new ones when others leave", async () => {
