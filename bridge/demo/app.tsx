@@ -1,7 +1,7 @@
 // The page: a door, and the chat behind it.
 
 import { useEffect, useState } from "preact/hooks";
-import { forgetDevice, keptSeat, leaveSeat, type Seat, takeSeat } from "./account/seat.js";
+import { keptSeat, leaveSeat, type Seat, takeSeat } from "./account/seat.js";
 import { type Entry, SignIn } from "./account/sign-in.js";
 import { restoreRoom, showList } from "./chat/routes.js";
 import { Workspace } from "./chat/workspace.js";
@@ -15,8 +15,8 @@ interface SignedIn {
 
 function enter({ name, room, token, brought }: Entry): SignedIn {
   // There is nobody to ask for another token of the user's own.
-  const seat = takeSeat(name, !brought);
-  return { seat, link: createLink({ ...seat, token, brought }), room };
+  const seat = takeSeat(name, token, !brought);
+  return { seat, link: createLink({ seat, token, brought }), room };
 }
 
 /** Somebody who was here before the page was loaded anew: a server that is away is waited for inside. */
@@ -24,7 +24,7 @@ function comeBack(): SignedIn | undefined {
   const seat = keptSeat();
   if (seat === undefined) return undefined;
   restoreRoom();
-  return { seat, link: createLink({ ...seat, token: undefined, brought: false }), room: undefined };
+  return { seat, link: createLink({ seat, token: undefined, brought: false }), room: undefined };
 }
 
 export function App() {
@@ -41,10 +41,9 @@ export function App() {
       link={link}
       room={room}
       onLeave={() => {
-        link.client.close();
+        link.close();
         leaveSeat();
         showList();
-        forgetDevice();
         setName(seat.name);
         setSignedIn(undefined);
       }}

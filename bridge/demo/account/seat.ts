@@ -1,14 +1,15 @@
 // Who sits at this page: kept for a reload of this tab, without the token.
 
+import { claimsOf } from "./claims.js";
+
 export interface Seat {
   readonly userId: string;
   readonly name: string;
+  /** Undefined: not known before there is a connection. */
+  readonly tenantId?: string | undefined;
 }
 
 const SEAT = "seat";
-const DEVICE = "device";
-const ID_LENGTH = 22;
-const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /** Ids allow [A-Za-z0-9._:~-]; what else a name holds is written as its code, so that different names stay different. */
 export function idOf(name: string): string {
@@ -17,9 +18,13 @@ export function idOf(name: string): string {
   return id.slice(0, 120);
 }
 
-/** @param kept Whether a reload finds it again. */
-export function takeSeat(name: string, kept: boolean): Seat {
-  const seat = { userId: idOf(name), name };
+/**
+ * The seat of whom the token is for; where it does not say, of whom the name is.
+ * @param kept Whether a reload finds it again.
+ */
+export function takeSeat(name: string, token: string, kept: boolean): Seat {
+  const claims = claimsOf(token);
+  const seat: Seat = { userId: claims?.userId ?? idOf(name), name: claims?.name || name, tenantId: claims?.tenantId };
   if (kept) sessionStorage.setItem(SEAT, JSON.stringify(seat));
   return seat;
 }
@@ -31,23 +36,4 @@ export function leaveSeat(): void {
 export function keptSeat(): Seat | undefined {
   const seat: Seat | null = JSON.parse(sessionStorage.getItem(SEAT) ?? "null");
   return seat ?? undefined;
-}
-
-/** 22 random characters: `crypto.randomUUID` is missing where a page comes from a plain-HTTP address of the local network. */
-export function randomId(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(ID_LENGTH)), (byte) => LETTERS[byte & 63]).join("");
-}
-
-/** A tab is a device; a reload keeps it. */
-export function deviceId(): string {
-  const kept = sessionStorage.getItem(DEVICE);
-  if (kept !== null) return kept;
-  const fresh = randomId();
-  sessionStorage.setItem(DEVICE, fresh);
-  return fresh;
-}
-
-/** A duplicated tab has its original's device, and the two would go on replacing each other. */
-export function forgetDevice(): void {
-  sessionStorage.removeItem(DEVICE);
 }

@@ -1,18 +1,27 @@
 // What messages say, and what they answer.
 
+import type { ComponentChild } from "preact";
 import type { Actor, Body } from "../../client/gen/types.js";
 import type { TimelineMessage } from "../../client/timeline/timeline.js";
 import { Icon } from "../parts/icon.js";
 
+/** An address, without the full stop or bracket that may follow it. */
+const LINK = /(https?:\/\/\S*[^\s.,;:!?)\]}'"<>])/i;
+
 export function Content({ body, deleted }: { readonly body: Body | undefined; readonly deleted: boolean }) {
   if (deleted) return <p class="bubble">This message was deleted.</p>;
   const { attachment } = body ?? {};
-  if (attachment === undefined) return <p class="bubble">{textOf(body)}</p>;
-  const { url = "", name, caption } = attachment;
+  if (attachment === undefined) return <p class="bubble">{withLinks(textOf(body))}</p>;
+  const { url = "", name, caption, mimeType = "" } = attachment;
+  // A picture is not fetched: whoever has it would learn who reads this.
+  const picture = mimeType.startsWith("image/") || /\.(png|jpe?g|gif|webp|avif|svg)$/i.test(name || url);
   const label = (
     <>
-      <Icon name="file" />
-      <span>{name || url}</span>
+      <Icon name={picture ? "picture" : "file"} />
+      <span class="named">
+        <span class="name">{name || url}</span>
+        <span class="small muted">{hostOf(url)}</span>
+      </span>
     </>
   );
   // Nothing that could run something here.
@@ -26,9 +35,26 @@ export function Content({ body, deleted }: { readonly body: Body | undefined; re
       ) : (
         <span class="attachment">{label}</span>
       )}
-      {caption !== undefined && <p class="bubble">{caption}</p>}
+      {caption !== undefined && <p class="bubble">{withLinks(caption)}</p>}
     </>
   );
+}
+
+/** The text, with what is an address to be followed. */
+function withLinks(text: string): readonly ComponentChild[] {
+  return text.split(LINK).map((part, index) =>
+    index % 2 === 0 ? (
+      part
+    ) : (
+      <a key={index} href={part} target="_blank" rel="noopener noreferrer">
+        {part}
+      </a>
+    ),
+  );
+}
+
+function hostOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).host : "";
 }
 
 export interface QuoteProps {

@@ -9,6 +9,8 @@ import type { Members } from "./members.js";
 export interface Chat extends Link {
   readonly seat: Seat;
   readonly members: Members;
+  /** Back to the door. */
+  readonly onLeave: () => void;
 }
 
 export const ChatContext = createContext<Chat | undefined>(undefined);

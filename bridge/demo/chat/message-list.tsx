@@ -7,13 +7,18 @@ import type { Timeline, TimelineMessage } from "../../client/timeline/timeline.j
 import { Icon } from "../parts/icon.js";
 import { useLatest, useNow } from "../parts/use.js";
 import { dayKey, dayOf } from "../parts/words.js";
+import { Beginning } from "./beginning.js";
+import { AT_END, ComingLine, placed } from "./coming-line.js";
+import type { Coming } from "./comings.js";
 import { nameOf, textOf } from "./content.js";
 import { type MessageActions, MessageLine } from "./message.js";
 import { useScrollPlace } from "./scroll.js";
 
 export interface MessageListProps {
   readonly room: Room;
+  readonly title: string;
   readonly timeline: Timeline;
+  readonly comings: readonly Coming[];
   readonly ownId: string;
   /** Up to here the user had read when the room was opened. Undefined: not known yet. */
   readonly readSeq: number | undefined;
@@ -25,7 +30,7 @@ export interface MessageListProps {
 /** Messages of one sender within this belong together. */
 const SAME_BREATH_MS = 5 * 60_000;
 
-export function MessageList({ room, timeline, ownId, readSeq, sent, actions }: MessageListProps) {
+export function MessageList({ room, title, timeline, comings, ownId, readSeq, sent, actions }: MessageListProps) {
   const { messages, loading, atStart } = timeline.snapshot;
   const scroller = useRef<HTMLElement>(null);
   const [current, setCurrent] = useState<string | undefined>(undefined);
@@ -34,7 +39,8 @@ export function MessageList({ room, timeline, ownId, readSeq, sent, actions }: M
     // Where it fails it is asked for again with the next look.
     timeline.older().catch(() => {});
   });
-  const { atEnd, toEnd, onScroll } = useScrollPlace(scroller, messages, atStart || loading ? undefined : more);
+  const places = useMemo(() => placed(comings, messages, atStart), [comings, messages, atStart]);
+  const { atEnd, toEnd, onScroll } = useScrollPlace(scroller, places, atStart || loading ? undefined : more);
   useEffect(toEnd, [sent]);
   const news = useNews(messages, ownId, atEnd);
   const byId = useMemo(() => new Map(messages.map((message) => [message.messageId, message])), [messages]);
@@ -102,7 +108,7 @@ export function MessageList({ room, timeline, ownId, readSeq, sent, actions }: M
         tabIndex={-1}
       >
         <div class="lines">
-          <p class="beginning muted">{beginning(messages.length, loading, atStart)}</p>
+          <Beginning roomId={room.id} title={title} empty={messages.length === 0} loading={loading} atStart={atStart} />
           <ol>
             {messages.map((message, index) => {
               const before = messages[index - 1];
@@ -110,6 +116,7 @@ export function MessageList({ room, timeline, ownId, readSeq, sent, actions }: M
               const newDay = before === undefined || dayKey(Date.parse(before.createdAt ?? "")) !== dayKey(atMs);
               return (
                 <Fragment key={message.key}>
+                  <ComingLine comings={places.get(message.key)} />
                   {newDay && (
                     <li class="divider day">
                       <span>{dayOf(atMs, now)}</span>
@@ -124,7 +131,9 @@ export function MessageList({ room, timeline, ownId, readSeq, sent, actions }: M
                     message={message}
                     answered={message.replyTo === undefined ? undefined : byId.get(message.replyTo)}
                     ownId={ownId}
-                    follows={!newDay && message.key !== firstNew && isSameBreath(before, message)}
+                    follows={
+                      !newDay && message.key !== firstNew && !places.has(message.key) && isSameBreath(before, message)
+                    }
                     current={message.key === tab}
                     receipt={receiptOf(room, message, ownId)}
                     actions={all}
@@ -132,6 +141,7 @@ export function MessageList({ room, timeline, ownId, readSeq, sent, actions }: M
                 </Fragment>
               );
             })}
+            <ComingLine comings={places.get(AT_END)} />
           </ol>
         </div>
       </section>
@@ -170,12 +180,6 @@ function useNews(
     });
   }, [messages, atEnd]);
   return news;
-}
-
-function beginning(count: number, loading: boolean, atStart: boolean): string {
-  if (loading) return "Loading…";
-  if (count === 0) return "Nothing here yet. Say hello, or open this page in a second window.";
-  return atStart ? "This is where it began." : "";
 }
 
 function isSameBreath(before: TimelineMessage | undefined, message: TimelineMessage): boolean {

@@ -65,13 +65,15 @@ export function PeopleDialog({ roomId, onClose }: { readonly roomId: string; rea
             void add();
           }}
         >
-          <label class="field">
+          <label class="field" for="add-people">
             Add people
-            <input ref={field} required maxLength={400} placeholder="Grace, Alan" />
           </label>
-          <button type="submit" class="primary">
-            Add
-          </button>
+          <div class="adding">
+            <input id="add-people" ref={field} required maxLength={400} placeholder="Grace, Alan" />
+            <button type="submit" class="primary">
+              Add
+            </button>
+          </div>
         </form>
       )}
       {fault !== "" && (

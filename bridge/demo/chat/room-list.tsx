@@ -37,7 +37,11 @@ export function RoomList({ shown }: { readonly shown: string | undefined }) {
   const tab = [current, shown, entries[0]?.roomId].find((id) => entries.some(({ roomId }) => roomId === id));
   return (
     <nav class="rooms" aria-label="Rooms">
-      {entries.length === 0 && <p class="muted small">{client.rooms.ready ? "You are in no room yet." : "Loading…"}</p>}
+      {entries.length === 0 && (
+        <p class="muted small">
+          {client.rooms.ready && shown === undefined ? "You are in no room yet. Begin with +." : "Loading…"}
+        </p>
+      )}
       <ul ref={list} onKeyDown={keyPressed}>
         {entries.map((entry) => {
           const { roomId, unreadCount, activeAtMs } = entry;

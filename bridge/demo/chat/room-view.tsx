@@ -8,6 +8,7 @@ import { IconButton } from "../parts/icon.js";
 import { useChanges } from "../parts/use.js";
 import { ConnectionBanner } from "./banner.js";
 import { isDirect } from "./changes.js";
+import { Comings } from "./comings.js";
 import { Composer, type Draft } from "./composer.js";
 import { useChat } from "./context.js";
 import { MessageList } from "./message-list.js";
@@ -24,6 +25,7 @@ export interface RoomViewProps {
 export function RoomView({ roomId, inspecting, onInspect }: RoomViewProps) {
   const { client, seat, members } = useChat();
   const room = useMemo(() => client.room(roomId), [client, roomId]);
+  const comings = useMemo(() => new Comings(), [room]);
   const [timeline, setTimeline] = useState<Timeline | undefined>(undefined);
   const [readSeq, setReadSeq] = useState<number | undefined>(undefined);
   const [draft, setDraft] = useState<Draft>({ kind: "new" });
@@ -35,9 +37,15 @@ export function RoomView({ roomId, inspecting, onInspect }: RoomViewProps) {
     const opened = room.timeline();
     const watch = client.presence.watch({ rooms: [roomId] });
     const stops = [
-      room.on("event", (event) => members.happened(roomId, event)),
-      // How far had the user read when they came?
-      room.on("subscribed", ({ marker }) => setReadSeq((known) => known ?? marker?.readSeq ?? 0)),
+      room.on("event", (event) => {
+        members.happened(roomId, event);
+        comings.happened(event);
+      }),
+      room.on("subscribed", ({ marker, top }) => {
+        // How far had the user read when they came?
+        setReadSeq((known) => known ?? marker?.readSeq ?? 0);
+        if (comings.all.length === 0) void comings.load(client, roomId, top?.seq ?? 0);
+      }),
     ];
     setTimeline(opened);
     setDraft({ kind: "new" });
@@ -53,6 +61,9 @@ export function RoomView({ roomId, inspecting, onInspect }: RoomViewProps) {
     (changed) => {
       const stops = [
         timeline?.onChange(changed),
+        comings.onChange(changed),
+        room.on("state", changed),
+        client.on("state", changed),
         room.receipts.onChange(changed),
         room.typing.onChange(changed),
         client.presence.onChange(changed),
@@ -100,7 +111,9 @@ export function RoomView({ roomId, inspecting, onInspect }: RoomViewProps) {
         <MessageList
           key={roomId}
           room={room}
+          title={title}
           timeline={timeline}
+          comings={comings.all}
           ownId={seat.userId}
           readSeq={readSeq}
           sent={sent}
@@ -149,16 +162,19 @@ export function RoomView({ roomId, inspecting, onInspect }: RoomViewProps) {
 
 function useSubtitle(roomId: string): string {
   const { client, seat, members } = useChat();
+  if (client.room(roomId).state.status === "filling") return "Catching up…";
   const room = client.rooms.get(roomId)?.room;
   const people = members.of(roomId);
   const others = people.filter(({ userId }) => userId !== seat.userId);
   if (isDirect(room)) return statusText(client.presence.of(others[0]?.userId ?? "").status);
   const count = people.length || (room?.memberCount ?? 0);
   if (count === 0) return "";
+  const counted = `${count} ${count === 1 ? "member" : "members"}`;
+  if (client.state.status !== "live") return counted;
   const online = people.filter(
     ({ userId = "" }) => userId === seat.userId || statusText(client.presence.of(userId).status) !== "offline",
   );
-  return `${count} ${count === 1 ? "member" : "members"}, ${online.length} online`;
+  return `${counted}, ${online.length} online`;
 }
 
 function TypingLine({ names }: { readonly names: readonly string[] }) {

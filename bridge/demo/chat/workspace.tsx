@@ -17,6 +17,7 @@ import { NewRoomDialog } from "./new-room.js";
 import { RoomList } from "./room-list.js";
 import { RoomView } from "./room-view.js";
 import { showRoom, useShownRoom } from "./routes.js";
+import { titleOf } from "./titles.js";
 
 export interface WorkspaceProps {
   readonly seat: Seat;
@@ -34,7 +35,7 @@ const THEMES: Readonly<Record<Theme, readonly ["system" | "sun" | "moon", string
 
 export function Workspace({ seat, link, room, onLeave }: WorkspaceProps) {
   const { client } = link;
-  const chat = useMemo(() => ({ ...link, seat, members: new Members(client) }), [link, seat]);
+  const chat = useMemo(() => ({ ...link, seat, onLeave, members: new Members(client) }), [link, seat]);
   const roomId = useShownRoom();
   const [inspecting, setInspecting] = useState(false);
   const [adding, setAdding] = useState(false);
@@ -74,9 +75,11 @@ export function Workspace({ seat, link, room, onLeave }: WorkspaceProps) {
     return () => watch.close();
   }, [others.join(" ")]);
   const unread = client.rooms.all.filter(({ unreadCount }) => unreadCount > 0).length;
+  const entry = client.rooms.get(roomId ?? "");
+  const title = entry === undefined ? (roomId ?? "Rooms") : titleOf(entry, chat);
   useEffect(() => {
-    document.title = `${unread > 0 ? `(${unread}) ` : ""}${roomId ?? "Rooms"} · Trunkline`;
-  }, [unread, roomId]);
+    document.title = `${unread > 0 ? `(${unread}) ` : ""}${title} · Trunkline`;
+  }, [unread, title]);
 
   const { status } = client.state;
   return (

@@ -2,7 +2,6 @@
 
 import { useState } from "preact/hooks";
 import type { TappedFrame } from "../link/wiretap.js";
-import { sizeOf } from "../parts/words.js";
 import { msOf } from "./round-trips.js";
 
 const CLOCK = new Intl.DateTimeFormat(undefined, {
@@ -48,7 +47,7 @@ export function FrameList({
   );
 }
 
-function Frame({ direction, kind, atMs, bytes, frame, tookMs }: TappedFrame) {
+function Frame({ direction, kind, atMs, frame, tookMs }: TappedFrame) {
   const [open, setOpen] = useState(false);
   return (
     <li class={direction}>
@@ -58,7 +57,6 @@ function Frame({ direction, kind, atMs, bytes, frame, tookMs }: TappedFrame) {
         </span>
         <span class="kind">{kind || "empty"}</span>
         <span class="muted">{tookMs === undefined ? "" : msOf(tookMs)}</span>
-        <span class="muted">{sizeOf(bytes)}</span>
         <time class="muted">{CLOCK.format(atMs)}</time>
       </button>
       {open && (

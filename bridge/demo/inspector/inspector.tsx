@@ -5,7 +5,8 @@ import { useEffect } from "preact/hooks";
 import { useChat } from "../chat/context.js";
 import { IconButton } from "../parts/icon.js";
 import { useChanges, useNow } from "../parts/use.js";
-import { countdownText, sizeOf, stateText } from "../parts/words.js";
+import { countdownText, stateText } from "../parts/words.js";
+import { Carriage } from "./carriage.js";
 import { FrameList } from "./frame-list.js";
 import { Positions } from "./positions.js";
 import { RoundTrips } from "./round-trips.js";
@@ -45,7 +46,6 @@ export function Inspector({ roomId, onClose }: InspectorProps) {
   }, [client]);
   const { state } = client;
   const now = useNow(state.status === "waiting");
-  const { sent, received, times } = wiretap;
 
   return (
     <aside class="inspector" aria-label="Connection inspector">
@@ -59,7 +59,7 @@ export function Inspector({ roomId, onClose }: InspectorProps) {
           <span class="muted">{countdownText(state, now)}</span>
         </p>
         <div class="buttons">
-          <button type="button" onClick={() => client.drop()} disabled={state.status !== "live"}>
+          <button type="button" onClick={() => network.cut()} disabled={state.status !== "live"}>
             Drop connection
           </button>
           <button
@@ -76,28 +76,11 @@ export function Inspector({ roomId, onClose }: InspectorProps) {
           </button>
         </div>
         <p class="muted small">
-          Write something while you are offline: it waits with a clock, is sent once when you are back, and what others
-          said meanwhile is there in its place.
+          Offline, the connection is closed in order; dropped, it is cut, and nobody is told. Write something meanwhile:
+          it waits with a clock, is sent once when you are back, and what others said is there in its place.
         </p>
-        <dl class="figures">
-          <div>
-            <dt>Sent</dt>
-            <dd>
-              {sent.frames} <span class="muted">frames, {sizeOf(sent.bytes)}</span>
-            </dd>
-          </div>
-          <div>
-            <dt>Received</dt>
-            <dd>
-              {received.frames} <span class="muted">frames, {sizeOf(received.bytes)}</span>
-            </dd>
-          </div>
-          <div>
-            <dt>Session</dt>
-            <dd class="code">{state.status === "live" ? state.sessionId : "none"}</dd>
-          </div>
-        </dl>
-        <RoundTrips times={times} />
+        <Carriage state={state} network={network} />
+        <RoundTrips times={wiretap.times} />
         <Positions roomId={roomId} />
         <FrameList frames={wiretap.frames} onClear={() => wiretap.clear()} />
       </div>

@@ -14,8 +14,9 @@ export function Positions({ roomId }: { readonly roomId: string | undefined }) {
     title: titleOf(entry, chat),
     top: entry.room.top?.seq ?? 0,
   }));
-  const listed = known.some(({ id }) => id === roomId) || roomId === undefined;
-  const rooms = [...(listed ? [] : [{ id: roomId, title: roomId, top: 0 }]), ...known];
+  const shown =
+    roomId === undefined ? [] : [known.find(({ id }) => id === roomId) ?? { id: roomId, title: roomId, top: 0 }];
+  const rooms = [...shown, ...known.filter(({ id }) => id !== roomId)];
   return (
     <section aria-label="Positions">
       <h3>Positions</h3>

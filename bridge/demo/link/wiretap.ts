@@ -1,6 +1,7 @@
-// What goes over the connection: the last frames, how much it was, and how long answers take.
+// What this tab and the server say to each other: the last frames, and how long answers take.
 
 import type { ClientFrame, ServerFrame } from "../../client/gen/types.js";
+import type { Dial } from "../../client/platform.js";
 import type { Codec } from "../../client/wire/codec.js";
 
 export interface TappedFrame {
@@ -11,16 +12,10 @@ export interface TappedFrame {
   readonly kind: string;
   /** Milliseconds since 1970. */
   readonly atMs: number;
-  readonly bytes: number;
   /** What it holds, without tokens. */
   readonly frame: ClientFrame | ServerFrame;
   /** Of an answer: how long after its request it came, in milliseconds. */
   readonly tookMs: number | undefined;
-}
-
-export interface Traffic {
-  readonly frames: number;
-  readonly bytes: number;
 }
 
 /** Frames that are kept. */
@@ -29,15 +24,12 @@ const MAX_FRAMES = 200;
 const MAX_TIMES = 60;
 /** Requests whose answer is waited for. */
 const MAX_ASKED = 1_000;
-const NONE: Traffic = { frames: 0, bytes: 0 };
 
 export class Wiretap {
   readonly #listeners = new Set<() => void>();
   #frames: readonly TappedFrame[] = [];
   #times: readonly number[] = [];
   #count = 0;
-  #out = NONE;
-  #in = NONE;
   #encoded: { readonly frame: ClientFrame; readonly data: string | Uint8Array } | undefined;
   /** When each request was sent, by its number. Numbers begin anew with each connection. */
   readonly #asked = new Map<number, number>();
@@ -50,14 +42,6 @@ export class Wiretap {
   /** How long the last answers took, in milliseconds, oldest first. */
   get times(): readonly number[] {
     return this.#times;
-  }
-
-  get sent(): Traffic {
-    return this.#out;
-  }
-
-  get received(): Traffic {
-    return this.#in;
   }
 
   onChange(listener: () => void): () => void {
@@ -83,39 +67,47 @@ export class Wiretap {
       },
       decode: (data) => {
         const frame = codec.decode(data);
-        this.#received(frame, typeof data === "string" ? data.length : data.byteLength);
+        this.#received(frame);
         return frame;
       },
     };
   }
 
+  /** Reads along what is sent. */
+  dial(dial: Dial): Dial {
+    return (url, subprotocol, listener) => {
+      const wire = dial(url, subprotocol, listener);
+      return {
+        ...(wire.codec && { codec: this.codec(wire.codec) }),
+        send: (data) => {
+          wire.send(data);
+          this.#wentOut(data);
+        },
+        close: (code) => wire.close(code),
+      };
+    };
+  }
+
   /** This was sent: what is encoded only to be measured is not. */
-  wentOut(data: string | Uint8Array): void {
+  #wentOut(data: string | Uint8Array): void {
     if (this.#encoded?.data !== data) return;
     const { frame } = this.#encoded;
     if (frame.hello !== undefined) this.#asked.clear();
     if (frame.ref !== undefined && this.#asked.size < MAX_ASKED) this.#asked.set(frame.ref, performance.now());
-    this.#out = { frames: this.#out.frames + 1, bytes: this.#out.bytes + data.length };
-    this.#keep("out", withoutToken(frame), data.length, undefined);
+    this.#keep("out", withoutToken(frame), undefined);
   }
 
-  #received(frame: ServerFrame, bytes: number): void {
+  #received(frame: ServerFrame): void {
     const askedAtMs = frame.replyTo === undefined ? undefined : this.#asked.get(frame.replyTo);
     this.#asked.delete(frame.replyTo ?? 0);
     const tookMs = askedAtMs === undefined ? undefined : performance.now() - askedAtMs;
     if (tookMs !== undefined) this.#times = [...this.#times, tookMs].slice(-MAX_TIMES);
-    this.#in = { frames: this.#in.frames + 1, bytes: this.#in.bytes + bytes };
-    this.#keep("in", frame, bytes, tookMs);
+    this.#keep("in", frame, tookMs);
   }
 
-  #keep(
-    direction: TappedFrame["direction"],
-    frame: ClientFrame | ServerFrame,
-    bytes: number,
-    tookMs: number | undefined,
-  ): void {
+  #keep(direction: TappedFrame["direction"], frame: ClientFrame | ServerFrame, tookMs: number | undefined): void {
     const kind = Object.keys(frame).find((key) => key !== "ref" && key !== "replyTo") ?? "";
-    const tapped = { number: ++this.#count, direction, kind, atMs: Date.now(), bytes, frame, tookMs };
+    const tapped = { number: ++this.#count, direction, kind, atMs: Date.now(), frame, tookMs };
     this.#frames = [...this.#frames.slice(1 - MAX_FRAMES), tapped];
     this.#tell();
   }

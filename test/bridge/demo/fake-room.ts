@@ -183,6 +183,7 @@ class FakeSession implements Connection {
   receive({ ref, frame }: ClientFrame): void {
     try {
       if (frame.case === "hello") this.#hello(ref, frame.value);
+      else if (frame.case === "refreshToken") this.#refresh(ref, frame.value.token);
       else if (frame.case === "call")
         this.#reply(ref, { case: "callResult", value: { rpc: this.#call(frame.value.rpc) } });
       else if (frame.case === "subscribe") this.#subscribe(ref, frame.value.roomId, frame.value.after?.seq);
@@ -234,6 +235,12 @@ class FakeSession implements Connection {
     const value = { userId, pingIntervalMs: 25_000, roomsPending: rooms.length, limits };
     this.#reply(ref, { case: "welcome", value });
     for (const { roomId, after } of rooms) this.#subscribe(0, roomId, after?.seq);
+  }
+
+  #refresh(ref: number, token: string): void {
+    const user = this.#world.userOf(token);
+    if (user?.userId !== this.#user.userId) throw new TrunklineError(ErrorCode.PERMISSION_DENIED, "of another user");
+    this.#reply(ref, { case: "done", value: {} });
   }
 
   #subscribe(ref: number, roomId: string, stated: number | undefined): void {

@@ -12,19 +12,23 @@ import { ErrorCode, TrunklineError } from "../../../src/ports/error.js";
 import type { Identity, TokenVerifier } from "../../../src/ports/token-verifier.js";
 import { buildPage, missingBrowser } from "./use-page.js";
 
+const TENANT = "demo";
+
 /** Issues tokens to anybody and knows them again, also after a restart. */
 class OpenVerifier implements TokenVerifier {
   readonly available = true;
 
+  /** What a JWT looks like, without a signature. */
   issue = async ({ user, name }: TokenRequest): Promise<string> =>
-    Buffer.from(JSON.stringify([user, name])).toString("base64url");
+    `.${Buffer.from(JSON.stringify({ tenant: TENANT, sub: user, name })).toString("base64url")}.`;
 
   async verify(token: string): Promise<Identity> {
-    const parts: unknown = JSON.parse(Buffer.from(token, "base64url").toString());
-    if (!Array.isArray(parts)) throw new TrunklineError(ErrorCode.UNAUTHENTICATED, "not a token");
-    const [userId, displayName] = parts.map(String);
-    if (userId === undefined || displayName === undefined) throw new TypeError("a token has two parts");
-    return { tenantId: "demo", userId, displayName, grants: new Set(), expiresAtMs: undefined, tokenId: "" };
+    const claims: unknown = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString());
+    if (typeof claims !== "object" || claims === null || !("sub" in claims) || !("name" in claims)) {
+      throw new TrunklineError(ErrorCode.UNAUTHENTICATED, "not a token");
+    }
+    const [userId, displayName] = [String(claims.sub), String(claims.name)];
+    return { tenantId: TENANT, userId, displayName, grants: new Set(), expiresAtMs: undefined, tokenId: "" };
   }
 
   onRevoked(): () => void {
