@@ -32,7 +32,7 @@ export function ConnectionBanner() {
         <strong role="status">{stateText(state)}</strong>
         {/* Nobody wants to hear seconds counted. */}
         <span aria-hidden="true">{countdownText(state, now)}</span>
-        {shown && !stopped && <span class="promise">What you write is kept, and sent when you are back.</span>}
+        {shown && !stopped && <span class="promise">What you write is kept, and sent later.</span>}
       </p>
       {shown && (
         <button type="button" onClick={action} disabled={state.status === "connecting"}>

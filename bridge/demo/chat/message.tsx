@@ -48,7 +48,7 @@ export const MessageLine = pure((props: MessageProps) => {
         <span class={own || follows ? "visually-hidden" : "who"}>{own ? "You" : nameOf(sender)}</span>
         <div class="bubble-row">
           <div class="bubble-box">
-            {replyTo !== undefined && <Quote answered={answered} onShow={() => actions.show(replyTo)} />}
+            {replyTo !== undefined && !deleted && <Quote answered={answered} onShow={() => actions.show(replyTo)} />}
             <Content body={body} deleted={deleted} />
             <span class="meta">
               {editedAt !== undefined && !deleted && <span>edited</span>}

@@ -28,6 +28,8 @@ export function RoomView({ roomId, inspecting, onInspect }: RoomViewProps) {
   const comings = useMemo(() => new Comings(), [room]);
   const [timeline, setTimeline] = useState<Timeline | undefined>(undefined);
   const [readSeq, setReadSeq] = useState<number | undefined>(undefined);
+  /** The room's last event when it was subscribed to. */
+  const [topSeq, setTopSeq] = useState(0);
   const [draft, setDraft] = useState<Draft>({ kind: "new" });
   const [sent, setSent] = useState(0);
   const [dialog, setDialog] = useState<"people" | { readonly remove: TimelineMessage } | undefined>(undefined);
@@ -44,6 +46,7 @@ export function RoomView({ roomId, inspecting, onInspect }: RoomViewProps) {
       room.on("subscribed", ({ marker, top }) => {
         // How far had the user read when they came?
         setReadSeq((known) => known ?? marker?.readSeq ?? 0);
+        setTopSeq(top?.seq ?? 0);
         if (comings.all.length === 0) void comings.load(client, roomId, top?.seq ?? 0);
       }),
     ];
@@ -95,7 +98,7 @@ export function RoomView({ roomId, inspecting, onInspect }: RoomViewProps) {
         <IconButton icon="back" label="Back to the rooms" class="only-narrow" onClick={showList} />
         <div class="titles">
           <h1 id="room-title">{title}</h1>
-          <p class="muted small">{useSubtitle(roomId)}</p>
+          <p class="muted small">{useSubtitle(roomId, topSeq)}</p>
         </div>
         <IconButton icon="people" label="People" onClick={() => setDialog("people")} />
         <IconButton icon="pulse" label="Connection inspector" pressed={inspecting} onClick={onInspect} />
@@ -160,9 +163,11 @@ export function RoomView({ roomId, inspecting, onInspect }: RoomViewProps) {
   );
 }
 
-function useSubtitle(roomId: string): string {
+function useSubtitle(roomId: string, topSeq: number): string {
   const { client, seat, members } = useChat();
-  if (client.room(roomId).state.status === "filling") return "Catching up…";
+  const { state, position } = client.room(roomId);
+  const missing = topSeq - (position?.seq ?? topSeq);
+  if (missing > 0 && (state.status === "live" || state.status === "filling")) return `Catching up: ${missing} to come…`;
   const room = client.rooms.get(roomId)?.room;
   const people = members.of(roomId);
   const others = people.filter(({ userId }) => userId !== seat.userId);

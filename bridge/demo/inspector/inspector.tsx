@@ -76,8 +76,8 @@ export function Inspector({ roomId, onClose }: InspectorProps) {
           </button>
         </div>
         <p class="muted small">
-          Offline, the connection is closed in order; dropped, it is cut, and nobody is told. Write something meanwhile:
-          it waits with a clock, is sent once when you are back, and what others said is there in its place.
+          Offline closes the connection in order, dropping it cuts it without a word. Write something meanwhile: it
+          waits with a clock, and is sent once.
         </p>
         <Carriage state={state} network={network} />
         <RoundTrips times={wiretap.times} />

@@ -12,6 +12,11 @@ function keptTheme(): Theme {
   return kept === "light" || kept === "dark" ? kept : "system";
 }
 
+/** Before anything is drawn. */
+export function showKeptTheme(): void {
+  document.documentElement.dataset.theme = keptTheme();
+}
+
 /** The theme, and what chooses the next one. */
 export function useTheme(): readonly [Theme, () => void] {
   const [theme, setTheme] = useState(keptTheme);

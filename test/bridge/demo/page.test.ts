@@ -34,7 +34,8 @@ describe.skipIf(missingBrowser !== undefined)(
       onTestFinished(() => context.close());
     });
 
-    async function serve(port = 0): Promise<{ readonly bridge: Bridge; readonly url: string }> {
+    /** @param issues Whether tokens are given to anybody who asks. */
+    async function serve(port = 0, issues = true): Promise<{ readonly bridge: Bridge; readonly url: string }> {
       const bridge = await startBridge({
         core: world,
         port,
@@ -42,7 +43,7 @@ describe.skipIf(missingBrowser !== undefined)(
         limits: { maxFrameBytes: 64 * 1024 },
         telemetry: new Telemetry(),
         clock: createSystemClock(),
-        page: { directory: built.directory, issueToken: world.issueToken },
+        page: { directory: built.directory, ...(issues && { issueToken: world.issueToken }) },
       });
       onTestFinished(() => bridge.close(0));
       return { bridge, url: `http://127.0.0.1:${bridge.port}/` };
@@ -161,6 +162,25 @@ describe.skipIf(missingBrowser !== undefined)(
       expect(await ada.state("closed")).toContain("administrator");
       await ada.page.getByRole("button", { name: "Reconnect" }).click();
       await ada.state("live");
+    });
+
+    it("leads back to the door where a token that its user brought has expired", async () => {
+      const { url } = await serve(0, false);
+      const { page, ...ada } = await useTab(context);
+      const bring = async () => {
+        await page.getByLabel("Token").fill(await world.issueToken({ user: "ada", name: "Ada" }));
+        await page.getByRole("button", { name: "Enter" }).click();
+        await page.locator('#state[data-kind="live"]').waitFor({ state: "attached" });
+      };
+      await page.goto(url);
+      await page.getByLabel("Your name").fill("Ada");
+      await page.getByRole("button", { name: "Enter" }).click();
+      await bring();
+      world.endAll(CloseCode.TOKEN_EXPIRED, "expired");
+      await page.getByRole("button", { name: "Sign in again" }).click();
+      await page.getByRole("button", { name: "Enter" }).click();
+      await bring();
+      expect(ada.complaints.filter((text) => !text.includes("404"))).toEqual([]);
     });
 
     it("keeps name, room and unsent messages over a reload, and the token in memory only", async () => {

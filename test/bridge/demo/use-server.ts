@@ -9,6 +9,7 @@ import type { Backbone } from "../../../src/backbone/options.js";
 import { startBackbone } from "../../../src/backbone.js";
 import type { AccessHook } from "../../../src/ports/access-hook.js";
 import { ErrorCode, TrunklineError } from "../../../src/ports/error.js";
+import type { PublishHook } from "../../../src/ports/publish-hook.js";
 import type { Identity, TokenVerifier } from "../../../src/ports/token-verifier.js";
 import { buildPage, missingBrowser } from "./use-page.js";
 
@@ -49,6 +50,7 @@ export interface ServeOptions {
   readonly dataDirectory?: string;
   readonly port?: number;
   readonly accessHook?: AccessHook;
+  readonly publishHook?: PublishHook;
 }
 
 export interface Pages {
@@ -72,13 +74,14 @@ export function usePages(): Pages {
   });
   afterAll(() => built?.remove());
   return {
-    async serve({ dataDirectory, port = 0, accessHook } = {}) {
+    async serve({ dataDirectory, port = 0, accessHook, publishHook } = {}) {
       const backbone = await startBackbone({
         dataDirectory: dataDirectory ?? (await useDirectory()),
         auth: { verifier },
         grpc: { port: 0 },
         bridge: { port, page: { directory: built?.directory ?? "", issueToken: verifier.issue } },
         ...(accessHook && { accessHook: { hook: accessHook } }),
+        ...(publishHook && { publishHook: { hook: publishHook } }),
       });
       onTestFinished(async () => {
         await backbone.stop({ spreadMs: 0, deadlineMs: 0 });
