@@ -3,7 +3,7 @@
 // protobuf-es does this too, with 20 KiB of its own and 10 KiB of descriptors, compressed: more than the whole client may weigh.
 
 import type { ClientFrame, ServerFrame } from "../gen/types.js";
-import { FIXED64, LENGTH, Reader, VARINT, Writer } from "./bytes.js";
+import { LENGTH, Reader, VARINT, Writer } from "./bytes.js";
 import type { Codec } from "./codec.js";
 import { enumType, type Field, messageType } from "./schema.js";
 import { readStruct, writeStruct } from "./struct.js";
@@ -35,7 +35,10 @@ export function encode(type: string, message: Shape): Uint8Array<ArrayBuffer> {
 
 /** Of a message of the contract. Throws where it is none. Fields it does not know are passed over. */
 export function decode(type: string, bytes: Uint8Array): Shape {
-  const reader = new Reader(bytes);
+  return read(type, new Reader(bytes));
+}
+
+function read(type: string, reader: Reader): Shape {
   const { byNumber } = messageType(type);
   const message: Record<string, unknown> = {};
   while (!reader.done) {
@@ -69,22 +72,11 @@ function entry(key: string, text: string): Uint8Array {
   return writer.finish();
 }
 
-function writeOne(writer: Writer, { number, name, type, of }: Field, value: unknown): void {
-  switch (type) {
-    case "u":
-    case "i":
-    case "b":
-    case "=":
-      writer.tag(number, VARINT);
-      writer.varint(numberOf(name, type, of, value));
-      return;
-    case "d":
-      writer.tag(number, FIXED64);
-      writer.double(Number(value));
-      return;
-  }
-  writer.tag(number, LENGTH);
-  if (type === "s") writer.text(String(value));
+function writeOne(writer: Writer, { number, name, type, of, wireType }: Field, value: unknown): void {
+  writer.tag(number, wireType);
+  if (wireType === VARINT) writer.varint(numberOf(name, type, of, value));
+  else if (type === "d") writer.double(Number(value));
+  else if (type === "s") writer.text(String(value));
   else if (type === "y") writer.bytes(fromBase64(String(value)));
   else if (type === "t") writer.bytes(writeTime(String(value)));
   else if (type === "j") writer.bytes(writeStruct(value as Shape));
@@ -101,7 +93,7 @@ function numberOf(name: string, type: string, of: string, value: unknown): numbe
 function readField(reader: Reader, field: Field, wireType: number, message: Record<string, unknown>): void {
   const { name, repeated, type } = field;
   if (type === "m") {
-    const [key, text] = readEntry(new Reader(reader.bytes()));
+    const [key, text] = readEntry(reader.inner());
     message[name] = { ...(message[name] as Readonly<Record<string, string>> | undefined), [key]: text };
     return;
   }
@@ -112,10 +104,10 @@ function readField(reader: Reader, field: Field, wireType: number, message: Reco
   const list = (message[name] as unknown[] | undefined) ?? [];
   message[name] = list;
   // Numbers may come packed.
-  if (wireType !== LENGTH || "stjy>".includes(type)) list.push(readOne(reader, field, wireType));
+  if (wireType !== LENGTH || field.wireType === LENGTH) list.push(readOne(reader, field, wireType));
   else {
-    const packed = new Reader(reader.bytes());
-    while (!packed.done) list.push(readOne(packed, field, type === "d" ? FIXED64 : VARINT));
+    const packed = reader.inner();
+    while (!packed.done) list.push(readOne(packed, field, field.wireType));
   }
 }
 
@@ -130,8 +122,7 @@ function readEntry(reader: Reader): [string, string] {
   return entry;
 }
 
-function readOne(reader: Reader, { name, type, of }: Field, wireType: number): unknown {
-  const wanted = type === "d" ? FIXED64 : "uib=".includes(type) ? VARINT : LENGTH;
+function readOne(reader: Reader, { name, type, of, wireType: wanted }: Field, wireType: number): unknown {
   if (wireType !== wanted) throw new Error(`${name} is of another type`);
   switch (type) {
     case "u":
@@ -151,11 +142,11 @@ function readOne(reader: Reader, { name, type, of }: Field, wireType: number): u
     case "y":
       return toBase64(reader.bytes());
     case "t":
-      return readTime(new Reader(reader.bytes()));
+      return readTime(reader.inner());
     case "j":
-      return readStruct(new Reader(reader.bytes()));
+      return readStruct(reader.inner());
     default:
-      return decode(of, reader.bytes());
+      return read(of, reader.inner());
   }
 }
 

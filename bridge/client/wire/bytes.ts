@@ -11,6 +11,8 @@ export const FIXED32 = 5;
 const FIRST_BYTES = 256;
 /** A varint of 64 bits. */
 const LONGEST_VARINT = 10;
+/** In bytes: ids and names. */
+const SHORT_TEXT = 32;
 
 export class Writer {
   #bytes = new Uint8Array(FIRST_BYTES);
@@ -27,15 +29,14 @@ export class Writer {
   /** A whole number; one below zero as 64 bits, as protobuf has it. */
   varint(value: number): void {
     this.#reserve(LONGEST_VARINT);
-    let rest = value < 0 ? BigInt.asUintN(64, BigInt(value)) : undefined;
-    if (rest !== undefined) {
-      for (; rest > 127n; rest >>= 7n) this.#bytes[this.#at++] = Number(rest & 127n) | 128;
-      this.#bytes[this.#at++] = Number(rest);
-      return;
+    // Below zero, what is written is all bits of what it is less than −1 by, turned.
+    const turned = value < 0 ? 127 : 0;
+    let left = turned === 0 ? value : -1 - value;
+    for (let bytes = 1; turned === 0 ? left > 127 : bytes < LONGEST_VARINT; bytes++) {
+      this.#bytes[this.#at++] = ((left % 128) ^ turned) | 128;
+      left = Math.floor(left / 128);
     }
-    let left = value;
-    for (; left > 127; left = Math.floor(left / 128)) this.#bytes[this.#at++] = (left % 128) | 128;
-    this.#bytes[this.#at++] = left;
+    this.#bytes[this.#at++] = turned === 0 ? left : 1;
   }
 
   double(value: number): void {
@@ -65,64 +66,81 @@ export class Writer {
 
 export class Reader {
   readonly #bytes: Uint8Array;
-  #at = 0;
+  #at: number;
+  readonly #end: number;
 
-  constructor(bytes: Uint8Array) {
+  /** Of the bytes from `at` to before `end`. */
+  constructor(bytes: Uint8Array, at = 0, end = bytes.length) {
     this.#bytes = bytes;
+    this.#at = at;
+    this.#end = end;
   }
 
   get done(): boolean {
-    return this.#at >= this.#bytes.length;
+    return this.#at >= this.#end;
   }
 
   /** Exact up to 2⁵³; one of 64 bits with the highest set is below zero. */
   varint(): number {
     let value = 0;
+    let turned = 0;
     let factor = 1;
-    for (let length = 0; length < LONGEST_VARINT; length++) {
-      const byte = this.#bytes[this.#at++];
-      if (byte === undefined) break;
+    for (let left = LONGEST_VARINT; left > 0 && !this.done; left--) {
+      const byte = this.#bytes[this.#at++] as number;
+      if (left === 1 && byte === 1) return -1 - turned;
       value += (byte & 127) * factor;
-      if (byte < 128) return value >= 2 ** 63 ? Number(BigInt.asIntN(64, this.#wide(length + 1))) : value;
+      if (byte < 128) return value;
+      turned += (~byte & 127) * factor;
       factor *= 128;
     }
     throw new Error("a number has no end");
   }
 
   double(): number {
-    const { buffer, byteOffset } = this.#take(8);
-    return new DataView(buffer, byteOffset).getFloat64(0, true);
+    const from = this.#pass(8);
+    return new DataView(this.#bytes.buffer, this.#bytes.byteOffset + from).getFloat64(0, true);
   }
 
   text(): string {
-    return DECODER.decode(this.bytes());
+    const length = this.varint();
+    const from = this.#pass(length);
+    // Most texts are short and plain: calling the decoder takes several times as long as reading them.
+    const codes: number[] = [];
+    let at = from;
+    while (length <= SHORT_TEXT && at < this.#at) {
+      const byte = this.#bytes[at] as number;
+      if (byte > 127) break;
+      codes.push(byte);
+      at++;
+    }
+    return at < this.#at ? DECODER.decode(this.#bytes.subarray(from, this.#at)) : String.fromCharCode(...codes);
   }
 
   /** A view. */
   bytes(): Uint8Array {
-    return this.#take(this.varint());
+    const from = this.#pass(this.varint());
+    return this.#bytes.subarray(from, this.#at);
+  }
+
+  /** Of the bytes that `bytes` would give. */
+  inner(): Reader {
+    const from = this.#pass(this.varint());
+    return new Reader(this.#bytes, from, this.#at);
   }
 
   skip(wireType: number): void {
     if (wireType === VARINT) this.varint();
-    else if (wireType === FIXED64) this.#take(8);
-    else if (wireType === LENGTH) this.bytes();
-    else if (wireType === FIXED32) this.#take(4);
+    else if (wireType === FIXED64) this.#pass(8);
+    else if (wireType === LENGTH) this.#pass(this.varint());
+    else if (wireType === FIXED32) this.#pass(4);
     else throw new Error(`there is no wire type ${wireType}`);
   }
 
-  #take(length: number): Uint8Array {
+  /** Returns where the bytes begin that are passed. */
+  #pass(length: number): number {
     const from = this.#at;
-    if (from + length > this.#bytes.length) throw new Error("it ends in the middle");
+    if (length < 0 || from + length > this.#end) throw new Error("it ends in the middle");
     this.#at += length;
-    return this.#bytes.subarray(from, this.#at);
-  }
-
-  /** The varint of so many bytes that was just read, exactly. */
-  #wide(length: number): bigint {
-    let value = 0n;
-    for (let at = this.#at - 1; at >= this.#at - length; at--)
-      value = (value << 7n) | BigInt((this.#bytes[at] ?? 0) & 127);
-    return value;
+    return from;
   }
 }

@@ -1,6 +1,7 @@
 // The contract as the binary encoding needs it, read from the text that is made of the .proto files.
 
 import { CONTRACT } from "../gen/contract.js";
+import { FIXED64, LENGTH, VARINT } from "./bytes.js";
 
 export interface Field {
   readonly number: number;
@@ -10,6 +11,8 @@ export interface Field {
   readonly type: string;
   /** The message's or the enum's. */
   readonly of: string;
+  /** How one of its values is written. */
+  readonly wireType: number;
 }
 
 export interface MessageType {
@@ -60,7 +63,9 @@ function readMessage(words: readonly string[]): MessageType {
     const repeated = spec.startsWith("*");
     const type = (repeated ? spec.slice(1) : spec) || "s";
     const of = (type.slice(1) || "~").replace("~", name.slice(0, 1).toUpperCase() + name.slice(1));
-    return { number, name, repeated, type: type.slice(0, 1), of };
+    const letter = type.slice(0, 1);
+    const wireType = letter === "d" ? FIXED64 : "uib=".includes(letter) ? VARINT : LENGTH;
+    return { number, name, repeated, type: letter, of, wireType };
   });
   return {
     byName: new Map(fields.map((field) => [field.name, field])),

@@ -1,6 +1,6 @@
 // google.protobuf.Struct: any JSON object.
 
-import { FIXED64, LENGTH, Reader, VARINT, Writer } from "./bytes.js";
+import { FIXED64, LENGTH, type Reader, VARINT, Writer } from "./bytes.js";
 
 /** Deeper than anybody means, and far from what the stack holds. */
 const DEEPEST = 100;
@@ -55,7 +55,7 @@ export function readStruct(reader: Reader, depth = 0): Readonly<Record<string, u
   const entries: [string, unknown][] = [];
   while (!reader.done) {
     const tag = reader.varint();
-    if (tag === 8 + LENGTH) entries.push(readEntry(new Reader(reader.bytes()), depth));
+    if (tag === 8 + LENGTH) entries.push(readEntry(reader.inner(), depth));
     else reader.skip(tag & 7);
   }
   // A key may be called __proto__: it is one like any other.
@@ -67,7 +67,7 @@ function readEntry(reader: Reader, depth: number): [string, unknown] {
   while (!reader.done) {
     const tag = reader.varint();
     if (tag === 8 + LENGTH) entry[0] = reader.text();
-    else if (tag === 16 + LENGTH) entry[1] = readValue(new Reader(reader.bytes()), depth + 1);
+    else if (tag === 16 + LENGTH) entry[1] = readValue(reader.inner(), depth + 1);
     else reader.skip(tag & 7);
   }
   return entry;
@@ -84,8 +84,8 @@ function readValue(reader: Reader, depth: number): unknown {
     } else if (tag === 16 + FIXED64) value = reader.double();
     else if (tag === 24 + LENGTH) value = reader.text();
     else if (tag === 32 + VARINT) value = reader.varint() !== 0;
-    else if (tag === 40 + LENGTH) value = readStruct(new Reader(reader.bytes()), depth);
-    else if (tag === 48 + LENGTH) value = readList(new Reader(reader.bytes()), depth);
+    else if (tag === 40 + LENGTH) value = readStruct(reader.inner(), depth);
+    else if (tag === 48 + LENGTH) value = readList(reader.inner(), depth);
     else reader.skip(tag & 7);
   }
   return value;
@@ -95,7 +95,7 @@ function readList(reader: Reader, depth: number): readonly unknown[] {
   const list: unknown[] = [];
   while (!reader.done) {
     const tag = reader.varint();
-    if (tag === 8 + LENGTH) list.push(readValue(new Reader(reader.bytes()), depth + 1));
+    if (tag === 8 + LENGTH) list.push(readValue(reader.inner(), depth + 1));
     else reader.skip(tag & 7);
   }
   return list;

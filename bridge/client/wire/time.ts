@@ -4,6 +4,9 @@ import { type Reader, VARINT, Writer } from "./bytes.js";
 
 const NANOS = 1_000_000_000;
 
+/** The last that was written out. */
+let lately = { seconds: Number.NaN, text: "" };
+
 export function writeTime(text: string): Uint8Array {
   const ms = Date.parse(text);
   if (Number.isNaN(ms)) throw new Error(`${text} is no time`);
@@ -28,10 +31,13 @@ export function readTime(reader: Reader): string {
     else if (tag === 16) nanos = reader.varint();
     else reader.skip(tag & 7);
   }
-  const whole = new Date(seconds * 1_000).toISOString().slice(0, "2000-01-01T00:00:00".length);
-  if (nanos === 0) return `${whole}Z`;
+  // What comes together happened together.
+  if (seconds !== lately.seconds) {
+    lately = { seconds, text: new Date(seconds * 1_000).toISOString().slice(0, "2000-01-01T00:00:00".length) };
+  }
+  if (nanos === 0) return `${lately.text}Z`;
   const digits = String(NANOS + nanos).slice(1);
   // Three, six or nine of them.
   const kept = digits.endsWith("000000") ? 3 : digits.endsWith("000") ? 6 : 9;
-  return `${whole}.${digits.slice(0, kept)}Z`;
+  return `${lately.text}.${digits.slice(0, kept)}Z`;
 }

@@ -132,6 +132,24 @@ describe("a frame", () => {
     expect(binaryCodec.decode(new Uint8Array([0xc2, 0xbb, 0x01, 0x01, 0x00]).buffer)).toEqual({});
   });
 
+  it("with a length below zero is refused, and not read again and again", () => {
+    const back = [...Array(9).fill(0xff), 0x01];
+    expect(() => decode("ServerFrame", new Uint8Array([0x62, ...back, ...Array(8).fill(0)]))).toThrow("in the middle");
+  });
+
+  it.each([0, 1, 31, 32, 33, 200])("keeps a text of %i letters, plain or not", (length) => {
+    for (const letter of ["a", "\u007f", "\u0080", "é", "€", "😀"]) {
+      const frame = { hello: { token: letter.repeat(length) } };
+      expect(decode("ClientFrame", encode("ClientFrame", frame))).toEqual(frame);
+    }
+  });
+
+  it.each([1, 32, 33])("with %i bytes for a text that are none is refused", (length) => {
+    const bytes = encode("ClientFrame", { hello: { token: "a".repeat(length) } });
+    bytes[bytes.length - 1] = 0xff;
+    expect(() => decode("ClientFrame", bytes)).toThrow();
+  });
+
   it("that is text is refused", () => {
     expect(() => binaryCodec.decode("{}")).toThrow("no binary frame");
   });
