@@ -17,8 +17,8 @@ export function call<T>(listeners: Iterable<Listener<T>>, value: T): void {
 
 export class Emitter<Events extends object> {
   readonly #listeners = new Map<keyof Events, Set<Listener<never>>>();
-  /** What is being told, and what a listener has brought about meanwhile: everybody hears of it in the same order. */
-  #telling: (() => void)[] | undefined;
+  /** While something is told: what a listener has brought about meanwhile. Everybody hears of it in the same order. */
+  #next: (() => void)[] | undefined;
 
   /** Calls `listener` from now on; returns what ends that. */
   on<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>): () => void {
@@ -34,13 +34,14 @@ export class Emitter<Events extends object> {
 
   emit<Name extends keyof Events>(name: Name, value: Events[Name]): void {
     const tell = (): void => call((this.#listeners.get(name) ?? []) as Iterable<Listener<Events[Name]>>, value);
-    if (this.#telling !== undefined) {
-      this.#telling.push(tell);
+    if (this.#next !== undefined) {
+      this.#next.push(tell);
       return;
     }
-    this.#telling = [tell];
-    for (const each of this.#telling) each();
-    this.#telling = undefined;
+    this.#next = [];
+    tell();
+    for (const each of this.#next) each();
+    this.#next = undefined;
   }
 
   has(name: keyof Events): boolean {

@@ -44,7 +44,7 @@ export class RoomReceipts implements Marking {
   /** How much of the room `#members` covers. */
   #countedSeq = 0;
   /** How far the application has come. */
-  #reached: Readonly<Partial<Record<Sort, Position>>> = {};
+  #reached: Partial<Record<Sort, Position>> = {};
   /** What the server knows of it, or was told. */
   #said = { delivered: 0, read: 0 };
 
@@ -89,7 +89,7 @@ export class RoomReceipts implements Marking {
   reached(sort: Sort, position: Position = {}): void {
     const { seq = 0 } = position;
     if (seq <= (this.#reached[sort]?.seq ?? 0)) return;
-    this.#reached = { ...this.#reached, [sort]: position };
+    this.#reached[sort] = position;
     if (sort === "read") this.#follow({ userId: this.#context.self().userId, readSeq: seq });
     this.#due();
   }

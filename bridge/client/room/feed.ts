@@ -269,12 +269,12 @@ export class RoomFeed {
   /** Those that follow. Of what was missed before them all is fetched first. */
   #handOn(events: readonly RoomEvent[]): void {
     const epoch = this.#epoch;
-    for (const [index, event] of events.entries()) {
+    for (const event of events) {
       const seq = event.position?.seq ?? 0;
       const reached = this.#position?.seq ?? 0;
       if (seq <= reached) continue;
       if (seq > reached + 1) {
-        this.#held = events.slice(index);
+        this.#held = events.slice(events.indexOf(event));
         this.#fill(seq - 1);
         return;
       }
