@@ -2,7 +2,6 @@
 
 import { hash, randomBytes } from "node:crypto";
 import { startBridge } from "../bridge/server.js";
-import { openClusterEngine } from "./backbone/cluster-engine.js";
 import { openEmbeddedEngine } from "./backbone/embedded-engine.js";
 import type { Engine, EngineContext } from "./backbone/engine.js";
 import { accessHookOf, publishHookOf } from "./backbone/hooks.js";
@@ -148,15 +147,17 @@ async function start(options: BackboneOptions, logger: Logger, parts: StartedPar
   };
 }
 
-function openEngine(options: BackboneOptions, context: EngineContext): Promise<Engine> {
+async function openEngine(options: BackboneOptions, context: EngineContext): Promise<Engine> {
   const { cluster, dataDirectory, shards, retentionMs } = options;
   if (cluster !== undefined) {
     if (retentionMs !== undefined)
       throw new Error("retention is of the embedded store: a cluster keeps events for ever");
-    return openClusterEngine({ ...cluster, shards }, context);
+    // What speaks with a cluster's services takes as long to load as half of the rest: a node without a cluster starts without it.
+    const { openClusterEngine } = await import("./backbone/cluster-engine.js");
+    return await openClusterEngine({ ...cluster, shards }, context);
   }
   if (dataDirectory === undefined) throw new Error("say where to store everything (dataDirectory), or give a cluster");
-  return openEmbeddedEngine({ directory: dataDirectory, shards, retentionMs }, context);
+  return await openEmbeddedEngine({ directory: dataDirectory, shards, retentionMs }, context);
 }
 
 const RANDOM_ID_BYTES = 16;

@@ -31,7 +31,7 @@ import type { PeerHandler } from "../ports/peers.js";
 import { type PeerServer, startPeerServer } from "../transport/grpc/peer-server.js";
 import { inboundOf } from "./cluster-inbound.js";
 import { ClusterNews } from "./cluster-news.js";
-import type { ClusterOptions, PeerOptions } from "./cluster-options.js";
+import { type ClusterOptions, LEAST_SECRET, type PeerOptions } from "./cluster-options.js";
 import { Dependencies } from "./dependencies.js";
 import { awaitDependency, type DependencyWait } from "./dependency.js";
 import type { Engine, EngineContext } from "./engine.js";
@@ -43,8 +43,6 @@ const DEFAULT_SHARDS = 64;
 const DEFAULT_PEER_HOST = "127.0.0.1";
 export const DEFAULT_PEER_PORT = 9095;
 const DEFAULT_START_DEADLINE_MS = 30_000;
-/** Whoever guesses it may say anything in anybody's name. */
-export const LEAST_SECRET = 16;
 const NODE_NAME = /^[A-Za-z0-9._-]{1,64}$/;
 const INCARNATION_BYTES = 6;
 /** By then the leases of a node of the same name that is gone are over, in milliseconds; one that has some still is another. */

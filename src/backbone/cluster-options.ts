@@ -6,6 +6,9 @@ import type { MongoOptions } from "../adapters/cluster/mongo.js";
 import type { RedisAddress } from "../adapters/cluster/redis-address.js";
 import type { ClientTls, ServerTls } from "../rpc/tls.js";
 
+/** Characters of the cluster's secret, at least: whoever guesses it may say anything in anybody's name. */
+export const LEAST_SECRET = 16;
+
 export interface ClusterOptions {
   /** Begins the names of the cluster's Kafka topics and of its keys and channels in Redis. Default "trunkline". */
   readonly name?: string;

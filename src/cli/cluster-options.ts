@@ -1,8 +1,8 @@
 // From the configuration to what a node of a cluster is started with: reads the files that it names.
 
 import { X509Certificate } from "node:crypto";
-import { LEAST_SECRET } from "../backbone/cluster-engine.js";
 import type { ClusterOptions, PeerOptions } from "../backbone/cluster-options.js";
+import { LEAST_SECRET } from "../backbone/cluster-options.js";
 import { flagName, variableName } from "../ops/config/names.js";
 import type { Config, OptionKey } from "../ops/config/options.js";
 import { isLoopback } from "../rpc/tls.js";

@@ -1,6 +1,6 @@
 // What bridges show nodes, from the configuration.
 
-import { LEAST_SECRET } from "../backbone/cluster-engine.js";
+import { LEAST_SECRET } from "../backbone/cluster-options.js";
 import { flagName, variableName } from "../ops/config/names.js";
 import type { Config } from "../ops/config/options.js";
 import { CommandError } from "./exit-code.js";

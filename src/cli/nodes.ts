@@ -1,7 +1,6 @@
 // trunkline nodes
 
 import { type NodeReport, readNodes } from "../adapters/cluster/cluster-nodes.js";
-import { connectRedis } from "../adapters/cluster/redis.js";
 import { reasonOf } from "../backbone/dependency.js";
 import { redisOptions } from "./cluster-options.js";
 import type { Command } from "./command.js";
@@ -47,6 +46,7 @@ export const nodesCommand: Command = {
     if (format !== "table" && format !== "json") throw new CommandError("--format: must be one of table, json");
     const address = redisOptions(config);
     try {
+      const { connectRedis } = await import("../adapters/cluster/redis.js");
       const redis = await connectRedis(address, { name: "trunkline:nodes", onError: () => {} });
       try {
         const nodes = await readNodes(redis, config.clusterName);

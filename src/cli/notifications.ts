@@ -1,7 +1,6 @@
 // trunkline notifications
 
 import { toJson } from "@bufbuild/protobuf";
-import { readNotifications } from "../adapters/cluster/read-notifications.js";
 import { reasonOf } from "../backbone/dependency.js";
 import { NotificationSchema } from "../gen/trunkline/v1/outlet_pb.js";
 import { createSystemClock } from "../ops/clock.js";
@@ -60,6 +59,7 @@ async function ofCluster(config: Config): Promise<readonly unknown[]> {
   const connection = { brokers, ...(tls && { tls }), ...(sasl && { sasl }) };
   try {
     const options = { ...connection, topicPrefix: config.clusterName, clock: createSystemClock(), limit: LIMIT };
+    const { readNotifications } = await import("../adapters/cluster/read-notifications.js");
     const notifications = await readNotifications(options);
     return notifications.map((notification) => ({ notification: toJson(NotificationSchema, notification) }));
   } catch (error) {

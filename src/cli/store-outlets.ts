@@ -1,6 +1,5 @@
 // What commands about outlets have in common: they open what is kept of them beside the server, or the nodes, that may be using it.
 
-import { ClusterOutletsFromOutside } from "../adapters/cluster/outlets-from-outside.js";
 import { OutletsFromOutside } from "../adapters/embedded/outlets-from-outside.js";
 import { reasonOf } from "../backbone/dependency.js";
 import type { Config, OptionKey } from "../ops/config/options.js";
@@ -33,6 +32,7 @@ export async function withDeadLetters<T>(config: Config, use: (letters: DeadLett
   if (config.engine === "embedded") return await withOutlets(config, use);
   const options = mongoOptions(config);
   try {
+    const { ClusterOutletsFromOutside } = await import("../adapters/cluster/outlets-from-outside.js");
     const outlets = await ClusterOutletsFromOutside.open(options);
     try {
       return await use(outlets);

@@ -1,7 +1,7 @@
 // A service that is there but does not take this node, or that this node does not take: who it is or what it may does not mend itself by waiting.
 
-import { ReplyError } from "ioredis";
-
+/** What ioredis calls an error that Redis has answered. By name: whoever asks why something failed may have nothing to do with Redis. */
+const REDIS_REPLY = "ReplyError";
 /** What Redis answers whom it does not know, or who may not do what is asked. */
 const REDIS_REFUSALS = /^(?:WRONGPASS|NOAUTH|NOPERM|ERR AUTH|ERR invalid password)\b/;
 /** https://www.mongodb.com/docs/manual/reference/error-codes/: Unauthorized, AuthenticationFailed. */
@@ -44,7 +44,7 @@ function ownRefusal(error: Error): string | undefined {
   if (alert !== undefined) return `it does not take this node's certificate: ${alert}`;
   const code = "code" in error ? error.code : undefined;
   if (CERTIFICATE_FAULTS.has(code)) return `its certificate is not trusted: ${withoutAdvice(line)}`;
-  if (error instanceof ReplyError) return REDIS_REFUSALS.test(line) ? line : undefined;
+  if (error.name === REDIS_REPLY) return REDIS_REFUSALS.test(line) ? line : undefined;
   const sentinel = SENTINEL_REFUSAL.exec(line)?.[1];
   if (sentinel !== undefined) return `Sentinel: ${sentinel}`;
   if (error.name === KAFKA_REFUSAL) return line;
