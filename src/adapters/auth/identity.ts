@@ -12,6 +12,8 @@ export const MAX_TOKEN_BYTES = 8 * 1024;
 export const MAX_DISPLAY_NAME_BYTES = 256;
 /** More grants than a token has use for. */
 export const MAX_GRANTS = 64;
+/** Most users have none: one set for all of them. */
+const NO_GRANTS: ReadonlySet<string> = new Set();
 
 /** Whether the text is a legal tenant, user or token id. */
 export function isId(text: string): boolean {
@@ -34,7 +36,7 @@ export function toIdentity(answer: TokenIdentity): Identity {
     tenantId: answer.tenantId,
     userId: answer.userId,
     displayName: shorten(answer.displayName, MAX_DISPLAY_NAME_BYTES),
-    grants: new Set(answer.grants),
+    grants: answer.grants.length === 0 ? NO_GRANTS : new Set(answer.grants),
     expiresAtMs: answer.expiresAt === undefined ? undefined : timestampMs(answer.expiresAt),
     tokenId: answer.tokenId,
   };

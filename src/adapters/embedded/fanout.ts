@@ -5,11 +5,31 @@ import type { EncodedFrame } from "../../ports/encoded-frame.js";
 import type { Fanout, FanoutListener, FanoutSubscription, GapListener, SignalListener } from "../../ports/fanout.js";
 import type { RoomRef } from "../../ports/room-ref.js";
 
-/** An object of its own for each, so that one listener can subscribe twice. */
-interface Subscription {
+/** An object of its own for each, so that one listener can subscribe twice. No closure: every user who is there has one. */
+class Subscription implements FanoutSubscription {
   readonly listener: FanoutListener;
   readonly onSignal: SignalListener | undefined;
   readonly onGap: GapListener | undefined;
+  readonly #fanout: EmbeddedFanout;
+  readonly #room: string;
+
+  constructor(
+    fanout: EmbeddedFanout,
+    room: string,
+    listener: FanoutListener,
+    onSignal: SignalListener | undefined,
+    onGap: GapListener | undefined,
+  ) {
+    this.listener = listener;
+    this.onSignal = onSignal;
+    this.onGap = onGap;
+    this.#fanout = fanout;
+    this.#room = room;
+  }
+
+  close(): void {
+    this.#fanout.close(this.#room, this);
+  }
 }
 
 export class EmbeddedFanout implements Fanout {
@@ -42,13 +62,14 @@ export class EmbeddedFanout implements Fanout {
   ): Promise<FanoutSubscription> {
     const subscriptions = this.#rooms.get(room.key) ?? new Set();
     this.#rooms.set(room.key, subscriptions);
-    const subscription = { listener, onSignal, onGap };
+    const subscription = new Subscription(this, room.key, listener, onSignal, onGap);
     subscriptions.add(subscription);
-    return {
-      close: () => {
-        subscriptions.delete(subscription);
-        if (subscriptions.size === 0 && this.#rooms.get(room.key) === subscriptions) this.#rooms.delete(room.key);
-      },
-    };
+    return subscription;
+  }
+
+  /** Ends a subscription of a room. @internal */
+  close(room: string, subscription: Subscription): void {
+    const subscriptions = this.#rooms.get(room);
+    if (subscriptions?.delete(subscription) === true && subscriptions.size === 0) this.#rooms.delete(room);
   }
 }

@@ -9,7 +9,8 @@ export class Buckets {
   readonly #tenantId: string;
   readonly scope: Scope;
   #revision: number;
-  #made: Partial<Record<OperationClass, TokenBucket>> = {};
+  /** There from the first one on: most sessions never ask. */
+  #made: Partial<Record<OperationClass, TokenBucket>> | undefined;
 
   constructor(tenants: TenantLimits, tenantId: string, scope: Scope) {
     this.#tenants = tenants;
@@ -22,13 +23,14 @@ export class Buckets {
   of(name: OperationClass, monotonicMs: number): TokenBucket | undefined {
     if (this.#revision !== this.#tenants.revision) {
       this.#revision = this.#tenants.revision;
-      this.#made = {};
+      this.#made = undefined;
     }
-    const made = this.#made[name];
+    const made = this.#made?.[name];
     if (made !== undefined) return made;
     const rate = this.#tenants.of(this.#tenantId).rates[name][this.scope];
     if (rate.perSecond === 0) return undefined;
     const bucket = this.make(name, rate, monotonicMs);
+    this.#made ??= {};
     this.#made[name] = bucket;
     return bucket;
   }
@@ -40,13 +42,13 @@ export class Buckets {
 
   /** Takes back what was taken of a class. */
   giveBack(name: OperationClass): void {
-    this.#made[name]?.giveBack();
+    this.#made?.[name]?.giveBack();
   }
 
   /** In how many milliseconds all of them are as full as new ones, if nothing is taken. */
   fullInMs(monotonicMs: number): number {
     let fullInMs = 0;
-    for (const bucket of Object.values(this.#made)) fullInMs = Math.max(fullInMs, bucket.fullInMs(monotonicMs));
+    for (const bucket of Object.values(this.#made ?? {})) fullInMs = Math.max(fullInMs, bucket.fullInMs(monotonicMs));
     return fullInMs;
   }
 }

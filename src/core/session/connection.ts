@@ -25,9 +25,9 @@ const CUT = 1006;
 
 type State =
   /** No Hello yet. */
-  | { readonly is: "greeting" }
+  | { readonly is: "greeting"; readonly origin: ConnectionOrigin }
   /** The token is being verified; what came since the Hello waits. */
-  | { readonly is: "opening"; readonly ref: number; readonly held: ClientFrame[] }
+  | { readonly is: "opening"; readonly origin: ConnectionOrigin; readonly ref: number; readonly held: ClientFrame[] }
   | { readonly is: "live"; readonly session: LiveSession }
   | { readonly is: "ended" };
 
@@ -36,12 +36,11 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
   slot = -1;
   readonly #services: SessionServices;
   readonly #sink: SessionSink;
-  readonly #origin: ConnectionOrigin;
   /** Called once, when the connection is no longer one without a session. */
   readonly #greeted: (connection: SessionConnection) => void;
   /** Until when a session must be live, monotonic. */
   readonly #deadlineMs: number;
-  #state: State = { is: "greeting" };
+  #state: State;
   #malformed = 0;
   /** Whether it ends once what was asked is answered: the client sends no more, or what it is connected to leaves. */
   #finished = false;
@@ -57,7 +56,7 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
     const { limits } = services.deps;
     this.#services = services;
     this.#sink = sink;
-    this.#origin = origin;
+    this.#state = { is: "greeting", origin };
     this.#greeted = greeted;
     this.outbox = new Outbox(sink, services.flusher, limits, this);
     this.#deadlineMs = services.deps.clock.monotonic() + limits.handshakeDeadlineMs;
@@ -73,7 +72,7 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
         this.#state.session.receive(frame);
         return;
       case "greeting":
-        this.#greet(frame);
+        this.#greet(frame, this.#state.origin);
         return;
       case "opening":
         this.#hold(frame, this.#state.held);
@@ -116,7 +115,7 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
 
   // — Hello —
 
-  #greet({ ref, frame }: ClientFrame): void {
+  #greet({ ref, frame }: ClientFrame, origin: ConnectionOrigin): void {
     if (frame.case !== "hello") {
       this.#reject(ref, TrunklineError.invalid(frame.case ?? "frame", "the first frame must be hello"));
       return;
@@ -128,8 +127,8 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
       return;
     }
     const held: ClientFrame[] = [];
-    this.#state = { is: "opening", ref, held };
-    this.#open(ref, frame.value, held).catch((error: unknown) => this.#reject(ref, TrunklineError.from(error)));
+    this.#state = { is: "opening", origin, ref, held };
+    this.#open(origin, ref, frame.value, held).catch((error: unknown) => this.#reject(ref, TrunklineError.from(error)));
   }
 
   #hold(frame: ClientFrame, held: ClientFrame[]): void {
@@ -141,9 +140,9 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
     }
   }
 
-  async #open(ref: number, hello: Hello, held: readonly ClientFrame[]): Promise<void> {
+  async #open(origin: ConnectionOrigin, ref: number, hello: Hello, held: readonly ClientFrame[]): Promise<void> {
     const { deps, registry, elsewhere } = this.#services;
-    const token = hello.token || this.#origin.token;
+    const token = hello.token || origin.token;
     if (!token)
       throw new TrunklineError(ErrorCode.UNAUTHENTICATED, "hello.token: is required", { field: "hello.token" });
     const { identity, settled } = elsewhere
@@ -156,9 +155,9 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
       sessionId: deps.ids.random(),
       identity,
       device: hello.device ?? create(DeviceSchema),
-      addressClass: addressClassOf(this.#origin.address),
+      addressClass: addressClassOf(origin.address),
       attempt: hello.attempt,
-      transport: this.#origin.transport,
+      transport: origin.transport,
     });
     const registration = registered(() => registry.add(session), settled);
     session.registered();
@@ -296,7 +295,7 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
     const { telemetry } = this.#services.deps;
     if (ended.is !== "live") {
       this.#greeted(this);
-      telemetry.emit("session.refused", { transport: this.#origin.transport, code, reason });
+      telemetry.emit("session.refused", { transport: ended.origin.transport, code, reason });
       return;
     }
     const { session } = ended;

@@ -20,7 +20,10 @@ export class Lanes {
 
   #hold(lane: string, wait: Promise<unknown>): void {
     const tail: Promise<void> = wait.then(() => {
-      if (this.#tails?.get(lane) === tail) this.#tails.delete(lane);
+      const tails = this.#tails;
+      if (tails?.get(lane) !== tail) return;
+      tails.delete(lane);
+      if (tails.size === 0) this.#tails = undefined;
     });
     this.#tails ??= new Map();
     this.#tails.set(lane, tail);

@@ -18,8 +18,8 @@ export class Outbox {
   readonly #limits: Limits;
   readonly #owner: OutboxOwner;
   #queue: Uint8Array[] = [];
-  /** What overtakes the queue: not empty only while the sink takes no more. */
-  #urgent: Uint8Array[] = [];
+  /** What overtakes the queue: there only while the sink takes no more. */
+  #urgent: Uint8Array[] | undefined;
   #urgentBytes = 0;
   #bytes = 0;
   /** Since when the sink takes no more, monotonic; undefined: it takes more. */
@@ -82,6 +82,7 @@ export class Outbox {
       return true;
     }
     if (this.#urgentBytes + bytes.length > this.#limits.outboxBytes) return false;
+    this.#urgent ??= [];
     this.#urgent.push(bytes);
     this.#urgentBytes += bytes.length;
     this.#bytes += bytes.length;
@@ -98,9 +99,9 @@ export class Outbox {
   drained(): void {
     if (this.#blockedSinceMs === undefined) return;
     this.#blockedSinceMs = undefined;
-    if (this.#urgent.length > 0) {
+    if (this.#urgent !== undefined) {
       this.#queue = this.#urgent.concat(this.#queue);
-      this.#urgent = [];
+      this.#urgent = undefined;
       this.#urgentBytes = 0;
     }
     this.flush();
@@ -110,7 +111,7 @@ export class Outbox {
   close(last: Uint8Array): void {
     if (this.#closed) return;
     while (this.#blockedSinceMs === undefined && this.#queue.length > 0) this.#write();
-    this.#sink.write([...this.#urgent, last]);
+    this.#sink.write([...(this.#urgent ?? []), last]);
     this.discard();
   }
 
@@ -118,7 +119,7 @@ export class Outbox {
   discard(): void {
     this.#closed = true;
     this.#queue = [];
-    this.#urgent = [];
+    this.#urgent = undefined;
     this.#urgentBytes = 0;
     this.#bytes = 0;
   }

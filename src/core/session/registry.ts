@@ -7,7 +7,7 @@ import type { Identity, Revocation } from "../../ports/token-verifier.js";
 import type { CoreDependencies } from "../core.js";
 import { quotaRefusal } from "../limit/quota.js";
 import { admit } from "./admission.js";
-import type { ChannelReader, UserChannel } from "./user-channel.js";
+import type { ChannelReader, ChannelReaders, UserChannel } from "./user-channel.js";
 
 /** A live session as the registry sees it. */
 export interface RegisteredSession extends ChannelReader {
@@ -22,8 +22,8 @@ export interface RegisteredSession extends ChannelReader {
 
 /** What all sessions of one user share. */
 export interface UserSessions {
-  /** Oldest first. */
-  readonly sessions: Set<RegisteredSession>;
+  /** Oldest first. Replaced, never changed. */
+  readonly sessions: readonly RegisteredSession[];
   readonly channel: UserChannel;
 }
 
@@ -34,17 +34,26 @@ export interface Registration {
   readonly oldest: readonly RegisteredSession[];
 }
 
+class User implements UserSessions {
+  sessions: readonly RegisteredSession[] = [];
+  readonly channel: UserChannel;
+
+  constructor(openChannel: (user: ChannelReaders) => UserChannel) {
+    this.channel = openChannel(this);
+  }
+}
+
 export class Registry {
   readonly #deps: Pick<CoreDependencies, "tenants" | "telemetry">;
-  readonly #openChannel: (identity: Identity, readers: Iterable<ChannelReader>) => UserChannel;
-  readonly #users = new Map<string, UserSessions>();
+  readonly #openChannel: (identity: Identity, user: ChannelReaders) => UserChannel;
+  readonly #users = new Map<string, User>();
   /** Live sessions of each tenant. */
   readonly #tenants = new Map<string, number>();
   #size = 0;
 
   constructor(
     deps: Pick<CoreDependencies, "tenants" | "telemetry">,
-    openChannel: (identity: Identity, readers: Iterable<ChannelReader>) => UserChannel,
+    openChannel: (identity: Identity, user: ChannelReaders) => UserChannel,
   ) {
     this.#deps = deps;
     this.#openChannel = openChannel;
@@ -78,20 +87,15 @@ export class Registry {
       replaced = other;
     }
     // Sets iterate in order of insertion.
-    const others = [...(known?.sessions ?? [])].filter((other) => other !== replaced);
+    const others = (known?.sessions ?? []).filter((other) => other !== replaced);
     const ofTenant = this.#tenants.get(tenantId) ?? 0;
-    const oldest = this.#makePlace(session, others, ofTenant - (known?.sessions.size ?? 0));
-    const user = known ?? this.#newUser(session.identity);
-    user.sessions.add(session);
+    const oldest = this.#makePlace(session, others, ofTenant - (known?.sessions.length ?? 0));
+    const user = known ?? new User((made) => this.#openChannel(session.identity, made));
+    user.sessions = [...user.sessions, session];
     this.#users.set(key, user);
     this.#tenants.set(tenantId, ofTenant + 1);
     this.#size++;
     return { user, replaced, oldest };
-  }
-
-  #newUser(identity: Identity): UserSessions {
-    const sessions = new Set<RegisteredSession>();
-    return { sessions, channel: this.#openChannel(identity, sessions) };
   }
 
   #makePlace(
@@ -110,13 +114,14 @@ export class Registry {
   remove(session: RegisteredSession): void {
     const key = userKey(session.identity.tenantId, session.identity.userId);
     const user = this.#users.get(key);
-    if (user?.sessions.delete(session) !== true) return;
+    if (user === undefined || !user.sessions.includes(session)) return;
+    user.sessions = user.sessions.filter((other) => other !== session);
     this.#size--;
     const { tenantId } = session.identity;
     const ofTenant = (this.#tenants.get(tenantId) ?? 0) - 1;
     if (ofTenant > 0) this.#tenants.set(tenantId, ofTenant);
     else this.#tenants.delete(tenantId);
-    if (user.sessions.size > 0) return;
+    if (user.sessions.length > 0) return;
     this.#users.delete(key);
     user.channel.close();
   }
@@ -125,7 +130,7 @@ export class Registry {
   revoked({ tenantId, subject, atMs }: Revocation): readonly RegisteredSession[] {
     if ("userId" in subject) {
       const sessions = this.#users.get(userKey(tenantId, subject.userId))?.sessions ?? [];
-      return [...sessions].filter((session) => session.verifiedAtMs <= atMs);
+      return sessions.filter((session) => session.verifiedAtMs <= atMs);
     }
     const covered: RegisteredSession[] = [];
     // Tokens without an id can be revoked by user only.

@@ -2,6 +2,7 @@
 
 import { CloseCode } from "../../gen/trunkline/v1/error_pb.js";
 import type { TrunklineError } from "../../ports/error.js";
+import type { RoomRef } from "../../ports/room-ref.js";
 import type { Identity, Revocation } from "../../ports/token-verifier.js";
 import type { CoreDependencies } from "../core.js";
 import type { Hub } from "../fanout/hub.js";
@@ -22,7 +23,7 @@ import type { Admission, Connection, ConnectionOrigin, SessionPort, SessionSink 
 import { Registry } from "./registry.js";
 import { Requests } from "./requests.js";
 import type { SessionServices } from "./services.js";
-import { type ChannelReader, UserChannel } from "./user-channel.js";
+import { type ChannelReaders, UserChannel } from "./user-channel.js";
 import { TimerWheel } from "./wheel.js";
 
 /** Rooms of hellos that are opened at once. */
@@ -53,6 +54,11 @@ export class Sessions implements SessionPort, SessionServices {
   readonly #farewell: Farewell;
   /** Connections that have no session yet. */
   readonly #greeting = new Set<SessionConnection>();
+  /** One for all connections. */
+  readonly #greeted = (connection: SessionConnection): void => {
+    this.#greeting.delete(connection);
+    this.#entrance.freed();
+  };
   #draining = false;
   #endRevocations: (() => void) | undefined;
 
@@ -76,7 +82,7 @@ export class Sessions implements SessionPort, SessionServices {
     this.limiter = limiter;
     this.flusher = new Flusher(deps.clock);
     this.wheel = new TimerWheel(deps.clock);
-    this.registry = new Registry(deps, (identity, readers) => this.#openChannel(identity, readers));
+    this.registry = new Registry(deps, (identity, user) => this.#openChannel(identity, user));
     this.elsewhere = deps.cluster && new SessionsElsewhere(deps, (tenantId) => this.registry.sessionsOf(tenantId));
     this.#entrance = new Entrance(deps.clock, deps.limits, () => this.#greeting.size < deps.limits.maxHandshakes);
     this.#farewell = new Farewell(deps.clock);
@@ -96,10 +102,7 @@ export class Sessions implements SessionPort, SessionServices {
   }
 
   accept(sink: SessionSink, origin: ConnectionOrigin): Connection {
-    const connection = new SessionConnection(this, sink, origin, (greeted) => {
-      this.#greeting.delete(greeted);
-      this.#entrance.freed();
-    });
+    const connection = new SessionConnection(this, sink, origin, this.#greeted);
     this.#greeting.add(connection);
     // Admitted before the node began to leave.
     if (this.#draining) connection.close(CloseCode.GOING_AWAY, "the node is leaving");
@@ -141,10 +144,10 @@ export class Sessions implements SessionPort, SessionServices {
     this.wheel.stop();
   }
 
-  #openChannel({ tenantId, userId }: Identity, readers: Iterable<ChannelReader>): UserChannel {
+  #openChannel({ tenantId, userId }: Identity, user: ChannelReaders): UserChannel {
     const { fanout, ids, clock } = this.deps;
-    const channel = new UserChannel(inboxRef(ids, tenantId, userId));
-    channel.open(fanout, clock, readers);
+    const channel = new UserChannel(compact(inboxRef(ids, tenantId, userId)));
+    channel.open(fanout, clock, user);
     return channel;
   }
 
@@ -156,4 +159,13 @@ export class Sessions implements SessionPort, SessionServices {
     this.revocations++;
     for (const session of this.registry.revoked(revocation)) session.close(CloseCode.REVOKED, "access was revoked");
   }
+}
+
+/** Made of whole strings: those that are put together hold on to their parts, ten thousand times over. */
+function compact({ tenantId, roomId, key }: RoomRef): RoomRef {
+  return { tenantId, roomId: whole(roomId), key: whole(key) };
+}
+
+function whole(text: string): string {
+  return [...text].join("");
 }

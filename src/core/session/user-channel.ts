@@ -14,6 +14,11 @@ export interface ChannelReader {
   offer(frame: SignalFrame): void;
 }
 
+/** Those of one user. */
+export interface ChannelReaders {
+  readonly sessions: readonly ChannelReader[];
+}
+
 export class UserChannel {
   /** The user's inbox, whose fan-out carries the signals. */
   readonly inbox: RoomRef;
@@ -26,18 +31,14 @@ export class UserChannel {
   }
 
   /** Hears soon; while the fan-out is away, tries again. */
-  open(fanout: Fanout, clock: Clock, readers: Iterable<ChannelReader>): void {
-    const hand = (frame: EncodedFrame): void => {
-      const shared = new SignalFrame(frame);
-      for (const reader of readers) reader.offer(shared);
-    };
-    fanout.subscribe(this.inbox, ignore, hand).then(
+  open(fanout: Fanout, clock: Clock, user: ChannelReaders): void {
+    fanout.subscribe(this.inbox, ignore, handTo(user)).then(
       (subscription) => {
         if (this.#closed) subscription.close();
         else this.#subscription = subscription;
       },
       () => {
-        if (!this.#closed) this.#retry = clock.after(RETRY_MS, () => this.open(fanout, clock, readers));
+        if (!this.#closed) this.#retry = clock.after(RETRY_MS, () => this.open(fanout, clock, user));
       },
     );
   }
@@ -47,6 +48,14 @@ export class UserChannel {
     this.#retry?.cancel();
     this.#subscription?.close();
   }
+}
+
+/** Of a function of its own, which is kept: it holds nothing but the user. */
+function handTo(user: ChannelReaders): (frame: EncodedFrame) => void {
+  return (frame) => {
+    const shared = new SignalFrame(frame);
+    for (const reader of user.sessions) reader.offer(shared);
+  };
 }
 
 function ignore(): void {}
