@@ -1,14 +1,10 @@
-// The sharded channels of Redis that a node listens to, over one connection to each Redis node that has some of them. Redis says nothing of
-// what it could not deliver, and drops subscriptions when a slot moves or a connection ends: they are made again wherever the slot is then, and
-// whoever listens is told that messages may be missing.
+// The sharded channels of Redis that a node listens to. Redis says nothing of what it could not deliver, and drops subscriptions when a slot moves
+// or a connection ends: they are made again wherever the slot is then, and whoever listens is told that messages may be missing.
 
-import type { Redis } from "ioredis";
 import type { Clock, Timer } from "../../ports/clock.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
-import { createNode, createRedis, opened, type RedisCommands } from "./redis.js";
-import type { RedisAddress } from "./redis-address.js";
+import { type Link, RedisLinks, type RedisLinksOptions } from "./redis-links.js";
 import { hashedPart, slotOf } from "./redis-slot.js";
-import { RedisSlotMap } from "./redis-slot-map.js";
 
 /** How often is looked whether every subscription is where its slot is, in milliseconds. */
 const ROUND_MS = 1_000;
@@ -33,30 +29,14 @@ export interface ChannelSubscription {
   close(): void;
 }
 
-export interface RedisChannelsOptions {
-  readonly address: RedisAddress;
-  /** For probes, and for where the slots of a Redis Cluster are. Its owner ends it. */
-  readonly commands: RedisCommands;
+export interface RedisChannelsOptions extends Omit<RedisLinksOptions, "onFault"> {
   readonly clock: Clock;
   /** This incarnation of the node, unique in the cluster. */
   readonly nodeId: string;
   /** Of all channels, so that several clusters can share a Redis. Without braces. */
   readonly prefix: string;
-  /** What the connections are for, as CLIENT LIST shows it. */
-  readonly name: string;
-  /** Longest wait for the first connection, in milliseconds. Default 5,000. */
-  readonly deadlineMs?: number;
   /** A connection has failed, or was given up because it brought nothing; it is made again by itself. */
   readonly onFault: (what: string, cause: unknown) => void;
-}
-
-/** A connection to one Redis node. */
-interface Link {
-  /** `host:port`; empty where there is but one. */
-  readonly address: string;
-  readonly redis: Redis;
-  readonly opened: Promise<unknown>;
-  looking: boolean;
 }
 
 interface Channel {
@@ -84,20 +64,30 @@ interface Group {
 
 export class RedisChannels {
   readonly #options: RedisChannelsOptions;
-  readonly #map: RedisSlotMap | undefined;
+  readonly #links: RedisLinks;
   readonly #groups = new Map<number, Group>();
   readonly #channels = new Map<string, Channel>();
-  readonly #links = new Map<string, Link>();
   /** Is always listened to, so that there is something to be probed. */
   readonly #own: string;
   #rounds = 0;
-  #isReading = false;
   #timer: Timer | undefined;
   #stopped = false;
 
   private constructor(options: RedisChannelsOptions) {
     this.#options = options;
-    this.#map = "cluster" in options.address ? new RedisSlotMap() : undefined;
+    this.#links = new RedisLinks(
+      { ...options, onFault: (cause) => this.#fault(cause) },
+      {
+        ready: (link) => {
+          for (const group of this.#groupsOn(link)) this.#settle(group);
+        },
+        closed: (link) => {
+          for (const group of this.#groupsOn(link)) this.#lost(group);
+        },
+        message: (link, channel, message) => this.#receive(link, channel, message),
+        moved: () => this.#follow(),
+      },
+    );
     this.#own = `${options.prefix}:channels:{${options.nodeId}}`;
   }
 
@@ -105,7 +95,7 @@ export class RedisChannels {
   static async open(options: RedisChannelsOptions): Promise<RedisChannels> {
     const channels = new RedisChannels(options);
     try {
-      await channels.#map?.learn(options.commands);
+      await channels.#links.learn();
       await channels.subscribe(channels.#own, { message: () => {}, missed: () => {} });
     } catch (cause) {
       channels.stop();
@@ -149,8 +139,7 @@ export class RedisChannels {
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();
-    for (const { redis } of this.#links.values()) redis.disconnect();
-    this.#links.clear();
+    this.#links.stop();
     this.#groups.clear();
     this.#channels.clear();
   }
@@ -168,7 +157,7 @@ export class RedisChannels {
   }
 
   #groupOf(name: string): Group {
-    const slot = this.#map === undefined ? 0 : slotOf(name);
+    const slot = this.#links.isCluster ? slotOf(name) : 0;
     const known = this.#groups.get(slot);
     if (known !== undefined) return known;
     const { prefix, nodeId, clock } = this.#options;
@@ -228,7 +217,7 @@ export class RedisChannels {
       } catch (error) {
         const address = movedTo(error);
         if (address === undefined || moves === MAX_MOVES || this.#stopped) throw error;
-        this.#map?.moved(group.slot, address);
+        this.#links.slotMoved(group.slot, address);
         // The others have lost their subscriptions too.
         if (group.state === "there") this.#settle(group);
       }
@@ -278,39 +267,12 @@ export class RedisChannels {
     if (lost) group.state = "lost";
   }
 
-  // — connections —
+  // — the way to Redis —
 
   #linkOf(group: Group): Link {
     if (this.#stopped) throw new Error("nothing is listened to any more");
-    const address = this.#map === undefined ? "" : this.#map.nodeOf(group.slot);
-    if (address === undefined) throw new Error(`nobody serves slot ${group.slot}`);
-    const link = this.#links.get(address) ?? this.#connect(address);
+    const link = this.#links.to(group.slot);
     group.link = link;
-    return link;
-  }
-
-  #connect(address: string): Link {
-    const { address: given, name, deadlineMs, onFault } = this.#options;
-    const redis = "cluster" in given ? createNode(given, address, name) : createRedis(given, name);
-    const onError = (error: Error): void => onFault("channels", error);
-    const ready = opened(redis, { onError, ...(deadlineMs === undefined ? {} : { deadlineMs }) });
-    const link: Link = { address, redis, opened: ready, looking: false };
-    this.#links.set(address, link);
-    redis.on("smessageBuffer", (channel: Buffer, message: Buffer) => this.#receive(link, channel, message));
-    ready.then(
-      () => {
-        redis.on("ready", () => {
-          for (const group of this.#groupsOn(link)) this.#settle(group);
-        });
-        redis.on("close", () => {
-          for (const group of this.#groupsOn(link)) this.#lost(group);
-        });
-        redis.on("moved", () => void this.#lookAfter(link));
-      },
-      () => {
-        if (this.#links.get(address) === link) this.#links.delete(address);
-      },
-    );
     return link;
   }
 
@@ -325,24 +287,10 @@ export class RedisChannels {
     for (const listener of channel.listeners) listener.message(message);
   }
 
-  /** A slot has left the node, which knows best where to. */
-  async #lookAfter(link: Link): Promise<void> {
-    if (link.looking || this.#map === undefined) return;
-    link.looking = true;
-    try {
-      await this.#map.learn(link.redis, link.address.slice(0, link.address.lastIndexOf(":")));
-      this.#follow();
-    } catch (cause) {
-      this.#options.onFault("channels", cause);
-    } finally {
-      link.looking = false;
-    }
-  }
-
   /** Asks for the groups of slots that have moved where they are now. */
   #follow(): void {
     for (const group of this.#groups.values()) {
-      const address = this.#map?.nodeOf(group.slot);
+      const address = this.#links.addressOf(group.slot);
       if (group.state === "there" && address !== undefined && group.link?.address !== address) this.#settle(group);
     }
   }
@@ -354,44 +302,22 @@ export class RedisChannels {
     const groups = [...this.#groups.values()];
     if (this.#rounds++ % PROBE_ROUNDS === 0) for (const group of groups) this.#probe(group);
     const isTroubled = groups.some((group) => group.state === "lost" || this.#isSilent(group));
-    for (const link of [...this.#links.values()]) this.#lookAt(link);
-    if (isTroubled) void this.#readMap();
-    for (const group of groups) if (group.state === "lost" && this.#canBeAsked(group)) this.#settle(group);
+    for (const link of this.#links.all) this.#lookAt(link);
+    // What is lost may be elsewhere by now.
+    if (isTroubled) void this.#links.lookAgain();
+    for (const group of groups) if (group.state === "lost" && this.#links.leadTo(group.slot)) this.#settle(group);
     this.#timer = this.#options.clock.after(ROUND_MS, () => this.#round());
-  }
-
-  /** What is lost may be elsewhere by now. */
-  async #readMap(): Promise<void> {
-    const { commands, onFault } = this.#options;
-    if (this.#map === undefined || this.#isReading || commands.status !== "ready") return;
-    this.#isReading = true;
-    try {
-      await this.#map.learn(commands);
-      this.#follow();
-    } catch (cause) {
-      onFault("channels", cause);
-    } finally {
-      this.#isReading = false;
-    }
-  }
-
-  /** Not while the connection of a slot that has not moved is down: its return is what is waited for. */
-  #canBeAsked(group: Group): boolean {
-    const address = this.#map === undefined ? "" : this.#map.nodeOf(group.slot);
-    const link = address === undefined ? undefined : this.#links.get(address);
-    return address !== undefined && (link === undefined || link.redis.status === "ready");
   }
 
   #lookAt(link: Link): void {
     const groups = this.#groupsOn(link);
     if (groups.length === 0) {
-      this.#links.delete(link.address);
-      link.redis.disconnect();
+      this.#links.end(link);
       return;
     }
     const silent = groups.filter((group) => this.#isSilent(group));
     if (silent.length === 0 || link.redis.status !== "ready") return;
-    this.#options.onFault("channels", new Error(`no probe for ${PROBE_DEADLINE_MS} ms`));
+    this.#fault(new Error(`no probe for ${PROBE_DEADLINE_MS} ms`));
     if (silent.length === groups.length) link.redis.disconnect(true);
     else for (const group of silent) this.#settle(group);
   }
@@ -399,6 +325,10 @@ export class RedisChannels {
   #isSilent({ state, probedAtMs, thereAtMs }: Group): boolean {
     const sinceMs = Math.max(probedAtMs ?? Number.NEGATIVE_INFINITY, thereAtMs);
     return state === "there" && this.#options.clock.monotonic() - sinceMs > PROBE_DEADLINE_MS;
+  }
+
+  #fault(cause: unknown): void {
+    this.#options.onFault("channels", cause);
   }
 
   #probe({ state, probe }: Group): void {
