@@ -1,6 +1,5 @@
 // The load of `presence`: everybody in small rooms goes away and comes back, and everybody in the room who watches sees it.
 
-import { setTimeout as pause } from "node:timers/promises";
 import { create, fromBinary } from "@bufbuild/protobuf";
 import {
   PresenceStatus,
@@ -10,18 +9,12 @@ import {
 } from "../../src/gen/trunkline/v1/session_pb.js";
 import type { Session } from "../client/session.js";
 import { clientFrame } from "../client/wire.js";
-import { cpuMicros } from "../process/proc.js";
-import { Awaited } from "./awaited.js";
-import { CONNECTING_AT_ONCE, type CrowdInput, memberAt, openCrowd } from "./crowd.js";
-import { dueAt, pace, type Schedule } from "./pace.js";
+import { CONNECTING_AT_ONCE, memberAt, openCrowd } from "./crowd.js";
+import { CrowdSight, type CrowdWindowInput, measureCrowd } from "./crowd-window.js";
 import { mapPooled } from "./pool.js";
 
-export interface PresenceInput extends CrowdInput {
-  /** Changes of status a second, over all members. */
-  readonly rate: number;
-  readonly warmupMs: number;
-  readonly windowMs: number;
-}
+/** `rate`: changes of status. */
+export type PresenceInput = CrowdWindowInput;
 
 export interface PresenceOutcome {
   readonly cpuUsPerFlip: number;
@@ -48,52 +41,33 @@ interface Member {
 
 export async function runPresence(input: PresenceInput): Promise<PresenceOutcome> {
   const users = input.rooms * input.membersPerRoom;
-  const watch = new Watch(users);
-  const members = await openMembers(input, watch);
-  const intervalMs = 1000 / input.rate;
-  const count = Math.round((input.warmupMs + input.windowMs) / intervalMs);
-  const schedule: Schedule = { startAt: performance.now() + GRACE_MS, intervalMs, count };
-  const sending = pace(schedule, (n) => {
-    const at = n % users;
-    const leaves = Math.floor(n / users) % 2 === 0;
-    watch.awaited.changed(at, leaves ? PresenceStatus.AWAY : PresenceStatus.ONLINE, dueAt(schedule, n));
-    const member = members[at];
-    if (member !== undefined) member.session.wire.write(leaves ? member.away : member.online);
+  const sight = new Sight(users);
+  const members = await openMembers(input, sight);
+  const { first, last, serverCpuUs, generatorCpu } = await measureCrowd(input, {
+    sight,
+    members,
+    send: (n, dueMs) => {
+      const at = n % users;
+      const leaves = Math.floor(n / users) % 2 === 0;
+      sight.awaited.changed(at, leaves ? PresenceStatus.AWAY : PresenceStatus.ONLINE, dueMs);
+      const member = members[at];
+      if (member !== undefined) member.session.wire.write(leaves ? member.away : member.online);
+    },
+    count: () => sight.deliveries,
+    graceMs: GRACE_MS,
   });
-  await pause(schedule.startAt + input.warmupMs - performance.now());
-  watch.awaited.begin();
-  const before = snapshot(input.target.pid, watch);
-  await pause(dueAt(schedule, count) - performance.now());
-  const after = snapshot(input.target.pid, watch);
-  await sending;
-  await pause(GRACE_MS);
-  for (const { session } of members) session.destroy();
-  if (watch.failed !== undefined) throw new Error(watch.failed);
-  const { latencies, changes } = watch.awaited;
+  const { latencies, changes } = sight.awaited;
   return {
-    cpuUsPerFlip: (after.serverCpu - before.serverCpu) / changes,
-    deliveriesPerFlip: (after.deliveries - before.deliveries) / changes,
+    cpuUsPerFlip: serverCpuUs / changes,
+    deliveriesPerFlip: (last - first) / changes,
     visibleP50Ms: latencies.quantile(0.5),
     visibleP99Ms: latencies.quantile(0.99),
     visibleRatio: latencies.total / changes,
-    generatorCpu: (after.ownCpu - before.ownCpu) / 1000 / (after.at - before.at),
+    generatorCpu,
   };
 }
 
-function snapshot(pid: number, { deliveries }: Watch) {
-  return { at: performance.now(), serverCpu: cpuMicros(pid), ownCpu: cpuMicros(process.pid), deliveries };
-}
-
-/** What members get: all count, one per room decodes. */
-class Watch {
-  deliveries = 0;
-  failed: string | undefined;
-  readonly awaited: Awaited;
-
-  constructor(users: number) {
-    this.awaited = new Awaited(users);
-  }
-
+class Sight extends CrowdSight {
   decode(bytes: Uint8Array): void {
     const { frame } = fromBinary(ServerFrameSchema, bytes);
     if (frame.case !== "presenceChanges") return;
@@ -104,8 +78,8 @@ class Watch {
   }
 }
 
-async function openMembers(input: PresenceInput, watch: Watch): Promise<readonly Member[]> {
-  const crowd = await openCrowd(input, CHANGES_TAG, watch);
+async function openMembers(input: PresenceInput, sight: Sight): Promise<readonly Member[]> {
+  const crowd = await openCrowd(input, CHANGES_TAG, sight);
   await mapPooled(crowd.length, CONNECTING_AT_ONCE, async (at) => {
     const { session, roomId = "" } = crowd[at] ?? {};
     await session?.ask({ case: "watchPresence", value: create(WatchPresenceSchema, { roomIds: [roomId] }) });

@@ -1,22 +1,16 @@
 // The load of `typing`: everybody in many small rooms begins and ends to type, and everybody sees it.
 
-import { setTimeout as pause } from "node:timers/promises";
 import { create, fromBinary } from "@bufbuild/protobuf";
 import { ServerFrameSchema, TypingSchema } from "../../src/gen/trunkline/v1/session_pb.js";
 import type { Session } from "../client/session.js";
 import { clientFrame, type Wire } from "../client/wire.js";
-import { cpuMicros } from "../process/proc.js";
-import { Awaited } from "./awaited.js";
-import { type CrowdInput, memberAt, openCrowd } from "./crowd.js";
-import { dueAt, pace, type Schedule } from "./pace.js";
+import { memberAt, openCrowd } from "./crowd.js";
+import { CrowdSight, type CrowdWindowInput, measureCrowd } from "./crowd-window.js";
 
-export interface TypingInput extends CrowdInput {
-  /** Typing frames a second, over all members. */
-  readonly rate: number;
+/** `rate`: typing frames. */
+export interface TypingInput extends CrowdWindowInput {
   /** Whether a member's frames begin and end by turns, or only begin, again and again. */
   readonly frames: "turns" | "repeats";
-  readonly warmupMs: number;
-  readonly windowMs: number;
 }
 
 export interface TypingOutcome {
@@ -43,64 +37,41 @@ interface Member {
 }
 
 export async function runTyping(input: TypingInput): Promise<TypingOutcome> {
-  const watch = new Watch(input.rooms * input.membersPerRoom);
-  const members = await openMembers(input, watch);
-  const intervalMs = 1000 / input.rate;
-  const count = Math.round((input.warmupMs + input.windowMs) / intervalMs);
-  const schedule: Schedule = { startAt: performance.now() + 100, intervalMs, count };
-  const sending = pace(schedule, (n) => {
-    const at = n % members.length;
-    const begins = input.frames === "repeats" || Math.floor(n / members.length) % 2 === 0;
-    if (input.frames === "turns") watch.awaited.changed(at, Number(begins), dueAt(schedule, n));
-    const member = members[at];
-    if (member !== undefined) member.session.wire.write(begins ? member.begins : member.ends);
+  const sight = new Sight(input.rooms * input.membersPerRoom);
+  const members = await openMembers(input, sight);
+  const { first, last, seconds, serverCpuUs, generatorCpu } = await measureCrowd(input, {
+    sight,
+    members,
+    send: (n, dueMs) => {
+      const at = n % members.length;
+      const begins = input.frames === "repeats" || Math.floor(n / members.length) % 2 === 0;
+      if (input.frames === "turns") sight.awaited.changed(at, Number(begins), dueMs);
+      const member = members[at];
+      if (member !== undefined) member.session.wire.write(begins ? member.begins : member.ends);
+    },
+    count: () => {
+      const { deliveries, decoded, signals } = sight;
+      return { deliveries, decoded, signals };
+    },
+    graceMs: GRACE_MS,
   });
-  await pause(schedule.startAt + input.warmupMs - performance.now());
-  watch.awaited.begin();
-  const before = snapshot(input.target.pid, watch);
-  await pause(schedule.startAt + input.warmupMs + input.windowMs - performance.now());
-  const after = snapshot(input.target.pid, watch);
-  await sending;
-  await pause(GRACE_MS);
-  for (const { session } of members) session.destroy();
-  if (watch.failed !== undefined) throw new Error(watch.failed);
-  const seconds = (after.at - before.at) / 1000;
-  const { latencies, changes } = watch.awaited;
+  const { latencies, changes } = sight.awaited;
   return {
     framesPerS: input.rate,
-    deliveriesPerS: (after.deliveries - before.deliveries) / seconds,
-    cpuUsPerFrame: (after.serverCpu - before.serverCpu) / (input.rate * seconds),
-    signalsPerDelivery: (after.signals - before.signals) / (after.decoded - before.decoded),
+    deliveriesPerS: (last.deliveries - first.deliveries) / seconds,
+    cpuUsPerFrame: serverCpuUs / (input.rate * seconds),
+    signalsPerDelivery: (last.signals - first.signals) / (last.decoded - first.decoded),
     visible:
       latencies.total === 0
         ? undefined
         : { p50Ms: latencies.quantile(0.5), p99Ms: latencies.quantile(0.99), ratio: latencies.total / changes },
-    generatorCpu: (after.ownCpu - before.ownCpu) / 1e6 / seconds,
+    generatorCpu,
   };
 }
 
-function snapshot(pid: number, { deliveries, decoded, signals }: Watch) {
-  return {
-    at: performance.now(),
-    serverCpu: cpuMicros(pid),
-    ownCpu: cpuMicros(process.pid),
-    deliveries,
-    decoded,
-    signals,
-  };
-}
-
-/** What receivers get: all count, one per room decodes. */
-class Watch {
-  deliveries = 0;
+class Sight extends CrowdSight {
   decoded = 0;
   signals = 0;
-  failed: string | undefined;
-  readonly awaited: Awaited;
-
-  constructor(members: number) {
-    this.awaited = new Awaited(members);
-  }
 
   decode(bytes: Uint8Array): void {
     const { frame } = fromBinary(ServerFrameSchema, bytes);
@@ -115,8 +86,8 @@ class Watch {
   }
 }
 
-async function openMembers(input: TypingInput, watch: Watch): Promise<readonly Member[]> {
-  const crowd = await openCrowd(input, SIGNALS_TAG, watch);
+async function openMembers(input: TypingInput, sight: Sight): Promise<readonly Member[]> {
+  const crowd = await openCrowd(input, SIGNALS_TAG, sight);
   return crowd.map(({ session, roomId }) => {
     const { wire } = session;
     return { session, begins: typingFrame(wire, roomId, true), ends: typingFrame(wire, roomId, false) };

@@ -5,7 +5,7 @@ import { type BenchServices, startServices } from "../cluster/services.js";
 import type { ArchiveOutcome } from "../load/archive.js";
 import type { Sample } from "../result.js";
 import { BESIDE, measureBeside } from "./archive-beside.js";
-import { askLoad, type Context, type Suite } from "./suite.js";
+import { askLoad, type Context, type Suite, sampleCases } from "./suite.js";
 
 const ROOMS = 20;
 const TAKE_OVERS: readonly { readonly name: string; readonly events: number }[] = [
@@ -32,17 +32,9 @@ export const runArchiveSuite: Suite = async (context) => {
     name: one.name,
     measure: (context, services) => measureBeside(context, services, one),
   }));
-  const cases = [...takeOvers, ...beside].filter(({ name }) => options.wants(name));
-  const samples: Sample[] = [];
   const services = await startServices();
   try {
-    for (let run = 1; run <= options.runs; run++) {
-      for (const { name, measure } of cases) {
-        context.progress(`run ${run}/${options.runs}: ${name}`);
-        samples.push(...(await measure(context, services)));
-      }
-    }
-    return samples;
+    return await sampleCases(context, [...takeOvers, ...beside], ({ measure }) => measure(context, services));
   } finally {
     await services.stop();
   }

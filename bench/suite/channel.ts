@@ -2,8 +2,7 @@
 
 import type { ChannelOutcome } from "../load/channel.js";
 import type { Sample } from "../result.js";
-import { startTrunkline } from "../servers.js";
-import { askLoad, type Suite, withServer } from "./suite.js";
+import { askAtServer, type Suite, sampleCases } from "./suite.js";
 
 const RATE = 20;
 const PRESENCE_RATE = 20;
@@ -11,27 +10,13 @@ const FULL = { members: 10_000, warmupMs: 5_000, windowMs: 10_000, graceMs: 60_0
 const QUICK = { members: 1_000, warmupMs: 1_000, windowMs: 3_000, graceMs: 20_000 };
 const SETUP_DEADLINE_MS = 300_000;
 
-export const runChannelSuite: Suite = async (context) => {
-  const { options } = context;
-  const size = options.quick ? QUICK : FULL;
-  const name = `${size.members} members`;
-  if (!options.wants(name)) return [];
-  const samples: Sample[] = [];
-  for (let run = 1; run <= options.runs; run++) {
-    context.progress(`run ${run}/${options.runs}: ${name}`);
-    const outcome = await withServer(
-      () => startTrunkline(context.children, options.profile),
-      (target) =>
-        askLoad(
-          context,
-          "channel",
-          { target, rate: RATE, presenceRate: PRESENCE_RATE, ...size },
-          SETUP_DEADLINE_MS + size.warmupMs + size.windowMs + 2 * size.graceMs,
-        ),
-    );
-    samples.push(...toSamples(name, outcome));
-  }
-  return samples;
+export const runChannelSuite: Suite = (context) => {
+  const size = context.options.quick ? QUICK : FULL;
+  return sampleCases(context, [{ name: `${size.members} members` }], async ({ name }) => {
+    const input = { rate: RATE, presenceRate: PRESENCE_RATE, ...size };
+    const deadlineMs = SETUP_DEADLINE_MS + size.warmupMs + size.windowMs + 2 * size.graceMs;
+    return toSamples(name, await askAtServer(context, "channel", (target) => ({ target, ...input }), deadlineMs));
+  });
 };
 
 function toSamples(name: string, outcome: ChannelOutcome): readonly Sample[] {

@@ -1,8 +1,7 @@
 // memory: what an idle connection costs, 10,000 of them, each in a room of ten.
 
-import type { Sample } from "../result.js";
 import type { Target } from "../target.js";
-import { askLoad, type Suite, starter, withServer } from "./suite.js";
+import { askLoad, type Suite, sampleCases, starter, withServer } from "./suite.js";
 
 const CASES: readonly { readonly name: string; readonly server: Target["kind"] }[] = [
   { name: "trunkline", server: "trunkline" },
@@ -13,21 +12,15 @@ const FULL = { sessions: 10_000, settleMs: 5_000 };
 const QUICK = { sessions: 2_000, settleMs: 1_500 };
 const DEADLINE_MS = 300_000;
 
-export const runMemorySuite: Suite = async (context) => {
-  const { options } = context;
-  const size = options.quick ? QUICK : FULL;
-  const samples: Sample[] = [];
-  for (let run = 1; run <= options.runs; run++) {
-    for (const { server, name } of CASES.filter((one) => options.wants(one.name))) {
-      context.progress(`run ${run}/${options.runs}: ${name}, ${size.sessions} connections`);
-      const outcome = await withServer(starter(context, server), (target) =>
-        askLoad(context, "memory", { target, ...size }, DEADLINE_MS),
-      );
-      samples.push(
-        { case: name, metric: "rss_per_session", unit: "KiB", value: outcome.rssKibPerSession },
-        { case: name, metric: "rss_uncollected_per_session", unit: "KiB", value: outcome.rssUncollectedKibPerSession },
-      );
-    }
-  }
-  return samples;
+export const runMemorySuite: Suite = (context) => {
+  const size = context.options.quick ? QUICK : FULL;
+  return sampleCases(context, CASES, async ({ name, server }) => {
+    const outcome = await withServer(starter(context, server), (target) =>
+      askLoad(context, "memory", { target, ...size }, DEADLINE_MS),
+    );
+    return [
+      { case: name, metric: "rss_per_session", unit: "KiB", value: outcome.rssKibPerSession },
+      { case: name, metric: "rss_uncollected_per_session", unit: "KiB", value: outcome.rssUncollectedKibPerSession },
+    ];
+  });
 };

@@ -1,9 +1,8 @@
 // presence: 5,000 users in rooms of twenty who go away and come back, everybody watching their room: what a change costs, and how soon it is seen.
 
-import type { PresenceInput, PresenceOutcome } from "../load/presence.js";
+import type { PresenceOutcome } from "../load/presence.js";
 import type { Sample } from "../result.js";
-import { startTrunkline } from "../servers.js";
-import { askLoad, type Suite, withServer } from "./suite.js";
+import { askAtServer, type Suite, sampleCases } from "./suite.js";
 
 const ROOMS = 250;
 const MEMBERS_PER_ROOM = 20;
@@ -12,30 +11,15 @@ const FULL = { warmupMs: 3_000, windowMs: 10_000 };
 const QUICK = { warmupMs: 1_000, windowMs: 3_000 };
 const CONNECT_DEADLINE_MS = 120_000;
 
-export const runPresenceSuite: Suite = async (context) => {
-  const { options } = context;
-  const times = options.quick ? QUICK : FULL;
-  const samples: Sample[] = [];
-  for (let run = 1; run <= options.runs; run++) {
-    for (const rate of RATES) {
-      const name = caseName(rate);
-      if (!options.wants(name)) continue;
-      context.progress(`run ${run}/${options.runs}: ${name}`);
-      const input = { rooms: ROOMS, membersPerRoom: MEMBERS_PER_ROOM, rate, ...times };
-      const outcome = await withServer(
-        () => startTrunkline(context.children, options.profile),
-        (target) =>
-          askLoad(context, "presence", { target, ...input }, CONNECT_DEADLINE_MS + times.warmupMs + times.windowMs),
-      );
-      samples.push(...toSamples(name, outcome));
-    }
-  }
-  return samples;
+export const runPresenceSuite: Suite = (context) => {
+  const times = context.options.quick ? QUICK : FULL;
+  const cases = RATES.map((rate) => ({ name: `${rate} changes/s`, rate }));
+  return sampleCases(context, cases, async ({ name, rate }) => {
+    const input = { rooms: ROOMS, membersPerRoom: MEMBERS_PER_ROOM, rate, ...times };
+    const deadlineMs = CONNECT_DEADLINE_MS + times.warmupMs + times.windowMs;
+    return toSamples(name, await askAtServer(context, "presence", (target) => ({ target, ...input }), deadlineMs));
+  });
 };
-
-function caseName(rate: PresenceInput["rate"]): string {
-  return `${rate} changes/s`;
-}
 
 function toSamples(name: string, outcome: PresenceOutcome): readonly Sample[] {
   return [

@@ -2,8 +2,8 @@
 
 import type { PublishInput, PublishOutcome } from "../load/publish.js";
 import type { Sample } from "../result.js";
-import { startTrunkline } from "../servers.js";
-import { askLoad, type Suite, withServer } from "./suite.js";
+import type { TrunklineTarget } from "../target.js";
+import { askAtServer, type Suite, sampleCases } from "./suite.js";
 
 type Case = Pick<PublishInput, "transport" | "concurrency" | "rooms">;
 
@@ -14,33 +14,18 @@ const FULL = { warmupMs: 3_000, windowMs: 8_000 };
 const QUICK = { warmupMs: 1_000, windowMs: 3_000 };
 const CONNECT_DEADLINE_MS = 60_000;
 
-export const runPublishSuite: Suite = async (context) => {
-  const { options } = context;
-  const times = options.quick ? QUICK : FULL;
-  const cases: readonly Case[] = TRANSPORTS.flatMap((transport) =>
+export const runPublishSuite: Suite = (context) => {
+  const times = context.options.quick ? QUICK : FULL;
+  const cases = TRANSPORTS.flatMap((transport) =>
     CONCURRENCIES.flatMap((concurrency) =>
       ROOMS.filter((rooms) => rooms <= concurrency).map((rooms) => ({ transport, concurrency, rooms })),
     ),
-  ).filter((one) => options.wants(caseName(one)));
-  const samples: Sample[] = [];
-  for (let run = 1; run <= options.runs; run++) {
-    for (const one of cases) {
-      const name = caseName(one);
-      context.progress(`run ${run}/${options.runs}: ${name}`);
-      const outcome = await withServer(
-        () => startTrunkline(context.children, options.profile),
-        (target) =>
-          askLoad(
-            context,
-            "publish",
-            { targets: [target], beside: [], ...one, ...times },
-            CONNECT_DEADLINE_MS + times.warmupMs + times.windowMs,
-          ),
-      );
-      samples.push(...toSamples(name, outcome));
-    }
-  }
-  return samples;
+  ).map((one) => ({ ...one, name: caseName(one) }));
+  return sampleCases(context, cases, async ({ name, ...one }) => {
+    const inputAt = (target: TrunklineTarget) => ({ targets: [target], beside: [], ...one, ...times });
+    const deadlineMs = CONNECT_DEADLINE_MS + times.warmupMs + times.windowMs;
+    return toSamples(name, await askAtServer(context, "publish", inputAt, deadlineMs));
+  });
 };
 
 function caseName({ transport, concurrency, rooms }: Case): string {

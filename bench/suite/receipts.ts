@@ -2,8 +2,8 @@
 
 import type { ReceiptsInput, ReceiptsOutcome } from "../load/receipts.js";
 import type { Sample } from "../result.js";
-import { startTrunkline } from "../servers.js";
-import { askLoad, type Suite, withServer } from "./suite.js";
+import type { TrunklineTarget } from "../target.js";
+import { askAtServer, type Suite, sampleCases } from "./suite.js";
 
 const MEMBERS = 20;
 const RATE = 2_000;
@@ -13,31 +13,16 @@ const FULL = { warmupMs: 3_000, windowMs: 10_000, graceMs: 3_000 };
 const QUICK = { warmupMs: 1_000, windowMs: 3_000, graceMs: 2_000 };
 const SETUP_DEADLINE_MS = 120_000;
 
-export const runReceiptsSuite: Suite = async (context) => {
-  const { options } = context;
-  const times = options.quick ? QUICK : FULL;
-  const cases = ROOMS.map((rooms) => ({ rooms, members: MEMBERS, rate: RATE })).filter((one) =>
-    options.wants(caseName(one)),
-  );
-  const samples: Sample[] = [];
-  for (let run = 1; run <= options.runs; run++) {
-    for (const one of cases) {
-      const name = caseName(one);
-      context.progress(`run ${run}/${options.runs}: ${name}`);
-      const outcome = await withServer(
-        () => startTrunkline(context.children, options.profile),
-        (target) =>
-          askLoad(
-            context,
-            "receipts",
-            { target, ...one, ...times },
-            SETUP_DEADLINE_MS + times.warmupMs + times.windowMs + times.graceMs,
-          ),
-      );
-      samples.push(...toSamples(name, outcome));
-    }
-  }
-  return samples;
+export const runReceiptsSuite: Suite = (context) => {
+  const times = context.options.quick ? QUICK : FULL;
+  const cases = ROOMS.map((rooms) => ({ rooms, members: MEMBERS, rate: RATE })).map((one) => {
+    return { ...one, name: caseName(one) };
+  });
+  return sampleCases(context, cases, async ({ name, ...one }) => {
+    const deadlineMs = SETUP_DEADLINE_MS + times.warmupMs + times.windowMs + times.graceMs;
+    const inputAt = (target: TrunklineTarget) => ({ target, ...one, ...times });
+    return toSamples(name, await askAtServer(context, "receipts", inputAt, deadlineMs));
+  });
 };
 
 function caseName({ rooms, members }: Pick<ReceiptsInput, "rooms" | "members">): string {

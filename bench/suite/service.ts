@@ -2,8 +2,7 @@
 
 import type { ServiceInput, ServiceOutcome } from "../load/service.js";
 import type { Sample } from "../result.js";
-import { startTrunkline } from "../servers.js";
-import { askLoad, type Suite, withServer } from "./suite.js";
+import { askAtServer, type Suite, sampleCases } from "./suite.js";
 
 const USERS = 10_000;
 const USERS_PER_CALL = 1_000;
@@ -17,25 +16,14 @@ const FULL = { warmupMs: 3_000, windowMs: 10_000 };
 const QUICK = { warmupMs: 1_000, windowMs: 3_000 };
 const CONNECT_DEADLINE_MS = 120_000;
 
-export const runServiceSuite: Suite = async (context) => {
-  const { options } = context;
-  const times = options.quick ? QUICK : FULL;
-  const samples: Sample[] = [];
-  for (let run = 1; run <= options.runs; run++) {
-    for (const one of CASES) {
-      const name = `${one.rpc} ${one.concurrency} at a time`;
-      if (!options.wants(name)) continue;
-      context.progress(`run ${run}/${options.runs}: ${name}`);
-      const input = { ...one, users: USERS, usersPerCall: USERS_PER_CALL, ...times };
-      const outcome = await withServer(
-        () => startTrunkline(context.children, options.profile),
-        (target) =>
-          askLoad(context, "service", { target, ...input }, CONNECT_DEADLINE_MS + times.warmupMs + times.windowMs),
-      );
-      samples.push(...toSamples(name, outcome));
-    }
-  }
-  return samples;
+export const runServiceSuite: Suite = (context) => {
+  const times = context.options.quick ? QUICK : FULL;
+  const cases = CASES.map((one) => ({ ...one, name: `${one.rpc} ${one.concurrency} at a time` }));
+  return sampleCases(context, cases, async ({ name, ...one }) => {
+    const input = { ...one, users: USERS, usersPerCall: USERS_PER_CALL, ...times };
+    const deadlineMs = CONNECT_DEADLINE_MS + times.warmupMs + times.windowMs;
+    return toSamples(name, await askAtServer(context, "service", (target) => ({ target, ...input }), deadlineMs));
+  });
 };
 
 function toSamples(name: string, outcome: ServiceOutcome): readonly Sample[] {

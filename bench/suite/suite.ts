@@ -6,7 +6,7 @@ import type { BenchOptions } from "../options.js";
 import type { Children } from "../process/children.js";
 import type { Sample } from "../result.js";
 import { type Running, startPeer, startTrunkline } from "../servers.js";
-import type { Target } from "../target.js";
+import type { Target, TrunklineTarget } from "../target.js";
 
 export interface Context {
   readonly children: Children;
@@ -45,6 +45,36 @@ export async function withServer<T extends Target, O>(
   } finally {
     await server.stop();
   }
+}
+
+/** Measures every case that is wanted, run after run. */
+export async function sampleCases<C extends { readonly name: string }>(
+  { options, progress }: Context,
+  cases: readonly C[],
+  measure: (one: C, run: number) => Promise<readonly Sample[]>,
+): Promise<readonly Sample[]> {
+  const wanted = cases.filter(({ name }) => options.wants(name));
+  const samples: Sample[] = [];
+  for (let run = 1; run <= options.runs; run++) {
+    for (const one of wanted) {
+      progress(`run ${run}/${options.runs}: ${one.name}`);
+      samples.push(...(await measure(one, run)));
+    }
+  }
+  return samples;
+}
+
+/** Gives a job to a new load generator, at a server that is started for it. */
+export function askAtServer<K extends JobKind>(
+  context: Context,
+  kind: K,
+  inputAt: (target: TrunklineTarget) => Jobs[K]["input"],
+  deadlineMs: number,
+): Promise<Jobs[K]["outcome"]> {
+  return withServer(
+    () => startTrunkline(context.children, context.options.profile),
+    (target) => askLoad(context, kind, inputAt(target), deadlineMs),
+  );
 }
 
 /** Starts the server of a case by its kind. */

@@ -2,8 +2,7 @@
 
 import type { TypingInput, TypingOutcome } from "../load/typing.js";
 import type { Sample } from "../result.js";
-import { startTrunkline } from "../servers.js";
-import { askLoad, type Suite, withServer } from "./suite.js";
+import { askAtServer, type Suite, sampleCases } from "./suite.js";
 
 type Case = Pick<TypingInput, "rooms" | "frames"> & { readonly name: string };
 
@@ -18,28 +17,13 @@ const FULL = { warmupMs: 3_000, windowMs: 10_000 };
 const QUICK = { warmupMs: 1_000, windowMs: 3_000 };
 const CONNECT_DEADLINE_MS = 120_000;
 
-export const runTypingSuite: Suite = async (context) => {
-  const { options } = context;
-  const times = options.quick ? QUICK : FULL;
-  const samples: Sample[] = [];
-  for (let run = 1; run <= options.runs; run++) {
-    for (const { name, rooms, frames } of CASES) {
-      if (!options.wants(name)) continue;
-      context.progress(`run ${run}/${options.runs}: ${name}`);
-      const outcome = await withServer(
-        () => startTrunkline(context.children, options.profile),
-        (target) =>
-          askLoad(
-            context,
-            "typing",
-            { target, rooms, membersPerRoom: MEMBERS_PER_ROOM, rate: RATE, frames, ...times },
-            CONNECT_DEADLINE_MS + times.warmupMs + times.windowMs,
-          ),
-      );
-      samples.push(...toSamples(name, outcome));
-    }
-  }
-  return samples;
+export const runTypingSuite: Suite = (context) => {
+  const times = context.options.quick ? QUICK : FULL;
+  return sampleCases(context, CASES, async ({ name, rooms, frames }) => {
+    const input = { rooms, membersPerRoom: MEMBERS_PER_ROOM, rate: RATE, frames, ...times };
+    const deadlineMs = CONNECT_DEADLINE_MS + times.warmupMs + times.windowMs;
+    return toSamples(name, await askAtServer(context, "typing", (target) => ({ target, ...input }), deadlineMs));
+  });
 };
 
 function toSamples(name: string, outcome: TypingOutcome): readonly Sample[] {
