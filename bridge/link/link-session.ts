@@ -14,6 +14,7 @@ import {
 import { type ClientFrame, ClientFrameSchema, GoodbyeSchema } from "../../src/gen/trunkline/v1/session_pb.js";
 import type { TrunklineError } from "../../src/ports/error.js";
 import type { LinkedFrame } from "./linked-frame.js";
+import type { Attachment, Flushable, RelayedSession } from "./relays.js";
 
 /** The link, as its sessions see it. */
 export interface Upward {
@@ -26,7 +27,7 @@ export interface Upward {
   readonly tellBytes: number;
 }
 
-export class LinkSession implements Connection {
+export class LinkSession implements Connection, RelayedSession, Flushable {
   readonly number: number;
   readonly #sink: SessionSink;
   /** Undefined once the session has ended. */
@@ -35,13 +36,19 @@ export class LinkSession implements Connection {
   #pending: Uint8Array[] | undefined;
   /** Bytes handed to the client that the node does not know of, as it counts them. */
   #owedBytes = 0;
-  /** Whether the client does not take what was written to it. */
   #held = false;
+  /** The relays that it is at. */
+  readonly attachments: Attachment[] = [];
 
   constructor(number: number, sink: SessionSink, link: Upward) {
     this.number = number;
     this.#sink = sink;
     this.#link = link;
+  }
+
+  /** Whether the client does not take what was written to it. */
+  get held(): boolean {
+    return this.#held;
   }
 
   // — what the transport says —
@@ -84,9 +91,14 @@ export class LinkSession implements Connection {
   // — what the node says —
 
   /** A frame of this turn. With the first the session joins those that are to be flushed at its end. */
-  add(frame: LinkedFrame, toFlush: LinkSession[]): void {
-    const bytes = frame.in(this.#sink.encoding);
+  add(frame: LinkedFrame, toFlush: Flushable[]): void {
+    this.relayed(frame, toFlush);
     this.#owedBytes += frame.length;
+  }
+
+  /** A frame that does not count in the session's window. */
+  relayed(frame: LinkedFrame, toFlush: Flushable[]): void {
+    const bytes = frame.in(this.#sink.encoding);
     if (this.#pending === undefined) {
       this.#pending = [];
       toFlush.push(this);

@@ -8,6 +8,7 @@ import {
   type LinkDown,
   type LinkEnded,
   LinkHelloSchema,
+  LinkLeftSchema,
   LinkOpenSchema,
   LinkService,
   LinkTakenSchema,
@@ -23,6 +24,7 @@ import { Gathered } from "../../src/rpc/gathered.js";
 import { type ClientTls, clientCredentials } from "../../src/rpc/tls.js";
 import { LinkSession, type Upward } from "./link-session.js";
 import { LinkedFrame } from "./linked-frame.js";
+import { type Flushable, Relays } from "./relays.js";
 
 /** From the stream's beginning to the node's welcome, in milliseconds. */
 const WELCOME_DEADLINE_MS = 5_000;
@@ -69,6 +71,9 @@ export class Link implements Upward {
   readonly #call: ClientDuplexStream<LinkUp | Uint8Array, LinkDown>;
   readonly #items: Gathered;
   readonly #sessions = new Map<number, LinkSession>();
+  readonly #relays = new Relays((attachment, sent) =>
+    this.send({ case: "left", value: create(LinkLeftSchema, { attachment, sent }) }),
+  );
   readonly #deadline: Timer;
   #state: "opening" | "open" | "over" = "opening";
   #lastNumber = 0;
@@ -165,7 +170,9 @@ export class Link implements Upward {
     this.#taken.bytes.push(bytes);
   }
 
-  left({ number }: LinkSession): void {
+  left(session: LinkSession): void {
+    const { number } = session;
+    this.#relays.left(session);
     if (this.#sessions.delete(number) && this.#sessions.size === 0) this.#options.onEmpty();
   }
 
@@ -208,14 +215,21 @@ export class Link implements Upward {
 
   #deliver({ frames, deliveries }: LinkDown): number {
     const shared = frames.map((bytes) => new LinkedFrame(bytes));
-    const touched: LinkSession[] = [];
+    const touched: Flushable[] = [];
     let delivered = 0;
     try {
-      for (const { frame: index, sessions } of deliveries) {
+      for (const { frame: index, sessions, relays, sent, detach, attach } of deliveries) {
+        for (const attachment of detach) this.#relays.detach(attachment);
+        for (const attachment of attach) {
+          const session = this.#sessions.get(attachment.session);
+          if (session !== undefined) this.#relays.attach(attachment, session);
+        }
+        if (sessions.length === 0 && relays.length === 0) continue;
         const frame = shared[index];
         if (frame === undefined) throw new Error("a delivery names a frame that is not there");
         for (const number of sessions) this.#sessions.get(number)?.add(frame, touched);
         delivered += sessions.length;
+        for (const relay of relays) delivered += this.#relays.deliver(frame, relay, sent, touched);
       }
     } finally {
       for (const session of touched) session.flush();

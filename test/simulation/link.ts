@@ -2,7 +2,7 @@
 
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { encodeRoomEventsFrame } from "../../src/core/fanout/wire.js";
-import type { Connection, FrameEncoding, SessionSink } from "../../src/core/session/port.js";
+import type { Connection, FrameEncoding, SessionSink, SharedWire } from "../../src/core/session/port.js";
 import type { CloseCode } from "../../src/gen/trunkline/v1/error_pb.js";
 import type { Marker, Position } from "../../src/gen/trunkline/v1/message_pb.js";
 import {
@@ -62,6 +62,7 @@ const NOTHING_KNOWN: Asked = { known: 0, doubts: 0 };
 export class Link implements SessionSink {
   readonly encoding = ENCODING;
   readonly name: string;
+  shared: { readonly wire: SharedWire; readonly session: number } | undefined;
   readonly #options: LinkOptions;
   /** Requests without an answer, by ref. */
   readonly #unanswered = new Map<number, ClientFrame>();

@@ -55,6 +55,7 @@ import {
 } from "./ports.js";
 import { requirePresence } from "./presence-record.js";
 import { Sender } from "./sender.js";
+import { SimulatedWire } from "./shared-wire.js";
 import { TailReader } from "./tail-reader.js";
 import { TailRecords } from "./tail-records.js";
 import { SimulatedTarget } from "./target.js";
@@ -81,6 +82,8 @@ export const TENANTS = ["acme", "globex"] as const;
 const SHARDS = 4;
 const ALL_SHARDS = Array.from({ length: SHARDS }, (_, shard) => shard);
 /** What an append takes: little, so that batches close while others are under way, and more than one command makes. */
+/** How often a connection is over a wire that others share. */
+const WIRED = 0.4;
 const MAX_BATCH_BYTES = 32 * 1024;
 const ADMINISTRATOR = "administrator";
 const SERVICE = "service";
@@ -138,6 +141,8 @@ interface Node {
   /** Of one of several. */
   readonly member: Member | undefined;
   readonly outlet: OutletWatch;
+  /** What some of its connections share. */
+  readonly wire: SimulatedWire;
 }
 
 /** What a process says of its outlet. */
@@ -354,6 +359,7 @@ export class World {
       },
       violated: (cause) => this.violated(cause),
     });
+    if (this.chance.of(WIRED)) link.shared = { wire: node.wire, session: node.wire.join(link) };
     link.connection = node.core.sessions.accept(link, { transport: "in-process", address: "simulated" });
     return link;
   }
@@ -390,7 +396,13 @@ export class World {
       cluster: member && { placement: member.placement, peers: member.peers },
     });
     if (member !== undefined) this.#cluster?.serve(member, core.answerPeer);
-    const node = { core, clock, fanout, verifier, gates, member, outlet };
+    const wire = new SimulatedWire({
+      chance: this.chance,
+      clock: this.time.clock(),
+      reached: (state) => this.coverage.count(state),
+      violated: (cause) => this.violated(cause),
+    });
+    const node = { core, clock, fanout, verifier, gates, member, outlet, wire };
     // A process that cannot open its store does not start, and none does before it has read where it was.
     const { openFails, readHeld } = this.weather;
     Object.assign(this.weather, { openFails: 0, readHeld: 0 });
@@ -430,6 +442,7 @@ export class World {
     const place = this.#nodes.indexOf(node);
     if (place >= 0) this.#nodes[place] = undefined;
     node.clock.end();
+    node.wire.end();
     node.gates.forget();
     if (node.member === undefined) this.engine.crash();
     else this.#cluster?.end(node.member);

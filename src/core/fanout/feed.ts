@@ -20,6 +20,7 @@ export type AccessLoss = "access-lost" | "room-deleted" | "unknown";
 
 /** A session's subscription as the feed sees it. */
 export interface FeedReader {
+  /** Whose it is; empty: a relay's. */
   readonly userId: string;
   /** A live frame. The reader judges by its cursor whether it joins on. */
   offer(frame: RoomEventsFrame): void;
@@ -47,6 +48,9 @@ export class RoomFeed implements RootReader, Listening {
   readonly #deps: FeedDependencies;
   readonly #ring: Ring;
   readonly #readers = new Set<FeedReader>();
+  /** Readers that are told by a relay, whatever happens to them alone excepted. */
+  readonly #relayed = new Set<FeedReader>();
+  readonly #relays = new Set<FeedReader>();
   readonly #pages = new Map<number, Promise<RoomEventsFrame | undefined>>();
   #pending: EncodedEvent[] = [];
   /** Whether the ring holds what was deleted since. */
@@ -76,16 +80,31 @@ export class RoomFeed implements RootReader, Listening {
     return this.#flushed;
   }
 
+  /** Readers, relays not counted. */
   get size(): number {
-    return this.#readers.size;
+    return this.#readers.size + this.#relayed.size;
   }
 
   join(reader: FeedReader): void {
+    this.#relayed.delete(reader);
     this.#readers.add(reader);
+  }
+
+  /** A reader on behalf of others. */
+  joinRelay(relay: FeedReader): void {
+    this.#relays.add(relay);
+  }
+
+  /** A relay tells this reader of events and signals from here on, until it joins again. */
+  tellByRelay(reader: FeedReader): void {
+    this.#readers.delete(reader);
+    this.#relayed.add(reader);
   }
 
   leave(reader: FeedReader): void {
     this.#readers.delete(reader);
+    this.#relayed.delete(reader);
+    this.#relays.delete(reader);
   }
 
   /** The owner has said that the room's durable top is at least this. */
@@ -96,7 +115,7 @@ export class RoomFeed implements RootReader, Listening {
     this.#miss(seq);
     this.#announced = seq;
     this.#flushed = seq;
-    for (const reader of this.#readers) reader.behind();
+    this.#tellBehind();
   }
 
   /** Announced events: they may repeat or leave holes, they never go back. */
@@ -117,9 +136,10 @@ export class RoomFeed implements RootReader, Listening {
 
   /** Hands something ephemeral to every reader. */
   signal(frame: EncodedFrame): void {
-    if (this.#readers.size === 0) return;
+    if (this.size === 0) return;
     const shared = new SignalFrame(frame);
     for (const reader of this.#readers) reader.signal(shared);
+    for (const relay of this.#relays) relay.signal(shared);
   }
 
   /** Hands what was collected to every reader. Returns how many events that were. */
@@ -140,7 +160,8 @@ export class RoomFeed implements RootReader, Listening {
     if (this.#forget) this.#ring.clear();
     this.#forget = false;
     for (const reader of this.#readers) reader.offer(frame);
-    this.#deps.flushed(events.length, this.#readers.size);
+    for (const relay of this.#relays) relay.offer(frame);
+    this.#deps.flushed(events.length, this.size);
     return events.length;
   }
 
@@ -198,7 +219,7 @@ export class RoomFeed implements RootReader, Listening {
     this.#flushed = to;
     if (this.#forget) this.#ring.clear();
     this.#forget = false;
-    for (const reader of [...this.#readers]) reader.behind();
+    this.#tellBehind();
   }
 
   /** Events up to `to` have passed without an announcement. */
@@ -245,6 +266,7 @@ export class RoomFeed implements RootReader, Listening {
   #become(seq: number, member: Member): boolean {
     if (!mayRead(member)) return false;
     for (const reader of this.#readers) if (reader.userId === member.userId) reader.become(seq, member);
+    for (const reader of this.#relayed) if (reader.userId === member.userId) reader.become(seq, member);
     return true;
   }
 
@@ -254,9 +276,15 @@ export class RoomFeed implements RootReader, Listening {
   }
 
   #tellLoss(seq: number, loss: AccessLoss, userId: string | undefined): void {
-    for (const reader of [...this.#readers]) {
+    // Relays last: they end with their last reader.
+    for (const reader of [...this.#relayed, ...this.#readers, ...this.#relays]) {
       if (userId === undefined || reader.userId === userId) reader.lose(seq, loss);
     }
+  }
+
+  #tellBehind(): void {
+    for (const reader of this.#readers) reader.behind();
+    for (const relay of this.#relays) relay.behind();
   }
 }
 

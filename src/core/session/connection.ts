@@ -219,6 +219,10 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
     return this.#sink.encoding.frame(frame);
   }
 
+  get shared(): SessionSink["shared"] {
+    return this.#sink.shared;
+  }
+
   encodeShared(frame: SharedFrame): Uint8Array {
     return frame.in(this.#sink.encoding);
   }

@@ -4,10 +4,12 @@ import type { CloseCode } from "../../gen/trunkline/v1/error_pb.js";
 import type { TrunklineError } from "../../ports/error.js";
 import type { SharedFrame } from "../fanout/shared-frame.js";
 import type { Outbox } from "./outbox.js";
-import type { ServerFrame } from "./port.js";
+import type { ServerFrame, SessionSink } from "./port.js";
 
 export interface LiveConnection {
   readonly outbox: Outbox;
+  /** The wire that it shares with others, if it does. */
+  readonly shared: SessionSink["shared"];
   send(frame: ServerFrame["frame"], replyTo?: number): void;
   /** In the encoding of the connection's wire. */
   encode(frame: ServerFrame): Uint8Array;

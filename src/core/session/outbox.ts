@@ -61,6 +61,11 @@ export class Outbox {
     if (this.#closed) return;
     this.#queue.push(bytes);
     this.#bytes += bytes.length;
+    this.flushSoon();
+  }
+
+  /** Writes what waits at the end of the turn, and tells the owner that it is ready, if it is. */
+  flushSoon(): void {
     if (!this.marked && this.#blockedSinceMs === undefined) this.#flusher.mark(this);
   }
 

@@ -17,9 +17,41 @@ export interface FrameEncoding {
   ofProtobuf?(frame: Uint8Array): Uint8Array;
 }
 
+/**
+ * A wire under many sessions, such as the link of a bridge: what a room's readers among them get is said on it once, to a relay, and
+ * whoever is at its other end hands it to each. Relays and sessions are numbers on the wire. No method may throw.
+ */
+export interface SharedWire {
+  readonly encoding: FrameEncoding;
+  /** Whether it takes no more now. */
+  readonly full: boolean;
+  /** It is full: calls `resume` once it takes more. */
+  wait(waiting: Resumable): void;
+  /** A relay with nobody at it, by a number that this wire has not named before. */
+  openRelay(): number;
+  /** Hands a frame to everybody at the relay. `sent`: the seq of the last event in it; 0: it has none, and is dropped for who reads slowly. */
+  relay(relay: number, frame: Uint8Array, sent: number): void;
+  /**
+   * From here on the session is at the relay, which has come to the event `sent`, as the session has. When it has left, because of `detach` or
+   * because its client reads too slowly, `onLeft` is told the last event that it has got, once, and answers whether that can be; not where the
+   * session has ended.
+   *
+   * @returns What it is called in `detach`.
+   */
+  attach(session: number, relay: number, sent: number, onLeft: (sent: number) => boolean): number;
+  /** Has the session leave its relay. */
+  detach(attachment: number): void;
+}
+
+export interface Resumable {
+  resume(): void;
+}
+
 /** Where a session writes: implemented by each transport. No method may throw. */
 export interface SessionSink {
   readonly encoding: FrameEncoding;
+  /** The wire that it shares with other sessions, and its number there. Absent: it shares none. */
+  readonly shared?: { readonly wire: SharedWire; readonly session: number };
   /**
    * Takes frames, in order; the arrays' bytes are shared with other sessions and must not be changed, the outer array is the
    * session's and must not be kept. Returns false when enough waits: the session then writes no more until the transport

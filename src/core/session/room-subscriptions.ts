@@ -37,6 +37,8 @@ export class RoomSubscriptions implements Subscriber {
   readonly #moving = new Map<string, Subscription>();
   /** Those that wait for the outbox, the next first. */
   #waiting: Subscription[] = [];
+  /** Up to date, and to be told by the wire that the session shares once all that was said to it before is written. */
+  readonly #upToDate = new Set<Subscription>();
   #ended = false;
   /** Undefined: nobody outside has a say in who reads. */
   readonly #access: AccessWatch | undefined;
@@ -81,6 +83,7 @@ export class RoomSubscriptions implements Subscriber {
     this.#rooms.clear();
     this.#moving.clear();
     this.#waiting = [];
+    this.#upToDate.clear();
   }
 
   /** Subscribes, or moves the subscription, to after this position. `field` is what a refusal of the room's id names. */
@@ -202,8 +205,19 @@ export class RoomSubscriptions implements Subscriber {
     // Whoever has filled the outbox waits behind those that had no turn yet, or a busy room would starve the others.
     while (this.ready) {
       const next = this.#waiting.shift();
-      if (next === undefined) return;
+      if (next === undefined) break;
       next.resume();
+    }
+    this.#tellByWire();
+  }
+
+  #tellByWire(): void {
+    const { outbox, shared } = this.#connection;
+    if (shared === undefined || this.#upToDate.size === 0 || outbox.bytes > 0) return;
+    for (const each of this.#upToDate) {
+      // One that the wire cannot tell yet is looked at again after the next write.
+      if (each.status !== "live" || this.#services.relays.tell(each, shared.wire, shared.session))
+        this.#upToDate.delete(each);
     }
   }
 
@@ -230,6 +244,13 @@ export class RoomSubscriptions implements Subscriber {
 
   wait(subscription: Subscription): void {
     if (!this.#waiting.includes(subscription)) this.#waiting.push(subscription);
+  }
+
+  upToDate(subscription: Subscription): void {
+    const { outbox, shared } = this.#connection;
+    if (shared === undefined) return;
+    this.#upToDate.add(subscription);
+    outbox.flushSoon();
   }
 
   lost(subscription: Subscription, loss: Exclude<AccessLoss, "unknown">): void {

@@ -10,6 +10,7 @@ import type { Receipts } from "../receipt/receipts.js";
 import type { Forwarding, RoomCalls } from "../room/calls.js";
 import type { RoomOwner } from "../room/owner.js";
 import type { Signals } from "../signal/signals.js";
+import type { Relays } from "../subscription/relays.js";
 import type { SessionsElsewhere } from "./elsewhere.js";
 import type { Flusher } from "./flusher.js";
 import type { Registry } from "./registry.js";
@@ -21,6 +22,7 @@ export interface SessionServices {
   readonly owner: RoomOwner;
   readonly rooms: RoomCalls & Forwarding;
   readonly hub: Hub;
+  readonly relays: Relays;
   readonly signals: Signals;
   readonly receipts: Receipts;
   readonly presence: PresenceCore;

@@ -14,6 +14,7 @@ import type { Forwarding, RoomCalls } from "../room/calls.js";
 import { inboxRef } from "../room/inbox.js";
 import type { RoomOwner } from "../room/owner.js";
 import type { Signals } from "../signal/signals.js";
+import { Relays } from "../subscription/relays.js";
 import { SessionConnection } from "./connection.js";
 import { SessionsElsewhere } from "./elsewhere.js";
 import { Entrance } from "./entrance.js";
@@ -44,6 +45,7 @@ export class Sessions implements SessionPort, SessionServices {
   readonly presence: PresenceCore;
   readonly limiter: Limiter;
   readonly places = new Places(OPENINGS);
+  readonly relays: Relays;
   readonly flusher: Flusher;
   readonly wheel: TimerWheel;
   readonly registry: Registry;
@@ -80,6 +82,7 @@ export class Sessions implements SessionPort, SessionServices {
     this.receipts = receipts;
     this.presence = presence;
     this.limiter = limiter;
+    this.relays = new Relays(deps.clock);
     this.flusher = new Flusher(deps.clock);
     this.wheel = new TimerWheel(deps.clock);
     this.registry = new Registry(deps, (identity, user) => this.#openChannel(identity, user));

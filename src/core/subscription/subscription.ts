@@ -1,7 +1,8 @@
-// A session's subscription to a room: opening → catching up ⇄ live → ended.
+// A session's subscription to a room: opening → catching up ⇄ live ⇄ relayed → ended.
 //
 // Coming back, lagging and joining late are the same thing: the session is behind, is fed from the ring or the archive as fast as it
 // reads, and is live from the moment its cursor meets the feed's top. There is no buffer to merge and so no seam to get wrong.
+// A session that shares a wire with others lets a relay tell it while it is live: it goes over where both cursors are the same.
 
 import { type Member, Permission } from "../../gen/trunkline/v1/message_pb.js";
 import type { Timer } from "../../ports/clock.js";
@@ -33,10 +34,21 @@ export interface Subscriber {
   /** What comes next is no longer kept: the client must reload. The subscription has ended: nobody knows what the user lost meanwhile. */
   reset(subscription: Subscription): void;
   lagging(subscription: Subscription, behind: number): void;
+  /** The subscription is up to date, from now until it lags or ends. */
+  upToDate(subscription: Subscription): void;
   after(delayMs: number, action: () => void): Timer;
 }
 
-type Status = "opening" | "catching-up" | "live" | "ended";
+/** What tells a live subscription of events and signals in the feed's place. */
+export interface Telling {
+  readonly sight: Sight;
+  /** The last event that it has told. */
+  readonly sent: number;
+  /** Is to tell this subscription no more, and to call `tellByFeed` when it does not, unless that has ended. */
+  leave(subscription: Subscription): void;
+}
+
+type Status = "opening" | "catching-up" | "live" | "relayed" | "ended";
 
 export class Subscription implements FeedReader {
   readonly feed: RoomFeed;
@@ -46,8 +58,9 @@ export class Subscription implements FeedReader {
   /** Of the room whose members the room has. */
   #authorizedSeq = 0;
   #loss: { readonly seq: number; readonly loss: AccessLoss } | undefined;
-  /** Whether the user's reading is hidden: others' is then not told. Undefined: not known yet. */
-  hidesReading: boolean | undefined;
+  /** Set while the status is `relayed`. */
+  #relay: Telling | undefined;
+  #hidesReading: boolean | undefined;
   #seesMembers: { readonly seq: number; readonly may: boolean } = { seq: 0, may: false };
   #reading = false;
   #retry: Timer | undefined;
@@ -63,6 +76,25 @@ export class Subscription implements FeedReader {
 
   get status(): Status {
     return this.#status;
+  }
+
+  /** The last event handed over. */
+  get sent(): number {
+    return this.#relay?.sent ?? this.#cursor.sent;
+  }
+
+  get sight(): Sight {
+    return sightOf(this.#seesMembers.may, this.#hidesReading !== false);
+  }
+
+  /** Whether the user's reading is hidden: others' is then not told. Undefined: not known yet. */
+  get hidesReading(): boolean | undefined {
+    return this.#hidesReading;
+  }
+
+  set hidesReading(hidden: boolean | undefined) {
+    this.#hidesReading = hidden;
+    this.#lookAnew();
   }
 
   /** The loss of access that came after the position at which the user was found to have it. */
@@ -82,6 +114,25 @@ export class Subscription implements FeedReader {
     this.#status = "ended";
     this.#retry?.cancel();
     this.feed.leave(this);
+    this.#relay?.leave(this);
+    this.#relay = undefined;
+  }
+
+  /** From here on the relay tells it: it is live, and both have come equally far. */
+  tellBy(relay: Telling): void {
+    this.#status = "relayed";
+    this.#relay = relay;
+    this.feed.tellByRelay(this);
+  }
+
+  /** The relay tells it no more, and has told it the events up to `sent`. */
+  tellByFeed(sent: number): void {
+    if (this.#status === "ended") return;
+    this.#relay = undefined;
+    this.#cursor = new Cursor(sent);
+    this.#status = "catching-up";
+    this.feed.join(this);
+    this.resume();
   }
 
   offer(frame: RoomEventsFrame): void {
@@ -101,7 +152,7 @@ export class Subscription implements FeedReader {
 
   signal(frame: SignalFrame): void {
     if (this.#status !== "live") return;
-    const seen = frame.seenWith(this.#sight);
+    const seen = frame.seenWith(this.sight);
     if (seen !== undefined) this.#session.offer(seen);
   }
 
@@ -111,11 +162,14 @@ export class Subscription implements FeedReader {
 
   /** Whether, as of event `seq`, the user may know who is in the room. */
   seeMembers(seq: number, may: boolean): void {
-    if (seq >= this.#seesMembers.seq) this.#seesMembers = { seq, may };
+    if (seq < this.#seesMembers.seq) return;
+    this.#seesMembers = { seq, may };
+    this.#lookAnew();
   }
 
-  get #sight(): Sight {
-    return sightOf(this.#seesMembers.may, this.hidesReading !== false);
+  /** What the relay tells is not for this reader any more. */
+  #lookAnew(): void {
+    if (this.#relay !== undefined && this.#relay.sight !== this.sight) this.#relay.leave(this);
   }
 
   behind(): void {
@@ -138,6 +192,7 @@ export class Subscription implements FeedReader {
     while (this.#status === "catching-up" && !this.#reading) {
       if (this.#cursor.sent >= this.feed.top) {
         this.#status = "live";
+        this.#session.upToDate(this);
         return;
       }
       if (!this.#session.ready) {

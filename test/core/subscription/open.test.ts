@@ -61,6 +61,7 @@ class Opening {
       reset: () => this.told.push("reset"),
       lagging: () => {},
       offer: () => {},
+      upToDate: () => {},
       after: deps.clock.after.bind(deps.clock),
     };
     const services = { deps, owner, hub, receipts };

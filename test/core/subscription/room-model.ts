@@ -7,6 +7,7 @@ import { type Subscriber, Subscription } from "../../../src/core/subscription/su
 import { Permission, Role, type RoomEvent, RoomEventSchema } from "../../../src/gen/trunkline/v1/message_pb.js";
 import { EncodedEvent } from "../../../src/ports/encoded-event.js";
 import { type Awaitable, roomRef } from "../../../src/ports/room-ref.js";
+import type { WireModel } from "./wire-model.js";
 
 export const LOBBY = roomRef("acme", "lobby");
 
@@ -146,10 +147,16 @@ export class ReaderModel implements Subscriber {
   #queued = 0;
   #waits = false;
 
-  constructor(room: RoomModel, userId: string, capacity = Number.POSITIVE_INFINITY) {
+  /** The wire that it shares, and its number there. */
+  readonly #wire: { readonly wire: WireModel; readonly session: number } | undefined;
+  /** Whether the wire is to tell it as soon as it can. */
+  #upToDate = false;
+
+  constructor(room: RoomModel, userId: string, capacity = Number.POSITIVE_INFINITY, wire?: WireModel) {
     this.room = room;
     this.userId = userId;
     this.capacity = capacity;
+    this.#wire = wire && { wire, session: wire.join(this) };
     this.subscription = new Subscription(this, room.feed);
     room.feed.join(this.subscription);
   }
@@ -202,6 +209,26 @@ export class ReaderModel implements Subscriber {
 
   lagging(): void {
     this.lags++;
+  }
+
+  upToDate(): void {
+    this.#upToDate = true;
+  }
+
+  /** What was sent is on the wire. */
+  written(): void {
+    if (this.#wire === undefined || !this.#upToDate || this.subscription.status !== "live") return;
+    const { wire, session } = this.#wire;
+    this.#upToDate = !wire.relays.tell(this.subscription, wire, session);
+  }
+
+  /** A frame that came by the wire. Returns false, and has not got it, where it reads too slowly. */
+  relayed(seqs: readonly number[]): boolean {
+    if (this.#queued > this.capacity) return false;
+    if (seqs.length === 0) this.signals++;
+    else this.#queued++;
+    this.seqs.push(...seqs);
+    return true;
   }
 
   after(delayMs: number, action: () => void) {

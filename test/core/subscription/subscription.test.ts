@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { settle } from "../use-core.js";
 import { deleted, deniedReading, left, promoted, ReaderModel, RoomModel } from "./room-model.js";
+import { WireModel } from "./wire-model.js";
 
 const USERS = ["ada", "bob", "eve"];
 
@@ -16,14 +17,24 @@ type Step =
   | { readonly is: "repeat"; readonly back: number }
   | { readonly is: "flush" }
   | { readonly is: "reach" }
-  | { readonly is: "begin"; readonly userId: string; readonly back: number; readonly capacity: number }
+  | {
+      readonly is: "begin";
+      readonly userId: string;
+      readonly back: number;
+      readonly capacity: number;
+      readonly wired: boolean;
+    }
   | { readonly is: "end"; readonly index: number }
   | { readonly is: "drain"; readonly index: number }
   | { readonly is: "archive"; readonly answers: "now" | "later" | "throws" }
   | { readonly is: "answer"; readonly fails: boolean }
   | { readonly is: "timers" }
   | { readonly is: "lose"; readonly userId: string; readonly how: "leave" | "deny"; readonly heard: boolean }
-  | { readonly is: "purge"; readonly back: number };
+  | { readonly is: "purge"; readonly back: number }
+  | { readonly is: "tell"; readonly count: number }
+  | { readonly is: "wire"; readonly full: boolean }
+  | { readonly is: "hear" }
+  | { readonly is: "look"; readonly index: number; readonly may: boolean };
 
 function step<I extends Step["is"]>(is: I) {
   return fc.constant(is);
@@ -47,12 +58,28 @@ const ordinary: fc.Arbitrary<Step>[] = [
     userId: anyUser,
     back: anyBack,
     capacity: fc.constantFrom(1, 2, Number.POSITIVE_INFINITY),
+    wired: fc.boolean(),
   }),
+  fc.record({ is: step("wire"), full: fc.boolean() }),
+  fc.record({ is: step("hear") }),
+  fc.record({ is: step("look"), index: anyIndex, may: fc.boolean() }),
   fc.record({ is: step("end"), index: anyIndex }),
   fc.record({ is: step("drain"), index: anyIndex }),
   fc.record({ is: step("archive"), answers: fc.constantFrom("now" as const, "later" as const, "throws" as const) }),
   fc.record({ is: step("answer"), fails: fc.boolean() }),
   fc.record({ is: step("timers") }),
+];
+/** Mostly of readers that share a wire, and are up to date. */
+const relaying: fc.Arbitrary<Step>[] = [
+  ...ordinary,
+  fc.record({
+    is: step("begin"),
+    userId: anyUser,
+    back: fc.constant(0),
+    capacity: fc.constantFrom(1, 2),
+    wired: fc.constant(true),
+  }),
+  ...[1, 2, 3].map((count) => fc.record({ is: step("tell"), count: fc.constant(count) })),
 ];
 const losing: fc.Arbitrary<Step> = fc.record({
   is: step("lose"),
@@ -73,6 +100,7 @@ interface Begun {
 
 class Scenario {
   readonly room: RoomModel;
+  readonly wire = new WireModel();
   readonly readers: Begun[] = [];
   /** Seqs at which users lost the room. */
   readonly losses: { readonly seq: number; readonly userId: string }[] = [];
@@ -93,13 +121,14 @@ class Scenario {
         return;
       case "flush":
         room.flush();
+        this.#written();
         return;
       case "reach":
         room.feed.hear(room.top);
         return;
       case "begin": {
         const begin = Math.max(room.top - next.back, 0);
-        const reader = new ReaderModel(room, next.userId, next.capacity);
+        const reader = new ReaderModel(room, next.userId, next.capacity, next.wired ? this.wire : undefined);
         this.readers.push({ reader, begin, authorized: room.top, ended: false });
         reader.begin(begin);
         return;
@@ -123,6 +152,7 @@ class Scenario {
         return;
       case "timers":
         room.fireTimers();
+        this.wire.clock.advance(1_000);
         return;
       case "lose":
         this.#lose(next.userId, next.how, next.heard);
@@ -130,7 +160,27 @@ class Scenario {
       case "purge":
         room.firstKept = Math.max(room.firstKept, room.top - next.back + 1);
         return;
+      case "tell":
+        for (let n = 0; n < next.count; n++) {
+          this.#grow(1, "all");
+          room.flush();
+          this.#written();
+        }
+        return;
+      case "wire":
+        this.wire.full = next.full;
+        return;
+      case "hear":
+        this.wire.hear();
+        return;
+      case "look":
+        this.readers[next.index]?.reader.subscription.seeMembers(room.top, next.may);
+        return;
     }
+  }
+
+  #written(): void {
+    for (const { reader } of this.readers) reader.written();
   }
 
   #grow(count: number, heard: "all" | "none" | "first" | "last"): void {
@@ -171,6 +221,10 @@ class Scenario {
       await settle(1);
       room.fireTimers();
       for (const { reader } of this.readers) reader.drain();
+      this.wire.full = false;
+      this.wire.clock.advance(1_000);
+      this.wire.hear();
+      this.#written();
       const open = this.readers.filter(({ reader }) => reader.subscription.status === "catching-up");
       if (open.length === 0 && room.waiting === 0) return;
     }
@@ -179,6 +233,11 @@ class Scenario {
 
   check(): void {
     for (const begun of this.readers) this.#check(begun);
+    const relayed = this.readers.filter(({ reader }) => reader.subscription.status === "relayed");
+    expect([this.wire.attached, this.wire.relays.size]).toEqual([
+      relayed.length,
+      relayed.length > 0 ? expect.any(Number) : 0,
+    ]);
   }
 
   #check({ reader, begin, authorized, ended }: Begun): void {
@@ -197,7 +256,7 @@ class Scenario {
       if (!ended) expect(reader.losses).toEqual(["access-lost"]);
       expect(reader.subscription.status).toBe("ended");
     } else expect(reader.losses).toEqual([]);
-    if (!ended && loss === undefined) expect(reader.subscription.status).toBe("live");
+    if (!ended && loss === undefined) expect(["live", "relayed"]).toContain(reader.subscription.status);
   }
 }
 
@@ -221,6 +280,10 @@ async function holds(steps: readonly fc.Arbitrary<Step>[]): Promise<void> {
 describe("every reader", () => {
   it("gets a dense stream from where it began, up to the top, whatever is lost, repeated or late", async () => {
     await holds(ordinary);
+  }, 60_000);
+
+  it("gets it over a wire that it shares, too, however slowly it reads", async () => {
+    await holds([...relaying, losing]);
   }, 60_000);
 
   it("gets nothing after it lost the room, also where nobody told of the loss", async () => {

@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file trunkline/v1/link.proto.
  */
 export const file_trunkline_v1_link: GenFile = /*@__PURE__*/
-  fileDesc("Chd0cnVua2xpbmUvdjEvbGluay5wcm90bxIMdHJ1bmtsaW5lLnYxIjEKBkxpbmtVcBInCgVpdGVtcxgBIAMoCzIYLnRydW5rbGluZS52MS5MaW5rVXBJdGVtIsACCgpMaW5rVXBJdGVtEigKBWhlbGxvGAEgASgLMhcudHJ1bmtsaW5lLnYxLkxpbmtIZWxsb0gAEiYKBG9wZW4YAiABKAsyFi50cnVua2xpbmUudjEuTGlua09wZW5IABIoCgVmcmFtZRgDIAEoCzIXLnRydW5rbGluZS52MS5MaW5rRnJhbWVIABIwCgltYWxmb3JtZWQYBCABKAsyGy50cnVua2xpbmUudjEuTGlua01hbGZvcm1lZEgAEigKBXRha2VuGAUgASgLMhcudHJ1bmtsaW5lLnYxLkxpbmtUYWtlbkgAEioKBmZpbmlzaBgGIAEoCzIYLnRydW5rbGluZS52MS5MaW5rRmluaXNoSAASJgoEZ29uZRgHIAEoCzIWLnRydW5rbGluZS52MS5MaW5rR29uZUgAQgYKBGl0ZW0iGwoJTGlua0hlbGxvEg4KBmJyaWRnZRgBIAEoCSI8CgtMaW5rV2VsY29tZRIUCgx3aW5kb3dfYnl0ZXMYASABKA0SFwoPbWF4X2ZyYW1lX2J5dGVzGAIgASgNImsKCExpbmtPcGVuEg8KB3Nlc3Npb24YASABKA0SDwoHYWRkcmVzcxgCIAEoCRINCgV0b2tlbhgDIAEoCRIuCgl0cmFuc3BvcnQYBCABKA4yGy50cnVua2xpbmUudjEuTGlua1RyYW5zcG9ydCIrCglMaW5rRnJhbWUSDwoHc2Vzc2lvbhgBIAEoDRINCgVmcmFtZRgCIAEoDCJmCg1MaW5rTWFsZm9ybWVkEg8KB3Nlc3Npb24YASABKA0SIgoFZXJyb3IYAiABKAsyEy50cnVua2xpbmUudjEuRXJyb3ISEwoLdW5kZWNvZGFibGUYAyABKAgSCwoDcmVmGAQgASgNIiwKCUxpbmtUYWtlbhIQCghzZXNzaW9ucxgBIAMoDRINCgVieXRlcxgCIAMoDSJVCgpMaW5rRmluaXNoEg8KB3Nlc3Npb24YASABKA0SHwoScmVjb25uZWN0X2FmdGVyX21zGAIgASgNSACIAQFCFQoTX3JlY29ubmVjdF9hZnRlcl9tcyIqCghMaW5rR29uZRIPCgdzZXNzaW9uGAEgASgNEg0KBWNsZWFuGAIgASgIIp4BCghMaW5rRG93bhIqCgd3ZWxjb21lGAEgASgLMhkudHJ1bmtsaW5lLnYxLkxpbmtXZWxjb21lEg4KBmZyYW1lcxgCIAMoDBIuCgpkZWxpdmVyaWVzGAMgAygLMhoudHJ1bmtsaW5lLnYxLkxpbmtEZWxpdmVyeRImCgVlbmRlZBgEIAMoCzIXLnRydW5rbGluZS52MS5MaW5rRW5kZWQiLwoMTGlua0RlbGl2ZXJ5Eg0KBWZyYW1lGAEgASgNEhAKCHNlc3Npb25zGAIgAygNIoMBCglMaW5rRW5kZWQSDwoHc2Vzc2lvbhgBIAEoDRIlCgRjb2RlGAIgASgOMhcudHJ1bmtsaW5lLnYxLkNsb3NlQ29kZRIOCgZyZWFzb24YAyABKAkSGwoOcmV0cnlfYWZ0ZXJfbXMYBCABKA1IAIgBAUIRCg9fcmV0cnlfYWZ0ZXJfbXMqaAoNTGlua1RyYW5zcG9ydBIeChpMSU5LX1RSQU5TUE9SVF9VTlNQRUNJRklFRBAAEhwKGExJTktfVFJBTlNQT1JUX1dFQlNPQ0tFVBABEhkKFUxJTktfVFJBTlNQT1JUX0VWRU5UUxACMsABCgtMaW5rU2VydmljZRI4CgRMaW5rEhQudHJ1bmtsaW5lLnYxLkxpbmtVcBoWLnRydW5rbGluZS52MS5MaW5rRG93bigBMAESPQoEUGFzcxIZLnRydW5rbGluZS52MS5QYXNzUmVxdWVzdBoaLnRydW5rbGluZS52MS5QYXNzUmVzcG9uc2USOAoEVGFrZRIULnRydW5rbGluZS52MS5UYWtlVXAaFi50cnVua2xpbmUudjEuVGFrZURvd24oATABYgZwcm90bzM", [file_trunkline_v1_error, file_trunkline_v1_passing]);
+  fileDesc("Chd0cnVua2xpbmUvdjEvbGluay5wcm90bxIMdHJ1bmtsaW5lLnYxIjEKBkxpbmtVcBInCgVpdGVtcxgBIAMoCzIYLnRydW5rbGluZS52MS5MaW5rVXBJdGVtIugCCgpMaW5rVXBJdGVtEigKBWhlbGxvGAEgASgLMhcudHJ1bmtsaW5lLnYxLkxpbmtIZWxsb0gAEiYKBG9wZW4YAiABKAsyFi50cnVua2xpbmUudjEuTGlua09wZW5IABIoCgVmcmFtZRgDIAEoCzIXLnRydW5rbGluZS52MS5MaW5rRnJhbWVIABIwCgltYWxmb3JtZWQYBCABKAsyGy50cnVua2xpbmUudjEuTGlua01hbGZvcm1lZEgAEigKBXRha2VuGAUgASgLMhcudHJ1bmtsaW5lLnYxLkxpbmtUYWtlbkgAEioKBmZpbmlzaBgGIAEoCzIYLnRydW5rbGluZS52MS5MaW5rRmluaXNoSAASJgoEZ29uZRgHIAEoCzIWLnRydW5rbGluZS52MS5MaW5rR29uZUgAEiYKBGxlZnQYCCABKAsyFi50cnVua2xpbmUudjEuTGlua0xlZnRIAEIGCgRpdGVtIhsKCUxpbmtIZWxsbxIOCgZicmlkZ2UYASABKAkiPAoLTGlua1dlbGNvbWUSFAoMd2luZG93X2J5dGVzGAEgASgNEhcKD21heF9mcmFtZV9ieXRlcxgCIAEoDSJrCghMaW5rT3BlbhIPCgdzZXNzaW9uGAEgASgNEg8KB2FkZHJlc3MYAiABKAkSDQoFdG9rZW4YAyABKAkSLgoJdHJhbnNwb3J0GAQgASgOMhsudHJ1bmtsaW5lLnYxLkxpbmtUcmFuc3BvcnQiKwoJTGlua0ZyYW1lEg8KB3Nlc3Npb24YASABKA0SDQoFZnJhbWUYAiABKAwiZgoNTGlua01hbGZvcm1lZBIPCgdzZXNzaW9uGAEgASgNEiIKBWVycm9yGAIgASgLMhMudHJ1bmtsaW5lLnYxLkVycm9yEhMKC3VuZGVjb2RhYmxlGAMgASgIEgsKA3JlZhgEIAEoDSIsCglMaW5rVGFrZW4SEAoIc2Vzc2lvbnMYASADKA0SDQoFYnl0ZXMYAiADKA0iVQoKTGlua0ZpbmlzaBIPCgdzZXNzaW9uGAEgASgNEh8KEnJlY29ubmVjdF9hZnRlcl9tcxgCIAEoDUgAiAEBQhUKE19yZWNvbm5lY3RfYWZ0ZXJfbXMiKgoITGlua0dvbmUSDwoHc2Vzc2lvbhgBIAEoDRINCgVjbGVhbhgCIAEoCCIsCghMaW5rTGVmdBISCgphdHRhY2htZW50GAEgASgNEgwKBHNlbnQYAiABKA0ingEKCExpbmtEb3duEioKB3dlbGNvbWUYASABKAsyGS50cnVua2xpbmUudjEuTGlua1dlbGNvbWUSDgoGZnJhbWVzGAIgAygMEi4KCmRlbGl2ZXJpZXMYAyADKAsyGi50cnVua2xpbmUudjEuTGlua0RlbGl2ZXJ5EiYKBWVuZGVkGAQgAygLMhcudHJ1bmtsaW5lLnYxLkxpbmtFbmRlZCKHAQoMTGlua0RlbGl2ZXJ5Eg0KBWZyYW1lGAEgASgNEhAKCHNlc3Npb25zGAIgAygNEg4KBnJlbGF5cxgDIAMoDRIMCgRzZW50GAQgASgNEg4KBmRldGFjaBgFIAMoDRIoCgZhdHRhY2gYBiADKAsyGC50cnVua2xpbmUudjEuTGlua0F0dGFjaCJOCgpMaW5rQXR0YWNoEhIKCmF0dGFjaG1lbnQYASABKA0SDQoFcmVsYXkYAiABKA0SDwoHc2Vzc2lvbhgDIAEoDRIMCgRzZW50GAQgASgNIoMBCglMaW5rRW5kZWQSDwoHc2Vzc2lvbhgBIAEoDRIlCgRjb2RlGAIgASgOMhcudHJ1bmtsaW5lLnYxLkNsb3NlQ29kZRIOCgZyZWFzb24YAyABKAkSGwoOcmV0cnlfYWZ0ZXJfbXMYBCABKA1IAIgBAUIRCg9fcmV0cnlfYWZ0ZXJfbXMqaAoNTGlua1RyYW5zcG9ydBIeChpMSU5LX1RSQU5TUE9SVF9VTlNQRUNJRklFRBAAEhwKGExJTktfVFJBTlNQT1JUX1dFQlNPQ0tFVBABEhkKFUxJTktfVFJBTlNQT1JUX0VWRU5UUxACMsABCgtMaW5rU2VydmljZRI4CgRMaW5rEhQudHJ1bmtsaW5lLnYxLkxpbmtVcBoWLnRydW5rbGluZS52MS5MaW5rRG93bigBMAESPQoEUGFzcxIZLnRydW5rbGluZS52MS5QYXNzUmVxdWVzdBoaLnRydW5rbGluZS52MS5QYXNzUmVzcG9uc2USOAoEVGFrZRIULnRydW5rbGluZS52MS5UYWtlVXAaFi50cnVua2xpbmUudjEuVGFrZURvd24oATABYgZwcm90bzM", [file_trunkline_v1_error, file_trunkline_v1_passing]);
 
 /**
  * What a bridge had to say in one turn.
@@ -107,6 +107,14 @@ export type LinkUpItem = Message<"trunkline.v1.LinkUpItem"> & {
      */
     value: LinkGone;
     case: "gone";
+  } | {
+    /**
+     * A session has left a relay.
+     *
+     * @generated from field: trunkline.v1.LinkLeft left = 8;
+     */
+    value: LinkLeft;
+    case: "left";
   } | { case: undefined; value?: undefined };
 };
 
@@ -145,7 +153,7 @@ export const LinkHelloSchema: GenMessage<LinkHello> = /*@__PURE__*/
  */
 export type LinkWelcome = Message<"trunkline.v1.LinkWelcome"> & {
   /**
-   * Bytes of frames that may be under way to one session: beyond them the node waits for `taken` before it delivers more to that session.
+   * Bytes of frames that may be under way to one session by its number: beyond them the node waits for `taken` before it delivers more to that session.
    * One delivery may go past it, by 64 KiB or a single longer frame.
    *
    * @generated from field: uint32 window_bytes = 1;
@@ -365,6 +373,36 @@ export const LinkGoneSchema: GenMessage<LinkGone> = /*@__PURE__*/
   messageDesc(file_trunkline_v1_link, 9);
 
 /**
+ * A session has left a relay: because the node has said so, which is always answered, or because its client reads too slowly for what the relay
+ * is told. The node goes on with that session by itself, within its window. An attachment that the node does not know any more is passed over.
+ *
+ * @generated from message trunkline.v1.LinkLeft
+ */
+export type LinkLeft = Message<"trunkline.v1.LinkLeft"> & {
+  /**
+   * The attachment.
+   *
+   * @generated from field: uint32 attachment = 1;
+   */
+  attachment: number;
+
+  /**
+   * The last event that the session has got: the last that the relay was told while it was there, or that it began at. 0 where the bridge does
+   * not know the attachment: it was let go, or went with its session, before.
+   *
+   * @generated from field: uint32 sent = 2;
+   */
+  sent: number;
+};
+
+/**
+ * Describes the message trunkline.v1.LinkLeft.
+ * Use `create(LinkLeftSchema)` to create a new message.
+ */
+export const LinkLeftSchema: GenMessage<LinkLeft> = /*@__PURE__*/
+  messageDesc(file_trunkline_v1_link, 10);
+
+/**
  * What a node had to say in one turn.
  *
  * @generated from message trunkline.v1.LinkDown
@@ -404,16 +442,17 @@ export type LinkDown = Message<"trunkline.v1.LinkDown"> & {
  * Use `create(LinkDownSchema)` to create a new message.
  */
 export const LinkDownSchema: GenMessage<LinkDown> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_link, 10);
+  messageDesc(file_trunkline_v1_link, 11);
 
 /**
- * A frame goes to sessions. Sessions that the bridge does not know, or no longer, are passed over.
+ * A frame goes to sessions, by number or by their relays. Before that sessions leave relays, then others join them. What the bridge does not
+ * know, or no longer, is passed over.
  *
  * @generated from message trunkline.v1.LinkDelivery
  */
 export type LinkDelivery = Message<"trunkline.v1.LinkDelivery"> & {
   /**
-   * The index in `frames`.
+   * The index in `frames`. Nothing where nobody gets it.
    *
    * @generated from field: uint32 frame = 1;
    */
@@ -425,6 +464,34 @@ export type LinkDelivery = Message<"trunkline.v1.LinkDelivery"> & {
    * @generated from field: repeated uint32 sessions = 2;
    */
   sessions: number[];
+
+  /**
+   * Relays: all sessions at them. What goes this way is in no session's window, and is not `taken`.
+   *
+   * @generated from field: repeated uint32 relays = 3;
+   */
+  relays: number[];
+
+  /**
+   * The seq of the last event in the frame, for the relays. 0: it holds no event, and who reads slowly goes without it.
+   *
+   * @generated from field: uint32 sent = 4;
+   */
+  sent: number;
+
+  /**
+   * Attachments that end, each answered by `left`.
+   *
+   * @generated from field: repeated uint32 detach = 5;
+   */
+  detach: number[];
+
+  /**
+   * Attachments that begin.
+   *
+   * @generated from field: repeated trunkline.v1.LinkAttach attach = 6;
+   */
+  attach: LinkAttach[];
 };
 
 /**
@@ -432,7 +499,49 @@ export type LinkDelivery = Message<"trunkline.v1.LinkDelivery"> & {
  * Use `create(LinkDeliverySchema)` to create a new message.
  */
 export const LinkDeliverySchema: GenMessage<LinkDelivery> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_link, 11);
+  messageDesc(file_trunkline_v1_link, 12);
+
+/**
+ * From here on a session gets what a relay is told: the events of a room, each once for all sessions of the link that have come as far.
+ *
+ * @generated from message trunkline.v1.LinkAttach
+ */
+export type LinkAttach = Message<"trunkline.v1.LinkAttach"> & {
+  /**
+   * The attachment's number, never given twice on a link. From 1.
+   *
+   * @generated from field: uint32 attachment = 1;
+   */
+  attachment: number;
+
+  /**
+   * The relay. It begins with its first session, and ends with its last.
+   *
+   * @generated from field: uint32 relay = 2;
+   */
+  relay: number;
+
+  /**
+   * The session's number.
+   *
+   * @generated from field: uint32 session = 3;
+   */
+  session: number;
+
+  /**
+   * How far both have come: the seq of the last event.
+   *
+   * @generated from field: uint32 sent = 4;
+   */
+  sent: number;
+};
+
+/**
+ * Describes the message trunkline.v1.LinkAttach.
+ * Use `create(LinkAttachSchema)` to create a new message.
+ */
+export const LinkAttachSchema: GenMessage<LinkAttach> = /*@__PURE__*/
+  messageDesc(file_trunkline_v1_link, 13);
 
 /**
  * A session has ended. Nothing is said of it after this, in either direction.
@@ -474,7 +583,7 @@ export type LinkEnded = Message<"trunkline.v1.LinkEnded"> & {
  * Use `create(LinkEndedSchema)` to create a new message.
  */
 export const LinkEndedSchema: GenMessage<LinkEnded> = /*@__PURE__*/
-  messageDesc(file_trunkline_v1_link, 12);
+  messageDesc(file_trunkline_v1_link, 14);
 
 /**
  * How a client is connected to its bridge.

@@ -2,7 +2,7 @@
 
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { ServerDuplexStream, StatusObject } from "@grpc/grpc-js";
-import type { SessionPort } from "../../../core/session/port.js";
+import type { Resumable, SessionPort } from "../../../core/session/port.js";
 import { CloseCode, type Error as WireError } from "../../../gen/trunkline/v1/error_pb.js";
 import {
   type LinkDown,
@@ -19,7 +19,9 @@ import { Undecodable } from "../../../rpc/definition.js";
 import { decodeFrame, RefusedFrame } from "../frame-decoder.js";
 import { type HandlerContext, undecodable } from "../handler.js";
 import { http2StreamOf, letGoOnceReset } from "../http2-stream.js";
-import { LinkBatch } from "./batch.js";
+import { GRPC_ENCODING } from "../session-stream.js";
+import { type Addressee, LinkBatch } from "./batch.js";
+import { LinkRelays, type RelayingLink } from "./link-relays.js";
 import { LinkedSession, type SessionLink, WINDOW_BYTES } from "./linked-session.js";
 
 export type LinkCall = ServerDuplexStream<LinkUp | Undecodable, LinkDown | Uint8Array>;
@@ -46,13 +48,15 @@ export interface LinkContext extends HandlerContext {
   readonly refuse: (error: unknown) => StatusObject;
 }
 
-export class LinkStream implements SessionLink {
+export class LinkStream implements SessionLink, RelayingLink {
   readonly #call: LinkCall;
   readonly #context: LinkContext;
   readonly #onOver: () => void;
+  readonly encoding = GRPC_ENCODING;
   readonly #sessions = new Map<number, LinkedSession>();
+  readonly #relays = new LinkRelays(this);
   /** Those that wait for the stream to take more. */
-  #waiting = new Set<LinkedSession>();
+  #waiting = new Set<Resumable>();
   readonly #deadline: Timer;
   #batch = new LinkBatch();
   #asked = false;
@@ -109,8 +113,30 @@ export class LinkStream implements SessionLink {
     return this.#full;
   }
 
-  wait(session: LinkedSession): void {
-    this.#waiting.add(session);
+  wait(waiting: Resumable): void {
+    if (!this.#over) this.#waiting.add(waiting);
+  }
+
+  openRelay(): number {
+    return this.#relays.open();
+  }
+
+  relay(relay: number, frame: Uint8Array, sent: number): void {
+    if (!this.#over) this.batch.relay(frame, relay, sent);
+  }
+
+  attach(session: number, relay: number, sent: number, onLeft: (sent: number) => boolean): number {
+    const attached = this.#sessions.get(session);
+    // One that is not on the link any more is about to leave the relay.
+    return attached === undefined ? 0 : this.#relays.attach(attached, relay, sent, onLeft);
+  }
+
+  detach(attachment: number): void {
+    this.#relays.detach(attachment);
+  }
+
+  knows({ number }: Addressee): boolean {
+    return this.#sessions.has(number);
   }
 
   ended({ number }: LinkedSession, code: CloseCode, reason: string): void {
@@ -159,6 +185,9 @@ export class LinkStream implements SessionLink {
         else connection?.leave(reconnectAfterMs);
         return;
       }
+      case "left":
+        this.#relays.left(item.value);
+        return;
       case "gone":
         this.#forget(item.value.session)?.gone(item.value.clean);
         return;

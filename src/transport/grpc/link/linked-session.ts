@@ -1,6 +1,6 @@
 // One session of a link, as the core sees it: where its frames go, and how many bytes of them are under way.
 
-import type { Connection, SessionSink } from "../../../core/session/port.js";
+import type { Connection, Resumable, SessionSink, SharedWire } from "../../../core/session/port.js";
 import type { CloseCode } from "../../../gen/trunkline/v1/error_pb.js";
 import { GRPC_ENCODING } from "../session-stream.js";
 import type { Addressee, LinkBatch } from "./batch.js";
@@ -9,20 +9,17 @@ import type { Addressee, LinkBatch } from "./batch.js";
 export const WINDOW_BYTES = 128 * 1024;
 
 /** The link, as its sessions see it. */
-export interface SessionLink {
+export interface SessionLink extends SharedWire {
   /** What is written in this turn. */
   readonly batch: LinkBatch;
-  /** Whether the stream takes no more now. */
-  readonly full: boolean;
-  /** The stream takes no more, and the session is to be told when it does. */
-  wait(session: LinkedSession): void;
   /** The session has ended. */
   ended(session: LinkedSession, code: CloseCode, reason: string): void;
 }
 
-export class LinkedSession implements SessionSink, Addressee {
+export class LinkedSession implements SessionSink, Addressee, Resumable {
   readonly encoding = GRPC_ENCODING;
   readonly number: number;
+  readonly shared: { readonly wire: SharedWire; readonly session: number };
   readonly #link: SessionLink;
   #connection: Connection | undefined;
   #over = false;
@@ -35,6 +32,7 @@ export class LinkedSession implements SessionSink, Addressee {
   constructor(link: SessionLink, number: number) {
     this.#link = link;
     this.number = number;
+    this.shared = { wire: link, session: number };
   }
 
   /** What `accept` gave for this sink. Undefined once the session is over. */

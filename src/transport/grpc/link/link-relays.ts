@@ -1,0 +1,69 @@
+// Which sessions of a link are told by relays: what the node says once, and the bridge hands to each.
+
+import type { LinkLeft } from "../../../gen/trunkline/v1/link_pb.js";
+import { TrunklineError } from "../../../ports/error.js";
+import type { Addressee, LinkBatch } from "./batch.js";
+
+/** The greatest number that the wire can carry. */
+const LAST_NUMBER = 0xffff_ffff;
+
+/** The link, as its relays see it. */
+export interface RelayingLink {
+  /** What is written in this turn. */
+  readonly batch: LinkBatch;
+  /** Whether the bridge still knows this session. */
+  knows(session: Addressee): boolean;
+}
+
+interface Attached {
+  readonly session: Addressee;
+  readonly onLeft: (sent: number) => boolean;
+}
+
+export class LinkRelays {
+  readonly #link: RelayingLink;
+  readonly #attached = new Map<number, Attached>();
+  #lastRelay = 0;
+  #lastAttachment = 0;
+
+  constructor(link: RelayingLink) {
+    this.#link = link;
+  }
+
+  open(): number {
+    this.#lastRelay = next(this.#lastRelay);
+    return this.#lastRelay;
+  }
+
+  attach(session: Addressee, relay: number, sent: number, onLeft: (sent: number) => boolean): number {
+    // Begun anew after four thousand million: one that has lasted so long keeps its number.
+    do this.#lastAttachment = next(this.#lastAttachment);
+    while (this.#attached.has(this.#lastAttachment));
+    const attachment = this.#lastAttachment;
+    this.#attached.set(attachment, { session, onLeft });
+    this.#link.batch.attach({ attachment, relay, session: session.number, sent }, session);
+    return attachment;
+  }
+
+  detach(attachment: number): void {
+    const attached = this.#attached.get(attachment);
+    if (attached === undefined) return;
+    if (this.#link.knows(attached.session)) this.#link.batch.detach(attachment, attached.session);
+    // With a session its attachments end, and nothing is said of them.
+    else this.#attached.delete(attachment);
+  }
+
+  /** A session has left a relay. */
+  left({ attachment, sent }: LinkLeft): void {
+    const attached = this.#attached.get(attachment);
+    if (attached === undefined) return;
+    this.#attached.delete(attachment);
+    if (this.#link.knows(attached.session) && !attached.onLeft(sent)) {
+      throw TrunklineError.invalid("left.sent", "more than the relay was told");
+    }
+  }
+}
+
+function next(number: number): number {
+  return number === LAST_NUMBER ? 1 : number + 1;
+}
