@@ -19,6 +19,7 @@ const ROUNDS: readonly (readonly FaultTitle[])[] = [
   ["Redis dies and comes back empty"],
   ["a node's subscriptions fall silent", "the answer to a produce is lost"],
   ["a node stands still for longer than its leases"],
+  ["a bridge is killed", "a node leaves and comes back"],
 ];
 
 // What fails here would fail for other suites too: only whether there are services at all is asked of those that are shared.

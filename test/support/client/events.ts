@@ -1,6 +1,7 @@
 // The test client where no WebSocket gets through: server-sent events down, requests up.
 
 import { Agent, request as httpRequest, type IncomingMessage } from "node:http";
+import { setTimeout as pause } from "node:timers/promises";
 import { Connection, type ConnectOptions, receiver } from "./connection.js";
 import { Inbox, type JsonObject } from "./inbox.js";
 import { at, isObject, number, text } from "./json-value.js";
@@ -10,6 +11,10 @@ export interface EventsOptions extends ConnectOptions {
   /** Where frames are sent to; default: where the stream comes from. */
   readonly framesUrl?: string | undefined;
 }
+
+/** What nobody could answer is sent again under its number after so long, in milliseconds, and so often. */
+const AGAIN_MS = 100;
+const REPEATS = 30;
 
 /** @param url Of the HTTP server. */
 export async function connectEvents(url: string, options: EventsOptions = {}): Promise<Connection> {
@@ -22,6 +27,7 @@ export async function connectEvents(url: string, options: EventsOptions = {}): P
   let maxBytes = 0;
   let batch = 0;
   let busy = false;
+  let over = false;
 
   const post = (): void => {
     if (busy || key === "" || waiting.length === 0) return;
@@ -34,11 +40,18 @@ export async function connectEvents(url: string, options: EventsOptions = {}): P
     busy = true;
     const body = Buffer.concat(lines.flatMap((line, index) => (index === 0 ? [line] : [Buffer.from("\n"), line])));
     batch += 1;
-    // What was refused shows in the stream.
-    void send(target, agent, { "trunkline-session": key, "trunkline-batch": String(batch) }, body).then(() => {
+    void insist({ "trunkline-session": key, "trunkline-batch": String(batch) }, body).then(() => {
       busy = false;
       post();
     });
+  };
+  /** What was refused for good shows in the stream. */
+  const insist = async (headers: { readonly [name: string]: string }, body: Buffer): Promise<void> => {
+    for (let repeats = 0; repeats <= REPEATS && !over; repeats++) {
+      const status = await send(target, agent, headers, body);
+      if (status !== 0 && status < 500) return;
+      await pause(AGAIN_MS);
+    }
   };
   const write = (line: Buffer): void => {
     waiting.push(line);
@@ -61,6 +74,7 @@ export async function connectEvents(url: string, options: EventsOptions = {}): P
       } else receive(value);
     },
     () => {
+      over = true;
       agent.destroy();
       inbox.end({ code: 1006, reason: "" });
       opened.reject(new Error("the stream has ended before it began"));
@@ -98,14 +112,14 @@ function open(url: URL, headers: { readonly [name: string]: string } = {}): Prom
   });
 }
 
-/** Resolves once it is answered, or cannot be. */
-function send(url: URL, agent: Agent, headers: { readonly [name: string]: string }, body: Buffer): Promise<void> {
+/** The answer's status; 0: there was none. */
+function send(url: URL, agent: Agent, headers: { readonly [name: string]: string }, body: Buffer): Promise<number> {
   return new Promise((resolve) => {
     const request = httpRequest(url, { method: "POST", agent, headers: { ...headers, "content-length": body.length } });
-    request.on("error", () => resolve());
+    request.on("error", () => resolve(0));
     request.once("response", (response) => {
       response.resume();
-      response.once("close", resolve);
+      response.once("close", () => resolve(response.statusCode ?? 0));
     });
     request.end(body);
   });

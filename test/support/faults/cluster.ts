@@ -1,7 +1,9 @@
 // A cluster on this machine every way of which can be made to fail: services of its own, nodes in processes of their own, and a proxy on
 // each way between them.
 
+import type { Endpoints } from "../client/index.js";
 import { TestCluster, type TestNode } from "../cluster/test-cluster.js";
+import { LINK_SECRET, TestEdge } from "../edge.js";
 import { type RunningKafka, startKafka } from "../services/kafka.js";
 import { type RunningMongo, startMongo } from "../services/mongo.js";
 import { lastingPort } from "../services/process.js";
@@ -12,6 +14,8 @@ import { TcpProxy } from "./tcp-proxy.js";
 export interface FaultyClusterOptions {
   /** Default 3. */
   readonly nodes?: number;
+  /** Bridges in processes of their own, each linked to one of the nodes. Default 2. */
+  readonly edges?: number;
   /** Default 12. */
   readonly shards?: number;
   /** TRUNKLINE_… variables of all nodes. */
@@ -21,6 +25,7 @@ export interface FaultyClusterOptions {
 /** Few events are replayed in-band, so that gaps are named and paged too. */
 const RECOVERY_LIMIT = 20;
 const DEFAULT_NODES = 3;
+const DEFAULT_EDGES = 2;
 const DEFAULT_SHARDS = 12;
 
 /** The ways from a node to what it needs, and to it from other nodes. */
@@ -51,6 +56,8 @@ export class FaultyCluster implements Services {
   readonly otherRedis: RunningRedis;
   readonly mongo: RunningMongo;
   readonly nodes: readonly FaultyNode[];
+  /** Bridges of their own. */
+  readonly edges: TestEdge[] = [];
   readonly #cluster: TestCluster;
 
   private constructor(services: Services, nodes: readonly FaultyNode[], cluster: TestCluster) {
@@ -83,7 +90,11 @@ export class FaultyCluster implements Services {
     const cluster = new TestCluster({
       services: addresses,
       shards,
-      environment: { TRUNKLINE_RECOVERY_LIMIT: `${RECOVERY_LIMIT}`, ...environment },
+      environment: {
+        TRUNKLINE_RECOVERY_LIMIT: `${RECOVERY_LIMIT}`,
+        TRUNKLINE_LINK_SECRET: LINK_SECRET,
+        ...environment,
+      },
     });
     const nodes = await Promise.all(ways.map((way, index) => node(cluster, way, index, services)));
     const faulty = new FaultyCluster(services, nodes, cluster);
@@ -92,6 +103,10 @@ export class FaultyCluster implements Services {
       const [first, ...others] = nodes;
       await first?.server.start();
       await Promise.all(others.map(({ server }) => server.start()));
+      const servers = nodes.map(({ server }) => server);
+      const { edges = DEFAULT_EDGES } = options;
+      for (let index = 0; index < edges; index++) faulty.edges.push(new TestEdge(servers));
+      await Promise.all(faulty.edges.map((edge) => edge.start()));
     } catch (error) {
       await faulty.stop();
       throw error;
@@ -104,6 +119,17 @@ export class FaultyCluster implements Services {
     return this.#cluster.issuer;
   }
 
+  /** Where clients may go: to nodes, and to bridges; what the fallback sends at one bridge goes to the next. */
+  get endpoints(): readonly Endpoints[] {
+    const nodes = this.nodes.map(({ server }) => server.endpoints);
+    const edges = this.edges.map((edge, index) => ({
+      ...edge.with(this.edges[(index + 1) % this.edges.length] ?? edge),
+      // There is no gRPC for clients at a bridge.
+      grpc: nodes[index % nodes.length]?.grpc ?? "",
+    }));
+    return [...nodes, ...edges];
+  }
+
   get topic(): string {
     return `${this.#cluster.name}.events`;
   }
@@ -113,6 +139,7 @@ export class FaultyCluster implements Services {
   }
 
   async stop(): Promise<void> {
+    await Promise.all(this.edges.map((edge) => edge.dispose()));
     await this.#cluster.dispose();
     await Promise.all(this.nodes.map(({ ways }) => closeWays(ways)));
     await Promise.all([this.kafka, this.redis, this.otherRedis, this.mongo].map((service) => service.stop()));

@@ -10,7 +10,7 @@ import { signToken, type TokenIssuer } from "../token.js";
 export interface CrowdOptions {
   /** Tells its rooms and users apart from those of other crowds. */
   readonly name: string;
-  /** The nodes; who comes back goes to any of them. */
+  /** Nodes and bridges; who comes back goes to any of them. */
   readonly endpoints: readonly Endpoints[];
   readonly issuer: TokenIssuer;
   readonly schema: Schema;

@@ -1,12 +1,13 @@
 // What is done to a cluster while people talk. Each fault begins, lasts, and is mended.
 
 import { setTimeout as pause } from "node:timers/promises";
-import type { Random } from "../story/random.js";
+import type { TestEdge } from "../edge.js";
+import { between, type Random } from "../story/random.js";
 import type { FaultyCluster, FaultyNode } from "./cluster.js";
 import type { Recognises } from "./tcp-proxy.js";
 
 /** What two faults that happen together may not both touch. A node is chosen by chance, and never twice. */
-export type Touched = "redis" | "kafka" | "mongo" | "node";
+export type Touched = "redis" | "kafka" | "mongo" | "node" | "bridge";
 
 export interface FaultStage {
   readonly cluster: FaultyCluster;
@@ -61,6 +62,21 @@ async function startAgain({ server }: FaultyNode): Promise<void> {
       if (tries === STARTS) throw error;
     }
   }
+}
+
+/** Done to a bridge of its own: `done` ends with what mends it. */
+function toBridge(lastsMs: number, done: (edge: TestEdge) => Promise<Mend>): Fault {
+  return {
+    touches: ["bridge"],
+    lastsMs,
+    begin: async ({ cluster: { edges }, random, note }) => {
+      const index = between(random, 0, edges.length);
+      const edge = edges[index];
+      if (edge === undefined) throw new Error("there is no bridge to do anything to");
+      note(`on bridge ${index + 1}`);
+      return done(edge);
+    },
+  };
 }
 
 /** Done to one node at a time: `done` ends with what mends it. */
@@ -160,6 +176,16 @@ export const FAULTS = {
   "a node does not answer others": toNode(8_000, async ({ ways }) => {
     ways.peer.oneWay("requests");
     return async () => ways.peer.heal();
+  }),
+
+  "a bridge is killed": toBridge(3_000, async (edge) => {
+    await edge.kill();
+    return () => edge.start();
+  }),
+
+  "a bridge leaves and comes back": toBridge(2_000, async (edge) => {
+    await edge.stop();
+    return () => edge.start();
   }),
 
   "two masters": {

@@ -1,6 +1,7 @@
 // What a round says of itself: a line when all went well, and what happened around each broken promise when it did not.
 
 import type { RoomHistory } from "../history/history.js";
+import type { TestServer } from "../server.js";
 import type { FaultyCluster } from "./cluster.js";
 import type { JudgedRoom } from "./judge.js";
 import type { RoundResult } from "./round.js";
@@ -38,10 +39,14 @@ export function account(result: RoundResult, cluster: FaultyCluster): readonly s
     ...notes.map((note) => `  ${note}`),
     ...verdict.violations.slice(0, MOST_FINDINGS).map((violation) => `  ${violation}`),
     ...verdict.rooms.slice(0, MOST_ROOMS).flatMap(roomAccount),
-    ...cluster.nodes.flatMap(({ name, server }) =>
+    ...processes(cluster).flatMap(({ name, server }) =>
       server.faults.slice(-MOST_FAULTS).map((fault) => `  ${name}: ${fault.slice(0, MOST_FAULT_LENGTH)}`),
     ),
   ].slice(0, MOST_LINES);
+}
+
+function processes({ nodes, edges }: FaultyCluster): readonly { readonly name: string; readonly server: TestServer }[] {
+  return [...nodes, ...edges.map((server, index) => ({ name: `bridge ${index + 1}`, server }))];
 }
 
 function roomAccount({ roomId, history, findings }: JudgedRoom): readonly string[] {

@@ -45,7 +45,7 @@ const LOOK_AGAIN_MS = 50;
 export async function runRound(options: RoundOptions): Promise<RoundResult> {
   const { cluster, name, random, size, faults, mostMs = Number.POSITIVE_INFINITY } = options;
   const schema = new Schema();
-  const endpoints = cluster.nodes.map(({ server }) => server.endpoints);
+  const { endpoints } = cluster;
   const crowd = new Crowd({ ...size, name, endpoints, issuer: cluster.issuer, schema, random });
   const notes: string[] = [];
   const remarks: string[] = [];
