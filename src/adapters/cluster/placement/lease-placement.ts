@@ -3,7 +3,8 @@
 import type { Clock, Timer } from "../../../ports/clock.js";
 import { ErrorCode, TrunklineError } from "../../../ports/error.js";
 import type { ClusterNode, Placement, PlacementListener } from "../../../ports/placement.js";
-import { LEASE_ROUNDS, type Leases, NODE_ROUNDS, type NodeStatus, type Round, type Standing } from "./leases.js";
+import { KnownCluster } from "./known-cluster.js";
+import { LEASE_ROUNDS, type Leases, NODE_ROUNDS, type NodeStatus, type Round } from "./leases.js";
 
 /** A node must have been there for so long before shards are handed over to it: one that restarts again and again gets none. */
 const SETTLED_ROUNDS = 2;
@@ -50,10 +51,7 @@ export class LeasePlacement implements Placement {
   readonly #since: number;
   readonly #listeners: (() => void)[] = [];
   #listener: PlacementListener | undefined;
-  readonly #nodes = new Map<string, ClusterNode>();
-  /** Since when each node has been known to take shards, monotonic. */
-  #seen = new Map<string, number>();
-  readonly #owners = new Map<number, string>();
+  readonly #cluster: KnownCluster;
   /** Until when this node's leases hold, monotonic. */
   readonly #held = new Map<number, number>();
   /** Shards that are being handed over. */
@@ -62,12 +60,7 @@ export class LeasePlacement implements Placement {
   #onYielded: () => void = ignore;
   /** Shards that were, and that nobody has taken yet as far as is known: since when, monotonic. */
   readonly #untaken = new Map<number, number>();
-  /** The level of each node. */
-  readonly #levels = new Map<string, number>();
-  #level: number;
-  /** Of shards that some node was too old for: what it takes at least to own them. */
-  readonly #needed = new Map<number, number>();
-  /** Those that this node was too old for, which it has not said yet. */
+  /** Shards that this node was too old for, which it has not said yet. */
   readonly #declined = new Set<number>();
   /** Shards to give up in the next round. */
   readonly #released = new Set<number>();
@@ -91,7 +84,7 @@ export class LeasePlacement implements Placement {
     this.#options = options;
     this.nodeId = options.nodeId;
     this.shards = options.shards;
-    this.#level = options.level;
+    this.#cluster = new KnownCluster(options);
     this.#roundMs = options.leases.roundMs;
     this.#since = options.clock.now();
   }
@@ -112,8 +105,7 @@ export class LeasePlacement implements Placement {
   }
 
   ownerOf(shard: number): ClusterNode | undefined {
-    const nodeId = this.#owners.get(shard);
-    return nodeId === undefined ? undefined : this.#nodes.get(nodeId);
+    return this.#cluster.ownerOf(shard);
   }
 
   holds(shard: number): boolean {
@@ -126,24 +118,24 @@ export class LeasePlacement implements Placement {
   }
 
   get level(): number {
-    return this.#level;
+    return this.#cluster.level;
   }
 
   /** How many shards this node is too old for. */
   get tooNew(): number {
-    return [...this.#needed.values()].filter((level) => level > this.#options.level).length;
+    return this.#cluster.tooNew;
   }
 
   decline(shard: number): void {
     this.#declined.add(shard);
-    this.#needed.set(shard, Math.max(this.#needed.get(shard) ?? 0, this.#options.level + 1));
+    this.#cluster.tooOldFor(shard);
     if (this.#held.has(shard)) this.#released.add(shard);
     this.#lose(shard);
     void this.#run();
   }
 
   nodes(): readonly ClusterNode[] {
-    return [...this.#nodes.values()].sort((one, other) => (one.nodeId < other.nodeId ? -1 : 1));
+    return this.#cluster.nodes;
   }
 
   onChanged(listener: () => void): void {
@@ -228,13 +220,13 @@ export class LeasePlacement implements Placement {
     this.#saidAtMs = sentAtMs;
     for (const shard of released) this.#released.delete(shard);
     for (const shard of declined) this.#declined.delete(shard);
-    const before = this.#picture();
-    this.#learn(standing);
+    const before = this.#cluster.picture;
+    this.#cluster.learn(standing, clock.monotonic());
     let gained = false;
     for (const shard of asked) {
       // Given up while the round was under way: what it says of it is old.
       if (this.#released.has(shard)) continue;
-      if (this.#owners.get(shard) === this.nodeId) {
+      if (this.#cluster.holderOf(shard) === this.nodeId) {
         gained ||= !this.#held.has(shard);
         this.#hold(shard, sentAtMs);
       } else this.#lose(shard);
@@ -243,7 +235,7 @@ export class LeasePlacement implements Placement {
     this.#handOver();
     // Who has something for a new owner is to learn who that is, too.
     if (released.length > 0 || gained || !known) void leases.notify();
-    if (this.#picture() !== before) this.#tell();
+    if (this.#cluster.picture !== before) this.#tell();
     // What this round has shown to be nobody's need not wait for the next.
     if (this.#asked().some((shard) => !asked.includes(shard))) this.#again = true;
   }
@@ -256,42 +248,14 @@ export class LeasePlacement implements Placement {
     const due = new Set(held);
     for (let shard = 0; shard < this.shards; shard++) {
       if (this.#released.has(shard) || this.ownerOf(shard) !== undefined) continue;
-      if (this.#dueTo(shard) === this.nodeId) due.add(shard);
+      if (this.#cluster.dueTo(shard) === this.nodeId) due.add(shard);
     }
     return [...due];
-  }
-
-  #dueTo(shard: number): string | undefined {
-    const needed = this.#needed.get(shard) ?? 0;
-    const able = [...this.#nodes.values()].filter(
-      ({ nodeId, leaving }) => !leaving && (this.#levels.get(nodeId) ?? 0) >= needed,
-    );
-    return this.#options.leases.dueTo(
-      shard,
-      able.map(({ nodeId }) => nodeId),
-    );
   }
 
   #said(status: NodeStatus, released: readonly number[], asked: readonly number[], declined: readonly number[]): Round {
     const { nodeId, address, level } = this.#options;
     return { node: { nodeId, address, since: this.#since }, level, status, released, asked, declined };
-  }
-
-  #learn({ nodes, owners, needed }: Standing): void {
-    const nowMs = this.#options.clock.monotonic();
-    const seen = new Map<string, number>();
-    this.#nodes.clear();
-    this.#levels.clear();
-    for (const { node, level } of nodes) {
-      this.#nodes.set(node.nodeId, node);
-      this.#levels.set(node.nodeId, level);
-      seen.set(node.nodeId, node.leaving ? nowMs : (this.#seen.get(node.nodeId) ?? nowMs));
-    }
-    this.#seen = seen;
-    this.#level = Math.min(this.#options.level, ...this.#levels.values());
-    this.#owners.clear();
-    for (const [shard, nodeId] of owners) this.#owners.set(shard, nodeId);
-    for (const [shard, level] of needed) this.#needed.set(shard, level);
   }
 
   #hold(shard: number, sentAtMs: number): void {
@@ -319,7 +283,7 @@ export class LeasePlacement implements Placement {
       const nowMs = clock.monotonic();
       for (const [shard, untilMs] of [...this.#held]) {
         if (untilMs > nowMs) continue;
-        if (this.#owners.get(shard) === this.nodeId) this.#owners.delete(shard);
+        this.#cluster.ended(shard, this.nodeId);
         this.#lose(shard);
       }
       this.#watchExpiry();
@@ -334,7 +298,7 @@ export class LeasePlacement implements Placement {
     if (!this.#leaving && unableMs !== undefined && unableMs < UNABLE_ROUNDS * this.#roundMs) return;
     const settledMs = (unableMs === undefined ? SETTLED_ROUNDS : UNABLE_ROUNDS) * this.#roundMs;
     for (const [shard, sinceMs] of this.#untaken) {
-      const taken = (this.#owners.get(shard) ?? this.nodeId) !== this.nodeId;
+      const taken = (this.#cluster.holderOf(shard) ?? this.nodeId) !== this.nodeId;
       if (taken || nowMs - sinceMs >= this.#roundMs) this.#untaken.delete(shard);
     }
     // Rooms of a node that cannot write wait already.
@@ -342,9 +306,9 @@ export class LeasePlacement implements Placement {
     for (const shard of this.#held.keys()) {
       if (this.#yielding.size + this.#untaken.size >= atOnce) break;
       if (this.#yielding.has(shard)) continue;
-      const due = this.#dueTo(shard);
+      const due = this.#cluster.dueTo(shard);
       if (due === this.nodeId || (due === undefined && !this.#leaving)) continue;
-      const settled = due === undefined || nowMs - (this.#seen.get(due) ?? nowMs) >= settledMs;
+      const settled = due === undefined || nowMs - (this.#cluster.takesSinceMs(due) ?? nowMs) >= settledMs;
       if (this.#leaving || settled) this.#yield(shard);
     }
   }
@@ -364,16 +328,11 @@ export class LeasePlacement implements Placement {
       if (this.#stopped || !this.#yielding.delete(shard)) return;
       this.#held.delete(shard);
       this.#released.add(shard);
-      if (this.#dueTo(shard) !== undefined) this.#untaken.set(shard, this.#options.clock.monotonic());
+      if (this.#cluster.dueTo(shard) !== undefined) this.#untaken.set(shard, this.#options.clock.monotonic());
       if (!done) this.#listener?.lost(shard);
       void this.#run();
       this.#onYielded();
     });
-  }
-
-  #picture(): string {
-    const nodes = this.nodes().map(({ nodeId, leaving }) => `${nodeId}${leaving ? "-" : "+"}`);
-    return `${nodes.join()} ${[...this.#owners].map(([shard, owner]) => `${shard}:${owner}`).join()}`;
   }
 
   #tell(): void {
