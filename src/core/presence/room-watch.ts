@@ -1,7 +1,7 @@
 // A room whose presence is watched on this node: its members are known once, changes are encoded once for all who watch.
 
 import { create } from "@bufbuild/protobuf";
-import { type Member, Permission, RoomStatus } from "../../gen/trunkline/v1/message_pb.js";
+import { type Member, Permission } from "../../gen/trunkline/v1/message_pb.js";
 import { type Presence, type RoomPresenceCount, RoomPresenceCountSchema } from "../../gen/trunkline/v1/session_pb.js";
 import type { EncodedEvent } from "../../ports/encoded-event.js";
 import type { FanoutSubscription } from "../../ports/fanout.js";
@@ -10,6 +10,7 @@ import type { CoreDependencies } from "../core.js";
 import { isAnnouncements } from "../room/announcements.js";
 import { hasPermission, mayRead } from "../room/permissions.js";
 import { membersRoomOf } from "../room/sub-room.js";
+import { EndOfRoom } from "./end-of-room.js";
 import type { PresenceHub, PresenceReader } from "./hub.js";
 import { RoomAudience, type RoomPresenceReader } from "./room-audience.js";
 import { isOnline, offline, wirePresence } from "./wire.js";
@@ -43,13 +44,11 @@ export class RoomWatch implements PresenceReader {
   /** Events that came while the members were read; undefined: they are known. */
   #early: EncodedEvent[] | undefined = [];
   #seq = 0;
-  /** The same of the room itself, where its members are another's. */
-  #ownSeq = 0;
-  #lookingForOwn = false;
+  /** The end of the room itself, where its members are another's. */
+  readonly #end: EndOfRoom | undefined;
   /** Events were lost while the members were read. */
   #lost = false;
   #subscription: FanoutSubscription | undefined;
-  #ownSubscription: FanoutSubscription | undefined;
   #loaded: Promise<void> | undefined;
   #changes: Presence[] = [];
   #count = -1;
@@ -61,6 +60,7 @@ export class RoomWatch implements PresenceReader {
     this.#deps = deps;
     this.#hub = hub;
     this.#readers = new RoomAudience(ref, hub);
+    this.#end = this.#membersRef === ref ? undefined : new EndOfRoom(ref, deps, () => this.#loseAll());
   }
 
   get unread(): boolean {
@@ -102,7 +102,7 @@ export class RoomWatch implements PresenceReader {
   close(): void {
     this.#closed = true;
     this.#subscription?.close();
-    this.#ownSubscription?.close();
+    this.#end?.close();
     for (const userId of this.#followed) this.#hub.unwatch(this.ref.tenantId, userId, this);
     this.#followed.clear();
   }
@@ -191,7 +191,7 @@ export class RoomWatch implements PresenceReader {
       if (this.#closed) subscription.close();
       else this.#subscription = subscription;
     }
-    await this.#hearOwn();
+    await this.#end?.listen();
     this.#lost = false;
     // Before the members: what comes after it, and nothing else, is heard from then on.
     const top = this.#seq === 0 ? ((await archive.room(this.#membersRef))?.room?.top?.seq ?? 0) : undefined;
@@ -234,50 +234,6 @@ export class RoomWatch implements PresenceReader {
         if (!this.#members.has(userId)) this.#loseOf(userId);
       } else if (!maySee(member)) this.#loseSight(member);
     }
-  }
-
-  /** Of a room under another, whose members come and go with the events of that one. */
-  async #hearOwn(): Promise<void> {
-    if (this.#membersRef === this.ref || this.#ownSubscription !== undefined) return;
-    const subscription = await this.#deps.fanout.subscribe(
-      this.ref,
-      (events) => {
-        for (const event of events) {
-          if (this.#ownSeq > 0 && event.seq > this.#ownSeq + 1) this.#missedOwn(event.seq - 1);
-          this.#ownSeq = Math.max(this.#ownSeq, event.seq);
-          if (event.event.kind.case === "roomDeleted") this.#watchRights(event);
-        }
-      },
-      undefined,
-      (top) => this.#missedOwn(top),
-    );
-    if (this.#closed) subscription.close();
-    else this.#ownSubscription = subscription;
-  }
-
-  /** Announcements of the room itself may have been lost: it may be no more. */
-  #missedOwn(top = Number.POSITIVE_INFINITY): void {
-    if (top <= this.#ownSeq || this.#lookingForOwn) return;
-    this.#lookingForOwn = true;
-    this.#ownTop().then(
-      (seq) => {
-        this.#lookingForOwn = false;
-        this.#ownSeq = Math.max(this.#ownSeq, seq ?? 0);
-        if (seq !== undefined || this.#closed) return;
-        this.losses++;
-        for (const reader of this.#readers.all) this.lose(reader);
-      },
-      () => {
-        // Whatever is told next asks for it again.
-        this.#lookingForOwn = false;
-      },
-    );
-  }
-
-  /** How far the room itself has come; undefined: it was deleted. */
-  async #ownTop(): Promise<number | undefined> {
-    const { room } = (await this.#deps.archive.room(this.ref)) ?? {};
-    return room === undefined || room.status === RoomStatus.DELETED ? undefined : (room.top?.seq ?? 0);
   }
 
   #receive(events: readonly EncodedEvent[]): void {
@@ -341,12 +297,16 @@ export class RoomWatch implements PresenceReader {
         if (kind.value.member !== undefined && !maySee(kind.value.member)) this.#loseSight(kind.value.member);
         return;
       case "roomDeleted":
-        this.losses++;
-        for (const reader of this.#readers.all) this.lose(reader);
+        this.#loseAll();
         return;
       default:
         return;
     }
+  }
+
+  #loseAll(): void {
+    this.losses++;
+    for (const reader of this.#readers.all) this.lose(reader);
   }
 
   #loseOf(userId: string): void {
