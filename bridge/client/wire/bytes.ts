@@ -98,7 +98,7 @@ export class Reader {
 
   double(): number {
     const from = this.#pass(8);
-    return new DataView(this.#bytes.buffer, this.#bytes.byteOffset + from).getFloat64(0, true);
+    return new DataView(this.#bytes.slice(from, this.#at).buffer).getFloat64(0, true);
   }
 
   text(): string {

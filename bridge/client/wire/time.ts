@@ -5,7 +5,8 @@ import { type Reader, VARINT, Writer } from "./bytes.js";
 const NANOS = 1_000_000_000;
 
 /** The last that was written out. */
-let lately = { seconds: Number.NaN, text: "" };
+let lately: number | undefined;
+let text = "";
 
 export function writeTime(text: string): Uint8Array {
   const ms = Date.parse(text);
@@ -32,12 +33,10 @@ export function readTime(reader: Reader): string {
     else reader.skip(tag & 7);
   }
   // What comes together happened together.
-  if (seconds !== lately.seconds) {
-    lately = { seconds, text: new Date(seconds * 1_000).toISOString().slice(0, "2000-01-01T00:00:00".length) };
-  }
-  if (nanos === 0) return `${lately.text}Z`;
-  const digits = String(NANOS + nanos).slice(1);
-  // Three, six or nine of them.
-  const kept = digits.endsWith("000000") ? 3 : digits.endsWith("000") ? 6 : 9;
-  return `${lately.text}.${digits.slice(0, kept)}Z`;
+  if (seconds !== lately) text = new Date(seconds * 1_000).toISOString().slice(0, "2000-01-01T00:00:00".length);
+  lately = seconds;
+  let digits = String(NANOS + nanos).slice(1);
+  // None, three, six or nine of them.
+  while (digits.endsWith("000")) digits = digits.slice(0, -3);
+  return `${text}${digits && `.${digits}`}Z`;
 }
