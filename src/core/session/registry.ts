@@ -91,7 +91,8 @@ export class Registry {
     const ofTenant = this.#tenants.get(tenantId) ?? 0;
     const oldest = this.#makePlace(session, others, ofTenant - (known?.sessions.length ?? 0));
     const user = known ?? new User((made) => this.#openChannel(session.identity, made));
-    user.sessions = [...user.sessions, session];
+    // Exactly as long as it is, where spreading would leave place for sixteen more.
+    user.sessions = user.sessions.concat(session);
     this.#users.set(key, user);
     this.#tenants.set(tenantId, ofTenant + 1);
     this.#size++;
