@@ -60,13 +60,15 @@ function hostOf(url: string): string {
 export interface QuoteProps {
   /** Undefined: it is not among those that are loaded. */
   readonly answered: TimelineMessage | undefined;
+  /** Whether Tab leads to it. */
+  readonly reached: boolean;
   readonly onShow: () => void;
 }
 
-export function Quote({ answered, onShow }: QuoteProps) {
+export function Quote({ answered, reached, onShow }: QuoteProps) {
   if (answered === undefined) return <p class="quote">An earlier message</p>;
   return (
-    <button type="button" class="quote" onClick={onShow}>
+    <button type="button" class="quote" tabIndex={reached ? 0 : -1} onClick={onShow}>
       <strong>{nameOf(answered.sender)}</strong>
       <span>{answered.deleted ? "This message was deleted." : textOf(answered.body)}</span>
     </button>

@@ -48,7 +48,9 @@ export const MessageLine = pure((props: MessageProps) => {
         <span class={own || follows ? "visually-hidden" : "who"}>{own ? "You" : nameOf(sender)}</span>
         <div class="bubble-row">
           <div class="bubble-box">
-            {replyTo !== undefined && !deleted && <Quote answered={answered} onShow={() => actions.show(replyTo)} />}
+            {replyTo !== undefined && !deleted && (
+              <Quote answered={answered} reached={current} onShow={() => actions.show(replyTo)} />
+            )}
             <Content body={body} deleted={deleted} />
             <span class="meta">
               {editedAt !== undefined && !deleted && <span>edited</span>}
@@ -70,7 +72,12 @@ export const MessageLine = pure((props: MessageProps) => {
           )}
         </div>
         {reactions.length > 0 && (
-          <Reactions reactions={reactions} ownId={ownId} onReact={(emoji, on) => actions.react(message, emoji, on)} />
+          <Reactions
+            reactions={reactions}
+            ownId={ownId}
+            reached={current}
+            onReact={(emoji, on) => actions.react(message, emoji, on)}
+          />
         )}
         {failed && (
           <span class="not-sent">

@@ -16,10 +16,12 @@ const CHOICE = [
 export interface ReactionsProps {
   readonly reactions: readonly Reaction[];
   readonly ownId: string;
+  /** Whether Tab leads to them. */
+  readonly reached: boolean;
   readonly onReact: (emoji: string, on: boolean) => void;
 }
 
-export function Reactions({ reactions, ownId, onReact }: ReactionsProps) {
+export function Reactions({ reactions, ownId, reached, onReact }: ReactionsProps) {
   return (
     <span class="reactions">
       {reactions.map(({ emoji = "", count = 0, userIds = [] }) => {
@@ -29,6 +31,7 @@ export function Reactions({ reactions, ownId, onReact }: ReactionsProps) {
             type="button"
             key={emoji}
             aria-pressed={own}
+            tabIndex={reached ? 0 : -1}
             aria-label={`${titleOf(emoji)}, ${count}`}
             title={userIds.join(", ")}
             onClick={() => onReact(emoji, !own)}

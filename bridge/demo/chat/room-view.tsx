@@ -123,7 +123,7 @@ export function RoomView({ roomId, inspecting, onInspect }: RoomViewProps) {
           actions={actions}
         />
       )}
-      <TypingLine names={room.typing.users.map(({ name, userId }) => name || userId)} />
+      <TypingLine names={room.typing.users.map(({ name, userId }) => firstWord(name || userId))} />
       <Composer
         key={`composer ${roomId}`}
         room={room}
@@ -180,6 +180,11 @@ function useSubtitle(roomId: string, topSeq: number): string {
     ({ userId = "" }) => userId === seat.userId || statusText(client.presence.of(userId).status) !== "offline",
   );
   return `${counted}, ${online.length} online`;
+}
+
+/** In a line that is short. */
+function firstWord(name: string): string {
+  return name.split(" ")[0] ?? name;
 }
 
 function TypingLine({ names }: { readonly names: readonly string[] }) {

@@ -4,7 +4,7 @@
 import { useEffect } from "preact/hooks";
 import { useChat } from "../chat/context.js";
 import { IconButton } from "../parts/icon.js";
-import { useChanges, useNow } from "../parts/use.js";
+import { useChanges, useFocusBack, useNow } from "../parts/use.js";
 import { countdownText, stateText } from "../parts/words.js";
 import { Carriage } from "./carriage.js";
 import { FrameList } from "./frame-list.js";
@@ -21,6 +21,7 @@ export interface InspectorProps {
 
 export function Inspector({ roomId, onClose }: InspectorProps) {
   const { client, network, wiretap } = useChat();
+  useFocusBack();
   useChanges(
     (changed) => {
       const stops = [

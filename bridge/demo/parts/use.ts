@@ -36,6 +36,16 @@ export function useNow(wanted: boolean): number {
   return now;
 }
 
+/** Gives the focus back to what had it when the component came, once it goes. */
+export function useFocusBack(): void {
+  useEffect(() => {
+    const before = document.activeElement;
+    return () => {
+      if (before instanceof HTMLElement) before.focus();
+    };
+  }, []);
+}
+
 /** The same function for as long as the component lives, which does what the last one given does. */
 export function useLatest<Arguments extends readonly unknown[], Result>(
   action: (...given: Arguments) => Result,

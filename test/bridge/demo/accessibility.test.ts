@@ -1,26 +1,10 @@
 // The page as people use it who do not see it, or use no mouse: axe-core finds nothing serious, and keys lead everywhere.
 
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
-import type { Browser, BrowserContext, Page } from "playwright-core";
+import type { Browser, BrowserContext } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { seriousFindings, useAxe } from "./use-axe.js";
 import { launchBrowser, missingBrowser, type Tab, useTab } from "./use-page.js";
 import { type Serving, usePages } from "./use-server.js";
-
-const require = createRequire(import.meta.url);
-
-interface Finding {
-  readonly id: string;
-  readonly impact: string | null;
-  readonly nodes: readonly { readonly html: string }[];
-}
-
-/** What axe-core has found that is more than a nuisance, as `rule: element`. */
-async function seriousFindings(page: Page): Promise<readonly string[]> {
-  const found: { readonly violations: readonly Finding[] } = await page.evaluate("axe.run(document)");
-  const serious = found.violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-  return serious.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html.slice(0, 200)}`));
-}
 
 describe.skipIf(missingBrowser !== undefined)(
   `the page for everybody${missingBrowser ? ` (skipped: ${missingBrowser})` : ""}`,
@@ -30,10 +14,9 @@ describe.skipIf(missingBrowser !== undefined)(
     let browser: Browser;
     let context: BrowserContext;
     let serving: Serving;
-    let axe: string;
 
     beforeAll(async () => {
-      [browser, axe] = await Promise.all([launchBrowser(), readFile(require.resolve("axe-core/axe.min.js"), "utf8")]);
+      browser = await launchBrowser();
     });
     afterAll(() => browser?.close());
     beforeEach(async () => {
@@ -43,8 +26,7 @@ describe.skipIf(missingBrowser !== undefined)(
     async function open(colorScheme: "light" | "dark"): Promise<Tab> {
       context = await browser.newContext({ colorScheme, viewport: { width: 1280, height: 800 } });
       onTestFinished(() => context.close());
-      // Into the page's own world, before anything of the page: its policy has no say in that.
-      await context.addInitScript({ content: axe });
+      await useAxe(context);
       const tab = await useTab(context);
       await tab.page.goto(serving.url);
       return tab;
@@ -134,6 +116,14 @@ describe.skipIf(missingBrowser !== undefined)(
       await focused(".line:has-text('First') .actions button");
       await page.keyboard.press("Escape");
       await focused(".line:has-text('First')");
+      // Nobody has to go through what can be done with all messages to come to where the next one is written.
+      await page.getByRole("button", { name: "Connection inspector" }).focus();
+      const stops: string[] = [];
+      while (stops.length < 20 && !(await tab.message.evaluate((field) => field.matches(":focus")))) {
+        await page.keyboard.press("Tab");
+        stops.push(await page.locator(":focus").evaluate((element) => element.className));
+      }
+      expect(stops.length).toBeLessThan(10);
       await page.getByRole("link", { name: /general/ }).focus();
       await page.keyboard.press("ArrowDown");
       await focused(".rooms a");

@@ -10,7 +10,7 @@ import { startBackbone } from "../../../src/backbone.js";
 import type { AccessHook } from "../../../src/ports/access-hook.js";
 import { ErrorCode, TrunklineError } from "../../../src/ports/error.js";
 import type { PublishHook } from "../../../src/ports/publish-hook.js";
-import type { Identity, TokenVerifier } from "../../../src/ports/token-verifier.js";
+import type { Identity, Revocation, TokenVerifier } from "../../../src/ports/token-verifier.js";
 import { buildPage, missingBrowser } from "./use-page.js";
 
 const TENANT = "demo";
@@ -18,6 +18,7 @@ const TENANT = "demo";
 /** Issues tokens to anybody and knows them again, also after a restart. */
 class OpenVerifier implements TokenVerifier {
   readonly available = true;
+  readonly #listeners = new Set<(revocation: Revocation) => void>();
 
   /** What a JWT looks like, without a signature. */
   issue = async ({ user, name }: TokenRequest): Promise<string> =>
@@ -32,8 +33,15 @@ class OpenVerifier implements TokenVerifier {
     return { tenantId: TENANT, userId, displayName, grants: new Set(), expiresAtMs: undefined, tokenId: "" };
   }
 
-  onRevoked(): () => void {
-    return () => {};
+  onRevoked(listener: (revocation: Revocation) => void): () => void {
+    this.#listeners.add(listener);
+    return () => {
+      this.#listeners.delete(listener);
+    };
+  }
+
+  revoke(userId: string): void {
+    for (const listener of this.#listeners) listener({ tenantId: TENANT, subject: { userId }, atMs: Date.now() });
   }
 
   async close(): Promise<void> {}
@@ -54,6 +62,8 @@ export interface ServeOptions {
 }
 
 export interface Pages {
+  /** All tokens that this user has. */
+  revoke(userId: string): void;
   /** Ends with the test. */
   serve(options?: ServeOptions): Promise<Serving>;
 }
@@ -74,6 +84,7 @@ export function usePages(): Pages {
   });
   afterAll(() => built?.remove());
   return {
+    revoke: (userId) => verifier.revoke(userId),
     async serve({ dataDirectory, port = 0, accessHook, publishHook } = {}) {
       const backbone = await startBackbone({
         dataDirectory: dataDirectory ?? (await useDirectory()),
