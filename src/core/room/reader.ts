@@ -19,6 +19,7 @@ import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
 import { PAGE_BYTES } from "../limit/limits.js";
 import { hasExpired, materialise } from "../message/materialise.js";
+import { repliesAt } from "../message/replies-at.js";
 import type { Receipts } from "../receipt/receipts.js";
 import { pageSize, SYSTEM_ID_PREFIX, validateId, validateOptionalId } from "../validate.js";
 import { ANNOUNCEMENTS_ID, withAnnouncements } from "./announcements.js";
@@ -166,7 +167,7 @@ export class RoomReader {
     );
     const nowMs = this.#deps.clock.now();
     const hidden = await this.#hidden(ref, caller.identity.userId, page);
-    const messages = page.flatMap((entry) => {
+    const messages = (await repliesAt(this.#deps.archive, ref, page, top.seq)).flatMap((entry) => {
       if (hidden.has(entry.messageIndex)) return [];
       const message = materialise(ref.roomId, entry);
       return message === undefined || hasExpired(message, nowMs) ? [] : [message];

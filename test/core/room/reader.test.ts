@@ -1,8 +1,9 @@
 // Answers that write nothing: pages of history, events, rooms and members.
 
-import { describe, expect, it } from "vitest";
+import { create } from "@bufbuild/protobuf";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { ratesWith } from "../../../src/core/limit/rates.js";
-import { JoinRule, Permission, RoomKind } from "../../../src/gen/trunkline/v1/message_pb.js";
+import { BodySchema, JoinRule, Permission, RoomKind } from "../../../src/gen/trunkline/v1/message_pb.js";
 import type { GetEventsResponse, GetHistoryResponse } from "../../../src/gen/trunkline/v1/room_pb.js";
 import { ErrorCode } from "../../../src/ports/error.js";
 import { roomRef } from "../../../src/ports/room-ref.js";
@@ -171,6 +172,38 @@ describe("getHistory", () => {
       }
     },
   );
+
+  it("counts the replies that there were at as_of, whatever is said or deleted before the page is read", async () => {
+    const engine = new MemoryEngine();
+    const rooms = await lobbyOf(1, undefined, engine);
+    const [, said] = await rooms.events("lobby");
+    const root = said?.eventId ?? "";
+    const reply = async (key: string): Promise<string> => {
+      const body = create(BodySchema, { kind: { case: "text", value: key } });
+      const words = { body, replyTo: "", threadRoot: root, mentions: [], metadata: undefined };
+      return (await rooms.owner.submit(LOBBY, ADA, { kind: "publish", key, attempt: 1, ...words }).outcome).eventId;
+    };
+    const remove = (key: string, messageId: string) =>
+      rooms.owner.submit(LOBBY, ADA, { kind: "deleteMessage", key, attempt: 1, messageId, expired: false }).outcome;
+    const [first, second] = [await reply("r1"), await reply("r2")];
+    const { archive } = engine;
+    const read = archive.messages.bind(archive);
+    onTestFinished(() => void Object.assign(archive, { messages: read }));
+    Object.assign(archive, {
+      messages: async (...asked: Parameters<typeof read>) => {
+        Object.assign(archive, { messages: read });
+        await remove("d1", first);
+        await remove("d2", second);
+        await reply("r3");
+        return read(...asked);
+      },
+    });
+    const page = await rooms.ask(ADA, "getHistory", { roomId: "lobby" });
+    expect(page.asOf?.seq).toBe(4);
+    expect(page.messages[0]).toMatchObject({ messageId: root, replyCount: 2 });
+    const later = await rooms.ask(ADA, "getHistory", { roomId: "lobby" });
+    expect(later.messages[0]).toMatchObject({ messageId: root, replyCount: 1 });
+  });
 
   it("is for those who may read the room", async () => {
     const rooms = await lobbyOf(1);
