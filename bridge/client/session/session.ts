@@ -283,15 +283,15 @@ export class Session {
     const ending = { code: told, failures: this.#failures, reconnectAfterMs: goodbye?.reconnectAfterMs ?? 0 };
     this.#letGo(false);
     const verdict = judge(ending, () => platform.random());
-    // To leave when the server says so is no failure: the first attempt after it may be one.
-    if (!lived || verdict.kind === "stop" || !verdict.stated) this.#failures++;
     if (verdict.kind === "stop") {
       this.#stop(verdict.reason);
       return;
     }
     this.#freshToken = verdict.freshToken;
-    const { reason, delayMs } = verdict;
-    if (verdict.stated) this.#notBefore = { ms: platform.monotonic() + delayMs, reason };
+    const { reason, delayMs, stated } = verdict;
+    // To leave when the server says so is no failure: the first attempt after it may be one.
+    if (!lived || !stated) this.#failures++;
+    if (stated) this.#notBefore = { ms: platform.monotonic() + delayMs, reason };
     this.#wait(reason, delayMs);
   }
 

@@ -25,9 +25,10 @@ export interface Ending {
 
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 30_000;
-/** Where the server says "later" and not when. */
-const LATER_MS = { from: 1_000, to: 10_000 };
-/** So many times in a row is believed that it is then that the server has time; from then on it may be overwhelmed. */
+/** Where the server says "later" and not when: from the first, within the second. */
+const LATER_MS = 1_000;
+const LATER_SPREAD_MS = 9_000;
+/** So many times in a row is believed that it is then that the server has time, but for half a second; from then on it may be overwhelmed. */
 const TRUSTED_TIMES = 3;
 
 /** The longest that a timer can wait, in milliseconds. */
@@ -75,19 +76,23 @@ export function judge({ code, failures, reconnectAfterMs }: Ending, random: () =
   const reason = LOST.get(code) ?? "unreachable";
   const wait = { kind: "wait", reason, delayMs: jitteredMs, freshToken: false, stated: false } as const;
   if (code >= 4200 && code <= 4299)
-    return { ...wait, reason: "token-expired", delayMs: failures === 0 ? 0 : jitteredMs, freshToken: true };
+    return { ...wait, reason: "token-expired", delayMs: failures && jitteredMs, freshToken: true };
   if (code >= 4100 && code <= 4199) {
-    const statedMs = reconnectAfterMs || LATER_MS.from + random() * (LATER_MS.to - LATER_MS.from);
-    const patienceMs = failures <= TRUSTED_TIMES ? 0 : backoffMs(failures - TRUSTED_TIMES, random);
-    const delayMs = Math.round(Math.max(statedMs, patienceMs));
-    return { ...wait, delayMs: Math.min(delayMs, LONGEST_TIMER_MS), stated: true };
+    const statedMs = reconnectAfterMs || LATER_MS + random() * LATER_SPREAD_MS;
+    const laterMs = Math.max(statedMs, backoffMs(failures - TRUSTED_TIMES, random));
+    return { ...wait, delayMs: Math.round(Math.min(laterMs, LONGEST_TIMER_MS)), stated: true };
   }
   return wait;
 }
 
-/** Full jitter: anywhere between nothing and the bound, so that those who were cut together do not return together. */
+/**
+ * Full jitter: anywhere between nothing and the bound, so that those who were cut together do not return together. The bound doubles but
+ * for two times: within those ten seconds most servers that are started anew are there.
+ */
 export function backoffMs(failures: number, random: () => number): number {
-  return Math.round(random() * Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(failures, 10)));
+  return Math.round(
+    random() * Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(failures, Math.max(3, failures - 2))),
+  );
 }
 
 /** The number of a goodbye's reason. */

@@ -47,15 +47,15 @@ export async function useBackbone(
     return { backbone, port: Number(backbone.bridgeAddress.split(":").at(-1)) };
   };
   let running = await start(0);
-  const stop = async (): Promise<void> => {
-    // Clients are told to come back in no time.
-    await running.backbone.stop({ spreadMs: 1, deadlineMs: 0 });
+  const stop = async (spreadMs: number): Promise<void> => {
+    await running.backbone.stop({ spreadMs, deadlineMs: 0 });
   };
-  onTestFinished(stop);
+  onTestFinished(() => stop(1));
   return {
     url: `http://127.0.0.1:${running.port}`,
     async restart() {
-      await stop();
+      // Clients are told to come back soon, and not before it is there again.
+      await stop(600);
       running = await start(running.port);
     },
   };

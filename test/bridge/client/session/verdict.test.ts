@@ -60,8 +60,8 @@ describe.each([
   });
 
   it("comes back later and later where it has failed again and again", () => {
-    expect(judge({ code, failures: 10, reconnectAfterMs: 2_000 }, half)).toMatchObject({ delayMs: 15_000 });
-    expect(judge({ code, failures: 10, reconnectAfterMs: 20_000 }, half)).toMatchObject({ delayMs: 20_000 });
+    expect(judge({ code, failures: 20, reconnectAfterMs: 2_000 }, half)).toMatchObject({ delayMs: 15_000 });
+    expect(judge({ code, failures: 20, reconnectAfterMs: 20_000 }, half)).toMatchObject({ delayMs: 20_000 });
   });
 });
 
@@ -79,9 +79,9 @@ it.each([CloseCode.TOKEN_EXPIRED, 4299])(
   },
 );
 
-it("backs off anywhere between nothing and a bound that doubles, up to 30 seconds", () => {
-  const bounds = [0, 1, 2, 3, 4, 5, 6, 7, 100].map((failures) => backoffMs(failures, () => 1));
-  expect(bounds).toEqual([500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]);
+it("backs off anywhere between nothing and a bound that doubles, rests at 4 seconds and doubles up to 30", () => {
+  const bounds = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 2_000].map((failures) => backoffMs(failures, () => 1));
+  expect(bounds).toEqual([500, 1_000, 2_000, 4_000, 4_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]);
   expect(backoffMs(100, () => 0)).toBe(0);
   expect(backoffMs(100, half)).toBe(15_000);
 });
