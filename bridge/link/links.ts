@@ -15,6 +15,7 @@ import { Link } from "./link.js";
 import { dismiss, type LinkSession } from "./link-session.js";
 import { LinkPassing } from "./passing.js";
 import { Taker } from "./taker.js";
+import { WaitingRoom } from "./waiting-room.js";
 
 /** When a client may try again while there is no link, in milliseconds. */
 const NO_LINK_RETRY_MS = 1_000;
@@ -64,6 +65,7 @@ export class Links implements SessionPort {
   #opening: Linked | undefined;
   /** Every link that has not ended: those that are no longer current keep the sessions they have. */
   readonly #linked = new Set<Linked>();
+  readonly #waiting: WaitingRoom;
   #again: Timer | undefined;
   #returning: Timer | undefined;
   #fullUntilMs = 0;
@@ -74,6 +76,7 @@ export class Links implements SessionPort {
   constructor(options: LinksOptions) {
     const { telemetry, secret } = options;
     this.#options = options;
+    this.#waiting = new WaitingRoom(options.clock, () => this.admit());
     this.#candidates = new Candidates({
       ...options,
       onChanged: () => this.#look(),
@@ -122,8 +125,9 @@ export class Links implements SessionPort {
     return leftMs > 0 ? { admitted: false, retryAfterMs: leftMs } : { admitted: true };
   }
 
-  /** Nobody is held here: it is the nodes that are busy, and they say so of each session. */
+  /** Held is who comes while there is no link. Where a node is busy nobody is: it says so of each session, in a way that can be read. */
   enter(answer: (admission: Admission) => void): () => void {
+    if (this.#current === undefined && !this.#leaving) return this.#waiting.wait(answer);
     answer(this.admit());
     return () => {};
   }
@@ -144,6 +148,7 @@ export class Links implements SessionPort {
   async leave(spreadMs: number, deadlineMs: number): Promise<void> {
     const { clock } = this.#options;
     this.#leaving = true;
+    this.#waiting.open();
     const farewell = new Farewell(clock);
     const empty = Promise.withResolvers<void>();
     this.#empty = empty.resolve;
@@ -166,6 +171,7 @@ export class Links implements SessionPort {
   close(): void {
     this.#leaving = true;
     this.#closed = true;
+    this.#waiting.open();
     this.#again?.cancel();
     this.#returning?.cancel();
     for (const { link } of [...this.#linked]) link.close();
@@ -273,6 +279,7 @@ export class Links implements SessionPort {
     const before = this.#current;
     this.#current = linked;
     if (before !== undefined) this.#retire(before);
+    this.#waiting.open();
     // It may have stopped to take links meanwhile.
     this.#look();
   }

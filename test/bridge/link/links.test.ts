@@ -1,18 +1,21 @@
 // Which node a bridge's new sessions go to, and how it leaves, by a clock in the test's hands.
 
-import { expect, it, onTestFinished, vi } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { Links } from "../../../bridge/link/links.js";
-import type { SessionSink } from "../../../src/core/session/port.js";
+import type { Admission, SessionSink } from "../../../src/core/session/port.js";
 import { Telemetry } from "../../../src/core/telemetry.js";
 import { GRPC_ENCODING } from "../../../src/transport/grpc/session-stream.js";
 import { StoppedClock } from "../../support/stopped-clock.js";
 import { type ServerUnderTest, useGrpcServer } from "../../transport/grpc/use-grpc-server.js";
 import { SECRET } from "./use-edge.js";
 
-/** Nodes over fake cores, and what a bridge has of them. `draws`: what chance gives it, in turn and then again. */
-async function useLinks(count: number, draws: readonly number[] = [0]) {
+/**
+ * Nodes over fake cores, and what a bridge has of them. `draws`: what chance gives it, in turn and then again. `serving`: so many of the nodes
+ * take links.
+ */
+async function useLinks(count: number, draws: readonly number[] = [0], serving = count) {
   const nodes = await Promise.all(Array.from({ length: count }, () => useGrpcServer({ linkSecret: SECRET })));
-  for (const { server } of nodes) server.setServing(true);
+  for (const { server } of nodes.slice(0, serving)) server.setServing(true);
   const clock = new StoppedClock();
   const telemetry = new Telemetry();
   /** The nodes that links were made to, by their places among them. */
@@ -34,8 +37,13 @@ async function useLinks(count: number, draws: readonly number[] = [0]) {
   });
   onTestFinished(() => links.close());
   links.start();
-  // Every node has said that it takes links.
-  await vi.waitFor(() => expect([links.trouble, links.limits]).toEqual([[], []]));
+  // Every node has said whether it takes links.
+  await vi.waitFor(() => {
+    expect(links.trouble).toEqual([]);
+    expect(links.limits.map((limit) => limit.replace(/^server \d of \d /, ""))).toEqual(
+      nodes.slice(serving).map(() => "is not serving"),
+    );
+  });
   /** The place of the node that a new session goes to. */
   const next = async (): Promise<number> => {
     const before = nodes.map(({ core }) => core.sessions.connections.length);
@@ -132,6 +140,64 @@ it("ends a link that takes no new sessions with its last", async () => {
   await vi.waitFor(() => expect(links.limits).toEqual([]));
   clock.advance(30_000);
   await vi.waitFor(async () => expect(await next()).toBe(home));
+});
+
+describe("browsers that come while there is no link", () => {
+  /** A bridge whose only node takes no links, and what those are told who come. */
+  async function useUnlinked() {
+    const { links, clock, at } = await useLinks(1);
+    at(0).server.setServing(false);
+    await vi.waitFor(() => expect(links.limits).toHaveLength(1));
+    await at(0).server.close(0);
+    await vi.waitFor(() => expect(links.admit().admitted).toBe(false));
+    const told: Admission[] = [];
+    const come = () => links.enter((admission) => told.push(admission));
+    return { links, clock, told, come };
+  }
+  const REFUSED = { admitted: false, retryAfterMs: 1_000 };
+
+  it("are refused when none is made within 3 s, or when the bridge leaves", async () => {
+    const { links, clock, told, come } = await useUnlinked();
+    come();
+    clock.advance(2_999);
+    expect(told).toEqual([]);
+    clock.advance(1);
+    expect(told).toEqual([REFUSED]);
+    come();
+    come();
+    void links.leave(0, 1_000);
+    expect(told).toEqual([REFUSED, REFUSED, REFUSED]);
+    come();
+    expect(told).toHaveLength(4);
+  });
+
+  it("are forgotten when they have gone", async () => {
+    const { links, clock, told, come } = await useUnlinked();
+    const leave = come();
+    const { pending } = clock;
+    leave();
+    leave();
+    expect(clock.pending).toBe(pending - 1);
+    links.close();
+    expect(told).toEqual([]);
+  });
+
+  it("are let in with the next link", async () => {
+    const { links, clock, at } = await useLinks(2, [0], 1);
+    await at(0).server.close(0);
+    await vi.waitFor(() => expect(links.admit().admitted).toBe(false));
+    const told: Admission[] = [];
+    links.enter((admission) => {
+      told.push(admission);
+      links.accept(SINK, { transport: "websocket", address: "192.0.2.1" });
+    });
+    expect(told).toEqual([]);
+    at(1).server.setServing(true);
+    await at(1).core.sessions.connection();
+    expect(told).toEqual([{ admitted: true }]);
+    clock.advance(3_000);
+    expect(told).toHaveLength(1);
+  });
 });
 
 it.each([
