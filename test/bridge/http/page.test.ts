@@ -1,10 +1,11 @@
 // The page's files and the token route: what is served to whom.
 
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { request } from "node:http";
+import { type IncomingMessage, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
+import { buffer, text } from "node:stream/consumers";
+import { gunzipSync } from "node:zlib";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { TokenRequest } from "../../../bridge/http/dev-token.js";
 import { ErrorCode, TrunklineError } from "../../../src/ports/error.js";
@@ -50,6 +51,27 @@ describe("the page", () => {
     expect(policy).toContain("script-src 'self';");
     expect(policy).toContain(`connect-src 'self' ws://127.0.0.1:${port} wss://127.0.0.1:${port};`);
     expect(policy).not.toContain("unsafe");
+  });
+
+  it.each([
+    ["gzip, deflate, br", true],
+    ["br;q=1.0, gzip;q=0.5", true],
+    ["gzip;q=0, identity", false],
+    ["identity", false],
+    ["", false],
+  ])("is compressed for who takes that, as `accept-encoding: %s` says", async (takes, packed) => {
+    const { port } = await usePage();
+    const path = "/assets/page-AbC123.js";
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      request({ port, host: "127.0.0.1", path, headers: { "accept-encoding": takes } }, resolve)
+        .on("error", reject)
+        .end();
+    });
+    const bytes = await buffer(response);
+    expect(response.headers["content-encoding"]).toBe(packed ? "gzip" : undefined);
+    expect(response.headers.vary).toBe("accept-encoding");
+    expect(Number(response.headers["content-length"])).toBe(bytes.length);
+    expect(String(packed ? gunzipSync(bytes) : bytes)).toBe("export {};");
   });
 
   it("keeps a strange Host out of its policy", async () => {
