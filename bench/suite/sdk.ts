@@ -21,7 +21,7 @@ const PAGES: readonly { readonly page: ReceiveInput["page"]; readonly server: Ta
 const ROOMS = 10;
 const RATES = [1_000, 10_000];
 const FULL = { warmupMs: 3_000, windowMs: 10_000, graceMs: 20_000 };
-const QUICK = { warmupMs: 1_000, windowMs: 3_000, graceMs: 10_000 };
+const QUICK = { warmupMs: 1_000, windowMs: 3_000, graceMs: 20_000 };
 const RECONNECT_ROOMS = 200;
 const RTTS_MS = [0, 100];
 const RECONNECTS = { full: 30, quick: 8 };

@@ -11,8 +11,8 @@ export const FIXED32 = 5;
 const FIRST_BYTES = 256;
 /** A varint of 64 bits. */
 const LONGEST_VARINT = 10;
-/** In bytes: ids and names. */
-const SHORT_TEXT = 32;
+/** In bytes: ids, names, and much of what people write. */
+const SHORT_TEXT = 64;
 
 export class Writer {
   #bytes = new Uint8Array(FIRST_BYTES);
