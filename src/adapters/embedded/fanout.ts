@@ -34,23 +34,28 @@ class Subscription implements FanoutSubscription {
 
 export class EmbeddedFanout implements Fanout {
   readonly lossy = false;
-  readonly #rooms = new Map<string, Set<Subscription>>();
+  /** A room's only subscriber, or all of them: most rooms have one, and so has each user who is there. */
+  readonly #rooms = new Map<string, Subscription | Set<Subscription>>();
 
   /** Loses nothing: listeners are called before it returns. One that closes another meanwhile stops it in time. */
   announce(room: RoomRef, events: readonly EncodedEvent[]): void {
-    const subscriptions = this.#rooms.get(room.key);
-    if (subscriptions === undefined) return;
-    // A Set's iteration skips what is deleted during it; one added during it hears this announcement too.
-    for (const { listener } of subscriptions) listener(events);
+    const subscribed = this.#rooms.get(room.key);
+    if (subscribed instanceof Subscription) subscribed.listener(events);
+    // A Set's iteration skips what is deleted during it.
+    else if (subscribed !== undefined) for (const { listener } of subscribed) listener(events);
   }
 
   /** Loses nothing: listeners are called before it returns. */
   signal(room: RoomRef, frame: EncodedFrame): void {
-    for (const { onSignal } of this.#rooms.get(room.key) ?? []) onSignal?.(frame);
+    const subscribed = this.#rooms.get(room.key);
+    if (subscribed instanceof Subscription) subscribed.onSignal?.(frame);
+    else if (subscribed !== undefined) for (const { onSignal } of subscribed) onSignal?.(frame);
   }
 
   top(room: RoomRef, seq: number): boolean {
-    for (const { onGap } of this.#rooms.get(room.key) ?? []) onGap?.(seq);
+    const subscribed = this.#rooms.get(room.key);
+    if (subscribed instanceof Subscription) subscribed.onGap?.(seq);
+    else if (subscribed !== undefined) for (const { onGap } of subscribed) onGap?.(seq);
     return true;
   }
 
@@ -60,16 +65,20 @@ export class EmbeddedFanout implements Fanout {
     onSignal?: SignalListener,
     onGap?: GapListener,
   ): Promise<FanoutSubscription> {
-    const subscriptions = this.#rooms.get(room.key) ?? new Set();
-    this.#rooms.set(room.key, subscriptions);
     const subscription = new Subscription(this, room.key, listener, onSignal, onGap);
-    subscriptions.add(subscription);
+    const subscribed = this.#rooms.get(room.key);
+    if (subscribed === undefined) this.#rooms.set(room.key, subscription);
+    else if (subscribed instanceof Subscription) this.#rooms.set(room.key, new Set([subscribed, subscription]));
+    else subscribed.add(subscription);
     return subscription;
   }
 
   /** Ends a subscription of a room. @internal */
   close(room: string, subscription: Subscription): void {
-    const subscriptions = this.#rooms.get(room);
-    if (subscriptions?.delete(subscription) === true && subscriptions.size === 0) this.#rooms.delete(room);
+    const subscribed = this.#rooms.get(room);
+    if (subscribed === subscription) this.#rooms.delete(room);
+    else if (subscribed instanceof Set && subscribed.delete(subscription) && subscribed.size === 0) {
+      this.#rooms.delete(room);
+    }
   }
 }
