@@ -34,7 +34,7 @@ export const browser: Platform = {
 };
 
 /** The address of a WebSocket: `https:` is `wss:`, and in a page it may be relative. Throws where it is none. */
-export function socketUrl(url: string): string {
+function socketUrl(url: string): string {
   const absolute = new URL(url, around.location?.href);
   absolute.protocol = absolute.protocol.replace(/^http/, "ws");
   return absolute.href;

@@ -41,7 +41,7 @@ import { isShut, standingOf } from "./standing.js";
 const DEFAULT_NAME = "trunkline";
 const DEFAULT_SHARDS = 64;
 const DEFAULT_PEER_HOST = "127.0.0.1";
-export const DEFAULT_PEER_PORT = 9095;
+const DEFAULT_PEER_PORT = 9095;
 const DEFAULT_START_DEADLINE_MS = 30_000;
 const NODE_NAME = /^[A-Za-z0-9._-]{1,64}$/;
 const INCARNATION_BYTES = 6;

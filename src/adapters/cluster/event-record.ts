@@ -3,7 +3,7 @@
 import { EncodedEvent } from "../../ports/encoded-event.js";
 import type { LogRecord, NewRecord } from "../../ports/event-log.js";
 import { roomRef } from "../../ports/room-ref.js";
-import { BATCH_HEADER_BYTES, type KafkaRecord, type RecordHeader, type StoredRecord } from "./kafka/record-batch.js";
+import type { KafkaRecord, RecordHeader, StoredRecord } from "./kafka/record-batch.js";
 
 /** The offset that a record's batch was built for, in decimal digits. */
 const AT = "at";
@@ -11,9 +11,6 @@ const AT = "at";
 const INDEX = "index";
 /** Who opens the shard. A record with it is no event. */
 const BARRIER = "barrier";
-
-/** Bytes of an empty batch. */
-export const EMPTY_BATCH_BYTES = BATCH_HEADER_BYTES;
 
 /** The records of a batch that is built for offset `at`. */
 export function eventRecords(records: readonly NewRecord[], at: number): readonly KafkaRecord[] {

@@ -57,7 +57,7 @@ export function redisMisfits(
 }
 
 /** Reads what INFO says. */
-export function factsOf(info: string): RedisFacts {
+function factsOf(info: string): RedisFacts {
   const values = new Map(
     info.split(/\r?\n/).flatMap((line) => {
       const at = line.indexOf(":");

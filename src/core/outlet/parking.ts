@@ -10,8 +10,8 @@ import { shardOf } from "../../ports/shard.js";
 import type { CoreDependencies } from "../core.js";
 
 /** First wait before another try, in milliseconds; doubled up to the last. */
-export const TRY_FIRST_MS = 1_000;
-export const TRY_LAST_MS = 300_000;
+const TRY_FIRST_MS = 1_000;
+const TRY_LAST_MS = 300_000;
 /** Waits differ by up to this part, so that what failed together is not tried together. */
 const SPREAD = 0.25;
 /** Parked items that are tried at once. */

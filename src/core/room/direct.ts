@@ -14,7 +14,7 @@ import type { Outcome } from "./command.js";
 const MAX_DELETED = 100;
 
 /** The pair's room after so many were deleted. The same whoever of the two asks. */
-export function directRef(ids: Ids, tenantId: string, users: readonly [string, string], deleted: number): RoomRef {
+function directRef(ids: Ids, tenantId: string, users: readonly [string, string], deleted: number): RoomRef {
   const pair = users.toSorted().map((id) => `${id.length}:${id}`);
   // No id holds a slash: what one pair asks for is never another's.
   const after = deleted === 0 ? "" : `/${deleted}`;

@@ -33,7 +33,7 @@ const ADMIN: readonly Permission[] = [
 const OWNER: readonly Permission[] = [...ADMIN, Permission.DELETE_ROOM];
 
 /** What each role gives. `Member.granted` and `Member.denied` change it for one member. */
-export const ROLE_PERMISSIONS: ReadonlyMap<Role, ReadonlySet<Permission>> = new Map([
+const ROLE_PERMISSIONS: ReadonlyMap<Role, ReadonlySet<Permission>> = new Map([
   [Role.OWNER, new Set(OWNER)],
   [Role.ADMIN, new Set(ADMIN)],
   [Role.MEMBER, new Set(MEMBER)],

@@ -10,7 +10,7 @@ import { admit } from "./admission.js";
 import type { ChannelReader, ChannelReaders, UserChannel } from "./user-channel.js";
 
 /** A live session as the registry sees it. */
-export interface RegisteredSession extends ChannelReader {
+interface RegisteredSession extends ChannelReader {
   readonly identity: Identity;
   readonly deviceId: string;
   readonly device: EntryDevice;
