@@ -9,6 +9,11 @@ import { StoppedClock } from "../../support/stopped-clock.js";
 import { type ServerUnderTest, useGrpcServer } from "../../transport/grpc/use-grpc-server.js";
 import { SECRET } from "./use-edge.js";
 
+/** Waits until it holds: a busy machine takes its time. */
+function eventually(check: () => void | Promise<void>): Promise<void> {
+  return vi.waitFor(check, { timeout: 10_000, interval: 10 });
+}
+
 /**
  * Nodes over fake cores, and what a bridge has of them. `draws`: what chance gives it, in turn and then again. `serving`: so many of the nodes
  * take links.
@@ -38,7 +43,7 @@ async function useLinks(count: number, draws: readonly number[] = [0], serving =
   onTestFinished(() => links.close());
   links.start();
   // Every node has said whether it takes links.
-  await vi.waitFor(() => {
+  await eventually(() => {
     expect(links.trouble).toEqual([]);
     expect(links.limits.map((limit) => limit.replace(/^server \d of \d /, ""))).toEqual(
       nodes.slice(serving).map(() => "is not serving"),
@@ -49,7 +54,7 @@ async function useLinks(count: number, draws: readonly number[] = [0], serving =
     const before = nodes.map(({ core }) => core.sessions.connections.length);
     links.accept(SINK, { transport: "websocket", address: "192.0.2.1" });
     const more = () => nodes.findIndex(({ core }, index) => core.sessions.connections.length > (before[index] ?? 0));
-    await vi.waitFor(() => expect(more()).toBeGreaterThanOrEqual(0));
+    await eventually(() => expect(more()).toBeGreaterThanOrEqual(0));
     return more();
   };
   const at = (index: number): ServerUnderTest => {
@@ -71,9 +76,9 @@ it("tells clients that the bridge leaves over a third of the time in which they 
   const told = (): readonly number[] => sessions.connections.flatMap(({ left }) => (left === undefined ? [] : [left]));
   const left = links.leave(3_200, 10_000);
   expect(links.admit().admitted).toBe(false);
-  await vi.waitFor(() => expect(told()).toHaveLength(4));
+  await eventually(() => expect(told()).toHaveLength(4));
   clock.advance(50);
-  await vi.waitFor(() => expect(told()).toHaveLength(7));
+  await eventually(() => expect(told()).toHaveLength(7));
   for (let ms = 100; ms < 1_000; ms += 50) clock.advance(50);
   await left;
   expect(told()).toEqual(Array.from({ length: 64 }, (_, index) => (index + 1) * 50));
@@ -99,10 +104,10 @@ it("goes back to the node that it would rather have once that one has taken link
   const home = await next();
   const other = 1 - home;
   at(home).server.setServing(false);
-  await vi.waitFor(async () => expect(await next()).toBe(other));
+  await eventually(async () => expect(await next()).toBe(other));
   expect(links.limits).toHaveLength(1);
   at(home).server.setServing(true);
-  await vi.waitFor(() => expect(links.limits).toEqual([]));
+  await eventually(() => expect(links.limits).toEqual([]));
   clock.advance(29_999);
   expect(await next()).toBe(other);
   clock.advance(1);
@@ -115,13 +120,13 @@ it("stays where it is while the other comes and goes", async () => {
   const { links, clock, next, at } = await useLinks(2);
   const home = await next();
   at(home).server.setServing(false);
-  await vi.waitFor(async () => expect(await next()).toBe(1 - home));
+  await eventually(async () => expect(await next()).toBe(1 - home));
   for (let times = 0; times < 3; times++) {
     at(home).server.setServing(true);
-    await vi.waitFor(() => expect(links.limits).toEqual([]));
+    await eventually(() => expect(links.limits).toEqual([]));
     clock.advance(29_000);
     at(home).server.setServing(false);
-    await vi.waitFor(() => expect(links.limits).toHaveLength(1));
+    await eventually(() => expect(links.limits).toHaveLength(1));
     clock.advance(29_000);
     expect(await next()).toBe(1 - home);
   }
@@ -132,14 +137,14 @@ it("ends a link that takes no new sessions with its last", async () => {
   const connection = links.accept(SINK, { transport: "websocket", address: "192.0.2.1" });
   const [home, other] = turns[0] === "0 up" ? [0, 1] : [1, 0];
   at(home).server.setServing(false);
-  await vi.waitFor(() => expect(turns).toEqual([`${home} up`, `${other} up`]));
+  await eventually(() => expect(turns).toEqual([`${home} up`, `${other} up`]));
   expect(await next()).toBe(other);
   connection.gone(true);
   expect(turns).toEqual([`${home} up`, `${other} up`, `${home} down`]);
   at(home).server.setServing(true);
-  await vi.waitFor(() => expect(links.limits).toEqual([]));
+  await eventually(() => expect(links.limits).toEqual([]));
   clock.advance(30_000);
-  await vi.waitFor(async () => expect(await next()).toBe(home));
+  await eventually(async () => expect(await next()).toBe(home));
 });
 
 describe("browsers that come while there is no link", () => {
@@ -147,9 +152,9 @@ describe("browsers that come while there is no link", () => {
   async function useUnlinked() {
     const { links, clock, at } = await useLinks(1);
     at(0).server.setServing(false);
-    await vi.waitFor(() => expect(links.limits).toHaveLength(1));
+    await eventually(() => expect(links.limits).toHaveLength(1));
     await at(0).server.close(0);
-    await vi.waitFor(() => expect(links.admit().admitted).toBe(false));
+    await eventually(() => expect(links.admit().admitted).toBe(false));
     const told: Admission[] = [];
     const come = () => links.enter((admission) => told.push(admission));
     return { links, clock, told, come };
@@ -185,7 +190,7 @@ describe("browsers that come while there is no link", () => {
   it("are let in with the next link", async () => {
     const { links, clock, at } = await useLinks(2, [0], 1);
     await at(0).server.close(0);
-    await vi.waitFor(() => expect(links.admit().admitted).toBe(false));
+    await eventually(() => expect(links.admit().admitted).toBe(false));
     const told: Admission[] = [];
     links.enter((admission) => {
       told.push(admission);
@@ -208,8 +213,8 @@ it.each([
   // Whichever answered first was linked to; it goes back to the first of its order.
   clock.advance(60_000);
   for (const [place, index] of order.entries()) {
-    await vi.waitFor(async () => expect(await next()).toBe(index));
+    await eventually(async () => expect(await next()).toBe(index));
     at(index).server.setServing(false);
-    await vi.waitFor(() => expect(links.limits).toHaveLength(place + 1));
+    await eventually(() => expect(links.limits).toHaveLength(place + 1));
   }
 });

@@ -10,6 +10,11 @@ import { serviceDefinition } from "../../../src/rpc/definition.js";
 import { fromStatus } from "../../../src/rpc/status.js";
 import { callUnary, failure, type ServerUnderTest, useGrpcServer } from "./use-grpc-server.js";
 
+/** Waits until it holds: a busy machine takes its time. */
+function eventually(check: () => void | Promise<void>): Promise<void> {
+  return vi.waitFor(check, { timeout: 10_000, interval: 10 });
+}
+
 const SECRET = "what bridges show";
 const { take, pass } = serviceDefinition(LinkService);
 const KEY = `${"i".repeat(22)}.${"s".repeat(22)}.~edge-1`;
@@ -35,7 +40,7 @@ class TakeClient {
   }
 
   async until(count: number): Promise<void> {
-    await vi.waitFor(() => expect(this.downs.length).toBeGreaterThanOrEqual(count));
+    await eventually(() => expect(this.downs.length).toBeGreaterThanOrEqual(count));
   }
 }
 
@@ -97,7 +102,7 @@ it("knows no session of a bridge that does not take, and none by what is no key"
     expect(await refusalOf(passed(key))).toBe(ErrorCode.NOT_FOUND);
   }
   taker.call.cancel();
-  await vi.waitFor(async () => expect(await refusalOf(passed())).toBe(ErrorCode.NOT_FOUND));
+  await eventually(async () => expect(await refusalOf(passed())).toBe(ErrorCode.NOT_FOUND));
 });
 
 it.each<[string, MessageInitShape<typeof TakeUpSchema>["item"]]>([
@@ -131,7 +136,7 @@ it("waits neither for ever for a hello nor for an answer", async () => {
   expect((await taker.status).code).toBe(status.DEADLINE_EXCEEDED);
   const before = server.clock.pending;
   const silent = new TakeClient(server);
-  await vi.waitFor(() => expect(server.clock.pending).toBe(before + 1));
+  await eventually(() => expect(server.clock.pending).toBe(before + 1));
   server.clock.advance(10_000);
   expect((await silent.status).code).toBe(status.DEADLINE_EXCEEDED);
 });

@@ -67,9 +67,12 @@ export class LinkClient {
   }
 
   async until(condition: () => boolean): Promise<void> {
-    await vi.waitFor(() => {
-      if (!condition()) throw new Error("not yet");
-    });
+    await vi.waitFor(
+      () => {
+        if (!condition()) throw new Error("not yet");
+      },
+      { timeout: 10_000, interval: 10 },
+    );
   }
 }
 
