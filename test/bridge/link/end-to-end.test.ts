@@ -58,6 +58,28 @@ describe("clients at remote bridges", () => {
     await vi.waitFor(() => expect(heard).toEqual(clients.map(() => all)), PATIENCE);
   });
 
+  it("are told an event by one delivery of the link, however many they are", async () => {
+    const node = await useNode();
+    const edge = await useEdge([node]);
+    const carried: { readonly bytes: number; readonly deliveries: number }[] = [];
+    const users = Array.from({ length: 20 }, (_, index) => `user-${index}`);
+    const clients = users.map((user, index) => useClient(edge.url, user, index % 2 ? createClient : createJsonClient));
+    await Promise.all(clients.map(live));
+    await room(clients, users.slice(1));
+    const heard = clients.map(hears);
+    const [first] = clients;
+    if (first === undefined) throw new Error("there is a client");
+    await say(first, "here");
+    await vi.waitFor(() => expect(heard.every((each) => each.length === 1)).toBe(true), PATIENCE);
+    edge.bridge.telemetry.on("link.carried", (each) => carried.push(each));
+    const text = "x".repeat(1_000);
+    await first.publish({ roomId: "tea", clientMessageId: "long", attempt: 1, body: { text } });
+    await vi.waitFor(() => expect(heard.every((each) => each[1] === text)).toBe(true), PATIENCE);
+    const toAll = carried.filter(({ deliveries }) => deliveries >= users.length);
+    expect(toAll).toHaveLength(1);
+    expect(toAll[0]?.bytes).toBeLessThan(1_000 + 500);
+  });
+
   it("hear everything once and in order over cuts and restarts of the node under the bridge", async () => {
     const node = await useNode();
     const edge = await useEdge([node]);
