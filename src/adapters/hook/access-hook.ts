@@ -5,11 +5,8 @@ import { AccessHookService, AuthorizeRequestSchema } from "../../gen/trunkline/v
 import { Role } from "../../gen/trunkline/v1/message_pb.js";
 import type { AccessHook } from "../../ports/access-hook.js";
 import { serviceDefinition } from "../../rpc/definition.js";
-import { OutsideService } from "../outside/outside-service.js";
-import { DEFAULT_HOOK_TIMEOUT_MS, type HookClientOptions } from "./publish-hook.js";
+import { type HookClientOptions, hookService } from "./hook-service.js";
 
-/** Questions without an answer yet; more would only queue up inside the service. */
-const MAX_IN_FLIGHT = 1_024;
 /** The longest answer, in bytes. */
 const MAX_ANSWER_BYTES = 4 * 1024;
 
@@ -23,18 +20,8 @@ export interface AccessHookClient extends AccessHook {
 
 /** Connects with the first question. */
 export function createAccessHook(options: HookClientOptions): AccessHookClient {
-  const service = new OutsideService({
-    ...options,
-    timeoutMs: options.timeoutMs ?? DEFAULT_HOOK_TIMEOUT_MS,
-    maxInFlight: options.maxInFlight ?? MAX_IN_FLIGHT,
-    maxAnswerBytes: MAX_ANSWER_BYTES,
-    refusals: {
-      away: "the access hook cannot be reached",
-      failed: "the access hook did not answer",
-      busy: "too many questions wait for the access hook",
-    },
-    onTurn: options.onTurn ?? (() => {}),
-  });
+  const kind = { name: "access hook", questions: "questions", maxAnswerBytes: MAX_ANSWER_BYTES };
+  const service = hookService(options, kind);
   return {
     authorize: async (question) => {
       const { allowed, ttlMs, role } = await service.ask(authorize, create(AuthorizeRequestSchema, question));

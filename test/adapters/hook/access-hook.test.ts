@@ -4,7 +4,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData, status } from "@grpc/grpc-js";
 import { expect, onTestFinished, test } from "vitest";
 import { createAccessHook } from "../../../src/adapters/hook/access-hook.js";
-import type { HookClientOptions } from "../../../src/adapters/hook/publish-hook.js";
+import type { HookClientOptions } from "../../../src/adapters/hook/hook-service.js";
 import {
   AccessHookService,
   type AuthorizeRequest,

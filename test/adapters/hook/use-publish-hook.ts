@@ -3,11 +3,8 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from "@grpc/grpc-js";
 import { onTestFinished } from "vitest";
-import {
-  createPublishHook,
-  type HookClientOptions,
-  type PublishHookClient,
-} from "../../../src/adapters/hook/publish-hook.js";
+import type { HookClientOptions } from "../../../src/adapters/hook/hook-service.js";
+import { createPublishHook, type PublishHookClient } from "../../../src/adapters/hook/publish-hook.js";
 import {
   type BeforePublishRequest,
   type BeforePublishResponse,
