@@ -44,6 +44,23 @@ async function converse(context, grace) {
   return ada;
 }
 
+/** What makes a room look lived in: other rooms beside it, somebody who has read it, and how they feel about it. */
+async function furnish(grace) {
+  const members = [{ userId: "ada" }];
+  const room = grace.room(ROOM);
+  room.on("event", () => {});
+  room.open({ after: { seq: 0, tag: 0 } });
+  const { messages } = await room.history({});
+  await room.react(messages.find(({ body }) => body.text.startsWith("Since")).messageId, "🎉", true);
+  room.markRead(messages.at(-1).position);
+  await grace.change({ createRoom: { kind: "ROOM_KIND_DIRECT", members } }).then(async ({ createRoom }) => {
+    await grace.room(createRoom.room.roomId).send("Lunch at twelve?");
+  });
+  const createRoom = { roomId: "release", name: "Release 4.2", kind: "ROOM_KIND_GROUP", members };
+  await grace.change({ createRoom });
+  for (const text of ["It is out.", "Read the notes!"]) await grace.room("release").send(text);
+}
+
 const shown = (page, text) => page.getByText(text).last().waitFor();
 
 async function chat(grace) {
@@ -197,6 +214,7 @@ const grace = other("Grace");
 try {
   const context = await stage.open();
   const ada = await converse(context, grace);
+  await furnish(grace);
   await chat(grace);
   await connection(ada, grace);
   await context.close();

@@ -25,7 +25,7 @@ export async function openStage(url) {
   }
 
   async function open(options = {}) {
-    const context = await browser.newContext({ viewport: { width: 1104, height: 440 }, ...options });
+    const context = await browser.newContext({ viewport: { width: 1104, height: 420 }, ...options });
     return context;
   }
 

@@ -17,6 +17,8 @@ export function RoomList({ shown }: { readonly shown: string | undefined }) {
   const [current, setCurrent] = useState<string | undefined>(undefined);
   const now = useNow(false);
   const entries = client.rooms.all;
+  // How others are is not known without a connection.
+  const live = client.state.status === "live";
 
   const keyPressed = (event: KeyboardEvent): void => {
     const items = [...(list.current?.querySelectorAll<HTMLElement>("a") ?? [])];
@@ -65,7 +67,7 @@ export function RoomList({ shown }: { readonly shown: string | undefined }) {
                   id={other ?? roomId}
                   name={title}
                   size="large"
-                  status={other === undefined ? undefined : client.presence.of(other).status}
+                  status={other === undefined || !live ? undefined : client.presence.of(other).status}
                 />
                 <span class="title">{title}</span>
                 <time class="muted small">{activeAtMs === 0 ? "" : shortMoment(activeAtMs, now)}</time>
