@@ -57,6 +57,9 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
  */
 const STALL_TIMEOUT_MS = 60_000;
 
+/** Connections that the system takes while the process is busy, where it lets a process have so many: a restart brings everybody back at once. */
+const BACKLOG = 4_096;
+
 /** Sockets beside the WebSockets: calls, health, refusals on their way out. */
 const SPARE_SOCKETS = 512;
 
@@ -168,7 +171,7 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
 async function listen(server: Server, host: string, port: number): Promise<{ address: string; port: number }> {
   const listening = Promise.withResolvers<void>();
   server.once("error", listening.reject);
-  server.listen(port, host, () => listening.resolve());
+  server.listen({ port, host, backlog: BACKLOG }, () => listening.resolve());
   await listening.promise;
   server.off("error", listening.reject);
   const bound = server.address();
