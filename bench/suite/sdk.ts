@@ -106,8 +106,8 @@ function receiveSamples(name: string, outcome: ReceiveOutcome): readonly Sample[
     one("heap", "MiB", outcome.heapMib),
     one("latency_p50_ms", "ms", outcome.latencyP50Ms),
     one("latency_p99_ms", "ms", outcome.latencyP99Ms),
-    one("lost", "", outcome.lost),
-    one("doubled", "", outcome.doubled),
+    one("not_arrived", "", outcome.lost),
+    one("arrived_twice", "", outcome.doubled),
     one("generator_cpu", "cores", outcome.generatorCpu),
   ];
 }
