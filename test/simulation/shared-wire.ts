@@ -1,6 +1,6 @@
 // A wire that devices of one node share: what a bridge does with what the node tells its relays, late and in order.
 
-import type { Resumable, SharedWire } from "../../src/core/session/port.js";
+import type { Relayed, Resumable, SharedWire } from "../../src/core/session/port.js";
 import type { Chance } from "./chance.js";
 import { ENCODING, type Link } from "./link.js";
 import type { SimulatedClock } from "./time.js";
@@ -12,9 +12,8 @@ const FULL_MS = 300;
 const ANSWER_MS = 200;
 
 interface Attached {
-  readonly session: number;
   readonly relay: number;
-  readonly onLeft: (sent: number) => boolean;
+  readonly relayed: Relayed;
 }
 
 export interface SharedWireOptions {
@@ -69,7 +68,7 @@ export class SimulatedWire implements SharedWire {
     const { chance, reached } = this.#options;
     const before = this.#sent.get(relay) ?? 0;
     for (const [attachment, each] of this.#attached) {
-      const link = this.#links[each.session];
+      const link = this.#links[each.relayed.session];
       if (each.relay !== relay || link === undefined) continue;
       if (!link.blocked) {
         link.write([frame]);
@@ -83,9 +82,9 @@ export class SimulatedWire implements SharedWire {
     if (!this.#full && chance.of(FULL)) this.#fill();
   }
 
-  attach(session: number, relay: number, sent: number, onLeft: (sent: number) => boolean): number {
+  attach(relayed: Relayed, relay: number, sent: number): number {
     this.#sent.set(relay, sent);
-    this.#attached.set(++this.#lastAttachment, { session, relay, onLeft });
+    this.#attached.set(++this.#lastAttachment, { relay, relayed });
     return this.#lastAttachment;
   }
 
@@ -94,12 +93,12 @@ export class SimulatedWire implements SharedWire {
     if (attached !== undefined) this.#leave(attachment, attached, this.#sent.get(attached.relay) ?? 0);
   }
 
-  #leave(attachment: number, { session, onLeft }: Attached, sent: number): void {
+  #leave(attachment: number, { relayed }: Attached, sent: number): void {
     const { chance, clock, violated } = this.#options;
     this.#attached.delete(attachment);
     this.#arrivesAtMs = Math.max(this.#arrivesAtMs, clock.monotonic() + chance.below(ANSWER_MS));
     clock.after(this.#arrivesAtMs - clock.monotonic(), () => {
-      if (this.#links[session]?.open && !onLeft(sent))
+      if (this.#links[relayed.session]?.open && !relayed.left(sent))
         violated(new Error("a session got more than its relay was told"));
     });
   }

@@ -32,15 +32,24 @@ export interface SharedWire {
   /** Hands a frame to everybody at the relay. `sent`: the seq of the last event in it; 0: it has none, and is dropped for who reads slowly. */
   relay(relay: number, frame: Uint8Array, sent: number): void;
   /**
-   * From here on the session is at the relay, which has come to the event `sent`, as the session has. When it has left, because of `detach` or
-   * because its client reads too slowly, `onLeft` is told the last event that it has got, once, and answers whether that can be; not where the
-   * session has ended.
+   * From here on the session is at the relay, which has come to the event `sent`, as the session has.
    *
    * @returns What it is called in `detach`.
    */
-  attach(session: number, relay: number, sent: number, onLeft: (sent: number) => boolean): number;
+  attach(relayed: Relayed, relay: number, sent: number): number;
   /** Has the session leave its relay. */
   detach(attachment: number): void;
+}
+
+/** One session at a relay. */
+export interface Relayed {
+  /** Its number on the wire. */
+  readonly session: number;
+  /**
+   * It has left, because of `detach` or because its client reads too slowly, and the event `sent` is the last that it has got. Called once; not where the
+   * session has ended. Returns whether that can be.
+   */
+  left(sent: number): boolean;
 }
 
 export interface Resumable {

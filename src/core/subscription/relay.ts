@@ -4,10 +4,44 @@ import type { Clock, Timer } from "../../ports/clock.js";
 import type { RoomEventsFrame } from "../fanout/room-events-frame.js";
 import type { SignalFrame } from "../fanout/shared-frame.js";
 import type { Sight } from "../receipt/sight.js";
-import type { SharedWire } from "../session/port.js";
+import type { Relayed, SharedWire } from "../session/port.js";
 import { type Subscriber, Subscription, type Telling } from "./subscription.js";
 
-export class Relay implements Subscriber, Telling {
+/** A subscription that a relay tells, of a session of its wire. */
+class Told implements Telling, Relayed {
+  readonly session: number;
+  attachment = 0;
+  readonly #relay: Relay;
+  readonly #subscription: Subscription;
+
+  constructor(relay: Relay, subscription: Subscription, session: number) {
+    this.#relay = relay;
+    this.#subscription = subscription;
+    this.session = session;
+  }
+
+  get sight(): Sight {
+    return this.#relay.sight;
+  }
+
+  get sent(): number {
+    return this.#relay.sent;
+  }
+
+  leave(): void {
+    this.#relay.detach(this);
+    this.#relay.leave(this);
+  }
+
+  left(sent: number): boolean {
+    if (sent > this.#relay.sent) return false;
+    this.#relay.leave(this);
+    this.#subscription.tellByFeed(sent);
+    return true;
+  }
+}
+
+export class Relay implements Subscriber {
   readonly userId = "";
   readonly sight: Sight;
   readonly #wire: SharedWire;
@@ -16,8 +50,7 @@ export class Relay implements Subscriber, Telling {
   /** Called once, when the last of those it tells has left. */
   readonly #onEmpty: () => void;
   readonly #subscription: Subscription;
-  /** Those it tells, and what they are called on the wire. */
-  readonly #told = new Map<Subscription, number>();
+  readonly #told = new Set<Told>();
 
   /** Begins where this subscription is, and tells others that see as much. */
   constructor({ feed, sent, sight }: Subscription, wire: SharedWire, clock: Clock, onEmpty: () => void) {
@@ -41,28 +74,22 @@ export class Relay implements Subscriber, Telling {
   tell(subscription: Subscription, session: number): boolean {
     const { sent } = this;
     if (subscription.sent !== sent || this.#subscription.status !== "live") return false;
-    const onLeft = (got: number): boolean => {
-      if (got > this.sent) return false;
-      this.#forget(subscription);
-      subscription.tellByFeed(got);
-      return true;
-    };
-    this.#told.set(subscription, this.#wire.attach(session, this.#number, sent, onLeft));
-    subscription.tellBy(this);
+    const told = new Told(this, subscription, session);
+    told.attachment = this.#wire.attach(told, this.#number, sent);
+    this.#told.add(told);
+    subscription.tellBy(told);
     return true;
   }
 
-  leave(subscription: Subscription): void {
-    const attachment = this.#told.get(subscription);
-    if (attachment === undefined) return;
-    this.#wire.detach(attachment);
-    this.#forget(subscription);
-  }
-
-  #forget(subscription: Subscription): void {
-    if (!this.#told.delete(subscription) || this.#told.size > 0) return;
+  /** This one is not at the relay any more. */
+  leave(told: Told): void {
+    if (!this.#told.delete(told) || this.#told.size > 0) return;
     this.#subscription.end();
     this.#onEmpty();
+  }
+
+  detach({ attachment }: Told): void {
+    this.#wire.detach(attachment);
   }
 
   // — what its subscription asks —
@@ -104,7 +131,7 @@ export class Relay implements Subscriber, Telling {
 
   /** It cannot go on: each of those it told finds out for itself why. */
   #release(): void {
-    for (const attachment of this.#told.values()) this.#wire.detach(attachment);
+    for (const told of this.#told) this.#wire.detach(told.attachment);
     this.#told.clear();
     this.#onEmpty();
   }

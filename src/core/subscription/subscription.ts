@@ -44,8 +44,8 @@ export interface Telling {
   readonly sight: Sight;
   /** The last event that it has told. */
   readonly sent: number;
-  /** Is to tell this subscription no more, and to call `tellByFeed` when it does not, unless that has ended. */
-  leave(subscription: Subscription): void;
+  /** It is to tell no more, and to call `tellByFeed` when it does not, unless the session has ended. */
+  leave(): void;
 }
 
 type Status = "opening" | "catching-up" | "live" | "relayed" | "ended";
@@ -114,7 +114,7 @@ export class Subscription implements FeedReader {
     this.#status = "ended";
     this.#retry?.cancel();
     this.feed.leave(this);
-    this.#relay?.leave(this);
+    this.#relay?.leave();
     this.#relay = undefined;
   }
 
@@ -169,7 +169,7 @@ export class Subscription implements FeedReader {
 
   /** What the relay tells is not for this reader any more. */
   #lookAnew(): void {
-    if (this.#relay !== undefined && this.#relay.sight !== this.sight) this.#relay.leave(this);
+    if (this.#relay !== undefined && this.#relay.sight !== this.sight) this.#relay.leave();
   }
 
   behind(): void {

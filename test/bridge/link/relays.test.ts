@@ -21,7 +21,7 @@ const AS_IT_CAME: FrameEncoding = {
 class Session implements Addressee, RelayedSession {
   readonly number: number;
   lastDelivery = -1;
-  lastBatch: LinkBatch | undefined;
+  lastBatch = 0;
   held = false;
   readonly attachments: Attachment[] = [];
   readonly got: string[] = [];
@@ -49,8 +49,8 @@ class Wire implements RelayingLink {
     this.#sessions = sessions;
   }
 
-  knows(): boolean {
-    return true;
+  sessionOf(number: number): Session | undefined {
+    return this.#sessions[number - 1];
   }
 
   /** What the node has said arrives at the bridge. */
@@ -121,7 +121,7 @@ describe("what sessions of a link get", () => {
             } else
               relay.at.set(
                 session,
-                wire.node.attach(session, relay.number, relay.sent, () => false),
+                wire.node.attach({ session: session.number, left: () => true }, relay.number, relay.sent),
               );
           }
         }
@@ -158,11 +158,11 @@ describe("what sessions of a link get", () => {
         };
         const attach = (session: Session | undefined): void => {
           if (session === undefined || attachments.has(session)) return;
-          const onLeft = (sent: number): boolean => {
+          const left = (sent: number): boolean => {
             tell(session, sent);
             return sent <= events.length;
           };
-          attachments.set(session, wire.node.attach(session, relay, events.length, onLeft));
+          attachments.set(session, wire.node.attach({ session: session.number, left }, relay, events.length));
         };
         const take = (next: (typeof steps)[number]): void => {
           switch (next.is) {

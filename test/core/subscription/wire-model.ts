@@ -1,6 +1,6 @@
 // A wire that readers share, and its other end: hands each what its relays are told, and lets go of who reads too slowly.
 
-import type { FrameEncoding, Resumable, SharedWire } from "../../../src/core/session/port.js";
+import type { FrameEncoding, Relayed, Resumable, SharedWire } from "../../../src/core/session/port.js";
 import { Relays } from "../../../src/core/subscription/relays.js";
 import { StoppedClock } from "../../support/stopped-clock.js";
 
@@ -13,7 +13,7 @@ export interface WireReader {
 interface Attached {
   readonly relay: number;
   readonly reader: WireReader;
-  readonly onLeft: (sent: number) => boolean;
+  readonly relayed: Relayed;
 }
 
 export class WireModel implements SharedWire {
@@ -30,7 +30,7 @@ export class WireModel implements SharedWire {
   readonly #attached = new Map<number, Attached>();
   #waiting = new Set<Resumable>();
   /** What the other end has said and this one not heard yet: who has left, and what it had got. */
-  #left: { readonly attachment: number; readonly onLeft: (sent: number) => boolean; readonly sent: number }[] = [];
+  #left: { readonly attachment: number; readonly relayed: Relayed; readonly sent: number }[] = [];
   /** Attachments that this end has not ended. */
   readonly #open = new Set<number>();
   #lastRelay = 0;
@@ -78,19 +78,19 @@ export class WireModel implements SharedWire {
     for (const [attachment, each] of this.#attached) {
       if (each.relay !== relay || each.reader.relayed(this.#seqs.get(frame) ?? []) || sent === 0) continue;
       this.#attached.delete(attachment);
-      this.#left.push({ attachment, onLeft: each.onLeft, sent: before });
+      this.#left.push({ attachment, relayed: each.relayed, sent: before });
     }
     if (sent > 0) this.#sent.set(relay, sent);
   }
 
-  attach(session: number, relay: number, sent: number, onLeft: (sent: number) => boolean): number {
+  attach(relayed: Relayed, relay: number, sent: number): number {
     this.changes++;
-    const reader = this.#readers[session];
+    const reader = this.#readers[relayed.session];
     if (reader === undefined) throw new Error("no such session");
     const known = this.#sent.get(relay) ?? sent;
     if (known !== sent) throw new Error(`attached at ${sent} to a relay at ${known}`);
     this.#sent.set(relay, sent);
-    this.#attached.set(++this.#lastAttachment, { relay, reader, onLeft });
+    this.#attached.set(++this.#lastAttachment, { relay, reader, relayed });
     this.#open.add(this.#lastAttachment);
     return this.#lastAttachment;
   }
@@ -101,17 +101,17 @@ export class WireModel implements SharedWire {
     const attached = this.#attached.get(attachment);
     if (attached === undefined) return;
     this.#attached.delete(attachment);
-    const { relay, onLeft } = attached;
-    this.#left.push({ attachment, onLeft, sent: this.#sent.get(relay) ?? 0 });
+    const { relay, relayed } = attached;
+    this.#left.push({ attachment, relayed, sent: this.#sent.get(relay) ?? 0 });
   }
 
   /** What the other end has said arrives. */
   hear(): void {
     const left = this.#left;
     this.#left = [];
-    for (const { attachment, onLeft, sent } of left) {
+    for (const { attachment, relayed, sent } of left) {
       this.#open.delete(attachment);
-      if (!onLeft(sent)) throw new Error("it cannot have got so much");
+      if (!relayed.left(sent)) throw new Error("it cannot have got so much");
     }
   }
 

@@ -234,7 +234,7 @@ describe("a batch of a link", () => {
     fc.assert(
       fc.property(writes, (list) => {
         const batch = new LinkBatch();
-        const sessions = [1, 2, 3, 4].map((number) => ({ number, lastDelivery: -1, lastBatch: undefined }));
+        const sessions = [1, 2, 3, 4].map((number) => ({ number, lastDelivery: -1, lastBatch: 0 }));
         const expected = new Map<number, string[]>();
         for (const [at, which] of list) {
           const [session, frame] = [sessions[at], frames[which]];

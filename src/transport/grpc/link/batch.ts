@@ -48,12 +48,17 @@ export interface Attachment {
 /** A session as far as its order goes. */
 export interface Addressee {
   readonly number: number;
-  /** Of the batch named beside it, the last delivery that the session is in. */
+  /** Of the batch numbered beside it, the last delivery that the session is in. */
   lastDelivery: number;
-  lastBatch: LinkBatch | undefined;
+  lastBatch: number;
 }
 
+/** How many batches there have been. */
+let batches = 0;
+
 export class LinkBatch {
+  /** Its own, so that sessions that were in it do not keep it alive. From 1. */
+  readonly #number = ++batches;
   /** Frames that many sessions get are the same object. */
   readonly #frames = new Map<Uint8Array, Held>();
   readonly #deliveries: Delivery[] = [];
@@ -73,7 +78,7 @@ export class LinkBatch {
 
   deliver(frame: Uint8Array, to: Addressee): void {
     // Deliveries are carried out one after the other: a session that has a later one already, or is perhaps at a relay that has, needs one more.
-    const last = Math.max(to.lastBatch === this ? to.lastDelivery : -1, this.#lastRelayed);
+    const last = Math.max(to.lastBatch === this.#number ? to.lastDelivery : -1, this.#lastRelayed);
     const held = this.#hold(frame);
     if (held.delivery === undefined || held.delivery.at <= last) held.delivery = this.#deliver(held.index);
     const { delivery } = held;
@@ -167,7 +172,7 @@ export class LinkBatch {
   /** What the session gets after this comes in a later delivery. */
   #come(addressee: Addressee, { at }: Delivery): void {
     addressee.lastDelivery = at;
-    addressee.lastBatch = this;
+    addressee.lastBatch = this.#number;
   }
 }
 

@@ -1,5 +1,6 @@
 // Which sessions of a link are told by relays: what the node says once, and the bridge hands to each.
 
+import type { Relayed } from "../../../core/session/port.js";
 import type { LinkLeft } from "../../../gen/trunkline/v1/link_pb.js";
 import { TrunklineError } from "../../../ports/error.js";
 import type { Addressee, LinkBatch } from "./batch.js";
@@ -11,18 +12,13 @@ const LAST_NUMBER = 0xffff_ffff;
 export interface RelayingLink {
   /** What is written in this turn. */
   readonly batch: LinkBatch;
-  /** Whether the bridge still knows this session. */
-  knows(session: Addressee): boolean;
-}
-
-interface Attached {
-  readonly session: Addressee;
-  readonly onLeft: (sent: number) => boolean;
+  /** The session with this number, if the bridge still knows it. */
+  sessionOf(number: number): Addressee | undefined;
 }
 
 export class LinkRelays {
   readonly #link: RelayingLink;
-  readonly #attached = new Map<number, Attached>();
+  readonly #attached = new Map<number, Relayed>();
   #lastRelay = 0;
   #lastAttachment = 0;
 
@@ -35,30 +31,34 @@ export class LinkRelays {
     return this.#lastRelay;
   }
 
-  attach(session: Addressee, relay: number, sent: number, onLeft: (sent: number) => boolean): number {
+  /** 0: the session is not on the link any more, and about to leave. */
+  attach(relayed: Relayed, relay: number, sent: number): number {
+    const session = this.#link.sessionOf(relayed.session);
+    if (session === undefined) return 0;
     // Begun anew after four thousand million: one that has lasted so long keeps its number.
     do this.#lastAttachment = next(this.#lastAttachment);
     while (this.#attached.has(this.#lastAttachment));
     const attachment = this.#lastAttachment;
-    this.#attached.set(attachment, { session, onLeft });
+    this.#attached.set(attachment, relayed);
     this.#link.batch.attach({ attachment, relay, session: session.number, sent }, session);
     return attachment;
   }
 
   detach(attachment: number): void {
-    const attached = this.#attached.get(attachment);
-    if (attached === undefined) return;
-    if (this.#link.knows(attached.session)) this.#link.batch.detach(attachment, attached.session);
+    const relayed = this.#attached.get(attachment);
+    if (relayed === undefined) return;
+    const session = this.#link.sessionOf(relayed.session);
+    if (session !== undefined) this.#link.batch.detach(attachment, session);
     // With a session its attachments end, and nothing is said of them.
     else this.#attached.delete(attachment);
   }
 
   /** A session has left a relay. */
   left({ attachment, sent }: LinkLeft): void {
-    const attached = this.#attached.get(attachment);
-    if (attached === undefined) return;
+    const relayed = this.#attached.get(attachment);
+    if (relayed === undefined) return;
     this.#attached.delete(attachment);
-    if (this.#link.knows(attached.session) && !attached.onLeft(sent)) {
+    if (this.#link.sessionOf(relayed.session) !== undefined && !relayed.left(sent)) {
       throw TrunklineError.invalid("left.sent", "more than the relay was told");
     }
   }

@@ -2,7 +2,7 @@
 
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { ServerDuplexStream, StatusObject } from "@grpc/grpc-js";
-import type { Resumable, SessionPort } from "../../../core/session/port.js";
+import type { Relayed, Resumable, SessionPort } from "../../../core/session/port.js";
 import { CloseCode, type Error as WireError } from "../../../gen/trunkline/v1/error_pb.js";
 import {
   type LinkDown,
@@ -20,7 +20,7 @@ import { decodeFrame, RefusedFrame } from "../frame-decoder.js";
 import { type HandlerContext, undecodable } from "../handler.js";
 import { http2StreamOf, letGoOnceReset } from "../http2-stream.js";
 import { GRPC_ENCODING } from "../session-stream.js";
-import { type Addressee, LinkBatch } from "./batch.js";
+import { LinkBatch } from "./batch.js";
 import { LinkRelays, type RelayingLink } from "./link-relays.js";
 import { LinkedSession, type SessionLink, WINDOW_BYTES } from "./linked-session.js";
 
@@ -125,18 +125,16 @@ export class LinkStream implements SessionLink, RelayingLink {
     if (!this.#over) this.batch.relay(frame, relay, sent);
   }
 
-  attach(session: number, relay: number, sent: number, onLeft: (sent: number) => boolean): number {
-    const attached = this.#sessions.get(session);
-    // One that is not on the link any more is about to leave the relay.
-    return attached === undefined ? 0 : this.#relays.attach(attached, relay, sent, onLeft);
+  attach(relayed: Relayed, relay: number, sent: number): number {
+    return this.#relays.attach(relayed, relay, sent);
   }
 
   detach(attachment: number): void {
     this.#relays.detach(attachment);
   }
 
-  knows({ number }: Addressee): boolean {
-    return this.#sessions.has(number);
+  sessionOf(number: number): LinkedSession | undefined {
+    return this.#sessions.get(number);
   }
 
   ended({ number }: LinkedSession, code: CloseCode, reason: string): void {

@@ -27,7 +27,7 @@ export class LinkedSession implements SessionSink, Addressee, Resumable {
   /** Whether `write` has said that enough waits. */
   #held = false;
   lastDelivery = -1;
-  lastBatch: LinkBatch | undefined;
+  lastBatch = 0;
 
   constructor(link: SessionLink, number: number) {
     this.#link = link;
