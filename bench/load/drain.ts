@@ -205,7 +205,7 @@ class Returning {
   #wait(code: number): void {
     const reconnectAfterMs = this.#reconnectAfterMs;
     this.#reconnectAfterMs = 0;
-    const verdict = judge({ code, failures: this.#failures++, reconnectAfterMs }, Math.random);
+    const verdict = judge({ code, failures: this.#failures++, reconnectAfterMs }, Math);
     this.#comeBackIn(verdict.kind === "wait" ? verdict.delayMs : 0);
   }
 

@@ -7,6 +7,7 @@ import type {
   Actor,
   Call,
   CallResult,
+  ClientFrame,
   Device,
   Publish,
   Published,
@@ -21,7 +22,8 @@ import type { OutboxStorage } from "./outbox/storage.js";
 import { People } from "./people/people.js";
 import type { ClientPresence } from "./people/presence.js";
 import type { Platform } from "./platform.js";
-import { Room } from "./room/room.js";
+import type { Room } from "./room/room.js";
+import { Rooms } from "./room/rooms.js";
 import type { RoomList } from "./rooms/list.js";
 import { Addresses } from "./session/addresses.js";
 import { Session, type TokenProvider } from "./session/session.js";
@@ -94,7 +96,7 @@ export interface ClientEvents {
 
 export class Client {
   readonly #emitter = new Emitter<ClientEvents>();
-  readonly #rooms = new Map<string, Room>();
+  readonly #rooms: Rooms;
   readonly #session: Session;
   readonly #platform: Platform;
   readonly #addresses: Addresses;
@@ -123,12 +125,18 @@ export class Client {
         pushed: (frame) => this.#pushed(frame),
       },
     );
+    const context = {
+      platform,
+      request: (frame: ClientFrame, answered?: (frame: ServerFrame) => void) => this.#session.request(frame, answered),
+      post: (frame: ClientFrame) => this.#session.post(frame),
+      welcome: () => this.#session.welcome,
+      live: () => this.#session.welcome !== undefined,
+      self: () => this.#self,
+    };
     this.#outbox = new Outbox(
       { ...(storage && { storage }), ...options.outbox },
       {
-        platform,
-        request: (frame) => this.#session.request(frame),
-        welcome: () => this.#session.welcome,
+        ...context,
         measure: (frame) => bytesOf(codec.encode(frame)),
         changed: (roomId) => this.#rooms.get(roomId)?.pendingChanged(),
         failed: (sending) => this.#emitter.emit("unsent", sending),
@@ -136,13 +144,16 @@ export class Client {
       },
     );
     this.#people = new People({
-      platform,
-      request: (frame, answered) => this.#session.request(frame, answered),
-      post: (frame) => this.#session.post(frame),
-      welcome: () => this.#session.welcome,
-      self: () => this.#self,
+      ...context,
       room: (id) => this.room(id),
-      rooms: () => this.#rooms.values(),
+      rooms: () => this.#rooms.all,
+    });
+    this.#rooms = new Rooms({
+      ...context,
+      outbox: this.#outbox,
+      marks: this.#people.marks,
+      follower: this.#people.list,
+      used: (room) => this.#rooms.used(room),
     });
     if (autoConnect) this.connect();
   }
@@ -188,23 +199,9 @@ export class Client {
     return this.#platform.monotonic() - askedAtMs;
   }
 
-  /** The same room for the same id. */
+  /** The same room for the same id. Without listeners, timelines and loops for a minute or two, one that had some is closed. */
   room(id: string): Room {
-    let room = this.#rooms.get(id);
-    if (room === undefined) {
-      room = new Room(id, {
-        platform: this.#platform,
-        request: (frame, answered) => this.#session.request(frame, answered),
-        post: (frame) => this.#session.post(frame),
-        live: () => this.#session.welcome !== undefined,
-        outbox: this.#outbox,
-        self: () => this.#self,
-        marks: this.#people.marks,
-        follower: this.#people.list,
-      });
-      this.#rooms.set(id, room);
-    }
-    return room;
+    return this.#rooms.of(id);
   }
 
   /** Sends a message once, over this connection. `Room.send` keeps it until it is stored. */
@@ -238,7 +235,7 @@ export class Client {
   }
 
   #stated(most: number): readonly RoomPosition[] {
-    const wanted = [...this.#rooms.values()].filter(({ feed }) => feed.wanted);
+    const wanted = this.#rooms.all.filter(({ feed }) => feed.wanted);
     return wanted.slice(0, most).map(({ feed }) => feed.stated());
   }
 
@@ -247,7 +244,8 @@ export class Client {
     this.#self = { userId, displayName };
     this.#addresses.reached();
     this.#outbox.welcomed({ tenantId, userId });
-    for (const room of this.#rooms.values()) room.welcomed();
+    for (const room of this.#rooms.all) room.welcomed();
+    this.#rooms.watch();
     this.#people.welcomed(this.#session.welcome ?? {});
   }
 
@@ -255,7 +253,8 @@ export class Client {
     // First to those who listen to it: what a room's listeners do about it comes after it.
     this.#emitter.emit("state", state);
     if (this.#session.welcome === undefined) {
-      for (const { feed } of this.#rooms.values()) feed.disconnected();
+      this.#rooms.rest();
+      for (const { feed } of this.#rooms.all) feed.disconnected();
       this.#people.disconnected();
     }
     if (state.status === "waiting" && state.reason === "going-away") this.#addresses.left();

@@ -29,6 +29,8 @@ export class Emitter<Events extends object> {
     listeners.add(own);
     return () => {
       listeners.delete(own);
+      // Another one may have taken its place.
+      if (listeners.size === 0 && this.#listeners.get(name) === listeners) this.#listeners.delete(name);
     };
   }
 
@@ -44,8 +46,13 @@ export class Emitter<Events extends object> {
     this.#next = undefined;
   }
 
+  /** Somebody listens to something. */
+  get any(): boolean {
+    return this.#listeners.size > 0;
+  }
+
   has(name: keyof Events): boolean {
-    return (this.#listeners.get(name)?.size ?? 0) > 0;
+    return this.#listeners.has(name);
   }
 }
 

@@ -1,5 +1,6 @@
 // What the client needs of the world it runs in, so that tests can have another one. See browser.ts for the real one.
 
+import type { Via } from "./session/state.js";
 import type { Codec } from "./wire/codec.js";
 
 export interface Timer {
@@ -8,6 +9,8 @@ export interface Timer {
 
 /** One WebSocket, or what stands in for it. */
 export interface Wire {
+  /** How it goes; asked once frames come. Undefined: as a WebSocket. */
+  readonly via?: Via | undefined;
   /** What it speaks, where that is not what it was dialled for. */
   readonly codec?: Codec;
   send(data: string | Uint8Array<ArrayBuffer>): void;
@@ -36,6 +39,7 @@ export interface Reachability {
   watch(listener: () => void): () => void;
 }
 
+/** An object of functions, not of a class: others are made of it with some of them replaced. */
 export interface Platform {
   /** Milliseconds since 1970. */
   now(): number;

@@ -1,11 +1,12 @@
 // The fallback as browsers, workers and Node have what it needs.
 
+import { type KeyedStorage, keep } from "../keep.js";
 import type { Platform } from "../platform.js";
 import { chooseDial, type FallbackMemory } from "./choose.js";
 import { eventsDial } from "./event-wire.js";
 
 interface Surroundings {
-  readonly sessionStorage?: { getItem(key: string): string | null; setItem(key: string, value: string): void };
+  readonly sessionStorage?: KeyedStorage;
   readonly location?: { readonly href: string };
 }
 
@@ -22,22 +23,13 @@ export function withFallback(platform: Platform, memory: FallbackMemory | false 
 
 /** The tab's memory, where it may be used; else the process's. */
 function sessionMemory(): FallbackMemory {
+  const kept = keep(() => around.sessionStorage);
   let untilMs = 0;
   return {
-    read() {
-      try {
-        return Number(around.sessionStorage?.getItem(KEY) ?? untilMs);
-      } catch {
-        return untilMs;
-      }
-    },
+    read: () => Number(kept.get(KEY) ?? untilMs),
     write(until) {
       untilMs = until;
-      try {
-        around.sessionStorage?.setItem(KEY, `${until}`);
-      } catch {
-        // Pages may be forbidden to keep anything.
-      }
+      kept.set(KEY, `${until}`);
     },
   };
 }

@@ -129,6 +129,7 @@ export function chooseDial({ socket, events, memory }: Ways, platform: Omit<Plat
     };
     const wire = events(url, subprotocol, own);
     return {
+      via: "events",
       ...(wire.codec && { codec: wire.codec }),
       send(data) {
         if (typeof data !== "string" || !data.startsWith(PONG)) sentAtMs = platform.monotonic();

@@ -15,7 +15,7 @@ Typing roomId typing:b
 SendSignal roomId userId type data:y
 SetPresence status:=PresenceStatus text until:t lastSeenVisibility:=
 WatchPresence userIds:*s roomIds:*s
-Call createRoom:>~Request getRoom:>~Request updateRoom:>~Request deleteRoom:>~Request joinRoom:>~Request leaveRoom:>~Request addMembers:>~Request removeMember:>~Request setMember:>~Request listMembers:>~Request listRooms:>~Request getHistory:>~Request getEvents:>~Request getReceipts:>~Request pinMessage:>~Request hideMessage:>~Request blockUser:>~Request listDevices:>~Request closeDevice:>~Request getSettings:>~Request setSettings:>~Request getReceiptPrivacy:>~Request:30 setReceiptPrivacy:>~Request listMarkers:>~Request listBlockedUsers:>~Request:40
+Call createRoom:! getRoom:! updateRoom:! deleteRoom:! joinRoom:! leaveRoom:! addMembers:! removeMember:! setMember:! listMembers:! listRooms:! getHistory:! getEvents:! getReceipts:! pinMessage:! hideMessage:! blockUser:! listDevices:! closeDevice:! getSettings:! setSettings:! getReceiptPrivacy:!:30 setReceiptPrivacy:! listMarkers:! listBlockedUsers:!:40
 Ping id:u lastRoundTripMs:u
 Pong id:u
 Welcome sessionId userId tenantId displayName serverTime:t limits:> pingIntervalMs:u tokenExpiresAt:t roomsPending:u inboxRoomId
@@ -25,8 +25,7 @@ Unsubscribed roomId reason:=UnsubscribeReason
 Published messageId position:> createdAt:t duplicate:b messageIndex:u
 Changed position:> version:u duplicate:b
 PresenceSnapshot presences:*>Presence counts:*>RoomPresenceCount
-CallResult createRoom:>~Response getRoom:>~Response updateRoom:>~Response deleteRoom:>~Response joinRoom:>~Response leaveRoom:>~Response addMembers:>~Response removeMember:>~Response setMember:>~Response listMembers:>~Response listRooms:>~Response getHistory:>~Response getEvents:>~Response getReceipts:>~Response pinMessage:>~Response hideMessage:>~Response blockUser:>~Response listDevices:>~Response closeDevice:>~Response getSettings:>~Response setSettings:>~Response getReceiptPrivacy:>~Response:30 setReceiptPrivacy:>~Response listMarkers:>~Response listBlockedUsers:>~Response:40
-Done
+CallResult <Call
 Error code:=ErrorCode message retryable:b retryAfterMs:u field details:m
 RoomEvents roomId events:*>RoomEvent
 Signals roomId signals:*>Signal top:>RoomTop
@@ -41,8 +40,8 @@ Position seq:u tag:u
 Body text attachment:> custom:>~Body system:>~Body
 Mention userId
 MessageRef roomId messageId
-=PresenceStatus UNSPECIFIED OFFLINE ONLINE AWAY DO_NOT_DISTURB INVISIBLE
-=LastSeenVisibility UNSPECIFIED SHARED_ROOMS NOBODY
+=PresenceStatus OFFLINE ONLINE AWAY DO_NOT_DISTURB INVISIBLE
+=LastSeenVisibility SHARED_ROOMS NOBODY
 CreateRoomRequest roomId key kind:=RoomKind name members:*>NewMember joinRule:= metadata:j settings:>RoomSettings parentId attempt:u
 GetRoomRequest roomId
 UpdateRoomRequest roomId key baseVersion:u name metadata:j settings:>RoomSettings joinRule:= status:=RoomStatus attempt:u
@@ -60,23 +59,20 @@ GetReceiptsRequest roomId messageId pageSize:u pageToken
 PinMessageRequest roomId messageId key pinned:b attempt:u
 HideMessageRequest roomId messageId key attempt:u
 BlockUserRequest userId blocked:b key attempt:u
-ListDevicesRequest
 CloseDeviceRequest deviceId
 GetSettingsRequest keys:*s
 SetSettingsRequest settings:*>Setting key attempt:u
-GetReceiptPrivacyRequest
 SetReceiptPrivacyRequest privacy:>ReceiptPrivacy
 ListMarkersRequest roomId pageSize:u pageToken
 ListBlockedUsersRequest pageSize:u pageToken
 Limits maxFrameBytes:u maxTextBytes:u maxInFlight:u maxRooms:u recoveryLimit:u
 Room roomId kind:=RoomKind status:=RoomStatus name parentId metadata:j version:u createdAt:t createdBy joinRule:= settings:>RoomSettings top:>Position lastMessageIndex:u memberCount:u pinnedMessageIds:*s
 Member userId role:= granted:*=Permission denied:*=Permission mutedUntil:t joinedAt:t displayName
-CaughtUp
 Replaying count:u
 Gap fromSeq:u toSeq:u
 Reset reason:=ResetReason
 Marker userId deliveredSeq:u readSeq:u readMessageIndex:u
-=UnsubscribeReason UNSPECIFIED REQUESTED ACCESS_LOST ROOM_DELETED UNAVAILABLE
+=UnsubscribeReason REQUESTED ACCESS_LOST ROOM_DELETED UNAVAILABLE
 Presence userId status:=PresenceStatus text until:t lastSeen:t
 RoomPresenceCount roomId online:u
 CreateRoomResponse room:> member:> position:>
@@ -94,8 +90,6 @@ GetHistoryResponse messages:*>Message asOf:>Position more:b nextIndex:u
 GetEventsResponse events:*>RoomEvent top:>Position more:b
 GetReceiptsResponse receipts:*>Receipt nextPageToken
 PinMessageResponse position:>
-HideMessageResponse
-BlockUserResponse
 ListDevicesResponse devices:*>DeviceInfo
 CloseDeviceResponse closed:u
 GetSettingsResponse settings:*>Setting
@@ -104,25 +98,25 @@ GetReceiptPrivacyResponse privacy:>ReceiptPrivacy
 SetReceiptPrivacyResponse privacy:>ReceiptPrivacy
 ListMarkersResponse markers:*>Marker nextPageToken
 ListBlockedUsersResponse userIds:*s nextPageToken
-=ErrorCode UNSPECIFIED UNAUTHENTICATED TOKEN_EXPIRED PERMISSION_DENIED NOT_A_MEMBER BLOCKED NOT_FOUND ALREADY_EXISTS INVALID_ARGUMENT TOO_LARGE CONFLICT RATE_LIMITED LIMIT_EXCEEDED UNAVAILABLE DEADLINE UNSUPPORTED INTERNAL
+=ErrorCode UNAUTHENTICATED TOKEN_EXPIRED PERMISSION_DENIED NOT_A_MEMBER BLOCKED NOT_FOUND ALREADY_EXISTS INVALID_ARGUMENT TOO_LARGE CONFLICT RATE_LIMITED LIMIT_EXCEEDED UNAVAILABLE DEADLINE UNSUPPORTED INTERNAL
 RoomEvent eventId position:> createdAt:t actor:> messageCreated:> messageEdited:> messageDeleted:> reactionSet:> messagePinned:> memberJoined:> memberLeft:> memberChanged:> roomCreated:> roomUpdated:> roomDeleted:> addedToRoom:> removedFromRoom:> mentioned:> messageHidden:> userBlocked:> settingChanged:> rootSeq:u:30
 Signal sender:>Actor typing:b custom:>~Body
 RoomTop roomId top:>Position lastMessageIndex:u
-=CloseCode UNSPECIFIED HEARTBEAT_LOST:4000 GOING_AWAY:4100 SLOW_CONSUMER OVERLOADED UNAVAILABLE TOKEN_EXPIRED:4200 UNAUTHENTICATED:4500 REPLACED KICKED REVOKED PROTOCOL_ERROR TOO_MANY_SESSIONS UNSUPPORTED_PROTOCOL
-=DeviceKind UNSPECIFIED WEB MOBILE DESKTOP SERVICE
+=CloseCode HEARTBEAT_LOST:4000 GOING_AWAY:4100 SLOW_CONSUMER OVERLOADED UNAVAILABLE TOKEN_EXPIRED:4200 UNAUTHENTICATED:4500 REPLACED KICKED REVOKED PROTOCOL_ERROR TOO_MANY_SESSIONS UNSUPPORTED_PROTOCOL
+=DeviceKind WEB MOBILE DESKTOP SERVICE
 Attachment url mimeType sizeBytes:u name width:u height:u caption
 CustomBody type data:y
 SystemBody type text
-=RoomKind UNSPECIFIED DIRECT GROUP CHANNEL INBOX
+=RoomKind DIRECT GROUP CHANNEL INBOX
 NewMember userId role:=
-=JoinRule UNSPECIFIED OPEN INVITE
+=JoinRule OPEN INVITE
 RoomSettings slowModeMs:u retentionMs:u typing:b archiveAfterS:u
-=RoomStatus UNSPECIFIED ACTIVE ARCHIVED DELETED
-=Role UNSPECIFIED OWNER ADMIN MEMBER READER
+=RoomStatus ACTIVE ARCHIVED DELETED
+=Role OWNER ADMIN MEMBER READER
 PermissionOverrides granted:*=Permission denied:*=Permission
 Setting key value:y version:u
-=Permission UNSPECIFIED READ PUBLISH EDIT_OWN EDIT_ANY DELETE_OWN DELETE_ANY REACT PIN INVITE REMOVE SET_ROLES UPDATE_ROOM DELETE_ROOM SEE_MEMBERS SEE_PRESENCE SIGNAL START_CALL CREATE_SUB_ROOMS
-=ResetReason UNSPECIFIED BEYOND_END OTHER_HISTORY EXPIRED
+=Permission READ PUBLISH EDIT_OWN EDIT_ANY DELETE_OWN DELETE_ANY REACT PIN INVITE REMOVE SET_ROLES UPDATE_ROOM DELETE_ROOM SEE_MEMBERS SEE_PRESENCE SIGNAL START_CALL CREATE_SUB_ROOMS
+=ResetReason BEYOND_END OTHER_HISTORY EXPIRED
 RoomSummary room:> member:> lastMessage:>Message unreadCount:u readSeq:u marker:>
 Message messageId roomId position:> messageIndex:u createdAt:t sender:>Actor body:> replyTo threadRoot mentions:*>Mention metadata:j expiresAt:t version:u editedAt:t deleted:b reactions:*>Reaction clientMessageId replyCount:u pinned:b forwardedFrom:>Origin
 Receipt userId deliveredAt:t readAt:t
@@ -138,7 +132,6 @@ MemberLeft userId banned:b
 MemberChanged member:>
 RoomCreated room:> members:*>Member
 RoomUpdated room:>
-RoomDeleted
 AddedToRoom roomId kind:=RoomKind name by:>Actor
 RemovedFromRoom roomId by:>Actor
 Mentioned roomId messageId position:> messageIndex:u by:>Actor
@@ -147,4 +140,4 @@ UserBlocked userId blocked:b
 SettingChanged key value:y version:u
 Reaction emoji count:u userIds:*s
 Origin roomId messageId sender:>Actor createdAt:t
-=AddressClass UNSPECIFIED LOOPBACK PRIVATE PUBLIC`;
+=AddressClass LOOPBACK PRIVATE PUBLIC`;

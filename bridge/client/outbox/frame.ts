@@ -36,5 +36,5 @@ export function faultOf(
   }
   if (bytes <= maxFrameBytes) return { bytes, fault: undefined };
   const details = { limit: String(maxFrameBytes) };
-  return { bytes, fault: new RefusedError({ code: "ERROR_CODE_TOO_LARGE", message: "it is too long", details }) };
+  return { bytes, fault: new RefusedError({ code: "ERROR_CODE_TOO_LARGE", message: "too long", details }) };
 }

@@ -193,7 +193,7 @@ export class Outbox {
       for (const { roomId } of this.#backlog.lanes) changed(roomId);
       this.#wake();
     };
-    const late = platform.after(LOAD_DEADLINE_MS, () => ready(new Error("what was kept was not read in time")));
+    const late = platform.after(LOAD_DEADLINE_MS, () => ready(new Error("no answer in time")));
     const loading = this.#backlog.load(owner, (change) => ({
       sending: new Sending(change, this),
       bytes: faultOf(change.frame, measure).bytes,
@@ -326,7 +326,7 @@ export class Outbox {
     // What was lost with the connection is sent on the next one.
     if (error instanceof ClosedError || (error instanceof DisconnectedError && welcome() === undefined)) return;
     const refusal = error instanceof RefusedError ? error : undefined;
-    const delayMs = refusal?.retryAfterMs ?? backoffMs(++lane.failures, () => platform.random());
+    const delayMs = refusal?.retryAfterMs ?? backoffMs(++lane.failures, platform);
     lane.notBeforeMs = platform.monotonic() + delayMs;
     // Where it is not of the room that too much was asked, the others wait, too.
     if (refusal?.code !== "ERROR_CODE_RATE_LIMITED" || refusal.details.bucket?.startsWith("room.")) return;

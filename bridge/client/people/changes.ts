@@ -27,6 +27,11 @@ export class Changes<T> {
     };
   }
 
+  /** Somebody listens. */
+  get heard(): boolean {
+    return this.#listeners.size > 0;
+  }
+
   changed(): void {
     if (this.#listeners.size === 0) return;
     this.#timer ??= this.#platform.after(this.#collectMs, () => {
@@ -36,6 +41,12 @@ export class Changes<T> {
         this.#value(),
       );
     });
+  }
+
+  /** Nobody is told of anything any more. */
+  end(): void {
+    this.#listeners.clear();
+    this.#cancel();
   }
 
   #cancel(): void {

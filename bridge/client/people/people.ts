@@ -13,6 +13,7 @@ export interface PeopleContext {
   readonly post: (frame: ClientFrame) => void;
   /** Of the live connection. */
   readonly welcome: () => Welcome | undefined;
+  readonly live: () => boolean;
   /** The user that was last connected. */
   readonly self: () => Actor;
   readonly room: (roomId: string) => Room;
@@ -27,10 +28,9 @@ export class People {
   readonly #context: PeopleContext;
 
   constructor(context: PeopleContext) {
-    const live = (): boolean => context.welcome() !== undefined;
     this.#context = context;
-    this.presence = new ClientPresence({ ...context, live });
-    this.marks = new Marks({ ...context, live });
+    this.presence = new ClientPresence(context);
+    this.marks = new Marks(context);
     this.list = new RoomList(context);
   }
 

@@ -214,7 +214,7 @@ export class ClientPresence {
           this.#answered(this.#tried.refused(), INTERVAL_MS);
           return;
         }
-        const delayMs = INTERVAL_MS + backoffMs(++this.#failures, () => this.#context.platform.random());
+        const delayMs = INTERVAL_MS + backoffMs(++this.#failures, this.#context.platform);
         const { retryAfterMs = 0 } = error instanceof RefusedError ? error : {};
         this.#answered(true, Math.max(retryAfterMs, delayMs));
       },

@@ -85,6 +85,11 @@ export class RoomReceipts implements Marking {
 
   // — for the room —
 
+  /** @internal */
+  get listened(): boolean {
+    return this.#changes.heard;
+  }
+
   /** The application has been given everything up to there, or has read it. Said before long, once for many. @internal */
   reached(sort: Sort, position: Position = {}): void {
     const { seq = 0 } = position;

@@ -87,6 +87,11 @@ export class RoomTyping {
 
   // — for the room —
 
+  /** @internal */
+  get listened(): boolean {
+    return this.#changes.heard;
+  }
+
   /** A message of the user is on its way: the server ends it with that. @internal */
   sent(): void {
     this.#rest();

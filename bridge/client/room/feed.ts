@@ -251,10 +251,7 @@ export class RoomFeed {
   #again(afterMs: number | undefined): void {
     this.#restart();
     const { platform } = this.#context;
-    const delayMs = Math.max(
-      afterMs ?? 0,
-      backoffMs(this.#failures++, () => platform.random()),
-    );
+    const delayMs = Math.max(afterMs ?? 0, backoffMs(this.#failures++, platform));
     this.#retry = platform.after(delayMs, () => this.#subscribe());
   }
 

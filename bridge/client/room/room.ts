@@ -71,6 +71,8 @@ export interface RoomContext {
   readonly self: () => Actor;
   readonly marks: Marks;
   readonly follower: RoomFollower;
+  /** Somebody wants something of it. */
+  readonly used: (room: Room) => void;
 }
 
 /** Hears what becomes of all rooms. */
@@ -96,6 +98,7 @@ export class Room {
   readonly #iterations: Iterations;
   /** By the application itself, not for a timeline or for who iterates. */
   #opened = false;
+  #hadListeners = false;
 
   constructor(id: string, context: RoomContext) {
     this.id = id;
@@ -143,6 +146,8 @@ export class Room {
   }
 
   on<Name extends keyof RoomEvents>(name: Name, listener: Listener<RoomEvents[Name]>): () => void {
+    this.#hadListeners = true;
+    this.#context.used(this);
     return this.#emitter.on(name, listener);
   }
 
@@ -174,6 +179,7 @@ export class Room {
   }
 
   #openAt(after: Position | undefined): void {
+    this.#context.used(this);
     // Whoever goes on from there has it.
     this.receipts.reached("delivered", after);
     this.#feed.open(after);
@@ -275,6 +281,17 @@ export class Room {
   pendingChanged(): void {
     for (const timeline of this.#timelines) timeline.pendingChanged();
     if (this.#emitter.has("pending")) this.#emitter.emit("pending", this.pending);
+  }
+
+  /** Somebody listens to it, or it was opened for its own sake. @internal */
+  get wanted(): boolean {
+    const heard = this.listened || this.#emitter.any || this.typing.listened || this.receipts.listened;
+    return heard || (this.#opened && !this.#hadListeners);
+  }
+
+  /** Nobody wants it. @internal */
+  leave(): void {
+    if (this.#feed.wanted) this.close();
   }
 
   /** Somebody is given its events. @internal */

@@ -22,7 +22,7 @@ import { backoffMs } from "../session/verdict.js";
 import { happened, listed, marked, mentioned, moved, previewed, type RoomEntry, seqOf } from "./entry.js";
 
 /** What the list needs of the inbox. */
-export type ListedRoom = Pick<Room, "id" | "state" | "position" | "listened" | "open" | "close">;
+export type ListedRoom = Pick<Room, "id" | "state" | "position" | "listened" | "open" | "close" | "history" | "on">;
 
 export interface RoomListContext {
   readonly platform: Pick<Platform, "after" | "random">;
@@ -84,6 +84,9 @@ export class RoomList implements RoomFollower {
   readonly #entries = new Map<string, RoomEntry>();
   #sorted: readonly RoomEntry[] | undefined;
   #open = false;
+  #unwatch: (() => void) | undefined;
+  /** The connection on which the inbox was reopened. */
+  #reopened = -1;
   #ready = false;
   #previews = true;
   /** Counts connections: an answer of an older one is told apart. */
@@ -148,6 +151,8 @@ export class RoomList implements RoomFollower {
     if (!this.#open) return;
     this.#open = false;
     this.disconnected();
+    this.#unwatch?.();
+    this.#unwatch = undefined;
     const inbox = this.#inbox;
     if (inbox?.listened === false) inbox.close();
   }
@@ -277,9 +282,7 @@ export class RoomList implements RoomFollower {
         if (epoch !== this.#epoch) return;
         this.#reading = false;
         const { retryAfterMs = 0 } = error instanceof RefusedError ? error : {};
-        this.#readAgain(
-          Math.max(retryAfterMs, AGAIN_MS + backoffMs(++this.#failures, () => this.#context.platform.random())),
-        );
+        this.#readAgain(Math.max(retryAfterMs, AGAIN_MS + backoffMs(++this.#failures, this.#context.platform)));
       },
     );
   }
@@ -355,7 +358,31 @@ export class RoomList implements RoomFollower {
 
   #openInbox(): void {
     const inbox = this.#inbox;
-    if (inbox?.state.status === "off" || inbox?.state.status === "lost") inbox.open();
+    const status = inbox?.state.status;
+    if (status === "off" || status === "lost") inbox?.open();
+    else if (status === "reset") this.#reopenInbox();
+    this.#unwatch?.();
+    this.#unwatch = inbox?.on("state", ({ status }) => {
+      if (status === "reset") this.#reopenInbox();
+    });
+  }
+
+  /** It cannot be gone on in where it was: what was told there since is read from the list. Whoever reads it otherwise sees to that. */
+  #reopenInbox(): void {
+    const inbox = this.#inbox;
+    // Once a connection: it may be so again at once.
+    if (inbox?.listened !== false || this.#reopened === this.#epoch) return;
+    this.#reopened = this.#epoch;
+    inbox.history({ limit: 1 }).then(
+      ({ asOf }) => {
+        if (!this.#open || inbox.state.status !== "reset") return;
+        inbox.open({ after: asOf });
+        this.#mentionsRead = false;
+        this.refresh();
+      },
+      // With the next connection.
+      () => {},
+    );
   }
 
   #noticed({ addedToRoom, removedFromRoom, mentioned: notice, messageHidden }: RoomEvent): void {

@@ -46,7 +46,7 @@ export class Requests {
   ask(frame: ClientFrame, answered?: (frame: ServerFrame) => void): Promise<ServerFrame> {
     return new Promise((resolve, reject) => {
       if (this.#ended) reject(new DisconnectedError("not connected"));
-      else if (this.#waiting.length >= MAX_WAITING) reject(new DisconnectedError("too much waits to be sent"));
+      else if (this.#waiting.length >= MAX_WAITING) reject(new DisconnectedError("too much waits"));
       else {
         this.#waiting.push({ frame, answered, resolve, reject });
         this.#pump();
@@ -79,7 +79,7 @@ export class Requests {
     const all = [...this.#asked.values(), ...this.#waiting];
     this.#asked.clear();
     this.#waiting = [];
-    const error = closed ? new ClosedError("the client was closed") : new DisconnectedError("the connection was lost");
+    const error = closed ? new ClosedError("the client is closed") : new DisconnectedError("the connection was lost");
     for (const { timer, reject } of all) {
       timer?.cancel();
       reject(error);

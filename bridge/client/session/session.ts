@@ -8,7 +8,7 @@ import type { Codec } from "../wire/codec.js";
 import { Liveness } from "./liveness.js";
 import { Renewal } from "./renewal.js";
 import { Requests } from "./requests.js";
-import type { ClosedReason, ConnectionState, LostReason } from "./state.js";
+import type { ClosedReason, ConnectionState, LostReason, Via } from "./state.js";
 import { ABNORMAL, backoffMs, closeNumber, judge } from "./verdict.js";
 
 export interface TokenRequest {
@@ -47,6 +47,10 @@ const TOKEN_DEADLINE_MS = 20_000;
 const SETTLED_MS = 10_000;
 const NORMAL = 1000;
 const HEARTBEAT_LOST = 4000;
+/** Something that is no frame. */
+const GARBLED = 1007;
+/** Connections in a row that ended with something that is no frame: it will be so with the next one, too. */
+const MOST_GARBLED = 3;
 
 /** What belongs to one connection, and ends with it. */
 interface Connection {
@@ -71,6 +75,7 @@ export class Session {
   #attempt = 0;
   #failures = 0;
   #freshToken = false;
+  #garbled = 0;
   /** What the server has asked for, on the clock that never goes back: not even who is told to connect comes back before. */
   #notBefore: { readonly ms: number; readonly reason: LostReason } = { ms: 0, reason: "unreachable" };
   /** Rooms that a hello may state. */
@@ -92,11 +97,17 @@ export class Session {
     return this.#connection?.welcome;
   }
 
+  /** How the connection goes. */
+  get via(): Via {
+    return this.#connection?.wire.via ?? "websocket";
+  }
+
   /** Connects, if it does not already: at once, unless the server has asked to be left alone for a while. */
   connect(): void {
     const { status } = this.#state;
     if (status === "connecting" || status === "live") return;
     this.#failures = 0;
+    this.#garbled = 0;
     this.#unwatch ??= this.#options.platform.reachability.watch(() => this.#surroundingsChanged());
     this.#resume();
   }
@@ -165,11 +176,7 @@ export class Session {
 
   #tokenFailed(epoch: number): void {
     const { platform } = this.#options;
-    if (epoch === this.#epoch)
-      this.#wait(
-        "no-token",
-        backoffMs(++this.#failures, () => platform.random()),
-      );
+    if (epoch === this.#epoch) this.#wait("no-token", backoffMs(++this.#failures, platform));
   }
 
   #dial(epoch: number, token: string): void {
@@ -225,7 +232,7 @@ export class Session {
     this.#maxRooms = Math.min(limits.maxRooms ?? HELLO_ROOMS, HELLO_ROOMS);
     this.#listener.welcomed(welcome);
     // A listener may have closed it.
-    if (connection === this.#connection) this.#become({ status: "live", sessionId, userId });
+    if (connection === this.#connection) this.#become({ status: "live", sessionId, userId, via: this.via });
   }
 
   // — connected —
@@ -242,7 +249,8 @@ export class Session {
     try {
       frame = (connection.wire.codec ?? this.#options.codec).decode(data);
     } catch {
-      this.#lost(ABNORMAL);
+      // Nobody knows what was in it: what events were is told again on the next connection.
+      this.#lost(GARBLED);
       return;
     }
     if (frame.replyTo !== undefined && frame.replyTo !== 0) {
@@ -276,13 +284,17 @@ export class Session {
     const connection = this.#connection;
     const { platform } = this.#options;
     const lived = connection?.welcome !== undefined && platform.monotonic() - connection.liveSinceMs >= SETTLED_MS;
-    if (lived) this.#failures = 0;
+    if (lived) this.#failures = this.#garbled = 0;
+    if (code === GARBLED && ++this.#garbled === MOST_GARBLED) {
+      this.#stop("protocol");
+      return;
+    }
     const { goodbye } = connection ?? {};
     // A reason that a newer server has, and this client not, is known by the close code's range.
     const told = goodbye === undefined || goodbye.code === ABNORMAL ? code : goodbye.code;
     const ending = { code: told, failures: this.#failures, reconnectAfterMs: goodbye?.reconnectAfterMs ?? 0 };
     this.#letGo(false);
-    const verdict = judge(ending, () => platform.random());
+    const verdict = judge(ending, platform);
     if (verdict.kind === "stop") {
       this.#stop(verdict.reason);
       return;

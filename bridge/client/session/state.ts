@@ -15,7 +15,7 @@ export type ConnectionState =
   /** Getting a token, opening a connection, or saying hello. */
   | { readonly status: "connecting" }
   /** Requests can be made. */
-  | { readonly status: "live"; readonly sessionId: string; readonly userId: string }
+  | { readonly status: "live"; readonly sessionId: string; readonly userId: string; readonly via: Via }
   | {
       readonly status: "waiting";
       readonly reason: LostReason;
@@ -23,6 +23,9 @@ export type ConnectionState =
       readonly untilMs: number | undefined;
     }
   | { readonly status: "closed"; readonly reason: ClosedReason };
+
+/** How a connection goes, that of a tab which shares another's too: "events" is the fallback, by server-sent events and requests. */
+export type Via = "websocket" | "events";
 
 /** Why there is no connection just now. */
 export type LostReason =

@@ -1,6 +1,7 @@
 // What tabs share a connection by, as browsers have it.
 
-import type { Keep, TabsPlatform } from "./channel.js";
+import { type KeyedStorage, keep } from "../keep.js";
+import type { TabsPlatform } from "./channel.js";
 
 interface LockManager {
   request(
@@ -10,16 +11,11 @@ interface LockManager {
   ): Promise<unknown>;
 }
 
-interface Storage {
-  getItem(key: string): string | null;
-  setItem(key: string, value: string): void;
-}
-
 interface Surroundings {
   readonly document?: unknown;
   readonly navigator?: { readonly locks?: LockManager };
-  readonly localStorage?: Storage;
-  readonly sessionStorage?: Storage;
+  readonly localStorage?: KeyedStorage;
+  readonly sessionStorage?: KeyedStorage;
 }
 
 const around = globalThis as Surroundings;
@@ -83,25 +79,5 @@ function lock(
     over = true;
     abort.abort();
     release();
-  };
-}
-
-/** Storage may be forbidden, or full. */
-function keep(storage: () => Storage | undefined): Keep {
-  return {
-    get(key) {
-      try {
-        return storage()?.getItem(key) ?? undefined;
-      } catch {
-        return undefined;
-      }
-    },
-    set(key, value) {
-      try {
-        storage()?.setItem(key, value);
-      } catch {
-        // The next page is another device.
-      }
-    },
   };
 }

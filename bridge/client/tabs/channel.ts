@@ -1,16 +1,12 @@
 // What sharing a connection needs of the browser, and what tabs say to each other. See browser.ts here for the real one.
 
+import type { Keep } from "../keep.js";
+import type { Via } from "../session/state.js";
+
 /** Carries messages to everybody of this browser who has opened the same name, except itself, in order. */
 export interface Channel {
   post(message: Message): void;
   close(): void;
-}
-
-/** What is kept by the browser. */
-export interface Keep {
-  /** Undefined: it was never kept, or cannot be. */
-  get(key: string): string | undefined;
-  set(key: string, value: string): void;
 }
 
 export interface TabsPlatform {
@@ -46,7 +42,7 @@ export type Message =
   /** Asks for the user's token. */
   | { readonly kind: "ask"; readonly fresh: boolean }
   /** You are connected, for this user. */
-  | { readonly kind: "for"; readonly user: string }
+  | { readonly kind: "for"; readonly user: string; readonly via: Via }
   /** The connection is another user's. */
   | { readonly kind: "elsewhere" }
   /** The answer to "there". */

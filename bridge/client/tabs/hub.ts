@@ -130,8 +130,7 @@ export class Hub {
       for (const come of this.#waiting) come();
       this.#greeted(seat);
     } else if (seat.live && !this.#lanes.add(seat, () => this.#ask(seat, frame))) {
-      seat.close(codeFor("slow"));
-      this.#left(seat);
+      this.#refuse(seat, codeFor("slow"));
     }
   }
 
@@ -179,7 +178,7 @@ export class Hub {
     if (seat.hello === undefined || seat.gone) return;
     const { ref, hello } = seat.hello;
     const rooms = hello.rooms ?? [];
-    seat.admit(userOf(welcome));
+    seat.admit(userOf(welcome), this.#session.via);
     seat.send({ replyTo: ref, welcome: { ...welcome, pingIntervalMs: NEVER_MS, roomsPending: rooms.length } });
     for (const { roomId = "", after } of rooms) this.#room(roomId).join(seat, after);
   }
@@ -275,8 +274,7 @@ export class Hub {
   /** Who got no answer is not told: the tab knows its deadline, and whether it is connected. */
   #refuseAsk(seat: Seat, ref: number, error: unknown, details: Readonly<Record<string, string>> = {}): void {
     if (!(error instanceof RefusedError)) return;
-    const { code, message, retryable, retryAfterMs, field } = error;
-    const said = { code, message, retryable, retryAfterMs, field, details: { ...error.details, ...details } };
+    const said = { ...error, message: error.message, details: { ...error.details, ...details } };
     seat.send({ ...(ref !== 0 && { replyTo: ref }), error: said });
   }
 
@@ -357,7 +355,7 @@ export class Hub {
       if (seat === undefined) {
         if (await this.#tabComes(asked.size === 0 ? TAB_DEADLINE_MS : OTHERS_DEADLINE_MS)) continue;
         if (this.#seats.size === 0) return undefined;
-        throw new Error("no tab has a token");
+        throw new Error("no token");
       }
       asked.add(seat);
       try {

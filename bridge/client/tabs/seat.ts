@@ -1,7 +1,8 @@
 // A tab, as the hub sees it: one end of what the tab's session takes for a connection.
 
-import type { ClientFrame, Hello, ServerFrame, SetPresence, WatchPresence } from "../gen/types.js";
-import type { Platform, Timer } from "../platform.js";
+import type { ClientFrame, Hello, ServerFrame, WatchPresence } from "../gen/types.js";
+import type { Platform } from "../platform.js";
+import type { Via } from "../session/state.js";
 import type { Channel, Message, TabsPlatform } from "./channel.js";
 
 /** Frames that a tab may leave without saying that they have arrived: it is frozen, or does not keep up, and comes back from its positions. */
@@ -32,7 +33,6 @@ export class Seat {
   /** The tab has taken this one, and no other hub's. */
   #taken = false;
   watch: WatchPresence = {};
-  presence: SetPresence | undefined;
   readonly #platform: Pick<Platform, "after">;
   readonly #channel: Channel;
   readonly #listener: SeatListener;
@@ -40,7 +40,7 @@ export class Seat {
   readonly #hub: string;
   #unheard = 0;
   #over = false;
-  #asked: { readonly answer: (token: string | undefined | Error) => void; readonly timer: Timer } | undefined;
+  #asked: { readonly resolve: (token: string | undefined) => void; readonly reject: () => void } | undefined;
 
   constructor(
     { tab, wire, hub }: { readonly tab: string; readonly wire: string; readonly hub: string },
@@ -84,9 +84,9 @@ export class Seat {
   }
 
   /** The tab knows whom it is connected for. */
-  admit(user: string): void {
+  admit(user: string, via: Via): void {
     this.live = true;
-    this.#channel.post({ kind: "for", user });
+    this.#channel.post({ kind: "for", user, via });
   }
 
   /** This connection is not for it. */
@@ -96,22 +96,14 @@ export class Seat {
 
   /** Resolves with undefined where the tab has none; rejects where it does not answer, or cannot. One at a time. */
   token(fresh: boolean): Promise<string | undefined> {
-    return new Promise((resolve, reject) => {
-      this.#asked?.answer(new Error("asked again"));
-      const timer = this.#platform.after(TOKEN_DEADLINE_MS, () => asked.answer(new Error("no answer in time")));
-      const asked = {
-        timer,
-        answer: (token: string | undefined | Error): void => {
-          timer.cancel();
-          if (this.#asked === asked) this.#asked = undefined;
-          if (token instanceof Error) reject(token);
-          else resolve(token);
-        },
-      };
-      this.#asked = asked;
-      if (this.#over) asked.answer(new Error("it has left"));
-      else this.#channel.post({ kind: "ask", fresh });
-    });
+    this.#asked?.reject();
+    const { promise, resolve, reject } = Promise.withResolvers<string | undefined>();
+    const asked = { resolve, reject: () => reject(new Error("no token")) };
+    this.#asked = asked;
+    const timer = this.#platform.after(TOKEN_DEADLINE_MS, asked.reject);
+    if (this.#over) asked.reject();
+    else this.#channel.post({ kind: "ask", fresh });
+    return promise.finally(() => timer.cancel());
   }
 
   #received(message: Message): void {
@@ -124,8 +116,8 @@ export class Seat {
     else if (typeof message === "string") this.#listener.received(this, JSON.parse(message));
     else if (message.kind === "got") this.#unheard -= message.frames;
     else if (message.kind === "there") this.#inTime({ kind: "here" });
-    else if (message.kind === "token") this.#asked?.answer(message.token);
-    else if (message.kind === "tokenless") this.#asked?.answer(new Error("it could not get one"));
+    else if (message.kind === "token") this.#asked?.resolve(message.token);
+    else if (message.kind === "tokenless") this.#asked?.reject();
     else if (message.kind === "left") this.#left();
   }
 
@@ -149,6 +141,6 @@ export class Seat {
     this.#channel.post(last);
     this.#channel.close();
     this.#forget();
-    this.#asked?.answer(new Error("it has left"));
+    this.#asked?.reject();
   }
 }

@@ -41,19 +41,7 @@ export function share(
     return id;
   };
   const { dial, reachability } = link;
-  const shared: ClientParts = {
-    ...parts,
-    codec: jsonCodec,
-    platform: {
-      now: () => platform.now(),
-      monotonic: () => platform.monotonic(),
-      after: (ms, action) => platform.after(ms, action),
-      random: () => platform.random(),
-      id: () => platform.id(),
-      dial,
-      reachability,
-    },
-  };
+  const shared: ClientParts = { ...parts, codec: jsonCodec, platform: { ...platform, dial, reachability } };
   const client = make({ ...options, token: link.token, autoConnect: false }, shared);
   client.on("state", ({ status }) => {
     if (status === "closed") link.leave();

@@ -1,6 +1,7 @@
 // What a tab's session takes for a connection: a channel to the hub, wherever that is.
 
 import type { Platform, Timer, Wire, WireListener } from "../platform.js";
+import type { Via } from "../session/state.js";
 import type { Channel, Message, TabsPlatform } from "./channel.js";
 
 /** What a tab's end of a connection needs of the tab. */
@@ -29,6 +30,8 @@ const GOT = 64;
 const CUT = 1006;
 
 export class TabWire implements Wire {
+  /** Of the hub's connection. */
+  via: Via | undefined;
   readonly #name: string;
   readonly #context: TabWireContext;
   readonly #listener: WireListener;
@@ -91,8 +94,10 @@ export class TabWire implements Wire {
       if (this.#hub === undefined || this.#hub === message.hub) this.#lost(message.code);
     } else if (message.kind === "here") this.#heard = true;
     else if (message.kind === "ask") void this.#token(message.fresh);
-    else if (message.kind === "for") this.#context.welcome(message.user);
-    else if (message.kind === "elsewhere") {
+    else if (message.kind === "for") {
+      this.via = message.via;
+      this.#context.welcome(message.user);
+    } else if (message.kind === "elsewhere") {
       this.#lost(CUT);
       this.#context.turnedAway();
     }

@@ -2,7 +2,7 @@
 // end what this client is sending.
 
 import { DisconnectedError, RefusedError } from "../error.js";
-import { call, type Listener } from "../events.js";
+import type { Listener } from "../events.js";
 import type {
   Actor,
   GetHistoryResponse,
@@ -13,6 +13,7 @@ import type {
   UnsubscribeReason,
 } from "../gen/types.js";
 import type { Sending } from "../outbox/sending.js";
+import { Changes } from "../people/changes.js";
 import type { Platform, Timer } from "../platform.js";
 import type { FeedState } from "../room/feed.js";
 import { backoffMs } from "../session/verdict.js";
@@ -50,7 +51,7 @@ export interface TimelineSnapshot {
 /** What a timeline needs of its room. */
 export interface TimelineContext {
   readonly roomId: string;
-  readonly platform: Pick<Platform, "after" | "monotonic" | "random">;
+  readonly platform: Pick<Platform, "after" | "random">;
   readonly history: (request: {
     readonly beforeIndex?: number;
     readonly limit?: number;
@@ -78,7 +79,7 @@ export class Timeline {
   readonly #limit: number | undefined;
   readonly #max: number;
   readonly #messages: Messages;
-  readonly #listeners = new Set<Listener<TimelineSnapshot>>();
+  readonly #changes: Changes<TimelineSnapshot>;
   /** Of each message, so that it is the same object as long as it has not changed. */
   readonly #views = new WeakMap<object, TimelineMessage>();
   /** Those of the room that `older` has asked for. */
@@ -96,8 +97,6 @@ export class Timeline {
   #failures = 0;
   #retry: Timer | undefined;
   #snapshot: TimelineSnapshot | undefined;
-  #telling: Timer | undefined;
-  #toldAtMs = Number.NEGATIVE_INFINITY;
 
   /** @internal */
   constructor({ limit, max = 1_000 }: TimelineOptions, context: TimelineContext) {
@@ -105,6 +104,7 @@ export class Timeline {
     this.#limit = limit;
     this.#max = max;
     this.#messages = new Messages(context.roomId);
+    this.#changes = new Changes(context.platform, () => this.snapshot, FRAME_MS);
     this.pendingChanged();
     this.reload();
   }
@@ -137,11 +137,7 @@ export class Timeline {
 
   /** Calls `listener` after changes, at most once a frame; returns what ends that. */
   onChange(listener: Listener<TimelineSnapshot>): () => void {
-    const own: Listener<TimelineSnapshot> = (snapshot) => listener(snapshot);
-    this.#listeners.add(own);
-    return () => {
-      this.#listeners.delete(own);
-    };
+    return this.#changes.on(listener);
   }
 
   /**
@@ -185,8 +181,7 @@ export class Timeline {
   close(): void {
     this.#epoch++;
     this.#retry?.cancel();
-    this.#telling?.cancel();
-    this.#listeners.clear();
+    this.#changes.end();
     this.#context.closed();
   }
 
@@ -269,7 +264,7 @@ export class Timeline {
       this.#changed();
     } else if (live()) {
       const afterMs = error instanceof RefusedError ? error.retryAfterMs : undefined;
-      this.#retry = platform.after(afterMs ?? backoffMs(++this.#failures, () => platform.random()), () => {
+      this.#retry = platform.after(afterMs ?? backoffMs(++this.#failures, platform), () => {
         if (live()) void this.#load(epoch);
       });
     }
@@ -363,14 +358,7 @@ export class Timeline {
 
   #changed(): void {
     this.#snapshot = undefined;
-    if (this.#telling !== undefined || this.#listeners.size === 0) return;
-    const { platform } = this.#context;
-    const inMs = Math.max(this.#toldAtMs + FRAME_MS - platform.monotonic(), 0);
-    this.#telling = platform.after(inMs, () => {
-      this.#telling = undefined;
-      this.#toldAtMs = platform.monotonic();
-      call(this.#listeners, this.snapshot);
-    });
+    this.#changes.changed();
   }
 }
 

@@ -6,7 +6,7 @@ import type { ClientFrame, ServerFrame } from "../gen/types.js";
 import { LENGTH, Reader, VARINT, Writer } from "./bytes.js";
 import type { Codec } from "./codec.js";
 import { enumType, type Field, messageType } from "./schema.js";
-import { readStruct, writeStruct } from "./struct.js";
+import { readEntry, readStruct, writeStruct } from "./struct.js";
 import { readTime, writeTime } from "./time.js";
 
 type Shape = Readonly<Record<string, unknown>>;
@@ -15,7 +15,7 @@ export const binaryCodec: Codec = {
   subprotocol: "trunkline.v1.binary",
   encode: (frame: ClientFrame) => encode("ClientFrame", { ...frame }),
   decode(data): ServerFrame {
-    if (typeof data === "string") throw new Error("no binary frame");
+    if (typeof data === "string") throw new Error("no frame");
     return decode("ServerFrame", new Uint8Array(data));
   },
 };
@@ -57,8 +57,7 @@ function writeField(writer: Writer, field: Field, value: unknown): void {
     for (const each of value) writeOne(writer, field, each);
   } else if (field.type === "m") {
     for (const [key, text] of Object.entries(value as Readonly<Record<string, string>>)) {
-      writer.tag(field.number, LENGTH);
-      writer.bytes(entry(key, text));
+      writer.field(field.number, entry(key, text));
     }
   } else writeOne(writer, field, value);
 }
@@ -75,7 +74,6 @@ function entry(key: string, text: string): Uint8Array {
 function writeOne(writer: Writer, { number, name, type, of, wireType }: Field, value: unknown): void {
   writer.tag(number, wireType);
   if (wireType === VARINT) writer.varint(numberOf(name, type, of, value));
-  else if (type === "d") writer.double(Number(value));
   else if (type === "s") writer.text(String(value));
   else if (type === "y") writer.bytes(fromBase64(String(value)));
   else if (type === "t") writer.bytes(writeTime(String(value)));
@@ -93,7 +91,7 @@ function numberOf(name: string, type: string, of: string, value: unknown): numbe
 function readField(reader: Reader, field: Field, wireType: number, message: Record<string, unknown>): void {
   const { name, repeated, type } = field;
   if (type === "m") {
-    const [key, text] = readEntry(reader.inner());
+    const [key, text] = readEntry(reader.inner(), "", (value) => value.text());
     message[name] = { ...(message[name] as Readonly<Record<string, string>> | undefined), [key]: text };
     return;
   }
@@ -111,32 +109,17 @@ function readField(reader: Reader, field: Field, wireType: number, message: Reco
   }
 }
 
-function readEntry(reader: Reader): [string, string] {
-  const entry: [string, string] = ["", ""];
-  while (!reader.done) {
-    const tag = reader.varint();
-    if (tag === 8 + LENGTH) entry[0] = reader.text();
-    else if (tag === 16 + LENGTH) entry[1] = reader.text();
-    else reader.skip(tag & 7);
-  }
-  return entry;
-}
-
 function readOne(reader: Reader, { name, type, of, wireType: wanted }: Field, wireType: number): unknown {
   if (wireType !== wanted) throw new Error(`${name} is of another type`);
   switch (type) {
     case "u":
       return reader.varint();
-    case "i":
-      return reader.varint() | 0;
     case "b":
       return reader.varint() !== 0;
     case "=": {
       const number = reader.varint();
       return enumType(of).names.get(number) ?? number;
     }
-    case "d":
-      return reader.double();
     case "s":
       return reader.text();
     case "y":

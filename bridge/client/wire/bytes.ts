@@ -56,6 +56,12 @@ export class Writer {
     this.#at += value.length;
   }
 
+  /** A field of bytes. */
+  field(number: number, value: Uint8Array): void {
+    this.tag(number, LENGTH);
+    this.bytes(value);
+  }
+
   #reserve(bytes: number): void {
     if (this.#at + bytes <= this.#bytes.length) return;
     const longer = new Uint8Array(Math.max(this.#bytes.length * 2, this.#at + bytes));
@@ -93,7 +99,7 @@ export class Reader {
       turned += (~byte & 127) * factor;
       factor *= 128;
     }
-    throw new Error("a number has no end");
+    throw new Error("it ends in the middle");
   }
 
   double(): number {

@@ -1,7 +1,7 @@
 // The contract as the binary encoding needs it, read from the text that is made of the .proto files.
 
 import { CONTRACT } from "../gen/contract.js";
-import { FIXED64, LENGTH, VARINT } from "./bytes.js";
+import { LENGTH, VARINT } from "./bytes.js";
 
 export interface Field {
   readonly number: number;
@@ -48,10 +48,11 @@ export function enumType(name: string): EnumType {
   return type;
 }
 
+/** None of a message without fields. */
 function wordsOf(name: string): readonly string[] {
-  const line = unread.get(name);
-  if (line === undefined) throw new Error(`the contract has no ${name}`);
-  return line.split(" ").slice(1);
+  const words = unread.get(name)?.split(" ").slice(1) ?? [];
+  const [first = ""] = words;
+  return first.startsWith("<") ? wordsOf(first.slice(1)).map((word) => word.replace("!", ">~Response")) : words;
 }
 
 function readMessage(words: readonly string[]): MessageType {
@@ -61,10 +62,10 @@ function readMessage(words: readonly string[]): MessageType {
     const number = told === undefined ? next : Number(told);
     next = number + 1;
     const repeated = spec.startsWith("*");
-    const type = (repeated ? spec.slice(1) : spec) || "s";
+    const type = (repeated ? spec.slice(1) : spec).replace("!", ">~Request") || "s";
     const of = (type.slice(1) || "~").replace("~", name.slice(0, 1).toUpperCase() + name.slice(1));
     const letter = type.slice(0, 1);
-    const wireType = letter === "d" ? FIXED64 : "uib=".includes(letter) ? VARINT : LENGTH;
+    const wireType = "ub=".includes(letter) ? VARINT : LENGTH;
     return { number, name, repeated, type: letter, of, wireType };
   });
   return {
@@ -75,7 +76,7 @@ function readMessage(words: readonly string[]): MessageType {
 
 function readEnum(prefix: string, words: readonly string[]): EnumType {
   let next = 0;
-  const entries = words.map((word): [string, number] => {
+  const entries = ["UNSPECIFIED", ...words].map((word): [string, number] => {
     const [name = "", told] = word.split(":");
     const number = told === undefined ? next : Number(told);
     next = number + 1;

@@ -12,22 +12,20 @@ export function writeStruct(object: Readonly<Record<string, unknown>>, depth = 0
     const entry = new Writer();
     entry.tag(1, LENGTH);
     entry.text(key);
-    entry.tag(2, LENGTH);
-    entry.bytes(writeValue(value, depth + 1));
-    writer.tag(1, LENGTH);
-    writer.bytes(entry.finish());
+    entry.field(2, writeValue(value, depth + 1));
+    writer.field(1, entry.finish());
   }
   return writer.finish();
 }
 
 function writeValue(value: unknown, depth: number): Uint8Array {
-  if (depth > DEEPEST) throw new Error("nested too deeply");
+  if (depth > DEEPEST) throw new Error("too deep");
   const writer = new Writer();
   if (value === null || value === undefined) {
     writer.tag(1, VARINT);
     writer.varint(0);
   } else if (typeof value === "number") {
-    if (!Number.isFinite(value)) throw new Error(`${value} is no number of JSON`);
+    if (!Number.isFinite(value)) throw new Error("nothing of JSON");
     writer.tag(2, FIXED64);
     writer.double(value);
   } else if (typeof value === "string") {
@@ -39,42 +37,41 @@ function writeValue(value: unknown, depth: number): Uint8Array {
   } else if (Array.isArray(value)) {
     const list = new Writer();
     for (const each of value) {
-      list.tag(1, LENGTH);
-      list.bytes(writeValue(each, depth + 1));
+      list.field(1, writeValue(each, depth + 1));
     }
-    writer.tag(6, LENGTH);
-    writer.bytes(list.finish());
+    writer.field(6, list.finish());
   } else if (typeof value === "object") {
-    writer.tag(5, LENGTH);
-    writer.bytes(writeStruct(value as Readonly<Record<string, unknown>>, depth));
-  } else throw new Error(`${typeof value} is nothing of JSON`);
+    writer.field(5, writeStruct(value as Readonly<Record<string, unknown>>, depth));
+  } else throw new Error("nothing of JSON");
   return writer.finish();
 }
 
 export function readStruct(reader: Reader, depth = 0): Readonly<Record<string, unknown>> {
   const entries: [string, unknown][] = [];
+  const readAt = (value: Reader): unknown => readValue(value.inner(), depth + 1);
   while (!reader.done) {
     const tag = reader.varint();
-    if (tag === 8 + LENGTH) entries.push(readEntry(reader.inner(), depth));
+    if (tag === 8 + LENGTH) entries.push(readEntry(reader.inner(), null, readAt));
     else reader.skip(tag & 7);
   }
   // A key may be called __proto__: it is one like any other.
   return Object.fromEntries(entries);
 }
 
-function readEntry(reader: Reader, depth: number): [string, unknown] {
-  const entry: [string, unknown] = ["", null];
+/** Of a map: its key, and its value as `read` has it. */
+export function readEntry<T>(reader: Reader, none: T, read: (value: Reader) => T): [string, T] {
+  const entry: [string, T] = ["", none];
   while (!reader.done) {
     const tag = reader.varint();
     if (tag === 8 + LENGTH) entry[0] = reader.text();
-    else if (tag === 16 + LENGTH) entry[1] = readValue(reader.inner(), depth + 1);
+    else if (tag === 16 + LENGTH) entry[1] = read(reader);
     else reader.skip(tag & 7);
   }
   return entry;
 }
 
 function readValue(reader: Reader, depth: number): unknown {
-  if (depth > DEEPEST) throw new Error("nested too deeply");
+  if (depth > DEEPEST) throw new Error("too deep");
   let value: unknown = null;
   while (!reader.done) {
     const tag = reader.varint();

@@ -2,6 +2,8 @@
 
 import { type Reader, VARINT, Writer } from "./bytes.js";
 
+/** Of 2000-01-01T00:00:00. */
+const SECONDS_LENGTH = 19;
 const NANOS = 1_000_000_000;
 
 /** The last that was written out. */
@@ -33,7 +35,7 @@ export function readTime(reader: Reader): string {
     else reader.skip(tag & 7);
   }
   // What comes together happened together.
-  if (seconds !== lately) text = new Date(seconds * 1_000).toISOString().slice(0, "2000-01-01T00:00:00".length);
+  if (seconds !== lately) text = new Date(seconds * 1_000).toISOString().slice(0, SECONDS_LENGTH);
   lately = seconds;
   let digits = String(NANOS + nanos).slice(1);
   // None, three, six or nine of them.

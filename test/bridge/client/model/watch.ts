@@ -27,6 +27,8 @@ export function watch(world: World, page: Page, client: Client, breach: (what: s
   /** How the wire that was there last has ended, or is about to. */
   let ending: { readonly code: number; readonly reconnectAfterMs: number } | undefined;
   let notBeforeMs = 0;
+  /** Connections with something that is no frame. */
+  let garbled = 0;
   page.witness = {
     dialled() {
       ending = undefined;
@@ -36,6 +38,7 @@ export function watch(world: World, page: Page, client: Client, breach: (what: s
     },
     received(data) {
       const frame: ServerFrame | undefined = data === "{" ? undefined : JSON.parse(String(data));
+      if (frame === undefined) garbled++;
       if (frame?.goodbye === undefined) return;
       const { reason = 0, reconnectAfterMs = 0 } = frame.goodbye;
       const name = String(reason).replace("CLOSE_CODE_", "") as keyof typeof CloseCode;
@@ -55,7 +58,14 @@ export function watch(world: World, page: Page, client: Client, breach: (what: s
       if (stops) breach(`waits after ${code}`);
       if (code >= 4100 && code <= 4199) notBeforeMs = world.nowMs + (reconnectAfterMs || LATER_MS);
     }
-    if (state.status === "closed" && state.reason !== "closed" && state.reason !== "unauthenticated" && !stops) {
+    const garbage = state.status === "closed" && state.reason === "protocol" && garbled >= 3;
+    if (
+      state.status === "closed" &&
+      state.reason !== "closed" &&
+      state.reason !== "unauthenticated" &&
+      !stops &&
+      !garbage
+    ) {
       breach(`closed for ${state.reason} after ${code}`);
     }
     if (state.status === "waiting" && state.untilMs !== undefined) {

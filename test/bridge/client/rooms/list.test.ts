@@ -18,6 +18,34 @@ function ids(entries: readonly RoomEntry[]): readonly string[] {
   return entries.map(({ roomId }) => roomId);
 }
 
+it("an inbox that cannot be gone on in is opened anew, and the list read for what was told there", async () => {
+  const { list, run, join, resetInbox, inbox } = await useOpenList("tea");
+  resetInbox();
+  join("den", true);
+  await run(5_000);
+  expect(inbox.state.status).toBe("live");
+  expect(ids(list.all)).toEqual(["den", "tea"]);
+  join("cup", true);
+  await run(5_000);
+  expect(ids(list.all)).toEqual(["cup", "den", "tea"]);
+  list.close();
+  expect(inbox.watchers.size).toBe(0);
+});
+
+it("an inbox that was reset while there was no connection, and one that is reset again, are opened anew with the next", async () => {
+  const { list, run, resetInbox, lose, comeBack, inbox } = await useOpenList("tea");
+  resetInbox();
+  await run();
+  resetInbox();
+  await run(60_000);
+  expect(inbox.state.status).toBe("reset");
+  lose();
+  comeBack();
+  await run();
+  expect(inbox.state.status).toBe("live");
+  expect(ids(list.all)).toEqual(["tea"]);
+});
+
 it("all pages are read, and shown by their last activity", async () => {
   const { list, run, join, say } = useRooms();
   for (const id of ["a", "b", "c", "d", "e"]) join(id, false);

@@ -63,7 +63,7 @@ export function useRooms() {
   const rooms = new Map<string, ScriptedRoom>();
   const members = new Set<string>();
   const asked: string[] = [];
-  const inbox = { state: { status: "off" } as FeedState, seq: 0 };
+  const inbox = { state: { status: "off" } as FeedState, seq: 0, watchers: new Set<() => void>() };
   const server = { live: true, delayMs: 0, pageSize: 2, epoch: 0, refused: new Set<string>() };
   let wireMs = 0;
 
@@ -106,6 +106,11 @@ export function useRooms() {
       return { seq: inbox.seq };
     },
     listened: false,
+    history: () => Promise.resolve({ asOf: room(INBOX).top }),
+    on: (_name, listener) => {
+      inbox.watchers.add(() => listener(inbox.state as never));
+      return () => inbox.watchers.clear();
+    },
     open: () => {
       inbox.state = { status: "live" };
       inbox.seq = room(INBOX).events.length;
@@ -196,6 +201,11 @@ export function useRooms() {
       });
       happen(id, { createdAt, actor: sender, messageCreated });
       if (names.includes("ada")) happen(INBOX, { mentioned: { roomId: id, messageIndex } });
+    },
+    /** The inbox cannot be gone on in. */
+    resetInbox(): void {
+      inbox.state = { status: "reset", reason: "RESET_REASON_OTHER_HISTORY" };
+      for (const tell of [...inbox.watchers]) tell();
     },
     rename(id: string, name: string): void {
       const held = room(id);

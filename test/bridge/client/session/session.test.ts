@@ -8,7 +8,7 @@ it("connects, and is live once it is welcome", async () => {
   const { client, run, states, asked } = useClient();
   expect(states).toEqual(["connecting"]);
   await run();
-  expect(client.state).toEqual({ status: "live", sessionId: "session", userId: "ada" });
+  expect(client.state).toEqual({ status: "live", sessionId: "session", userId: "ada", via: "websocket" });
   expect(asked).toEqual([false]);
 });
 
@@ -180,6 +180,39 @@ it("what cannot be read ends the connection, and the next one comes later each t
     await run(40_000);
     expect(page.links).toHaveLength(i + 2);
   }
+});
+
+it("what cannot be read on each connection anew is not asked for any more", async () => {
+  const { client, server, page, run } = await useLiveClient();
+  for (let i = 0; i < 3; i++) {
+    server.session.garble();
+    await run(3_000);
+  }
+  expect(client.state).toEqual({ status: "closed", reason: "protocol" });
+  await run(600_000);
+  expect(page.links).toHaveLength(3);
+  client.connect();
+  await run();
+  expect(client.state.status).toBe("live");
+});
+
+it("frames and events of a kind that is not known are passed on, and nothing ends for it", async () => {
+  const { client, server, run, open } = await useLiveClient();
+  const { room } = open("tea", {});
+  await run();
+  const frames: unknown[] = [];
+  const events: unknown[] = [];
+  client.on("frame", (frame) => frames.push(frame));
+  room.on("event", (event) => events.push(event));
+  const unknown = { horoscope: { sign: "lion" } };
+  const event = { position: { seq: 1, tag: 1 }, ...unknown };
+  server.session.push(JSON.parse(JSON.stringify(unknown)));
+  server.session.push({ roomEvents: { roomId: "tea", events: [event] } });
+  await run();
+  expect(frames).toEqual([unknown, { roomEvents: { roomId: "tea", events: [event] } }]);
+  expect(events).toEqual([event]);
+  expect(room.position).toEqual({ seq: 1, tag: 1 });
+  expect(client.state.status).toBe("live");
 });
 
 it("a connection on which nothing is heard is given up", async () => {

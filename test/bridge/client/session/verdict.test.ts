@@ -5,7 +5,7 @@ import { backoffMs, closeNumber, judge } from "../../../../bridge/client/session
 import { CloseCode } from "../../../../src/gen/trunkline/v1/error_pb.js";
 
 const first = { failures: 0, reconnectAfterMs: 0 };
-const half = () => 0.5;
+const half = { random: () => 0.5 };
 
 it.each([
   [CloseCode.UNAUTHENTICATED, "unauthenticated"],
@@ -48,15 +48,15 @@ describe.each([
   });
 
   it("comes back between one and ten seconds later where it has not", () => {
-    const delays = [0, 0.5, 1].map((random) => judge({ ...first, code }, () => random));
+    const delays = [0, 0.5, 1].map((random) => judge({ ...first, code }, { random: () => random }));
     expect(delays).toMatchObject([{ delayMs: 1_000 }, { delayMs: 5_500 }, { delayMs: 10_000 }]);
   });
 
   it("comes back when the server has said where that has failed before, for a few times", () => {
     for (const failures of [1, 2, 3]) {
-      expect(judge({ code, failures, reconnectAfterMs: 700 }, () => 1)).toMatchObject({ delayMs: 700 });
+      expect(judge({ code, failures, reconnectAfterMs: 700 }, { random: () => 1 })).toMatchObject({ delayMs: 700 });
     }
-    expect(judge({ code, failures: 4, reconnectAfterMs: 700 }, () => 1)).toMatchObject({ delayMs: 1_000 });
+    expect(judge({ code, failures: 4, reconnectAfterMs: 700 }, { random: () => 1 })).toMatchObject({ delayMs: 1_000 });
   });
 
   it("comes back later and later where it has failed again and again", () => {
@@ -80,9 +80,9 @@ it.each([CloseCode.TOKEN_EXPIRED, 4299])(
 );
 
 it("backs off anywhere between nothing and a bound that doubles, rests at 4 seconds and doubles up to 30", () => {
-  const bounds = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 2_000].map((failures) => backoffMs(failures, () => 1));
+  const bounds = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 2_000].map((failures) => backoffMs(failures, { random: () => 1 }));
   expect(bounds).toEqual([500, 1_000, 2_000, 4_000, 4_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]);
-  expect(backoffMs(100, () => 0)).toBe(0);
+  expect(backoffMs(100, { random: () => 0 })).toBe(0);
   expect(backoffMs(100, half)).toBe(15_000);
 });
 

@@ -31,6 +31,8 @@ export class Network {
   readonly world: World;
   readonly #accept: Accept;
   readonly #links = new Set<Link>();
+  /** What wires say of how they go. */
+  via: Wire["via"];
   weather: Weather = { delayMs: () => 1, late: () => false };
   /** Where attempts have gone, in order. */
   readonly dialled: { readonly url: string; readonly atMs: number }[] = [];
@@ -65,6 +67,9 @@ export class Link implements Wire {
   readonly sent: string[] = [];
   /** The page holds it for open. */
   held = true;
+  get via(): Wire["via"] {
+    return this.#network.via;
+  }
   /** The page has closed it. */
   left = false;
   readonly #network: Network;

@@ -80,12 +80,29 @@ export class Page implements Platform {
   };
 
   get reachability(): Reachability {
+    const isOnline = (): boolean => this.#online;
     return {
-      online: this.#online,
+      get online() {
+        return isOnline();
+      },
       watch: (listener) => {
         this.#watchers.add(listener);
         return () => this.#watchers.delete(listener);
       },
+    };
+  }
+
+  /** The same as an object of functions. */
+  get parts(): Platform {
+    const { dial, reachability } = this;
+    return {
+      now: () => this.now(),
+      monotonic: () => this.monotonic(),
+      after: (ms, action) => this.after(ms, action),
+      random: () => this.random(),
+      id: () => this.id(),
+      dial,
+      reachability,
     };
   }
 

@@ -1,7 +1,8 @@
 // Tabs of one browser: channels between them, locks, and what the browser keeps, in the time of the world they live in.
 
 import { Client, type ClientOptions } from "../../../../bridge/client/client.js";
-import type { Keep, Message, TabsPlatform } from "../../../../bridge/client/tabs/channel.js";
+import type { Keep } from "../../../../bridge/client/keep.js";
+import type { Message, TabsPlatform } from "../../../../bridge/client/tabs/channel.js";
 import { share } from "../../../../bridge/client/tabs/share.js";
 import { jsonCodec } from "../../../../bridge/client/wire/codec.js";
 import { Page } from "./page.js";
@@ -192,7 +193,7 @@ export class Tab {
     };
     this.client = browser.share(
       { url: "http://one", token, ...options },
-      { codec: jsonCodec, platform: page },
+      { codec: jsonCodec, platform: page.parts },
       browser.platform(this, this.#own),
       (options, parts) => new Client(options, parts),
     );

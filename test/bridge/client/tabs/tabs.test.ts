@@ -27,6 +27,16 @@ describe("tabs of one browser", () => {
     expect(tabs.reduce((links, { page }) => links + page.links.length, 0)).toBe(1);
   });
 
+  it("say how the one connection goes, each of them", async () => {
+    const { server, tabs, run } = useTabs(2);
+    await run();
+    expect(tabs.map(({ client }) => client.state)).toMatchObject([{ via: "websocket" }, { via: "websocket" }]);
+    server.network.via = "events";
+    server.network.cut();
+    await run(20_000);
+    expect(tabs.map(({ client }) => client.state)).toMatchObject([{ via: "events" }, { via: "events" }]);
+  });
+
   it("each read what they want, from where they want", async () => {
     const { first, second, server, run } = useTabs(2);
     server.say("tea", "one", "two");

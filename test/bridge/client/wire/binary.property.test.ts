@@ -151,7 +151,7 @@ describe("a frame", () => {
   });
 
   it("that is text is refused", () => {
-    expect(() => binaryCodec.decode("{}")).toThrow("no binary frame");
+    expect(() => binaryCodec.decode("{}")).toThrow("no frame");
   });
 
   it("with a field that the contract does not have is not written", () => {
