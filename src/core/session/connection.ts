@@ -4,9 +4,11 @@ import { create } from "@bufbuild/protobuf";
 import { CloseCode } from "../../gen/trunkline/v1/error_pb.js";
 import { DeviceSchema, GoodbyeSchema, type Hello } from "../../gen/trunkline/v1/session_pb.js";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
+import type { EntryDevice } from "../../ports/session-directory.js";
 import type { Identity } from "../../ports/token-verifier.js";
 import type { SharedFrame } from "../fanout/shared-frame.js";
 import { addressClassOf } from "../presence/address.js";
+import { inboxRef } from "../room/inbox.js";
 import type { SessionsElsewhere } from "./elsewhere.js";
 import { serverFrame, wireError, wireMs } from "./frames.js";
 import { closeCodeOf, validateHello, welcome } from "./hello.js";
@@ -154,7 +156,7 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
     const session = new LiveSession(this.#services, this, {
       sessionId: deps.ids.random(),
       identity,
-      device: hello.device ?? create(DeviceSchema),
+      device: deviceOf(hello),
       addressClass: addressClassOf(origin.address),
       attempt: hello.attempt,
       transport: origin.transport,
@@ -172,7 +174,7 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
     const value = welcome(
       session.id,
       identity,
-      registration.user.channel.inbox.roomId,
+      inboxRef(deps.ids, identity.tenantId, identity.userId).roomId,
       hello.rooms.length,
       deps.clock.now(),
       deps.tenants.of(identity.tenantId),
@@ -193,7 +195,8 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
     elsewhere: SessionsElsewhere,
   ): Promise<{ readonly identity: Identity; readonly settled: () => void }> {
     const { deps } = this.#services;
-    const { attempt, device = create(DeviceSchema) } = hello;
+    const { attempt } = hello;
+    const device = deviceOf(hello);
     for (;;) {
       const before = this.#services.revocations;
       const identity = await deps.verifier.verify(token);
@@ -310,6 +313,12 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
     const { tenantId, userId } = session.identity;
     telemetry.emit("session.closed", { sessionId: session.id, tenantId, userId, code, reason });
   }
+}
+
+/** Without what a message has beside its fields: it is kept for as long as the session lives. */
+function deviceOf({ device = create(DeviceSchema) }: Hello): EntryDevice {
+  const { deviceId, kind, name, appVersion } = device;
+  return { deviceId, kind, name, appVersion };
 }
 
 /** Whether the session is made or refused, its place is no longer kept for it. */

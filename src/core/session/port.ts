@@ -52,6 +52,13 @@ export interface Relayed {
   left(sent: number): boolean;
 }
 
+/** A session's place on a shared wire. */
+export interface SharedPlace {
+  readonly wire: SharedWire;
+  /** Its number there. */
+  readonly session: number;
+}
+
 export interface Resumable {
   resume(): void;
 }
@@ -59,8 +66,8 @@ export interface Resumable {
 /** Where a session writes: implemented by each transport. No method may throw. */
 export interface SessionSink {
   readonly encoding: FrameEncoding;
-  /** The wire that it shares with other sessions, and its number there. Absent: it shares none. */
-  readonly shared?: { readonly wire: SharedWire; readonly session: number };
+  /** The wire that it shares with other sessions. Absent: it shares none. */
+  readonly shared?: SharedPlace;
   /**
    * Takes frames, in order; the arrays' bytes are shared with other sessions and must not be changed, the outer array is the
    * session's and must not be kept. Returns false when enough waits: the session then writes no more until the transport

@@ -12,7 +12,7 @@ import type { RoomEventsFrame } from "../fanout/room-events-frame.js";
 import type { SignalFrame } from "../fanout/shared-frame.js";
 import { AccessWatch } from "../hook/access-watch.js";
 import type { Caller } from "../room/calls.js";
-import { inboxRef, systemOf } from "../room/inbox.js";
+import { inboxRef, isInbox, systemOf } from "../room/inbox.js";
 import { authorizeReading, type Opened, openSubscription } from "../subscription/open.js";
 import type { Subscriber, Subscription } from "../subscription/subscription.js";
 import { validateId } from "../validate.js";
@@ -29,16 +29,16 @@ export interface SubscribingSession {
 export class RoomSubscriptions implements Subscriber {
   readonly #services: SessionServices;
   readonly #connection: LiveConnection;
-  readonly #inboxId: string;
   readonly #session: SubscribingSession;
   #caller: Caller;
   readonly #rooms = new Map<string, Subscription>();
+  // What most sessions have none of is made when it is needed, and let go of with the last.
   /** Those that will take the place of the room's once they can: until then, and where they are refused, that one goes on. */
-  readonly #moving = new Map<string, Subscription>();
+  #moving: Map<string, Subscription> | undefined;
   /** Those that wait for the outbox, the next first. */
-  #waiting: Subscription[] = [];
+  #waiting: Subscription[] | undefined;
   /** Up to date, and to be told by the wire that the session shares once all that was said to it before is written. */
-  readonly #upToDate = new Set<Subscription>();
+  #upToDate: Set<Subscription> | undefined;
   #ended = false;
   /** Undefined: nobody outside has a say in who reads. */
   readonly #access: AccessWatch | undefined;
@@ -50,7 +50,6 @@ export class RoomSubscriptions implements Subscriber {
     this.#caller = caller;
     const { access } = services.owner;
     if (access !== undefined) this.#access = new AccessWatch(services.deps.clock, access, services.wheel, this);
-    this.#inboxId = inboxRef(services.deps.ids, caller.identity.tenantId, caller.identity.userId).roomId;
   }
 
   get caller(): Caller {
@@ -68,7 +67,7 @@ export class RoomSubscriptions implements Subscriber {
   }
 
   get roomIds(): Iterable<string> {
-    return new Set([...this.#rooms.keys(), ...this.#moving.keys()]);
+    return new Set([...this.#rooms.keys(), ...(this.#moving?.keys() ?? [])]);
   }
 
   has(roomId: string): boolean {
@@ -79,11 +78,11 @@ export class RoomSubscriptions implements Subscriber {
   end(): void {
     this.#ended = true;
     this.#access?.end();
-    for (const subscription of [...this.#rooms.values(), ...this.#moving.values()]) this.#end(subscription);
+    for (const subscription of [...this.#rooms.values(), ...(this.#moving?.values() ?? [])]) this.#end(subscription);
     this.#rooms.clear();
-    this.#moving.clear();
-    this.#waiting = [];
-    this.#upToDate.clear();
+    this.#moving = undefined;
+    this.#waiting = undefined;
+    this.#upToDate = undefined;
   }
 
   /** Subscribes, or moves the subscription, to after this position. `field` is what a refusal of the room's id names. */
@@ -97,20 +96,17 @@ export class RoomSubscriptions implements Subscriber {
       });
     }
     const room = roomRef(this.#caller.identity.tenantId, roomId);
-    if (roomId === this.#inboxId) {
+    if (this.#isOwnInbox(room)) {
       await this.#openInbox(room);
       // The session may have ended meanwhile, and with it whoever would end the subscription.
       if (this.#ended) return;
     }
     await openSubscription(this.#services, this, room, this.#caller, after, {
-      opening: (subscription) => (this.#rooms.has(roomId) ? this.#moving : this.#rooms).set(roomId, subscription),
+      opening: (subscription) => this.#open(subscription),
       ended: () => {
-        const moving = this.#moving.get(roomId);
+        const moving = this.#takeMoving(roomId);
         if (moving === undefined) this.close(roomId);
-        else {
-          this.#moving.delete(roomId);
-          this.#end(moving);
-        }
+        else this.#end(moving);
       },
       opened: (opened) => {
         this.#move(roomId);
@@ -120,12 +116,33 @@ export class RoomSubscriptions implements Subscriber {
     });
   }
 
+  #isOwnInbox(room: RoomRef): boolean {
+    const { tenantId, userId } = this.#caller.identity;
+    return isInbox(room) && room.roomId === inboxRef(this.#services.deps.ids, tenantId, userId).roomId;
+  }
+
+  #open(subscription: Subscription): void {
+    // The feed's string of it: one for all that read the room.
+    const { roomId } = subscription.feed.ref;
+    if (!this.#rooms.has(roomId)) this.#rooms.set(roomId, subscription);
+    else {
+      this.#moving ??= new Map();
+      this.#moving.set(roomId, subscription);
+    }
+  }
+
   #move(roomId: string): void {
-    const subscription = this.#moving.get(roomId);
+    const subscription = this.#takeMoving(roomId);
     if (subscription === undefined) return;
     this.close(roomId);
-    this.#moving.delete(roomId);
-    this.#rooms.set(roomId, subscription);
+    this.#rooms.set(subscription.feed.ref.roomId, subscription);
+  }
+
+  #takeMoving(roomId: string): Subscription | undefined {
+    const subscription = this.#moving?.get(roomId);
+    this.#moving?.delete(roomId);
+    if (this.#moving?.size === 0) this.#moving = undefined;
+    return subscription;
   }
 
   /** Ends the subscription, if there is one. */
@@ -203,22 +220,24 @@ export class RoomSubscriptions implements Subscriber {
   /** The outbox is ready: those that waited go on, in turn. */
   onReady(): void {
     // Whoever has filled the outbox waits behind those that had no turn yet, or a busy room would starve the others.
-    while (this.ready) {
+    while (this.#waiting !== undefined && this.ready) {
       const next = this.#waiting.shift();
-      if (next === undefined) break;
-      next.resume();
+      if (next === undefined) this.#waiting = undefined;
+      else next.resume();
     }
     this.#tellByWire();
   }
 
   #tellByWire(): void {
     const { outbox, shared } = this.#connection;
-    if (shared === undefined || this.#upToDate.size === 0 || outbox.bytes > 0) return;
-    for (const each of this.#upToDate) {
+    const upToDate = this.#upToDate;
+    if (shared === undefined || upToDate === undefined || outbox.bytes > 0) return;
+    for (const each of upToDate) {
       // One that the wire cannot tell yet is looked at again after the next write.
       if (each.status !== "live" || this.#services.relays.tell(each, shared.wire, shared.session))
-        this.#upToDate.delete(each);
+        upToDate.delete(each);
     }
+    if (upToDate.size === 0) this.#upToDate = undefined;
   }
 
   // — what subscriptions ask —
@@ -243,12 +262,14 @@ export class RoomSubscriptions implements Subscriber {
   }
 
   wait(subscription: Subscription): void {
+    this.#waiting ??= [];
     if (!this.#waiting.includes(subscription)) this.#waiting.push(subscription);
   }
 
   upToDate(subscription: Subscription): void {
     const { outbox, shared } = this.#connection;
     if (shared === undefined) return;
+    this.#upToDate ??= new Set();
     this.#upToDate.add(subscription);
     outbox.flushSoon();
   }

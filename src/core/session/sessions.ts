@@ -149,8 +149,8 @@ export class Sessions implements SessionPort, SessionServices {
 
   #openChannel({ tenantId, userId }: Identity, user: ChannelReaders): UserChannel {
     const { fanout, ids, clock } = this.deps;
-    const channel = new UserChannel(compact(inboxRef(ids, tenantId, userId)));
-    channel.open(fanout, clock, user);
+    const channel = new UserChannel();
+    channel.open(compact(inboxRef(ids, tenantId, userId)), fanout, clock, user);
     return channel;
   }
 

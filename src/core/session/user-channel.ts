@@ -20,25 +20,19 @@ export interface ChannelReaders {
 }
 
 export class UserChannel {
-  /** The user's inbox, whose fan-out carries the signals. */
-  readonly inbox: RoomRef;
   #subscription: FanoutSubscription | undefined;
   #retry: Timer | undefined;
   #closed = false;
 
-  constructor(inbox: RoomRef) {
-    this.inbox = inbox;
-  }
-
-  /** Hears soon; while the fan-out is away, tries again. */
-  open(fanout: Fanout, clock: Clock, user: ChannelReaders): void {
-    fanout.subscribe(this.inbox, ignore, handTo(user)).then(
+  /** Hears soon; while the fan-out is away, tries again. `inbox`: the user's, whose fan-out carries the signals. */
+  open(inbox: RoomRef, fanout: Fanout, clock: Clock, user: ChannelReaders): void {
+    fanout.subscribe(inbox, ignore, handTo(user)).then(
       (subscription) => {
         if (this.#closed) subscription.close();
         else this.#subscription = subscription;
       },
       () => {
-        if (!this.#closed) this.#retry = clock.after(RETRY_MS, () => this.open(fanout, clock, user));
+        if (!this.#closed) this.#retry = clock.after(RETRY_MS, () => this.open(inbox, fanout, clock, user));
       },
     );
   }

@@ -9,25 +9,8 @@ export type Verdict =
   /** It begins too late, or in part too early: what comes after `sent` must be fetched. */
   | "behind";
 
-export class Cursor {
-  #sent: number;
-
-  constructor(sent: number) {
-    this.#sent = sent;
-  }
-
-  /** The last seq handed over. */
-  get sent(): number {
-    return this.#sent;
-  }
-
-  judge(firstSeq: number, lastSeq: number): Verdict {
-    if (firstSeq === this.#sent + 1) return "send";
-    return lastSeq <= this.#sent ? "skip" : "behind";
-  }
-
-  /** What was judged "send" has been handed over up to here. */
-  advance(lastSeq: number): void {
-    this.#sent = lastSeq;
-  }
+/** What to do with the events from `firstSeq` to `lastSeq` where `sent` is the last one handed over. */
+export function judge(sent: number, firstSeq: number, lastSeq: number): Verdict {
+  if (firstSeq === sent + 1) return "send";
+  return lastSeq <= sent ? "skip" : "behind";
 }

@@ -13,7 +13,7 @@ import type { RoomEventsFrame } from "../fanout/room-events-frame.js";
 import type { SignalFrame } from "../fanout/shared-frame.js";
 import { type Sight, sightOf } from "../receipt/sight.js";
 import { hasPermission } from "../room/permissions.js";
-import { Cursor } from "./cursor.js";
+import { judge } from "./cursor.js";
 
 /** Wait before the archive is asked again after it failed, in milliseconds. */
 const RETRY_READ_MS = 1_000;
@@ -54,14 +54,17 @@ export class Subscription implements FeedReader {
   readonly feed: RoomFeed;
   readonly #session: Subscriber;
   #status: Status = "opening";
-  #cursor = new Cursor(0);
+  /** The last event handed over, or told by a relay before it left. */
+  #sent = 0;
   /** Of the room whose members the room has. */
   #authorizedSeq = 0;
   #loss: { readonly seq: number; readonly loss: AccessLoss } | undefined;
   /** Set while the status is `relayed`. */
   #relay: Telling | undefined;
   #hidesReading: boolean | undefined;
-  #seesMembers: { readonly seq: number; readonly may: boolean } = { seq: 0, may: false };
+  #seesMembers = false;
+  /** The event as of which that was last said. */
+  #seesMembersSeq = 0;
   #reading = false;
   #retry: Timer | undefined;
 
@@ -80,11 +83,11 @@ export class Subscription implements FeedReader {
 
   /** The last event handed over. */
   get sent(): number {
-    return this.#relay?.sent ?? this.#cursor.sent;
+    return this.#relay?.sent ?? this.#sent;
   }
 
   get sight(): Sight {
-    return sightOf(this.#seesMembers.may, this.#hidesReading !== false);
+    return sightOf(this.#seesMembers, this.#hidesReading !== false);
   }
 
   /** Whether the user's reading is hidden: others' is then not told. Undefined: not known yet. */
@@ -104,7 +107,7 @@ export class Subscription implements FeedReader {
 
   /** Begins after `sent`, as what the user was found to be at `authorizedSeq`. Events that follow are pushed from this call on. */
   begin(sent: number, authorizedSeq: number): void {
-    this.#cursor = new Cursor(sent);
+    this.#sent = sent;
     this.#authorizedSeq = authorizedSeq;
     this.#status = "catching-up";
     this.resume();
@@ -129,7 +132,7 @@ export class Subscription implements FeedReader {
   tellByFeed(sent: number): void {
     if (this.#status === "ended") return;
     this.#relay = undefined;
-    this.#cursor = new Cursor(sent);
+    this.#sent = sent;
     this.#status = "catching-up";
     this.feed.join(this);
     this.resume();
@@ -137,9 +140,9 @@ export class Subscription implements FeedReader {
 
   offer(frame: RoomEventsFrame): void {
     if (this.#status !== "live") return;
-    switch (this.#cursor.judge(frame.firstSeq, frame.lastSeq)) {
+    switch (judge(this.#sent, frame.firstSeq, frame.lastSeq)) {
       case "send":
-        if (this.#session.send(frame)) this.#cursor.advance(frame.lastSeq);
+        if (this.#session.send(frame)) this.#sent = frame.lastSeq;
         else this.#lag();
         return;
       case "behind":
@@ -162,8 +165,9 @@ export class Subscription implements FeedReader {
 
   /** Whether, as of event `seq`, the user may know who is in the room. */
   seeMembers(seq: number, may: boolean): void {
-    if (seq < this.#seesMembers.seq) return;
-    this.#seesMembers = { seq, may };
+    if (seq < this.#seesMembersSeq) return;
+    this.#seesMembersSeq = seq;
+    this.#seesMembers = may;
     this.#lookAnew();
   }
 
@@ -173,7 +177,7 @@ export class Subscription implements FeedReader {
   }
 
   behind(): void {
-    if (this.#status === "live" && this.#cursor.sent < this.feed.top) this.#lag();
+    if (this.#status === "live" && this.#sent < this.feed.top) this.#lag();
   }
 
   lose(seq: number, loss: AccessLoss): void {
@@ -190,7 +194,7 @@ export class Subscription implements FeedReader {
   /** Feeds the session until it is up to date, its outbox is full, or the archive must be waited for. */
   resume(): void {
     while (this.#status === "catching-up" && !this.#reading) {
-      if (this.#cursor.sent >= this.feed.top) {
+      if (this.#sent >= this.feed.top) {
         this.#status = "live";
         this.#session.upToDate(this);
         return;
@@ -201,7 +205,7 @@ export class Subscription implements FeedReader {
       }
       let page: Awaitable<RoomEventsFrame | undefined>;
       try {
-        page = this.feed.after(this.#cursor.sent);
+        page = this.feed.after(this.#sent);
       } catch {
         this.#readLater();
         return;
@@ -238,17 +242,17 @@ export class Subscription implements FeedReader {
 
   #hand(frame: RoomEventsFrame | undefined): void {
     // A frame that begins late, or none, where the feed says there are events: they are no longer kept.
-    if (frame === undefined || this.#cursor.judge(frame.firstSeq, frame.lastSeq) !== "send") {
+    if (frame === undefined || judge(this.#sent, frame.firstSeq, frame.lastSeq) !== "send") {
       this.end();
       this.#session.reset(this);
       return;
     }
-    if (this.#session.send(frame)) this.#cursor.advance(frame.lastSeq);
+    if (this.#session.send(frame)) this.#sent = frame.lastSeq;
   }
 
   #lag(): void {
     this.#status = "catching-up";
-    this.#session.lagging(this, this.feed.top - this.#cursor.sent);
+    this.#session.lagging(this, this.feed.top - this.#sent);
     this.resume();
   }
 }

@@ -1,6 +1,6 @@
 // One session of a link, as the core sees it: where its frames go, and how many bytes of them are under way.
 
-import type { Connection, Resumable, SessionSink, SharedWire } from "../../../core/session/port.js";
+import type { Connection, Resumable, SessionSink, SharedPlace, SharedWire } from "../../../core/session/port.js";
 import type { CloseCode } from "../../../gen/trunkline/v1/error_pb.js";
 import { GRPC_ENCODING } from "../session-stream.js";
 import type { Addressee, LinkBatch } from "./batch.js";
@@ -16,10 +16,9 @@ export interface SessionLink extends SharedWire {
   ended(session: LinkedSession, code: CloseCode, reason: string): void;
 }
 
-export class LinkedSession implements SessionSink, Addressee, Resumable {
+export class LinkedSession implements SessionSink, SharedPlace, Addressee, Resumable {
   readonly encoding = GRPC_ENCODING;
   readonly number: number;
-  readonly shared: { readonly wire: SharedWire; readonly session: number };
   readonly #link: SessionLink;
   #connection: Connection | undefined;
   #over = false;
@@ -32,7 +31,18 @@ export class LinkedSession implements SessionSink, Addressee, Resumable {
   constructor(link: SessionLink, number: number) {
     this.#link = link;
     this.number = number;
-    this.shared = { wire: link, session: number };
+  }
+
+  get shared(): SharedPlace {
+    return this;
+  }
+
+  get wire(): SharedWire {
+    return this.#link;
+  }
+
+  get session(): number {
+    return this.number;
   }
 
   /** What `accept` gave for this sink. Undefined once the session is over. */
