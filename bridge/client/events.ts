@@ -116,7 +116,7 @@ export class Queue<T> implements AsyncIterableIterator<T> {
       this.#over = { error: undefined };
       return error === undefined ? Promise.resolve({ done: true, value: undefined }) : Promise.reject(error);
     }
-    if (this.#taker !== undefined) return Promise.reject(new Error("one is taken at a time"));
+    if (this.#taker !== undefined) return Promise.reject(new Error("one at a time"));
     this.#taker = Promise.withResolvers();
     return this.#taker.promise;
   }

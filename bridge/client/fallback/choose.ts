@@ -14,9 +14,9 @@ export interface FallbackMemory {
 const ATTEMPTS = 2;
 /** One that was given up by whoever asked before so long may have been given up for any reason, in milliseconds. */
 const PATIENCE_MS = 5_000;
-/** How long the fallback is used before a WebSocket is tried again, in milliseconds. */
+/** How long the fallback is used before a WebSocket is tried again that could not be opened beside it, in milliseconds. */
 const REMEMBERED_MS = 10 * 60_000;
-/** The connection is changed when nothing was sent for so long, in milliseconds: then everything is answered. */
+/** The connection is changed when nothing was asked for so long, in milliseconds: then everything is answered. */
 const QUIET_MS = 30_000;
 /** How long a WebSocket may take to open where it is only tried, in milliseconds. */
 const OPENING_DEADLINE_MS = 10_000;
@@ -24,7 +24,8 @@ const NORMAL = 1000;
 /** A client that closes with it may be back at once: nobody is told that the user has left. */
 const GOING_AWAY = 1001;
 const ABNORMAL = 1006;
-const PONG = '{"pong"';
+/** In a frame that wants an answer. */
+const REF = '"ref":';
 
 export interface Ways {
   readonly socket: Dial;
@@ -35,6 +36,8 @@ export interface Ways {
 /** Dials WebSockets first, the fallback after ATTEMPTS that failed; what has got through is kept to. */
 export function chooseDial({ socket, events, memory }: Ways, platform: Omit<Platform, "dial" | "reachability">): Dial {
   let failures = 0;
+  /** A WebSocket was tried beside the fallback, and none has carried anything since. */
+  let tried = false;
   /** How long the fallback is still to be used, in milliseconds; 0 also where what is kept makes no sense. */
   const left = (): number => {
     const leftMs = memory.read() - platform.now();
@@ -46,10 +49,11 @@ export function chooseDial({ socket, events, memory }: Ways, platform: Omit<Plat
     const sinceMs = platform.monotonic();
     let heard = false;
     const wire = socket(url, subprotocol, {
-      opened: () => listener.opened(),
+      ...listener,
       received(data) {
         heard = true;
         failures = 0;
+        tried = false;
         listener.received(data);
       },
       closed(code) {
@@ -69,7 +73,7 @@ export function chooseDial({ socket, events, memory }: Ways, platform: Omit<Plat
   const byEvents: Dial = (url, subprotocol, listener) => {
     const sinceMs = platform.monotonic();
     let heard = false;
-    let sentAtMs = sinceMs;
+    let askedAtMs = sinceMs;
     let timer: Timer | undefined;
     let probe: Wire | undefined;
 
@@ -81,7 +85,7 @@ export function chooseDial({ socket, events, memory }: Ways, platform: Omit<Plat
       memory.write(0);
       failures = 0;
     };
-    const isQuiet = (): boolean => platform.monotonic() - sentAtMs >= QUIET_MS;
+    const isQuiet = (): boolean => platform.monotonic() - askedAtMs >= QUIET_MS;
     const look = (afterMs: number): void => {
       timer = platform.after(afterMs, () => {
         if (isQuiet()) tryUpgrade();
@@ -105,6 +109,7 @@ export function chooseDial({ socket, events, memory }: Ways, platform: Omit<Plat
           listener.closed(ABNORMAL);
         }
       };
+      tried = true;
       probe = socket(url, subprotocol, {
         opened: () => probeEnded(true),
         received: () => {},
@@ -113,12 +118,13 @@ export function chooseDial({ socket, events, memory }: Ways, platform: Omit<Plat
       timer = platform.after(OPENING_DEADLINE_MS, () => probeEnded(false));
     };
     const own: WireListener = {
-      opened: () => listener.opened(),
+      ...listener,
       received(data) {
         if (!heard) {
           heard = true;
           if (left() === 0) remember();
-          look(left());
+          // It may have been the server that was away, and not the network that lets none through: that shows soon.
+          look(tried ? left() : QUIET_MS);
         }
         listener.received(data);
       },
@@ -132,7 +138,7 @@ export function chooseDial({ socket, events, memory }: Ways, platform: Omit<Plat
       via: "events",
       ...(wire.codec && { codec: wire.codec }),
       send(data) {
-        if (typeof data !== "string" || !data.startsWith(PONG)) sentAtMs = platform.monotonic();
+        if (typeof data !== "string" || data.includes(REF)) askedAtMs = platform.monotonic();
         wire.send(data);
       },
       close(code) {

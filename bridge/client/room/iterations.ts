@@ -53,7 +53,7 @@ export class Iterations {
   }
 
   stateChanged(state: FeedState): void {
-    if (state.status === "reset") this.#end(new Error(`the position cannot be continued from: ${state.reason}`));
+    if (state.status === "reset") this.#end(new Error(`cannot go on: ${state.reason}`));
     else if (state.status === "lost") this.#end(state.cause instanceof Error ? state.cause : undefined);
     else if (state.status === "off") this.#end(undefined);
   }

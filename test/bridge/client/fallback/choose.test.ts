@@ -143,15 +143,30 @@ describe("falling back", () => {
 });
 
 describe("going back to WebSocket", () => {
+  it("is tried after half a minute: it may have been the server that was away", () => {
+    const { fallen, clock, last, closes, connect } = useChoice();
+    const { wire, by } = fallen();
+    wire.send('{"hello":{},"ref":1}');
+    clock.advance(20_000);
+    // Nobody waits for an answer to these.
+    wire.send('{"mark":{"roomId":"tea"}}');
+    wire.send('{"pong":{"id":1}}');
+    clock.advance(10_000);
+    expect(last().way).toBe("socket");
+    last().listener.opened();
+    expect(by.closedWith).toBe(1001);
+    expect(closes).toEqual([1006, 1006, 1006]);
+    expect(connect().by.way).toBe("socket");
+  });
+
   it("comes once one opens, when nothing was sent for a while; only then is the other connection left", () => {
     const { fallen, clock, closes, last, connect, memory } = useChoice();
     const { wire, by } = fallen();
-    clock.advance(REMEMBERED_MS - 10_000);
+    clock.advance(20_000);
     wire.send('{"ref":1}');
     clock.advance(10_000);
     // Not now: it may wait for an answer.
     expect(last()).toBe(by);
-    wire.send('{"pong":{"id":1}}');
     clock.advance(30_000);
     const probe = last();
     expect(probe.way).toBe("socket");
@@ -169,7 +184,7 @@ describe("going back to WebSocket", () => {
   it("is put off where something was sent while the WebSocket opened", () => {
     const { fallen, clock, last } = useChoice();
     const { wire, by } = fallen();
-    clock.advance(REMEMBERED_MS);
+    clock.advance(30_000);
     const probe = last();
     wire.send('{"ref":1}');
     probe.listener.opened();
@@ -185,7 +200,7 @@ describe("going back to WebSocket", () => {
   ])("is tried again ten minutes after a WebSocket that %s", (_what, end, ms) => {
     const { fallen, clock, dialled, last, memory, connect } = useChoice();
     const { by } = fallen();
-    clock.advance(REMEMBERED_MS);
+    clock.advance(30_000);
     end(last());
     clock.advance(ms);
     expect(by.closedWith).toBeUndefined();
@@ -201,18 +216,25 @@ describe("going back to WebSocket", () => {
   it("is over at the first WebSocket that carries nothing after all", () => {
     const { fallen, clock, last, connect } = useChoice();
     fallen();
-    clock.advance(REMEMBERED_MS);
+    clock.advance(30_000);
     last().listener.opened();
     const { by } = connect();
     expect(by.way).toBe("socket");
     by.listener.closed(1006);
-    expect(connect().by.way).toBe("events");
+    const again = connect();
+    expect(again.by.way).toBe("events");
+    again.by.listener.received("{}");
+    // It is not tried all the time.
+    clock.advance(REMEMBERED_MS - 1);
+    expect(last()).toBe(again.by);
+    clock.advance(1);
+    expect(last().way).toBe("socket");
   });
 
   it.each(["the client", "the server"])("is not tried any more once %s has ended the connection", (who) => {
     const { fallen, clock, dialled, last } = useChoice();
     const { wire, by } = fallen();
-    clock.advance(REMEMBERED_MS);
+    clock.advance(30_000);
     const probe = last();
     if (who === "the client") wire.close(1000);
     else by.listener.closed(4100);

@@ -143,7 +143,7 @@ it("an iteration that was left is given nothing, and one event is asked for at a
   const { server, room, run } = await useRoom(0);
   const events = room.events();
   const next = events.next();
-  await expect(events.next()).rejects.toThrow("one is taken at a time");
+  await expect(events.next()).rejects.toThrow("one at a time");
   await events.return?.();
   expect(await next).toEqual({ done: true, value: undefined });
   server.say("tea", "late");
