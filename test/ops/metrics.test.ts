@@ -2,7 +2,7 @@
 
 import { expect, onTestFinished, test } from "vitest";
 import { Telemetry } from "../../src/core/telemetry.js";
-import { createMetrics } from "../../src/ops/metrics.js";
+import { createBridgeMetrics, createMetrics } from "../../src/ops/metrics.js";
 import { startMetricsServer } from "../../src/ops/metrics-server.js";
 import { ErrorCode } from "../../src/ports/error.js";
 
@@ -12,6 +12,26 @@ function useMetrics() {
   onTestFinished(() => metrics.stop());
   return { telemetry, metrics };
 }
+
+test.each([
+  ["a node's", () => createMetrics(new Telemetry(), () => 0)],
+  [
+    "a bridge's",
+    () =>
+      createBridgeMetrics(
+        new Telemetry(),
+        () => 0,
+        () => 0,
+      ),
+  ],
+])("%s scrape tells of the process, and lists no sockets", async (_, create) => {
+  const metrics = create();
+  onTestFinished(() => metrics.stop());
+  const text = await metrics.scrape();
+  expect(text).toContain("process_cpu_seconds_total ");
+  expect(text).toContain("nodejs_heap_size_used_bytes ");
+  expect(text).not.toContain("nodejs_active_");
+});
 
 test("the core's events become figures", async () => {
   const { telemetry, metrics } = useMetrics();

@@ -51,7 +51,8 @@ export class RoomFeed implements RootReader, Listening {
   /** Readers that are told by a relay, whatever happens to them alone excepted. */
   readonly #relayed = new Set<FeedReader>();
   readonly #relays = new Set<FeedReader>();
-  readonly #pages = new Map<number, Promise<RoomEventsFrame | undefined>>();
+  /** Those that are being read: there with the first. */
+  #pages: Map<number, Promise<RoomEventsFrame | undefined>> | undefined;
   #pending: EncodedEvent[] = [];
   /** Whether the ring holds what was deleted since. */
   #forget = false;
@@ -172,7 +173,7 @@ export class RoomFeed implements RootReader, Listening {
   after(seq: number): Awaitable<RoomEventsFrame | undefined> {
     const recent = this.#ring.after(seq);
     if (recent !== undefined) return recent;
-    const shared = this.#pages.get(seq);
+    const shared = this.#pages?.get(seq);
     if (shared !== undefined) return shared;
     const page = this.#deps.read(this.ref, seq + 1, this.#flushed, this.#deps.recoveryPage, PAGE_BYTES);
     if (!isPromise(page) && this.#mayTell(page.at(-1))) return this.#frame(page);
@@ -181,7 +182,8 @@ export class RoomFeed implements RootReader, Listening {
         await this.root?.reach(events.at(-1)?.event.rootSeq ?? 0);
         return this.#frame(events);
       })
-      .finally(() => this.#pages.delete(seq));
+      .finally(() => this.#pages?.delete(seq));
+    this.#pages ??= new Map();
     this.#pages.set(seq, reading);
     return reading;
   }

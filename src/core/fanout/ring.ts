@@ -12,7 +12,8 @@ export class Ring {
   readonly #maxBytes: number;
   readonly #frames: RoomEventsFrame[] = [];
   #bytes = 0;
-  readonly #replays = new Map<number, RoomEventsFrame>();
+  /** Made for who comes back, by the seq that they had: there with the first. */
+  #replays: Map<number, RoomEventsFrame> | undefined;
 
   constructor(roomId: string, maxBytes: number) {
     this.#roomId = roomId;
@@ -23,7 +24,7 @@ export class Ring {
   add(frame: RoomEventsFrame): void {
     const last = this.#frames.at(-1);
     if (last !== undefined && frame.firstSeq !== last.lastSeq + 1) this.clear();
-    this.#replays.clear();
+    this.#replays = undefined;
     this.#frames.push(frame);
     this.#bytes += frame.bytes;
     while (this.#bytes > this.#maxBytes && this.#frames.length > 1) {
@@ -37,17 +38,17 @@ export class Ring {
     const newest = this.#frames.at(-1);
     if (oldest === undefined || newest === undefined || seq + 1 < oldest.firstSeq || seq >= newest.lastSeq)
       return undefined;
-    const kept = this.#replays.get(seq);
+    const kept = this.#replays?.get(seq);
     if (kept !== undefined) return kept;
     const frame = this.#collect(seq);
-    if (this.#replays.size >= MAX_REPLAYS) this.#replays.clear();
+    if (this.#replays === undefined || this.#replays.size >= MAX_REPLAYS) this.#replays = new Map();
     this.#replays.set(seq, frame);
     return frame;
   }
 
   clear(): void {
     this.#frames.length = 0;
-    this.#replays.clear();
+    this.#replays = undefined;
     this.#bytes = 0;
   }
 

@@ -6,7 +6,7 @@ import { TokenBucket } from "./token-bucket.js";
 
 export class Buckets {
   readonly #tenants: TenantLimits;
-  readonly #tenantId: string;
+  readonly tenantId: string;
   readonly scope: Scope;
   #revision: number;
   /** There from the first one on: most sessions never ask. */
@@ -14,7 +14,7 @@ export class Buckets {
 
   constructor(tenants: TenantLimits, tenantId: string, scope: Scope) {
     this.#tenants = tenants;
-    this.#tenantId = tenantId;
+    this.tenantId = tenantId;
     this.scope = scope;
     this.#revision = tenants.revision;
   }
@@ -27,7 +27,7 @@ export class Buckets {
     }
     const made = this.#made?.[name];
     if (made !== undefined) return made;
-    const rate = this.#tenants.of(this.#tenantId).rates[name][this.scope];
+    const rate = this.#tenants.of(this.tenantId).rates[name][this.scope];
     if (rate.perSecond === 0) return undefined;
     const bucket = this.make(name, rate, monotonicMs);
     this.#made ??= {};

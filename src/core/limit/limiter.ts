@@ -17,20 +17,22 @@ const FORGET_MS = 10_000;
 
 /** What a user or a tenant may still ask, over all their sessions and calls. */
 export class Allowance extends Buckets {
-  readonly key: string;
+  /** Empty: the tenant's own. */
+  readonly userId: string;
   /** Sessions that keep it. */
   holders = 0;
   /** Undefined: no other node serves them. */
   readonly #shared: SharedBuckets | undefined;
 
-  constructor(tenants: TenantLimits, tenantId: string, scope: Scope, key: string, shared: SharedBuckets | undefined) {
-    super(tenants, tenantId, scope);
-    this.key = key;
+  constructor(tenants: TenantLimits, tenantId: string, userId: string, shared: SharedBuckets | undefined) {
+    super(tenants, tenantId, userId === "" ? "tenant" : "user");
+    this.userId = userId;
     this.#shared = shared;
   }
 
   protected override make(name: OperationClass, rate: Rate, monotonicMs: number): TokenBucket {
-    return this.#shared?.bucket(`${name}:${this.key}`, rate, monotonicMs) ?? super.make(name, rate, monotonicMs);
+    const key = this.userId === "" ? this.tenantId : `${this.tenantId}/${this.userId}`;
+    return this.#shared?.bucket(`${name}:${key}`, rate, monotonicMs) ?? super.make(name, rate, monotonicMs);
   }
 }
 
@@ -40,6 +42,25 @@ export interface Payer {
   readonly session: Buckets | undefined;
   readonly user: Allowance;
   readonly tenant: Allowance;
+}
+
+/** Has buckets of its own from the first question on: most sessions only listen. */
+class SessionPayer implements Payer {
+  readonly user: Allowance;
+  readonly tenant: Allowance;
+  readonly #tenants: TenantLimits;
+  #session: Buckets | undefined;
+
+  constructor(tenants: TenantLimits, user: Allowance, tenant: Allowance) {
+    this.#tenants = tenants;
+    this.user = user;
+    this.tenant = tenant;
+  }
+
+  get session(): Buckets {
+    this.#session ??= new Buckets(this.#tenants, this.user.tenantId, "session");
+    return this.#session;
+  }
 }
 
 export interface LimiterDependencies {
@@ -53,8 +74,8 @@ export interface LimiterDependencies {
 export class Limiter {
   readonly #deps: LimiterDependencies;
   readonly #shared: SharedBuckets | undefined;
-  /** By the tenant's id, or the tenant's and the user's. */
-  readonly #known = new Map<string, Allowance>();
+  /** By tenant and user. */
+  readonly #known = new Map<string, Map<string, Allowance>>();
   /** Those that no session keeps: forgotten once they are full. */
   readonly #idle = new Set<Allowance>();
   /** Set while there are any. */
@@ -70,7 +91,9 @@ export class Limiter {
 
   /** How many users and tenants are remembered. */
   get size(): number {
-    return this.#known.size;
+    let size = 0;
+    for (const ofTenant of this.#known.values()) size += ofTenant.size;
+    return size;
   }
 
   stop(): void {
@@ -83,8 +106,8 @@ export class Limiter {
   caller({ tenantId, userId }: Identity): Payer {
     return {
       session: undefined,
-      user: this.#allowance(tenantId, "user", `${tenantId}/${userId}`),
-      tenant: this.#allowance(tenantId, "tenant", tenantId),
+      user: this.#allowance(tenantId, userId),
+      tenant: this.#allowance(tenantId, ""),
     };
   }
 
@@ -95,7 +118,7 @@ export class Limiter {
       each.holders++;
       this.#idle.delete(each);
     }
-    return { session: new Buckets(this.#deps.tenants, identity.tenantId, "session"), user, tenant };
+    return new SessionPayer(this.#deps.tenants, user, tenant);
   }
 
   /** The session has ended. What it has taken is not forgotten at once, or whoever comes back would begin with a full burst each time. */
@@ -153,11 +176,12 @@ export class Limiter {
     return rateLimited(scope, of, waitMs);
   }
 
-  #allowance(tenantId: string, scope: Scope, key: string): Allowance {
-    const known = this.#known.get(key);
+  #allowance(tenantId: string, userId: string): Allowance {
+    const ofTenant = this.#known.get(tenantId) ?? new Map<string, Allowance>();
+    const known = ofTenant.get(userId);
     if (known !== undefined) return known;
-    const made = new Allowance(this.#deps.tenants, tenantId, scope, key, this.#shared);
-    this.#known.set(key, made);
+    const made = new Allowance(this.#deps.tenants, tenantId, userId, this.#shared);
+    this.#known.set(tenantId, ofTenant.set(userId, made));
     this.#idles(made);
     return made;
   }
@@ -175,9 +199,15 @@ export class Limiter {
       for (const each of this.#idle) {
         if (each.fullInMs(nowMs) > 0) continue;
         this.#idle.delete(each);
-        this.#known.delete(each.key);
+        this.#forget(each);
       }
       if (this.#idle.size > 0) this.#arm();
     });
+  }
+
+  #forget({ tenantId, userId }: Allowance): void {
+    const ofTenant = this.#known.get(tenantId);
+    ofTenant?.delete(userId);
+    if (ofTenant?.size === 0) this.#known.delete(tenantId);
   }
 }

@@ -57,13 +57,16 @@ export class RecentChanges {
     return this.#stored.size > 0;
   }
 
+  /** What came of it, without the room and the members as they were. */
   find(eventId: string): Outcome | undefined {
     return this.#changes.get(eventId)?.outcome;
   }
 
   /** Everything up to `durableSeq` can be looked up. */
   remember(outcome: Outcome, durableSeq: number, monotonicMs: number): void {
-    this.#changes.set(outcome.eventId, { outcome, atMs: monotonicMs });
+    // What the room was then is not told again.
+    const kept = outcome.room === undefined ? outcome : { ...outcome, room: undefined, members: NOBODY };
+    this.#changes.set(outcome.eventId, { outcome: kept, atMs: monotonicMs });
     // Maps iterate in order of insertion: the first is the oldest.
     for (const [eventId, oldest] of this.#changes) {
       if (this.#changes.size <= MAX_REMEMBERED || oldest.outcome.seq > durableSeq) return;
@@ -94,3 +97,4 @@ export class RecentChanges {
 }
 
 const NOTHING: ReadonlySet<string> = new Set();
+const NOBODY: Outcome["members"] = [];

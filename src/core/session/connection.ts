@@ -25,11 +25,18 @@ const MAX_MALFORMED = 3;
 const CLOSED_CLEANLY = 1000;
 const CUT = 1006;
 
+/** `deadlineMs`: until when a session must be live, monotonic. */
 type State =
   /** No Hello yet. */
-  | { readonly is: "greeting"; readonly origin: ConnectionOrigin }
+  | { readonly is: "greeting"; readonly origin: ConnectionOrigin; readonly deadlineMs: number }
   /** The token is being verified; what came since the Hello waits. */
-  | { readonly is: "opening"; readonly origin: ConnectionOrigin; readonly ref: number; readonly held: ClientFrame[] }
+  | {
+      readonly is: "opening";
+      readonly origin: ConnectionOrigin;
+      readonly deadlineMs: number;
+      readonly ref: number;
+      readonly held: ClientFrame[];
+    }
   | { readonly is: "live"; readonly session: LiveSession }
   | { readonly is: "ended" };
 
@@ -40,8 +47,6 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
   readonly #sink: SessionSink;
   /** Called once, when the connection is no longer one without a session. */
   readonly #greeted: (connection: SessionConnection) => void;
-  /** Until when a session must be live, monotonic. */
-  readonly #deadlineMs: number;
   #state: State;
   #malformed = 0;
   /** Whether it ends once what was asked is answered: the client sends no more, or what it is connected to leaves. */
@@ -58,10 +63,10 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
     const { limits } = services.deps;
     this.#services = services;
     this.#sink = sink;
-    this.#state = { is: "greeting", origin };
+    const deadlineMs = services.deps.clock.monotonic() + limits.handshakeDeadlineMs;
+    this.#state = { is: "greeting", origin, deadlineMs };
     this.#greeted = greeted;
     this.outbox = new Outbox(sink, services.flusher, limits, this);
-    this.#deadlineMs = services.deps.clock.monotonic() + limits.handshakeDeadlineMs;
     services.wheel.schedule(this, limits.handshakeDeadlineMs);
   }
 
@@ -74,7 +79,7 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
         this.#state.session.receive(frame);
         return;
       case "greeting":
-        this.#greet(frame, this.#state.origin);
+        this.#greet(frame, this.#state);
         return;
       case "opening":
         this.#hold(frame, this.#state.held);
@@ -117,7 +122,7 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
 
   // — Hello —
 
-  #greet({ ref, frame }: ClientFrame, origin: ConnectionOrigin): void {
+  #greet({ ref, frame }: ClientFrame, { origin, deadlineMs }: State & { readonly is: "greeting" }): void {
     if (frame.case !== "hello") {
       this.#reject(ref, TrunklineError.invalid(frame.case ?? "frame", "the first frame must be hello"));
       return;
@@ -129,7 +134,7 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
       return;
     }
     const held: ClientFrame[] = [];
-    this.#state = { is: "opening", origin, ref, held };
+    this.#state = { is: "opening", origin, deadlineMs, ref, held };
     this.#open(origin, ref, frame.value, held).catch((error: unknown) => this.#reject(ref, TrunklineError.from(error)));
   }
 
@@ -279,7 +284,8 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
 
   tick(monotonicMs: number): number {
     if (this.#state.is === "live") return this.#state.session.tick(monotonicMs);
-    const leftMs = this.#deadlineMs - monotonicMs;
+    if (this.#state.is === "ended") return 0;
+    const leftMs = this.#state.deadlineMs - monotonicMs;
     if (leftMs > 0) return leftMs;
     // A client that has said its hello is not at fault: it is to come back.
     if (this.#state.is === "opening") {

@@ -43,12 +43,17 @@ class User implements UserSessions {
   }
 }
 
+interface Tenant {
+  /** Live sessions of all its users. */
+  size: number;
+  /** By their ids. */
+  readonly users: Map<string, User>;
+}
+
 export class Registry {
   readonly #deps: Pick<CoreDependencies, "tenants" | "telemetry">;
   readonly #openChannel: (identity: Identity, user: ChannelReaders) => UserChannel;
-  readonly #users = new Map<string, User>();
-  /** Live sessions of each tenant. */
-  readonly #tenants = new Map<string, number>();
+  readonly #tenants = new Map<string, Tenant>();
   #size = 0;
 
   constructor(
@@ -65,11 +70,11 @@ export class Registry {
 
   /** How many live sessions the tenant has here. */
   sessionsOf(tenantId: string): number {
-    return this.#tenants.get(tenantId) ?? 0;
+    return this.#tenants.get(tenantId)?.size ?? 0;
   }
 
   *all(): Iterable<RegisteredSession> {
-    for (const { sessions } of this.#users.values()) yield* sessions;
+    for (const { users } of this.#tenants.values()) for (const { sessions } of users.values()) yield* sessions;
   }
 
   /**
@@ -78,8 +83,7 @@ export class Registry {
    */
   add(session: RegisteredSession): Registration {
     const { tenantId, userId } = session.identity;
-    const key = userKey(tenantId, userId);
-    const known = this.#users.get(key);
+    const known = this.#tenants.get(tenantId)?.users.get(userId);
     let replaced: RegisteredSession | undefined;
     for (const other of known?.sessions ?? []) {
       if (other.deviceId !== session.deviceId) continue;
@@ -88,13 +92,14 @@ export class Registry {
     }
     // Sets iterate in order of insertion.
     const others = (known?.sessions ?? []).filter((other) => other !== replaced);
-    const ofTenant = this.#tenants.get(tenantId) ?? 0;
-    const oldest = this.#makePlace(session, others, ofTenant - (known?.sessions.length ?? 0));
+    const oldest = this.#makePlace(session, others, this.sessionsOf(tenantId) - (known?.sessions.length ?? 0));
     const user = known ?? new User((made) => this.#openChannel(session.identity, made));
     // Exactly as long as it is, where spreading would leave place for sixteen more.
     user.sessions = user.sessions.concat(session);
-    this.#users.set(key, user);
-    this.#tenants.set(tenantId, ofTenant + 1);
+    const tenant = this.#tenants.get(tenantId) ?? { size: 0, users: new Map() };
+    this.#tenants.set(tenantId, tenant);
+    tenant.users.set(userId, user);
+    tenant.size++;
     this.#size++;
     return { user, replaced, oldest };
   }
@@ -113,24 +118,23 @@ export class Registry {
   }
 
   remove(session: RegisteredSession): void {
-    const key = userKey(session.identity.tenantId, session.identity.userId);
-    const user = this.#users.get(key);
-    if (user === undefined || !user.sessions.includes(session)) return;
+    const { tenantId, userId } = session.identity;
+    const tenant = this.#tenants.get(tenantId);
+    const user = tenant?.users.get(userId);
+    if (tenant === undefined || user?.sessions.includes(session) !== true) return;
     user.sessions = user.sessions.filter((other) => other !== session);
     this.#size--;
-    const { tenantId } = session.identity;
-    const ofTenant = (this.#tenants.get(tenantId) ?? 0) - 1;
-    if (ofTenant > 0) this.#tenants.set(tenantId, ofTenant);
-    else this.#tenants.delete(tenantId);
+    tenant.size--;
+    if (tenant.size === 0) this.#tenants.delete(tenantId);
     if (user.sessions.length > 0) return;
-    this.#users.delete(key);
+    tenant.users.delete(userId);
     user.channel.close();
   }
 
   /** The live sessions that a revocation covers. */
   revoked({ tenantId, subject, atMs }: Revocation): readonly RegisteredSession[] {
     if ("userId" in subject) {
-      const sessions = this.#users.get(userKey(tenantId, subject.userId))?.sessions ?? [];
+      const sessions = this.#tenants.get(tenantId)?.users.get(subject.userId)?.sessions ?? [];
       return sessions.filter((session) => session.verifiedAtMs <= atMs);
     }
     const covered: RegisteredSession[] = [];
@@ -149,8 +153,4 @@ export function outdated(currentAttempt: number): TrunklineError {
     field: "hello.attempt",
     details: { current_attempt: String(currentAttempt) },
   });
-}
-
-function userKey(tenantId: string, userId: string): string {
-  return `${tenantId}/${userId}`;
 }
