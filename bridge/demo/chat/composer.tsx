@@ -1,6 +1,6 @@
 // Where messages are written: new ones, answers and edits.
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Room } from "../../client/room/room.js";
 import type { TimelineMessage } from "../../client/timeline/timeline.js";
 import { IconButton } from "../parts/icon.js";
@@ -26,22 +26,22 @@ const NEW: Draft = { kind: "new" };
 
 export function Composer({ room, title, draft, onDraft, lastOwn, onSent }: ComposerProps) {
   const field = useRef<HTMLTextAreaElement>(null);
-  /** What was being written before something else was edited. */
-  const aside = useRef("");
   const [attaching, setAttaching] = useState(false);
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = field.current;
     if (element === null || draft.kind === "new") return;
-    if (draft.kind === "edit") {
-      aside.current = element.value;
-      element.value = textOf(draft.of.body);
-    }
     element.focus();
+    if (draft.kind !== "edit") return;
+    const aside = element.value;
+    element.value = textOf(draft.of.body);
+    // What was being written before is there again once this is no longer edited, whatever comes instead.
+    return () => {
+      element.value = aside;
+    };
   }, [draft]);
 
   const leave = (): void => {
-    if (field.current !== null && draft.kind === "edit") field.current.value = aside.current;
     onDraft(NEW);
     field.current?.focus();
   };
@@ -53,6 +53,7 @@ export function Composer({ room, title, draft, onDraft, lastOwn, onSent }: Compo
     if (draft.kind === "edit") {
       const { messageId = "", body } = draft.of;
       if (text !== textOf(body)) room.edit(messageId, text);
+      element.value = "";
       leave();
       return;
     }

@@ -51,6 +51,25 @@ describe.skipIf(missingBrowser !== undefined)(
       for (const tab of [ada, grace]) expect(tab.complaints).toEqual([]);
     });
 
+    it("keeps what is being written beside what is edited, answered, and said elsewhere", async () => {
+      const ada = await join("Ada");
+      const written = () => ada.message.inputValue();
+      await ada.say("The boiler is clean");
+      await ada.say("The valve is tight");
+      await ada.shows(["The boiler is clean", "The valve is tight"]);
+      await ada.message.fill("Then we can");
+      await ada.act("The boiler is clean", "Edit");
+      await expect.poll(written).toBe("The boiler is clean");
+      await ada.act("The valve is tight", "Edit");
+      await expect.poll(written).toBe("The valve is tight");
+      await ada.page.getByRole("button", { name: "Stop editing" }).click();
+      await expect.poll(written).toBe("Then we can");
+      await ada.act("The valve is tight", "Edit");
+      await expect.poll(written).toBe("The valve is tight");
+      await ada.act("The valve is tight", "Reply");
+      await expect.poll(written).toBe("Then we can");
+    });
+
     it("shows how far a message has come, and who is there", async () => {
       const ada = await join("Ada");
       await ada.say("Anybody?");
