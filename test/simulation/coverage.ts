@@ -142,7 +142,7 @@ export const REACHED_BY_SEVERAL = {
   "nodes asked beyond their leases": 5,
   "appends not waited for": 5,
   "appends given up, and stored": 1,
-  "appends given up, and void": 3,
+  "appends given up, and void": 1,
   "appends overtaken by another owner": 10,
   "appends between a barrier and its owner's first event": 5,
   "announcements lost with a connection": 100,

@@ -89,7 +89,7 @@ describe.skipIf(missingBrowser !== undefined)(
       await grace.page.getByRole("textbox", { name: "Name of the room" }).fill("Release");
       await grace.page.getByLabel("People to add").fill("Ada");
       await grace.page.getByRole("button", { name: "Join or create" }).click();
-      await grace.page.getByRole("heading", { name: "Release" }).waitFor();
+      await grace.page.getByRole("heading", { name: "Release", level: 1 }).waitFor();
       await grace.say("It is out");
       await grace.say("Read the notes");
       const entry = ada.page.getByRole("link", { name: /Release.*Grace: Read the notes.*2 unread/s });
@@ -176,8 +176,8 @@ describe.skipIf(missingBrowser !== undefined)(
       await ada.page.getByRole("button", { name: "Theme: as the system has it" }).click();
       await ada.page.getByRole("button", { name: "Theme: light" }).click();
       await ada.page.getByRole("button", { name: "Theme: dark" }).waitFor();
+      await expect.poll(ground, { timeout: 15_000 }).not.toBe(system);
       const dark = await ground();
-      expect(dark).not.toBe(system);
       await ada.page.goto(serving.url);
       await ada.state("live");
       await ada.page.getByRole("button", { name: "Theme: dark" }).waitFor();

@@ -106,6 +106,8 @@ export class Tab {
     const line = this.page.locator(".line", { has: this.page.locator(".bubble", { hasText: text }) });
     await line.hover();
     await line.getByRole("button", { name: button }).click();
+    // What is typed before the text to edit is there, is overwritten by it.
+    if (button === "Edit") await expect.poll(() => this.message.inputValue(), { timeout: 15_000 }).toContain(text);
   }
 }
 
