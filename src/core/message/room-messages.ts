@@ -26,8 +26,8 @@ const MAX_HELD = 512;
 
 export class RoomMessages {
   readonly #roomId: string;
-  /** Undefined: there is no such message. */
-  readonly #held = new Map<string, Held | undefined>();
+  /** Undefined: there is no such message. Most rooms are only added to: it is there with the first. */
+  #held: Map<string, Held | undefined> | undefined;
   /**
    * By seq, in rising order: events with a body that are not durable yet, and those that were read to be scrubbed. Undefined: it is no longer
    * kept.
@@ -66,7 +66,7 @@ export class RoomMessages {
     const created = stored?.created?.event;
     const message = stored?.document?.message ?? (created && createdMessage(this.#roomId, created));
     const bodySeqs = stored?.document?.bodySeqs ?? (message?.position === undefined ? [] : [message.position.seq]);
-    this.#held.set(messageId, message && { message, bodySeqs, appliedSeq: stored?.document?.appliedSeq ?? 0 });
+    this.#hold(messageId, message && { message, bodySeqs, appliedSeq: stored?.document?.appliedSeq ?? 0 });
   }
 
   /** Takes in an event that holds a body; undefined: it is no longer kept. */
@@ -132,27 +132,32 @@ export class RoomMessages {
       if (place > seq) break;
       this.#bodies.delete(place);
     }
-    if (all && this.#held.size > MAX_HELD) this.#held.clear();
+    if (all && this.#held !== undefined && this.#held.size > MAX_HELD) this.#held = undefined;
   }
 
   /** Forgets what is archived; only when every event is. */
   unload(): void {
-    this.#held.clear();
+    this.#held = undefined;
     this.#bodies.clear();
   }
 
+  #hold(messageId: string, held: Held | undefined): void {
+    this.#held ??= new Map();
+    this.#held.set(messageId, held);
+  }
+
   #knows(messageId: string): boolean {
-    return this.#held.has(messageId) || this.#created(messageId) !== undefined;
+    return this.#held?.has(messageId) === true || this.#created(messageId) !== undefined;
   }
 
   #get(messageId: string): Held | undefined {
-    const held = this.#held.get(messageId);
+    const held = this.#held?.get(messageId);
     if (held !== undefined) return held;
     const event = this.#created(messageId);
     const message = event && createdMessage(this.#roomId, event);
     if (message === undefined) return undefined;
     const fresh: Held = { message, bodySeqs: [event?.position?.seq ?? 0], appliedSeq: 0 };
-    this.#held.set(messageId, fresh);
+    this.#hold(messageId, fresh);
     return fresh;
   }
 
@@ -175,7 +180,7 @@ export class RoomMessages {
     const message = clone(MessageSchema, held.message);
     change(message);
     const bodySeqs = bodySeq === undefined ? held.bodySeqs : [...held.bodySeqs, bodySeq];
-    this.#held.set(messageId, { message, bodySeqs, appliedSeq: seq });
+    this.#hold(messageId, { message, bodySeqs, appliedSeq: seq });
     return [messageId];
   }
 }

@@ -52,8 +52,8 @@ export class RoomState {
   readonly ref: RoomRef;
   /** The room that this one is under, whose members it has. Of the same shard, so that both are always of one moment. */
   readonly root: RoomState | undefined;
-  /** As a root: the rooms under it. */
-  readonly subRooms = new SubRooms();
+  /** There once asked for: most rooms have none under them. */
+  #subRooms: SubRooms | undefined;
   /** As its own events say. Undefined: never created. `top`, `lastMessageIndex` and `memberCount` are kept beside it. */
   #room: Room | undefined;
   /** What it is under a root that is not active, made once. */
@@ -78,8 +78,8 @@ export class RoomState {
   blocked = false;
   /** Whether everybody of the tenant reads it who is not banned, members or not. */
   readonly #isAnnouncements: boolean;
-  /** Of an inbox. */
-  readonly user: UserState;
+  /** Of an inbox; there once asked for. */
+  #user: UserState | undefined;
   readonly messages: RoomMessages;
   /** The users whose standing has been needed; whoever is absent has not been loaded. */
   readonly #standings = new Map<string, Standing>();
@@ -89,7 +89,7 @@ export class RoomState {
     this.ref = ref;
     this.root = root;
     this.messages = new RoomMessages(ref.roomId);
-    this.user = new UserState(document?.user);
+    if (document?.user !== undefined) this.#user = new UserState(document.user);
     this.#isAnnouncements = isAnnouncements(ref.roomId);
     if (document?.room === undefined) return;
     this.#room = document.room;
@@ -103,6 +103,18 @@ export class RoomState {
     this.ownerCount = document.ownerCount;
     this.directUsers = document.directUsers;
     this.pinned = document.room.pinnedMessageIds;
+  }
+
+  /** As a root: the rooms under it. */
+  get subRooms(): SubRooms {
+    this.#subRooms ??= new SubRooms();
+    return this.#subRooms;
+  }
+
+  /** Of an inbox: what its user keeps for themselves. */
+  get user(): UserState {
+    this.#user ??= new UserState(undefined);
+    return this.#user;
   }
 
   /** The room as it stands, with what its root makes of it. */
@@ -224,7 +236,7 @@ export class RoomState {
       ownerCount: this.ownerCount,
       directUsers: [...this.directUsers],
       activeAtMs: this.activeAtMs,
-      ...(this.#room?.kind === RoomKind.INBOX && { user: this.user.document() }),
+      ...(this.#room?.kind === RoomKind.INBOX && { user: this.#user?.document() }),
     });
   }
 

@@ -3,7 +3,7 @@
 export class SubRooms {
   readonly #present = new Set<string>();
   /** Deleted before the stored ones were known. */
-  readonly #gone = new Set<string>();
+  #gone: Set<string> | undefined;
   #loaded = false;
 
   /** Whether all of them are known. */
@@ -18,8 +18,8 @@ export class SubRooms {
 
   /** Takes in what the archive says, unless an event has said something newer. */
   load(roomIds: readonly string[]): void {
-    for (const roomId of roomIds) if (!this.#gone.has(roomId)) this.#present.add(roomId);
-    this.#gone.clear();
+    for (const roomId of roomIds) if (this.#gone?.has(roomId) !== true) this.#present.add(roomId);
+    this.#gone = undefined;
     this.#loaded = true;
   }
 
@@ -28,7 +28,9 @@ export class SubRooms {
     if (there) this.#present.add(roomId);
     else {
       this.#present.delete(roomId);
-      if (!this.#loaded) this.#gone.add(roomId);
+      if (this.#loaded) return;
+      this.#gone ??= new Set();
+      this.#gone.add(roomId);
     }
   }
 }
