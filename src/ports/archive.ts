@@ -13,6 +13,7 @@ import type {
 } from "../gen/trunkline/store/v1/documents_pb.js";
 import type { EncodedEvent } from "./encoded-event.js";
 import type { Awaitable, RoomRef } from "./room-ref.js";
+import type { Term } from "./term.js";
 import type { UserArchive } from "./user-archive.js";
 
 /** What follows from a batch of events: whole documents, so that writing them twice changes nothing. */
@@ -183,8 +184,18 @@ export interface Archive extends UserArchive {
    */
   followed(follower: string, shard: number): Awaitable<number | undefined>;
 
-  /** Remembers how far a follower has come: the farthest of what was said, also where it was said late or by another node. */
-  follow(follower: string, shard: number, offset: number): Promise<void>;
+  /**
+   * Begins a term of a follower that nobody but who has the latest term is to move: its number is higher than those of all terms before, by
+   * whatever node, and it goes on where they had come. One that has never run goes on at `end`, which is remembered. In one step with that,
+   * all terms before are over. Durable when it resolves; where it rejects with UNAVAILABLE a term may have begun, which is nobody's.
+   */
+  beginTerm(follower: string, shard: number, end: number): Promise<Term>;
+
+  /**
+   * Remembers how far a follower has come: the farthest of what was said, also where it was said late or by another node. With the number of
+   * a term: rejects with TermOver, and remembers nothing, where a later one has begun.
+   */
+  follow(follower: string, shard: number, offset: number, term?: number): Promise<void>;
 
   /** How far a user has received and read the room, also after they left. Undefined: they have not marked it. */
   marker(room: RoomRef, userId: string): Awaitable<MarkerDocument | undefined>;

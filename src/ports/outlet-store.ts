@@ -14,11 +14,21 @@ export interface OutletStore {
   /** What the outlet has parked of rooms in these shards, in no order. */
   parked(outlet: string, shards: readonly number[]): Awaitable<readonly ParkedDocument[]>;
 
-  /** Keeps it, in place of what the outlet has parked for the same tenant, room and user. */
-  park(outlet: string, document: ParkedDocument): Promise<void>;
+  /**
+   * Takes what the outlet has parked of a shard's rooms up into a term, each in one step, and answers what is of that term then, in no order.
+   * What was parked before the term began, and is parked still, is among it. What is parked in an earlier term meanwhile may be left out.
+   * Rejects with TermOver where something is of a later term.
+   */
+  takeUp(outlet: string, shard: number, term: number): Promise<readonly ParkedDocument[]>;
 
-  /** Forgets what the outlet has parked for this tenant, room and user. */
-  unpark(outlet: string, document: ParkedDocument): Promise<void>;
+  /**
+   * Keeps it in this term, in place of what the outlet has parked for the same tenant, room and user. Rejects with TermOver, and keeps
+   * nothing, where that is of a later term.
+   */
+  park(outlet: string, document: ParkedDocument, term: number): Promise<void>;
+
+  /** Forgets what the outlet has parked for this tenant, room and user, unless that is of a later term. */
+  unpark(outlet: string, document: ParkedDocument, term: number): Promise<void>;
 
   /** Keeps a dead letter, by its id. Of more than DEAD_LETTERS of the outlet, those with the least ids go. */
   bury(outlet: string, letter: DeadLetterDocument): Promise<void>;

@@ -7,6 +7,7 @@ import { RoomKind, type RoomSchema, RoomStatus } from "../../src/gen/trunkline/v
 import type { Archive, ArchiveChanges, IdleLook, MessageRange } from "../../src/ports/archive.js";
 import { type RoomRef, roomRef } from "../../src/ports/room-ref.js";
 import { shardOf } from "../../src/ports/shard.js";
+import { TermOver } from "../../src/ports/term.js";
 import {
   ALL,
   changesOf,
@@ -556,6 +557,33 @@ export function describeArchive(name: string, factory: () => Promise<ArchiveSubj
       expect(await archive.followed(follower, 0)).toBe(9);
       await Promise.all([12, 10, 11].map((offset) => archive.follow(follower, 0, offset)));
       expect(await archive.followed(follower, 0)).toBe(12);
+    });
+
+    it("moves the place of a follower in its latest term alone, and begins each where the ones before had come", async () => {
+      const follower = `follower-${newRoom().roomId}`;
+      const first = await archive.beginTerm(follower, 0, 5);
+      expect(first.at).toBe(5);
+      expect(await archive.followed(follower, 0)).toBe(5);
+      await archive.follow(follower, 0, 7, first.number);
+      const second = await archive.beginTerm(follower, 0, 99);
+      expect(second.at).toBe(7);
+      expect(second.number).toBeGreaterThan(first.number);
+      const late = archive.follow(follower, 0, 20, first.number);
+      await Promise.all([
+        expect(late).rejects.toBeInstanceOf(TermOver),
+        archive.follow(follower, 0, 8, second.number),
+        archive.follow(follower, 1, 3),
+      ]);
+      expect(await archive.followed(follower, 0)).toBe(8);
+      expect(await archive.followed(follower, 1)).toBe(3);
+      // One that has run without terms, and in no order.
+      const terms = await Promise.all([1, 2, 3].map(() => archive.beginTerm(follower, 1, 0)));
+      expect(terms.map(({ at }) => at)).toEqual([3, 3, 3]);
+      const numbers = terms.map(({ number }) => number).sort((a, b) => a - b);
+      expect(new Set(numbers).size).toBe(3);
+      await expect(archive.follow(follower, 1, 9, numbers[1])).rejects.toBeInstanceOf(TermOver);
+      await archive.follow(follower, 1, 4, numbers[2]);
+      expect(await archive.followed(follower, 1)).toBe(4);
     });
 
     it("moves the watermark of one shard, and never back", async () => {

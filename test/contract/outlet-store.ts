@@ -11,6 +11,7 @@ import {
 import { DEAD_LETTERS, type OutletStore } from "../../src/ports/outlet-store.js";
 import { roomRef } from "../../src/ports/room-ref.js";
 import { shardOf } from "../../src/ports/shard.js";
+import { TermOver } from "../../src/ports/term.js";
 
 export interface OutletStoreSubject {
   readonly outlets: OutletStore;
@@ -46,17 +47,69 @@ export function describeOutletStore(name: string, open: () => Promise<OutletStor
     it(
       "keeps one parked document per outlet, room and user, as it was parked last, until it is taken away",
       using(async (outlets, shards) => {
-        await outlets.park("one", parked("r", "", 1));
-        await outlets.park("one", parked("r", "u", 2));
-        await outlets.park("one", parked("r", "", 3));
-        await outlets.park("other", parked("r", "", 4));
+        await outlets.park("one", parked("r", "", 1), 1);
+        await outlets.park("one", parked("r", "u", 2), 1);
+        await outlets.park("one", parked("r", "", 3), 1);
+        await outlets.park("other", parked("r", "", 4), 1);
         const seqs = async (outlet: string) => (await outlets.parked(outlet, shards)).map(({ seq }) => seq).sort();
         expect(await seqs("one")).toEqual([2, 3]);
-        await outlets.unpark("one", parked("r", "", 0));
-        await outlets.unpark("one", parked("r", "", 0));
+        await outlets.unpark("one", parked("r", "", 0), 1);
+        await outlets.unpark("one", parked("r", "", 0), 1);
         expect(await seqs("one")).toEqual([2]);
         expect(await seqs("other")).toEqual([4]);
         expect(await seqs("none")).toEqual([]);
+      }),
+    );
+
+    it(
+      "keeps of what a later term has taken up all that was parked, whatever is done in an earlier one",
+      using(async (outlets, shards) => {
+        const shard = shardOf("acme/r", shards.length);
+        const found = async (term: number) =>
+          (await outlets.takeUp("one", shard, term)).map(({ userId, seq }) => `${userId} ${seq}`).sort();
+        await outlets.park("one", parked("r", "ann", 1), 1);
+        await outlets.park("one", parked("r", "bob", 2), 1);
+        await outlets.park("other", parked("r", "ann", 9), 1);
+        expect(await found(2)).toEqual(["ann 1", "bob 2"]);
+        // They come together with what is in its time.
+        const late = [
+          outlets.park("one", parked("r", "ann", 5), 1),
+          outlets.park("one", parked("r", "cid", 3), 2),
+          outlets.park("one", parked("r", "bob", 6), 1),
+          outlets.unpark("one", parked("r", "ann", 1), 1),
+          outlets.unpark("one", parked("r", "bob", 2), 2),
+          outlets.unpark("one", parked("r", "cid", 3), 1),
+        ];
+        const done = await Promise.allSettled(late);
+        expect(done.map((each) => (each.status === "rejected" ? each.reason : ""))).toEqual([
+          expect.any(TermOver),
+          "",
+          expect.any(TermOver),
+          "",
+          "",
+          "",
+        ]);
+        await expect(outlets.takeUp("one", shard, 1)).rejects.toBeInstanceOf(TermOver);
+        expect(await found(2)).toEqual(["ann 1", "cid 3"]);
+        await outlets.park("one", parked("r", "ann", 4), 3);
+        await expect(outlets.park("one", parked("r", "ann", 5), 2)).rejects.toBeInstanceOf(TermOver);
+        expect(await found(3)).toEqual(["ann 4", "cid 3"]);
+        await outlets.unpark("one", parked("r", "cid", 3), 2);
+        expect(await found(4)).toEqual(["ann 4", "cid 3"]);
+        expect((await outlets.parked("other", shards)).map(({ seq }) => seq)).toEqual([9]);
+      }),
+    );
+
+    it(
+      "takes up what is parked of one shard, and leaves what is of others",
+      using(async (outlets, shards) => {
+        const rooms = Array.from({ length: 20 }, (_, index) => `room-${index}`);
+        for (const roomId of rooms) await outlets.park("one", parked(roomId, "", 1), 1);
+        const [shard = 0, other = 0] = shards;
+        const here = rooms.filter((roomId) => shardOf(`acme/${roomId}`, shards.length) === shard);
+        expect((await outlets.takeUp("one", shard, 7)).map(({ roomId }) => roomId).sort()).toEqual(here.sort());
+        expect(await outlets.takeUp("one", other, 2)).not.toEqual([]);
+        await expect(outlets.takeUp("one", shard, 2)).rejects.toBeInstanceOf(TermOver);
       }),
     );
 
@@ -97,9 +150,9 @@ export function describeOutletStore(name: string, open: () => Promise<OutletStor
       using(async (outlets, shards) => {
         const writes: Promise<void>[] = [];
         for (let seq = 1; seq <= 20; seq++) {
-          writes.push(outlets.park("one", parked("r", "", seq)), outlets.park("one", parked("gone", "", seq)));
-          if (seq < 20) writes.push(outlets.unpark("one", parked("r", "", seq)));
-          writes.push(outlets.unpark("one", parked("gone", "", seq)), outlets.bury("one", letter(`l${seq}`)));
+          writes.push(outlets.park("one", parked("r", "", seq), 1), outlets.park("one", parked("gone", "", seq), 1));
+          if (seq < 20) writes.push(outlets.unpark("one", parked("r", "", seq), 1));
+          writes.push(outlets.unpark("one", parked("gone", "", seq), 1), outlets.bury("one", letter(`l${seq}`)));
           writes.push(outlets.retry("one", `l${seq}`), outlets.forget("one", `l${seq}`));
           if (seq > 18) writes.push(outlets.bury("one", letter(`l${seq}`, { tries: seq })));
         }
@@ -116,7 +169,7 @@ export function describeOutletStore(name: string, open: () => Promise<OutletStor
         const rooms = Array.from({ length: 40 }, (_, index) => `room-${index}`);
         const under = rooms.slice(0, 3).map((roomId) => `${roomId}~under`);
         for (const roomId of [...rooms, ...under]) {
-          await outlets.park("one", parked(roomId, "", 1));
+          await outlets.park("one", parked(roomId, "", 1), 1);
           await outlets.bury("one", letter(roomId, { roomId }));
           await outlets.retry("one", roomId);
         }

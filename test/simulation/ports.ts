@@ -257,8 +257,12 @@ export class WeatheredArchive implements Archive {
     return this.#answer(() => this.#inner.followed(follower, shard));
   }
 
-  follow(follower: string, shard: number, offset: number) {
-    return this.#inner.follow(follower, shard, offset);
+  async beginTerm(follower: string, shard: number, end: number) {
+    return await this.#answer(() => this.#inner.beginTerm(follower, shard, end));
+  }
+
+  follow(follower: string, shard: number, offset: number, term?: number) {
+    return this.#inner.follow(follower, shard, offset, term);
   }
 
   marker(room: RoomRef, userId: string) {
@@ -328,12 +332,16 @@ export class WeatheredOutletStore implements OutletStore {
     return this.#answer(() => this.#inner.parked(outlet, shards));
   }
 
-  park(outlet: string, document: ParkedDocument) {
-    return this.#inner.park(outlet, document);
+  async takeUp(outlet: string, shard: number, term: number) {
+    return await this.#answer(() => this.#inner.takeUp(outlet, shard, term));
   }
 
-  unpark(outlet: string, document: ParkedDocument) {
-    return this.#inner.unpark(outlet, document);
+  park(outlet: string, document: ParkedDocument, term: number) {
+    return this.#inner.park(outlet, document, term);
+  }
+
+  unpark(outlet: string, document: ParkedDocument, term: number) {
+    return this.#inner.unpark(outlet, document, term);
   }
 
   bury(outlet: string, letter: DeadLetterDocument) {

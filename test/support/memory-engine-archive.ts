@@ -26,6 +26,7 @@ import { EncodedEvent } from "../../src/ports/encoded-event.js";
 import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
 import { type Awaitable, type RoomRef, roomRef } from "../../src/ports/room-ref.js";
 import { inShards } from "../../src/ports/shard.js";
+import { type Term, TermOver } from "../../src/ports/term.js";
 import type { DeviceChange, LastSeenChange } from "../../src/ports/user-archive.js";
 import type { Life, MemoryEngine } from "./memory-engine.js";
 import { never } from "./memory-engine-log.js";
@@ -219,12 +220,26 @@ export class MemoryArchive implements Archive {
     return this.#answer(() => this.#engine.state.followed.get(`${shard}/${follower}`));
   }
 
-  async follow(follower: string, shard: number, offset: number): Promise<void> {
+  async beginTerm(follower: string, shard: number, end: number): Promise<Term> {
     await Promise.resolve();
     if (this.#dead) return never();
     this.#assertUp();
-    const { followed } = this.#engine.state;
+    const { followed, terms } = this.#engine.state;
     const key = `${shard}/${follower}`;
+    const number = (terms.get(key) ?? 0) + 1;
+    const at = followed.get(key) ?? end;
+    terms.set(key, number);
+    followed.set(key, at);
+    return { number, at };
+  }
+
+  async follow(follower: string, shard: number, offset: number, term?: number): Promise<void> {
+    await Promise.resolve();
+    if (this.#dead) return never();
+    this.#assertUp();
+    const { followed, terms } = this.#engine.state;
+    const key = `${shard}/${follower}`;
+    if (term !== undefined && terms.get(key) !== term) throw new TermOver(`${follower} in ${shard}`, term);
     followed.set(key, Math.max(followed.get(key) ?? 0, offset));
   }
 

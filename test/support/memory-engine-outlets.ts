@@ -14,9 +14,10 @@ import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
 import { DEAD_LETTERS, type OutletStore } from "../../src/ports/outlet-store.js";
 import { type Awaitable, type RoomRef, roomRef } from "../../src/ports/room-ref.js";
 import { inShards } from "../../src/ports/shard.js";
+import { TermOver } from "../../src/ports/term.js";
 import type { Life, MemoryEngine } from "./memory-engine.js";
 import { never } from "./memory-engine-log.js";
-import type { OutletState } from "./memory-engine-state.js";
+import type { OutletState, StoredParked } from "./memory-engine-state.js";
 
 export class MemoryOutletStore implements OutletStore {
   readonly #engine: MemoryEngine;
@@ -30,18 +31,45 @@ export class MemoryOutletStore implements OutletStore {
   parked(outlet: string, shards: readonly number[]): Awaitable<readonly ParkedDocument[]> {
     const isThere = inShards(shards, this.#engine.shards);
     return this.#answer(({ parked }) =>
-      decoded(ParkedDocumentSchema, parked.get(outlet)?.values()).filter((document) => isThere(roomKeyOf(document))),
+      parkedOf(parked.get(outlet)?.values()).filter((document) => isThere(roomKeyOf(document))),
     );
   }
 
-  park(outlet: string, document: ParkedDocument): Promise<void> {
+  /** One after the other: others may come between. */
+  async takeUp(outlet: string, shard: number, term: number): Promise<readonly ParkedDocument[]> {
+    const isThere = inShards([shard], this.#engine.shards);
+    let keys: readonly string[] = [];
+    await this.#write(({ parked }) => {
+      keys = [...(parked.get(outlet)?.keys() ?? [])].filter((key) => isThere(key.slice(0, key.lastIndexOf("/"))));
+    });
+    for (const key of keys) {
+      await this.#write(({ parked }) => {
+        const stored = parked.get(outlet)?.get(key);
+        if (stored !== undefined && stored.term < term) parked.get(outlet)?.set(key, { ...stored, term });
+      });
+    }
+    let found: readonly StoredParked[] = [];
+    await this.#write(({ parked }) => {
+      const here = [...(parked.get(outlet) ?? [])].filter(([key]) => isThere(key.slice(0, key.lastIndexOf("/"))));
+      found = here.map(([, stored]) => stored).filter((stored) => stored.term >= term);
+    });
+    if (found.some((stored) => stored.term > term)) throw new TermOver(`${outlet} in ${shard}`, term);
+    return parkedOf(found);
+  }
+
+  park(outlet: string, document: ParkedDocument, term: number): Promise<void> {
     return this.#write(({ parked }) => {
-      within(parked, outlet).set(placeOf(document), toBinary(ParkedDocumentSchema, document));
+      const [there, key] = [within(parked, outlet), placeOf(document)];
+      if ((there.get(key)?.term ?? 0) > term) throw new TermOver(outlet, term);
+      there.set(key, { term, bytes: toBinary(ParkedDocumentSchema, document) });
     });
   }
 
-  unpark(outlet: string, document: ParkedDocument): Promise<void> {
-    return this.#write(({ parked }) => parked.get(outlet)?.delete(placeOf(document)));
+  unpark(outlet: string, document: ParkedDocument, term: number): Promise<void> {
+    return this.#write(({ parked }) => {
+      const [there, key] = [parked.get(outlet), placeOf(document)];
+      if ((there?.get(key)?.term ?? 0) <= term) there?.delete(key);
+    });
   }
 
   bury(outlet: string, letter: DeadLetterDocument): Promise<void> {
@@ -146,8 +174,15 @@ function placeOf({ tenantId, roomId, userId }: ParkedDocument): string {
   return `${tenantId}/${roomId}/${userId}`;
 }
 
-function within(tables: Map<string, Map<string, Uint8Array>>, key: string): Map<string, Uint8Array> {
-  const found = tables.get(key) ?? new Map<string, Uint8Array>();
+function parkedOf(stored: Iterable<StoredParked> | undefined): readonly ParkedDocument[] {
+  return decoded(
+    ParkedDocumentSchema,
+    Array.from(stored ?? [], ({ bytes }) => bytes),
+  );
+}
+
+function within<T>(tables: Map<string, Map<string, T>>, key: string): Map<string, T> {
+  const found = tables.get(key) ?? new Map<string, T>();
   tables.set(key, found);
   return found;
 }

@@ -63,9 +63,15 @@ export interface ShardState {
   openedAt: number;
 }
 
+/** What is parked, as bytes, and its term. */
+export interface StoredParked {
+  readonly term: number;
+  readonly bytes: Uint8Array;
+}
+
 /** Documents as bytes, each table by outlet or room and then by what is within. */
 export interface OutletState {
-  readonly parked: Map<string, Map<string, Uint8Array>>;
+  readonly parked: Map<string, Map<string, StoredParked>>;
   readonly letters: Map<string, Map<string, Uint8Array>>;
   readonly retries: Map<string, Set<string>>;
   readonly bursts: Map<string, Map<string, Uint8Array>>;
@@ -84,6 +90,8 @@ export interface MemoryState {
   readonly hiddenReading: Set<string>;
   /** By shard and follower. */
   readonly followed: Map<string, number>;
+  /** By shard and follower: the latest term. */
+  readonly terms: Map<string, number>;
   /** Documents as bytes, by tenant/user and device. */
   readonly devices: Map<string, Map<string, Uint8Array>>;
   /** Documents as bytes, by tenant/user. */
@@ -107,6 +115,7 @@ export function emptyState(shards: number): MemoryState {
     hidden: new Map(),
     hiddenReading: new Set(),
     followed: new Map(),
+    terms: new Map(),
     devices: new Map(),
     lastSeen: new Map(),
     outlets: { parked: new Map(), letters: new Map(), retries: new Map(), bursts: new Map() },

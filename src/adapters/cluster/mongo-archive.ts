@@ -24,6 +24,7 @@ import type {
 import type { EncodedEvent } from "../../ports/encoded-event.js";
 import { FEATURE_LEVEL, levelOfAll, NewerEvents } from "../../ports/event-level.js";
 import type { RoomRef } from "../../ports/room-ref.js";
+import { type Term, TermOver } from "../../ports/term.js";
 import type { DeviceChange, LastSeenChange } from "../../ports/user-archive.js";
 import {
   asking,
@@ -53,6 +54,9 @@ import { type Refusal, SetAside } from "./mongo-set-aside.js";
 import { MongoUserArchive } from "./mongo-user-archive.js";
 import { writeNewer } from "./mongo-writes.js";
 import { OrderedWrites } from "./ordered-writes.js";
+
+/** How often a term is tried to be begun, while others move the place or begin theirs. */
+const TERM_TRIES = 20;
 
 export class MongoArchive implements Archive {
   readonly #collections: Collections;
@@ -240,9 +244,31 @@ export class MongoArchive implements Archive {
     });
   }
 
-  follow(follower: string, shard: number, offset: number): Promise<void> {
-    const filter = { _id: named(follower, `${shard}`) };
-    return this.#follows.write({ updateOne: { filter, update: { $max: { offset } }, upsert: true } });
+  beginTerm(follower: string, shard: number, end: number): Promise<Term> {
+    return asking(async () => {
+      const { followers } = this.#collections;
+      const _id = named(follower, `${shard}`);
+      const fresh = { $setOnInsert: { offset: end } };
+      for (let tries = 0; tries < TERM_TRIES; tries++) {
+        const row = await followers.findOne({ _id });
+        if (row === null) {
+          await followers.updateOne({ _id }, fresh, { upsert: true });
+          continue;
+        }
+        const { offset, term } = row;
+        const asRead = { _id, offset, term: term ?? { $exists: false } };
+        const number = (term ?? 0) + 1;
+        const { matchedCount } = await followers.updateOne(asRead, { $set: { term: number } });
+        if (matchedCount > 0) return { number, at: offset };
+      }
+      throw new Error(`others have moved ${follower} in ${shard} all the while`);
+    });
+  }
+
+  async follow(follower: string, shard: number, offset: number, term?: number): Promise<void> {
+    const filter = { _id: named(follower, `${shard}`), ...(term !== undefined && { term }) };
+    const written = await this.#follows.writeIf({ updateOne: { filter, update: { $max: { offset } }, upsert: true } });
+    if (!written && term !== undefined) throw new TermOver(`${follower} in ${shard}`, term);
   }
 
   marker(room: RoomRef, userId: string): Promise<MarkerDocument | undefined> {

@@ -13,6 +13,7 @@ import type { Page } from "../../ports/archive.js";
 import { DEAD_LETTERS, type OutletStore } from "../../ports/outlet-store.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import { shardOf } from "../../ports/shard.js";
+import { TermOver } from "../../ports/term.js";
 import {
   asking,
   type BurstRow,
@@ -54,14 +55,26 @@ export class MongoOutletStore implements OutletStore {
     });
   }
 
-  async park(outlet: string, document: ParkedDocument): Promise<void> {
-    const filter = { _id: parkedKey(outlet, document) };
-    const row = { outlet, shard: this.#shardOf(document), doc: binary(toBinary(ParkedDocumentSchema, document)) };
-    await this.#parked.write({ updateOne: { filter, update: { $set: row }, upsert: true } });
+  async takeUp(outlet: string, shard: number, term: number): Promise<readonly ParkedDocument[]> {
+    const { parked } = this.#collections;
+    const rows = await asking(async () => {
+      // The index by which this finds it holds nothing that changes: it passes over nothing that is there all the while.
+      await parked.updateMany({ outlet, shard, term: { $not: { $gte: term } } }, { $set: { term } });
+      return await parked.find({ outlet, shard, term: { $gte: term } }).toArray();
+    });
+    if (rows.some((row) => row.term !== term)) throw new TermOver(`${outlet} in ${shard}`, term);
+    return rows.map(({ doc }) => fromBinary(ParkedDocumentSchema, bytesOf(doc)));
   }
 
-  async unpark(outlet: string, document: ParkedDocument): Promise<void> {
-    await this.#parked.write({ deleteOne: { filter: { _id: parkedKey(outlet, document) } } });
+  async park(outlet: string, document: ParkedDocument, term: number): Promise<void> {
+    const filter = { _id: parkedKey(outlet, document), ...notAfter(term) };
+    const row = { outlet, shard: this.#shardOf(document), term, doc: binary(toBinary(ParkedDocumentSchema, document)) };
+    const written = await this.#parked.writeIf({ updateOne: { filter, update: { $set: row }, upsert: true } });
+    if (!written) throw new TermOver(outlet, term);
+  }
+
+  async unpark(outlet: string, document: ParkedDocument, term: number): Promise<void> {
+    await this.#parked.write({ deleteOne: { filter: { _id: parkedKey(outlet, document), ...notAfter(term) } } });
   }
 
   async bury(outlet: string, letter: DeadLetterDocument): Promise<void> {
@@ -162,6 +175,11 @@ export class MongoOutletStore implements OutletStore {
   #shardOf({ tenantId, roomId }: ParkedDocument | DeadLetterDocument): number {
     return shardOf(roomRef(tenantId, roomId).key, this.#collections.shardCount);
   }
+}
+
+/** Also of what was parked in none. */
+function notAfter(term: number) {
+  return { term: { $not: { $gt: term } } };
 }
 
 function parkedKey(outlet: string, { tenantId, roomId, userId }: ParkedDocument): string {

@@ -66,6 +66,13 @@ export async function writeTaken<T extends { readonly _id: string | number }, W 
   }
 }
 
+/** Which of ordered writes, by its index, was not done because its key is taken; undefined: they failed otherwise. */
+export function takenAt(error: unknown): number | undefined {
+  if (!(error instanceof MongoBulkWriteError)) return undefined;
+  const [fault] = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors];
+  return fault?.code === DUPLICATE_KEY ? fault.index : undefined;
+}
+
 async function judged<T extends { readonly _id: string | number }, W extends Write<T>>(
   collection: Collection<T>,
   writes: readonly W[],

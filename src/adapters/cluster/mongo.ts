@@ -96,6 +96,8 @@ export interface RemovedRow {
 export interface FollowerRow {
   readonly _id: string;
   readonly offset: number;
+  /** The latest term; absent: of one that has none. */
+  readonly term?: number;
 }
 
 export interface IdleLookRow {
@@ -128,6 +130,8 @@ export interface ParkedRow {
   readonly outlet: string;
   /** The room's. */
   readonly shard: number;
+  /** The term that it was parked in, or taken up into; absent: none. */
+  readonly term?: number;
   /** trunkline.store.v1.ParkedDocument */
   readonly doc: Binary;
 }

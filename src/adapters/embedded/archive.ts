@@ -25,6 +25,7 @@ import type {
 import type { EncodedEvent } from "../../ports/encoded-event.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import { inShards } from "../../ports/shard.js";
+import { type Term, TermOver } from "../../ports/term.js";
 import type { DeviceChange, LastSeenChange } from "../../ports/user-archive.js";
 import { newerOnly, pushDocuments, pushEvent, pushHidden, pushIdleLooks, pushScrubs } from "./changes.js";
 import { type GroupCommit, reading, type Write } from "./group-commit.js";
@@ -70,6 +71,8 @@ export class EmbeddedArchive implements Archive {
   readonly #users: EmbeddedUserArchive;
   /** By follower and shard: how far it was said to be. */
   readonly #farthest = new Map<string, number>();
+  /** By follower and shard: the latest term. One process has the store, so that terms need not outlive it. */
+  readonly #terms = new Map<string, number>();
   /** One change after the other: each looks at what the one before has written. */
   #changed: Promise<void> = Promise.resolve();
 
@@ -252,8 +255,18 @@ export class EmbeddedArchive implements Archive {
     });
   }
 
-  async follow(follower: string, shard: number, offset: number): Promise<void> {
+  async beginTerm(follower: string, shard: number, end: number): Promise<Term> {
     const key = followerKey(follower, shard);
+    const number = (this.#terms.get(key) ?? 0) + 1;
+    this.#terms.set(key, number);
+    const at = this.#farthest.get(key) ?? this.followed(follower, shard);
+    if (at === undefined) await this.follow(follower, shard, end);
+    return { number, at: at ?? end };
+  }
+
+  async follow(follower: string, shard: number, offset: number, term?: number): Promise<void> {
+    const key = followerKey(follower, shard);
+    if (term !== undefined && term < (this.#terms.get(key) ?? 0)) throw new TermOver(`${follower} in ${shard}`, term);
     // Also of what is being written.
     const farthest = Math.max(this.#farthest.get(key) ?? this.followed(follower, shard) ?? 0, offset);
     this.#farthest.set(key, farthest);

@@ -12,7 +12,8 @@ import {
 import type { Page } from "../../ports/archive.js";
 import { DEAD_LETTERS, type OutletStore } from "../../ports/outlet-store.js";
 import { type RoomRef, roomRef } from "../../ports/room-ref.js";
-import { inShards } from "../../ports/shard.js";
+import { inShards, shardOf } from "../../ports/shard.js";
+import { TermOver } from "../../ports/term.js";
 import { type GroupCommit, unavailable, type Write } from "./group-commit.js";
 import { after, lastPart, namedKey, outletKey, parkedKey, roomKey } from "./keys.js";
 import type { Table, Tables } from "./tables.js";
@@ -30,6 +31,8 @@ export class EmbeddedOutletStore implements OutletStore {
   #burials: Burials | undefined;
   /** How many dead letters there are, of outlets where that was counted since the last one was forgotten. */
   readonly #counts = new Map<string, number>();
+  /** By outlet and shard: the latest term that anything was kept in. One process has the store, so that terms need not outlive it. */
+  readonly #terms = new Map<string, number>();
 
   constructor(tables: Tables, commit: GroupCommit) {
     this.#tables = tables;
@@ -43,11 +46,18 @@ export class EmbeddedOutletStore implements OutletStore {
     );
   }
 
-  async park(outlet: string, document: ParkedDocument): Promise<void> {
+  async takeUp(outlet: string, shard: number, term: number): Promise<readonly ParkedDocument[]> {
+    if (!this.#isLatest(outlet, shard, term)) throw new TermOver(`${outlet} in ${shard}`, term);
+    return this.parked(outlet, [shard]);
+  }
+
+  async park(outlet: string, document: ParkedDocument, term: number): Promise<void> {
+    if (!this.#isLatest(outlet, this.#shardOf(document), term)) throw new TermOver(outlet, term);
     await this.#commit.commit([this.#parking(outlet, document, toBinary(ParkedDocumentSchema, document))]);
   }
 
-  async unpark(outlet: string, document: ParkedDocument): Promise<void> {
+  async unpark(outlet: string, document: ParkedDocument, term: number): Promise<void> {
+    if (!this.#isLatest(outlet, this.#shardOf(document), term)) return;
     await this.#commit.commit([this.#parking(outlet, document, undefined)]);
   }
 
@@ -117,6 +127,17 @@ export class EmbeddedOutletStore implements OutletStore {
       if (keys.length > 0) await this.#commit.commit(keys.map((key) => ({ table, key, value: undefined })));
       if (keys.length < REMOVED_AT_ONCE) return;
     }
+  }
+
+  #isLatest(outlet: string, shard: number, term: number): boolean {
+    const key = `${shard}/${outlet}`;
+    if (term < (this.#terms.get(key) ?? 0)) return false;
+    this.#terms.set(key, term);
+    return true;
+  }
+
+  #shardOf(document: ParkedDocument): number {
+    return shardOf(roomKeyOf(document), this.#tables.shardCount);
   }
 
   #parking(outlet: string, { tenantId, roomId, userId }: ParkedDocument, value: Uint8Array | undefined): Write {

@@ -123,8 +123,12 @@ export class ShardedArchive implements Archive {
     return this.#archive.followed(follower, shard);
   }
 
-  follow(follower: string, shard: number, offset: number) {
-    return this.#archive.follow(follower, shard, offset);
+  beginTerm(follower: string, shard: number, end: number) {
+    return this.#archive.beginTerm(follower, shard, end);
+  }
+
+  follow(follower: string, shard: number, offset: number, term?: number) {
+    return this.#archive.follow(follower, shard, offset, term);
   }
 
   marker(room: RoomRef, userId: string) {

@@ -16,6 +16,13 @@ export async function beginAt(
   return end;
 }
 
+/** Where a reader goes on. */
+export interface Begun {
+  readonly at: number;
+  /** The number of its term. Undefined: its place is moved by whoever has come farther. */
+  readonly term?: number;
+}
+
 /** What there is from an offset on. */
 export interface ReadOn {
   /** The offset asked for, or where the log begins now: what stood between is gone. */

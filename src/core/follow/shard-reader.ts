@@ -2,8 +2,9 @@
 
 import type { Timer } from "../../ports/clock.js";
 import type { LogRecord } from "../../ports/event-log.js";
+import { TermOver } from "../../ports/term.js";
 import type { CoreDependencies } from "../core.js";
-import { beginAt, followOn } from "./place.js";
+import { type Begun, beginAt, followOn } from "./place.js";
 
 /** How often places are remembered, in milliseconds: what came since is read again after a crash. */
 const REMEMBER_MS = 1_000;
@@ -28,6 +29,8 @@ export class Place {
   over = false;
   /** The next offset; undefined: not known yet. */
   at: number | undefined;
+  /** The number of its term; undefined: it has none. */
+  term: number | undefined;
   remembered: number | undefined;
   /** Where it was, the oldest first, and since when. */
   passed: { readonly at: number; readonly monotonicMs: number }[] = [];
@@ -69,6 +72,14 @@ export abstract class ShardReader<P extends Place> implements LogReader {
   /** The shard is another node's, or everything ends: cancels what waits for it. */
   protected abstract giveUp(place: P): void;
 
+  /** Where to go on in a shard whose log ends at `end`: one that has never run begins there. */
+  protected async begun(shard: number, end: number): Promise<Begun> {
+    return { at: await beginAt(this.deps.archive, this.#name, { shard, end }) };
+  }
+
+  /** A later term has begun: what it says of this place counts no more. */
+  protected overtaken(_place: P): void {}
+
   /** Whether it has been started and not stopped. */
   protected get isAtWork(): boolean {
     return this.#started && !this.#stopped;
@@ -95,28 +106,24 @@ export abstract class ShardReader<P extends Place> implements LogReader {
    */
   async opening(shard: number, end: number): Promise<void> {
     if (this.#stopped || this.places.get(shard)?.at !== undefined) return;
-    await this.begin(shard, end);
+    await beginAt(this.deps.archive, this.#name, { shard, end });
   }
 
-  /** Where to go on in a shard whose log ends at `end`: one that has never run begins there. */
-  begin(shard: number, end: number): Promise<number> {
-    return beginAt(this.deps.archive, this.#name, { shard, end });
-  }
-
-  /** The shard is this node's, its log ends at `end`: goes on at `at`, or, without it, where the shard was left by then. */
-  opened(shard: number, end: number, at?: number): void {
+  /** The shard is this node's, its log ends at `end`: goes on as it has begun, or, without that, where the shard was left by then. */
+  opened(shard: number, end: number, begun?: Begun): void {
     if (this.#stopped) return;
     let place = this.places.get(shard);
     if (place === undefined) {
       place = this.placeOf(shard, end);
       this.places.set(shard, place);
-      if (at !== undefined) this.#begin(place, at);
+      if (begun !== undefined) this.#begin(place, begun);
     }
     place.end = end;
     this.follow(place);
   }
 
-  #begin(place: P, at: number): void {
+  #begin(place: P, { at, term }: Begun): void {
+    place.term = term;
     place.remembered = at;
     place.passed = [{ at, monotonicMs: this.deps.clock.monotonic() }];
     this.reach(place, at);
@@ -151,8 +158,9 @@ export abstract class ShardReader<P extends Place> implements LogReader {
   protected async readOn(place: P, limit: number): Promise<readonly LogRecord[]> {
     let from = place.at;
     if (from === undefined) {
-      from = await this.begin(place.shard, place.end);
-      this.#begin(place, from);
+      const begun = await this.begun(place.shard, place.end);
+      from = begun.at;
+      this.#begin(place, begun);
       if (place.over) return [];
     }
     const { at, records } = await followOn(this.deps, this.#name, place, from, limit);
@@ -197,7 +205,10 @@ export abstract class ShardReader<P extends Place> implements LogReader {
         if (settled === undefined) return;
         place.passed = passed.filter(({ monotonicMs }) => monotonicMs >= settled.monotonicMs);
         if (settled.at === place.remembered) return;
-        await this.deps.archive.follow(this.#name, shard, settled.at);
+        await this.deps.archive.follow(this.#name, shard, settled.at, place.term).catch((cause: unknown) => {
+          if (cause instanceof TermOver && !place.over) this.overtaken(place);
+          throw cause;
+        });
         place.remembered = settled.at;
       }),
     );

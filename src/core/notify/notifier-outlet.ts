@@ -17,7 +17,7 @@ import { type RoomRef, roomRef } from "../../ports/room-ref.js";
 import type { CoreDependencies } from "../core.js";
 import { createdAtMs } from "../outlet/batch.js";
 import type { NotifierOptions } from "../outlet/options.js";
-import { GIVE_UP_AFTER_MS, type OutletWork } from "../outlet/outlet.js";
+import { GIVE_UP_AFTER_MS, type Holding, type OutletWork } from "../outlet/outlet.js";
 import { Parking, type Tried } from "../outlet/parking.js";
 import type { Page, Taken } from "../outlet/shard-pages.js";
 import type { Receipts } from "../receipt/receipts.js";
@@ -81,9 +81,9 @@ export class NotifierOutlet implements OutletWork {
     });
   }
 
-  async load(shard: number): Promise<() => void> {
-    const kept = await this.#parking.kept(shard);
-    return () => this.#parking.opened(shard, kept);
+  async load(holding: Holding): Promise<() => void> {
+    const kept = await this.#parking.takeUp(holding);
+    return () => this.#parking.opened(holding, kept);
   }
 
   /** Who waits to be looked at is found again by whoever has the shard now: its place is not remembered before their time is over. */

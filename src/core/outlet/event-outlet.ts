@@ -19,7 +19,7 @@ import { PAGE_BYTES } from "../limit/limits.js";
 import { batchOf, createdAtMs } from "./batch.js";
 import { DeadLetters } from "./dead-letters.js";
 import type { EventOutletOptions } from "./options.js";
-import { GIVE_UP_AFTER_MS, type OutletWork } from "./outlet.js";
+import { GIVE_UP_AFTER_MS, type Holding, type OutletWork } from "./outlet.js";
 import { Parking, type Tried } from "./parking.js";
 import type { Page, Taken } from "./shard-pages.js";
 
@@ -77,13 +77,13 @@ export class EventOutlet implements OutletWork {
   }
 
   /** What was set aside before of a shard, and where these rooms end now. */
-  async load(shard: number): Promise<() => void> {
+  async load(holding: Holding): Promise<() => void> {
     const aside: Aside[] = [];
-    for (const document of await this.#parking.kept(shard)) {
+    for (const document of await this.#parking.takeUp(holding)) {
       const stored = await this.#deps.archive.room(roomRef(document.tenantId, document.roomId));
       aside.push({ document, topSeq: stored?.room?.top?.seq ?? 0 });
     }
-    return () => this.#begin(shard, aside);
+    return () => this.#begin(holding, aside);
   }
 
   released(shard: number): void {
@@ -113,14 +113,14 @@ export class EventOutlet implements OutletWork {
   }
 
   /** What a room lacks goes up to where it ends now, wherever the reader is. */
-  #begin(shard: number, aside: readonly Aside[]): void {
+  #begin(holding: Holding, aside: readonly Aside[]): void {
     for (const { document, topSeq } of aside) {
       const { key } = roomRef(document.tenantId, document.roomId);
       this.#passed.set(key, topSeq);
       this.#ahead.set(key, Number.POSITIVE_INFINITY);
     }
     this.#parking.opened(
-      shard,
+      holding,
       aside.map(({ document }) => document),
     );
   }

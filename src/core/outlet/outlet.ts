@@ -8,10 +8,22 @@ import { Starting } from "./starting.js";
 /** A day: longer than a target is away, shorter than what is said stays worth telling. */
 export const GIVE_UP_AFTER_MS = 86_400_000;
 
+/** What is kept of a shard is kept in a term. */
+export interface Holding {
+  readonly shard: number;
+  /** Its number. */
+  readonly term: number;
+  /** To be told, once it has begun and until it is released, that a later one has: it is released then. */
+  overtaken(): void;
+}
+
 /** What an outlet makes of the log: events for a sink, or notifications. */
 export interface OutletWork extends PageReader {
-  /** Reads what was kept of a shard before; the result begins with it, before the shard's first page is taken. */
-  load(shard: number): Promise<() => void>;
+  /**
+   * Takes up what was kept of a shard before; the result begins with it, before the shard's first page is taken. Rejects with TermOver where
+   * it was overtaken.
+   */
+  load(holding: Holding): Promise<() => void>;
   /** Begins with what needs no log. Absent: there is nothing. */
   start?(): void;
   /** The shard is another node's: nothing more is kept of it. */
@@ -28,7 +40,7 @@ export class Outlet {
 
   constructor(deps: CoreDependencies, work: OutletWork) {
     this.#work = work;
-    this.#pages = new ShardPages(deps, work);
+    this.#pages = new ShardPages(deps, work, (shard) => this.#again(shard));
     this.#starting = new Starting(deps, {
       outlet: work.name,
       load: (shard, end) => this.#load(shard, end),
@@ -36,14 +48,22 @@ export class Outlet {
   }
 
   async #load(shard: number, end: number): Promise<(end: number) => void> {
-    // The place first: what the last owner keeps of an event after it was read is behind it, and that event is read again. The other way round
-    // the place could be beyond an event whose keeping was not seen.
-    const at = await this.#pages.begin(shard, end);
-    const begin = await this.#work.load(shard);
+    // The place first: what the last owner keeps of an event from then on is behind it, and that event is read again. The other way round the
+    // place could be beyond an event whose keeping was not seen.
+    const { at, term } = await this.#pages.begun(shard, end);
+    const begin = await this.#work.load({ shard, term, overtaken: () => this.#again(shard) });
     return (endNow) => {
       begin();
-      this.#pages.opened(shard, endNow, at);
+      this.#pages.opened(shard, endNow, { at, term });
     };
+  }
+
+  /** Somebody else has taken the shard up, and this node still believes it to be its own: it stops there, and begins anew. */
+  #again(shard: number): void {
+    const end = this.#pages.endOf(shard);
+    if (end === undefined) return;
+    this.released(shard);
+    this.#starting.again(shard, end);
   }
 
   /** What reads the log for it. */

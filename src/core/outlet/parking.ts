@@ -7,7 +7,9 @@ import type { Timer } from "../../ports/clock.js";
 import type { OutletStore } from "../../ports/outlet-store.js";
 import { roomRef } from "../../ports/room-ref.js";
 import { shardOf } from "../../ports/shard.js";
+import { TermOver } from "../../ports/term.js";
 import type { CoreDependencies } from "../core.js";
+import type { Holding } from "./outlet.js";
 
 /** First wait before another try, in milliseconds; doubled up to the last. */
 const TRY_FIRST_MS = 1_000;
@@ -39,6 +41,7 @@ export interface ParkingOptions {
 
 /** A shard while it is this node's. */
 interface Held {
+  readonly holding: Holding;
   over: boolean;
 }
 
@@ -47,6 +50,11 @@ interface Item {
   document: ParkedDocument;
   dueMs: number;
   busy: boolean;
+}
+
+interface Released {
+  readonly held: Held;
+  readonly document: ParkedDocument;
 }
 
 export class Parking {
@@ -59,7 +67,7 @@ export class Parking {
   #timer: Timer | undefined;
   #timerDueMs = 0;
   /** Those that the store still keeps, because it was away. */
-  #released: ParkedDocument[] = [];
+  #released: Released[] = [];
   #unparkTimer: Timer | undefined;
   #stopped = false;
 
@@ -69,15 +77,15 @@ export class Parking {
     this.#options = options;
   }
 
-  /** What was parked of a shard. Rejects when it cannot be read. */
-  async kept(shard: number): Promise<readonly ParkedDocument[]> {
-    return await this.#store.parked(this.#options.outlet, [shard]);
+  /** Takes up what was parked of a shard. Rejects when it cannot be read, and where a later term has begun. */
+  takeUp({ shard, term }: Holding): Promise<readonly ParkedDocument[]> {
+    return this.#store.takeUp(this.#options.outlet, shard, term);
   }
 
-  /** The shard is this node's: takes up what was kept of it. */
-  opened(shard: number, kept: readonly ParkedDocument[]): void {
-    const held: Held = { over: false };
-    this.#held.set(shard, held);
+  /** The shard is this node's: begins with what was taken up of it. */
+  opened(holding: Holding, kept: readonly ParkedDocument[]): void {
+    const held: Held = { holding, over: false };
+    this.#held.set(holding.shard, held);
     for (const document of kept) this.#keep(held, document, 0);
     this.#tell();
     this.#arm();
@@ -90,7 +98,7 @@ export class Parking {
     held.over = true;
     this.#held.delete(shard);
     for (const [key, item] of this.#items) if (item.held === held) this.#items.delete(key);
-    this.#released = this.#released.filter((document) => this.#heldOf(document) !== undefined);
+    this.#released = this.#released.filter((each) => !each.held.over);
     this.#tell();
   }
 
@@ -129,7 +137,10 @@ export class Parking {
   async park(document: ParkedDocument, waitMs = this.#waitMs(document)): Promise<void> {
     const held = this.#heldOf(document);
     if (held === undefined) throw new Error("the room's shard is another node's");
-    await this.#store.park(this.#options.outlet, document);
+    await this.#store.park(this.#options.outlet, document, held.holding.term).catch((cause: unknown) => {
+      this.#isOvertaken(held, cause);
+      throw cause;
+    });
     // Whoever has the shard now finds it, or the event itself.
     if (held.over) return;
     this.#keep(held, document, waitMs);
@@ -139,25 +150,34 @@ export class Parking {
 
   /** It is done: from now on it is not there. Should the store not hear of that, it comes back with the next start. */
   release(document: ParkedDocument): void {
-    if (!this.isParked(document)) return;
+    const item = this.#items.get(keyOf(document));
+    if (item?.document !== document) return;
     this.#items.delete(keyOf(document));
     this.#tell();
-    this.#unpark(document);
+    this.#unpark({ held: item.held, document });
   }
 
   #heldOf({ tenantId, roomId }: ParkedDocument): Held | undefined {
     return this.#held.get(shardOf(roomRef(tenantId, roomId).key, this.#deps.log.shards));
   }
 
-  #unpark(document: ParkedDocument): void {
-    this.#store.unpark(this.#options.outlet, document).catch((cause: unknown) => {
-      if (this.#heldOf(document) === undefined) return;
+  /** Whether it failed because a later term has begun: then the shard is released. */
+  #isOvertaken(held: Held, cause: unknown): boolean {
+    if (!(cause instanceof TermOver)) return false;
+    if (!held.over) held.holding.overtaken();
+    return true;
+  }
+
+  #unpark(released: Released): void {
+    const { held, document } = released;
+    this.#store.unpark(this.#options.outlet, document, held.holding.term).catch((cause: unknown) => {
+      if (held.over) return;
       this.#fault(cause);
-      this.#released.push(document);
+      this.#released.push(released);
       this.#unparkTimer ??= this.#deps.clock.after(STORE_RETRY_MS, () => {
         this.#unparkTimer = undefined;
         // What was parked again meanwhile stands in its place.
-        const due = this.#released.filter((each) => !this.#items.has(keyOf(each)));
+        const due = this.#released.filter((each) => !this.#items.has(keyOf(each.document)));
         this.#released = [];
         for (const each of due) this.#unpark(each);
       });
@@ -213,11 +233,12 @@ export class Parking {
         return;
       }
       const { document, waitMs } = tried;
-      if (document !== item.document) await this.#store.park(this.#options.outlet, document);
+      const { outlet } = this.#options;
+      if (document !== item.document) await this.#store.park(outlet, document, item.held.holding.term);
       item.document = document;
       item.dueMs = this.#deps.clock.monotonic() + waitMs;
     } catch (cause) {
-      if (item.held.over) return;
+      if (item.held.over || this.#isOvertaken(item.held, cause)) return;
       this.#fault(cause);
       item.dueMs = this.#deps.clock.monotonic() + STORE_RETRY_MS;
     }

@@ -3,6 +3,7 @@
 import type { Timer } from "../../ports/clock.js";
 import type { LogRecord } from "../../ports/event-log.js";
 import type { CoreDependencies } from "../core.js";
+import type { Begun } from "../follow/place.js";
 import { Place, ShardReader } from "../follow/shard-reader.js";
 import { createdAtMs } from "./batch.js";
 
@@ -43,14 +44,27 @@ class PagedPlace extends Place {
 
 export class ShardPages extends ShardReader<PagedPlace> {
   readonly #reader: PageReader;
+  readonly #onOvertaken: (shard: number) => void;
   /** Those that may hold something new, in the order in which they are read. */
   readonly #behind = new Set<PagedPlace>();
   #reading = 0;
   #asked = false;
 
-  constructor(deps: CoreDependencies, reader: PageReader) {
+  /** `onOvertaken` is told of shards whose term is over: from then on nothing of them is remembered. */
+  constructor(deps: CoreDependencies, reader: PageReader, onOvertaken: (shard: number) => void = () => {}) {
     super(deps, reader.name, reader.keptMs);
     this.#reader = reader;
+    this.#onOvertaken = onOvertaken;
+  }
+
+  /** Begins a term in a shard whose log ends at `end`. */
+  override async begun(shard: number, end: number): Promise<Required<Begun>> {
+    const { number, at } = await this.deps.archive.beginTerm(this.#reader.name, shard, end);
+    return { at, term: number };
+  }
+
+  protected override overtaken(place: PagedPlace): void {
+    this.#onOvertaken(place.shard);
   }
 
   protected placeOf(shard: number, end: number): PagedPlace {
@@ -71,6 +85,11 @@ export class ShardPages extends ShardReader<PagedPlace> {
   /** Whether it reads the shard. */
   has(shard: number): boolean {
     return this.places.has(shard);
+  }
+
+  /** Where the shard's log ended when it was opened last; undefined: it does not read it. */
+  endOf(shard: number): number | undefined {
+    return this.places.get(shard)?.end;
   }
 
   /** A shard's log has grown. */

@@ -1,6 +1,7 @@
 // The start of an outlet in each shard: what was kept of it is read first, again and again while the store is away.
 
 import type { Timer } from "../../ports/clock.js";
+import { TermOver } from "../../ports/term.js";
 import type { CoreDependencies } from "../core.js";
 
 const RETRY_MS = 1_000;
@@ -49,6 +50,13 @@ export class Starting {
     if (this.#started) this.#load(coming);
   }
 
+  /** It has begun and was overtaken: begins once more, a while later. */
+  again(shard: number, end: number): void {
+    const coming: Coming = { shard, end, over: false, retry: undefined };
+    this.#coming.set(shard, coming);
+    this.#loadLater(coming);
+  }
+
   /** The shard is another node's. */
   released(shard: number): void {
     const coming = this.#coming.get(shard);
@@ -72,9 +80,16 @@ export class Starting {
       },
       (cause: unknown) => {
         if (coming.over) return;
-        this.#deps.telemetry.emit("fault", { where: `starting the outlet ${this.#parts.outlet}`, cause });
-        coming.retry = this.#deps.clock.after(RETRY_MS, () => this.#load(coming));
+        // Overtaken: no fault of anybody's.
+        if (!(cause instanceof TermOver)) {
+          this.#deps.telemetry.emit("fault", { where: `starting the outlet ${this.#parts.outlet}`, cause });
+        }
+        this.#loadLater(coming);
       },
     );
+  }
+
+  #loadLater(coming: Coming): void {
+    coming.retry = this.#deps.clock.after(RETRY_MS, () => this.#load(coming));
   }
 }
