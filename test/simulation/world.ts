@@ -512,6 +512,8 @@ export class World {
 
   emptyStore(): void {
     this.#cluster?.emptyStore();
+    // A node that does not reach the store believes in its leases for as long as they last, whoever is given them anew.
+    this.#inDoubtUntilMs = this.time.nowMs + IN_DOUBT_MS;
     this.coverage.count("stores of leases emptied");
   }
 
