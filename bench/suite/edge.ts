@@ -80,7 +80,11 @@ async function take(
   const running: Running<unknown>[] = [];
   const crowds = new Crowds(children);
   try {
-    const environment = { TRUNKLINE_LINK_SECRET: SECRET, TRUNKLINE_MAX_CONNECTIONS: `${members + ROOM_SIZE}` };
+    const environment = {
+      TRUNKLINE_LINK_SECRET: SECRET,
+      TRUNKLINE_MAX_CONNECTIONS: `${members + ROOM_SIZE}`,
+      TRUNKLINE_METRICS_PORT: "0",
+    };
     const { profile } = options;
     const node = await startNode(children, data, environment, profile);
     running.push(node);
@@ -101,10 +105,10 @@ async function take(
     progress("the rooms are there");
     await crowds.warm();
     await pause(size.settleMs);
-    const before = await memoryOf(servers, size.settleMs);
+    const before = await memoriesOf(servers, size.settleMs);
     await crowds.open();
     await pause(size.settleMs);
-    const after = await memoryOf(servers, size.settleMs);
+    const after = await memoriesOf(servers, size.settleMs);
     const samples = [...memorySamples(name, members, before, after)];
     for (const phase of PHASES) {
       progress(phase.name);
@@ -124,30 +128,57 @@ interface Servers {
   readonly bridges: readonly BridgeTarget[];
 }
 
+/** In bytes, after a full collection. */
 interface Memory {
-  readonly node: number;
+  /** As the kernel counts it. */
+  readonly resident: number;
+  /** What JavaScript holds, in the heap and beside it. */
+  readonly held: number;
+}
+
+interface Memories {
+  readonly node: Memory;
   /** Of all of them. */
-  readonly bridges: number;
+  readonly bridges: Memory;
 }
 
-async function memoryOf({ node, bridges }: Servers, settleMs: number): Promise<Memory> {
-  const [ofNode, ...ofBridges] = await Promise.all([node, ...bridges].map(({ pid }) => collectedBytes(pid, settleMs)));
-  return { node: ofNode ?? Number.NaN, bridges: sum(ofBridges) };
+async function memoriesOf({ node, bridges }: Servers, settleMs: number): Promise<Memories> {
+  const [ofNode, ...ofBridges] = await Promise.all([node, ...bridges].map((each) => memoryOf(each, settleMs)));
+  if (ofNode === undefined) throw new Error("there is a node");
+  return {
+    node: ofNode,
+    bridges: { resident: sum(ofBridges.map((each) => each.resident)), held: sum(ofBridges.map((each) => each.held)) },
+  };
 }
 
-function memorySamples(name: string, members: number, before: Memory, after: Memory): readonly Sample[] {
+async function memoryOf(
+  { pid, metricsPort }: Pick<BridgeTarget | TrunklineTarget, "pid" | "metricsPort">,
+  settleMs: number,
+): Promise<Memory> {
+  const resident = await collectedBytes(pid, settleMs);
+  const metrics = await metricsOf(metricsPort);
+  const held = metricIn(metrics, "nodejs_heap_size_used_bytes") + metricIn(metrics, "nodejs_external_memory_bytes");
+  return { resident, held };
+}
+
+function memorySamples(name: string, members: number, before: Memories, after: Memories): readonly Sample[] {
   const kib = (from: number, to: number) => (to - from) / 1024 / members;
-  const ofNode = kib(before.node, after.node);
-  if (before.bridges === 0) return [{ case: name, metric: "node_rss_per_connection", unit: "KiB", value: ofNode }];
+  const one = (metric: string, value: number, aim?: string): Sample => ({
+    case: name,
+    metric,
+    unit: "KiB",
+    value,
+    ...(aim !== undefined && { aim }),
+  });
+  const ofNode = [
+    one("node_rss_per_connection", kib(before.node.resident, after.node.resident), "≤ 4"),
+    one("node_heap_per_connection", kib(before.node.held, after.node.held)),
+  ];
+  if (before.bridges.resident === 0) return ofNode.map(({ aim: _, ...sample }) => sample);
   return [
-    {
-      case: name,
-      metric: "bridge_rss_per_connection",
-      unit: "KiB",
-      value: kib(before.bridges, after.bridges),
-      aim: "≤ 12",
-    },
-    { case: name, metric: "node_rss_per_connection", unit: "KiB", value: ofNode, aim: "≤ 4" },
+    one("bridge_rss_per_connection", kib(before.bridges.resident, after.bridges.resident), "≤ 12"),
+    one("bridge_heap_per_connection", kib(before.bridges.held, after.bridges.held)),
+    ...ofNode,
   ];
 }
 
