@@ -68,6 +68,7 @@ export const ACTIONS: { readonly [name: string]: Action } = {
       const replyMatches = wanted.replyTo === undefined || wanted.replyTo === replyTo(candidate);
       // Others of its kind may come between: of them nothing is said.
       if (input.among === true && !stage.matches(wanted, candidate)) return false;
+      if (isTopAlone(candidate) && !isTopAlone(wanted)) return false;
       return replyMatches && (roomId === undefined || contentOf(candidate).roomId === roomId);
     });
     stage.match(wanted, frame);
@@ -165,4 +166,9 @@ function tokenOf(stage: Stage, input: JsonObject): string | undefined {
 function take(stage: Stage, input: JsonObject, kind: string, match: (frame: Frame) => boolean): Promise<Frame> {
   const inbox = clientOf(stage, input).inbox;
   return inbox.take((frame) => kindOf(frame) === kind && match(frame), `a frame ${kind}`, stage.patienceMs);
+}
+
+/** Where a room stands is told at any moment to members who are there and do not read it yet: of that nothing is said where it is not asked for. */
+function isTopAlone(frame: JsonObject): boolean {
+  return kindOf(frame) === "signals" && Object.keys(contentOf(frame)).every((key) => key === "top");
 }
