@@ -30,24 +30,40 @@ export async function useContext(browser: Browser): Promise<BrowserContext> {
 
 /** A browser in which pages are hidden and frozen as for a user: others are made to believe that somebody looks at all of their pages. */
 export async function useOrdinaryBrowser(): Promise<BrowserContext> {
+  for (let attempt = 1; ; attempt++) {
+    const url = await useDevtools();
+    try {
+      const browser = await chromium.connectOverCDP(url, { noDefaults: true, timeout: 15_000 });
+      const [context] = browser.contexts();
+      if (context === undefined) throw new Error("the browser has no context of its own");
+      return context;
+    } catch (error) {
+      if (attempt === 3) throw error;
+    }
+  }
+}
+
+/** Where a browser of its own answers. */
+async function useDevtools(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), "trunkline-browser-"));
-  const args = ["--headless", "--remote-debugging-port=0", `--user-data-dir=${directory}`, ...QUIET];
-  const process = spawn(CHROMIUM, args, { stdio: ["ignore", "ignore", "pipe"] });
-  const ended = once(process, "exit");
+  // Who attaches to a first window that is only coming up may wait for ever: there is none.
+  const args = ["--headless", "--no-startup-window", "--remote-debugging-port=0", `--user-data-dir=${directory}`];
+  const browser = spawn(CHROMIUM, [...args, ...QUIET], { stdio: ["ignore", "ignore", "pipe"] });
+  const ended = once(browser, "exit");
   onTestFinished(async () => {
-    process.kill();
+    browser.kill();
     await ended;
     await rm(directory, { recursive: true, force: true, maxRetries: 10 });
   });
-  for await (const line of createInterface(process.stderr)) {
-    const [, url] = /^DevTools listening on (.+)$/.exec(line) ?? [];
-    if (url === undefined) continue;
-    process.stderr.resume();
-    const browser = await chromium.connectOverCDP(url, { noDefaults: true });
-    const [context] = browser.contexts();
-    if (context !== undefined) return context;
+  let url: string | undefined;
+  for await (const line of createInterface(browser.stderr)) {
+    [, url] = /^DevTools listening on (.+)$/.exec(line) ?? [];
+    if (url !== undefined) break;
   }
-  throw new Error("the browser did not start");
+  if (url === undefined) throw new Error("the browser did not start");
+  // What else it says must not fill the pipe.
+  browser.stderr.resume();
+  return url;
 }
 
 /** @param code The client's. */
