@@ -45,7 +45,9 @@ export function startGrpcCall(session: ClientHttp2Session, options: GrpcCallOpti
     [constants.HTTP2_HEADER_TE]: "trailers",
   });
   let over = false;
-  let rest: Buffer | undefined;
+  /** Of a message that has not come whole: its pieces, and their bytes together. */
+  const pieces: Buffer[] = [];
+  let held = 0;
   let status = "";
 
   stream.on("data", (chunk: Buffer) => {
@@ -66,11 +68,12 @@ export function startGrpcCall(session: ClientHttp2Session, options: GrpcCallOpti
   stream.on("close", () => end(`status ${status}`));
 
   function received(chunk: Buffer): void {
-    let buffer = chunk;
-    if (rest !== undefined) {
-      buffer = Buffer.concat([rest, chunk]);
-      rest = undefined;
+    if (held > 0) {
+      pieces.push(chunk);
+      held += chunk.length;
+      if (held < PREFIX_BYTES || held < PREFIX_BYTES + joined(pieces, PREFIX_BYTES).readUInt32BE(1)) return;
     }
+    const buffer = held > 0 ? joined(pieces, held) : chunk;
     let at = 0;
     while (at + PREFIX_BYTES <= buffer.length && !over) {
       const end = at + PREFIX_BYTES + buffer.readUInt32BE(at + 1);
@@ -78,7 +81,11 @@ export function startGrpcCall(session: ClientHttp2Session, options: GrpcCallOpti
       options.message(buffer, at + PREFIX_BYTES, end);
       at = end;
     }
-    if (at < buffer.length) rest = buffer.subarray(at);
+    if (over) return;
+    pieces.length = 0;
+    held = buffer.length - at;
+    // It came with this chunk, whatever was joined: the piece before it was of a message that is whole now.
+    if (held > 0) pieces.push(chunk.subarray(chunk.length - held));
   }
 
   function end(reason: string): void {
@@ -90,6 +97,18 @@ export function startGrpcCall(session: ClientHttp2Session, options: GrpcCallOpti
   return createCall(stream, () => {
     over = true;
   });
+}
+
+let scratch = Buffer.allocUnsafe(64 * 1024);
+
+/** The first `bytes` of the pieces, until the next call: one buffer for all calls, or joining is half of what a generator does. */
+function joined(pieces: readonly Buffer[], bytes: number): Buffer {
+  const [first] = pieces;
+  if (first !== undefined && first.length >= bytes) return first.subarray(0, bytes);
+  if (scratch.length < bytes) scratch = Buffer.allocUnsafe(2 * bytes);
+  let at = 0;
+  for (const piece of pieces) at += piece.copy(scratch, at, 0, bytes - at);
+  return scratch.subarray(0, bytes);
 }
 
 /** A message with its gRPC prefix. */
