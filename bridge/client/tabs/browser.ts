@@ -66,9 +66,10 @@ function lock(
         return undefined;
       }
       granted = true;
-      held();
       return new Promise((resolve) => {
         release = resolve;
+        // It may be given up at once.
+        held();
       });
     })
     // Stolen, or not to be had.
