@@ -34,7 +34,7 @@ interface OpenRequest extends Request<Database> {
   onupgradeneeded: (() => void) | null;
 }
 interface Surroundings {
-  readonly indexedDB?: { open(name: string, version: number): OpenRequest };
+  readonly indexedDB: { open(name: string, version: number): OpenRequest };
   readonly IDBKeyRange?: { bound(from: unknown, to: unknown): unknown };
 }
 
@@ -43,15 +43,17 @@ const STORE = "changes";
 
 /** Undefined where there is no IndexedDB, as in Node. @param name The database's; default "trunkline-outbox". */
 export function indexedDbStorage(name = "trunkline-outbox"): OutboxStorage | undefined {
-  const around: object = globalThis;
-  const { indexedDB, IDBKeyRange } = around as Surroundings;
-  if (indexedDB === undefined || IDBKeyRange === undefined) return undefined;
+  const world: object = globalThis;
+  const around = world as Surroundings;
+  const { IDBKeyRange } = around;
+  if (IDBKeyRange === undefined) return undefined;
   let opened: Promise<Database> | undefined;
 
   const open = (): Promise<Database> => {
     // One that could not be opened, or was closed by the browser, is opened again by whoever asks next.
     opened ??= new Promise<Database>((resolve, reject) => {
-      const request = indexedDB.open(name, VERSION);
+      // Where it is forbidden, some browsers throw as soon as it is looked at.
+      const request = around.indexedDB.open(name, VERSION);
       request.onupgradeneeded = () => request.result.createObjectStore(STORE, { keyPath: ["owner", "id"] });
       request.onerror = () => reject(request.error);
       request.onsuccess = () => {
