@@ -137,7 +137,7 @@ export class Client {
       { ...(storage && { storage }), ...options.outbox },
       {
         ...context,
-        measure: (frame) => bytesOf(codec.encode(frame)),
+        measure: (frame) => bytesOf(this.#session.codec.encode(frame)),
         changed: (roomId) => this.#rooms.get(roomId)?.pendingChanged(),
         failed: (sending) => this.#emitter.emit("unsent", sending),
         storageFailed: (error) => this.#emitter.emit("storageFailed", error),
@@ -280,5 +280,5 @@ export class Client {
 }
 
 function bytesOf(data: string | Uint8Array): number {
-  return typeof data === "string" ? new TextEncoder().encode(data).length : data.length;
+  return (typeof data === "string" ? new TextEncoder().encode(data) : data).length;
 }

@@ -13,8 +13,8 @@ interface Request<T> {
 interface Store {
   getAll(range: unknown): Request<readonly StoredChange[]>;
   get(key: readonly string[]): Request<StoredChange | undefined>;
-  put(value: StoredChange): Request<unknown>;
-  delete(key: readonly string[]): Request<unknown>;
+  put(value: StoredChange): Request<void>;
+  delete(key: readonly string[]): Request<void>;
 }
 interface Transaction {
   objectStore(name: string): Store;
@@ -90,11 +90,7 @@ export function indexedDbStorage(name = "trunkline-outbox"): OutboxStorage | und
     // An array sorts after every text.
     load: (owner) => run("readonly", (store) => store.getAll(IDBKeyRange.bound([owner], [owner, []]))),
     get: (owner, id) => run("readonly", (store) => store.get([owner, id])),
-    async put(change) {
-      await run("readwrite", (store) => store.put(change));
-    },
-    async remove(owner, id) {
-      await run("readwrite", (store) => store.delete([owner, id]));
-    },
+    put: (change) => run("readwrite", (store) => store.put(change)),
+    remove: (owner, id) => run("readwrite", (store) => store.delete([owner, id])),
   };
 }

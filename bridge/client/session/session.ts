@@ -97,6 +97,11 @@ export class Session {
     return this.#connection?.welcome;
   }
 
+  /** What the connection speaks; without one, what it was made for. */
+  get codec(): Codec {
+    return this.#connection?.wire.codec ?? this.#options.codec;
+  }
+
   /** How the connection goes. */
   get via(): Via {
     return this.#connection?.wire.via ?? "websocket";
@@ -238,7 +243,7 @@ export class Session {
   // — connected —
 
   #send(wire: Wire, frame: ClientFrame): void {
-    wire.send((wire.codec ?? this.#options.codec).encode(frame));
+    wire.send(this.codec.encode(frame));
   }
 
   #received(data: string | ArrayBuffer): void {
@@ -247,7 +252,7 @@ export class Session {
     connection.liveness.heard();
     let frame: ServerFrame;
     try {
-      frame = (connection.wire.codec ?? this.#options.codec).decode(data);
+      frame = this.codec.decode(data);
     } catch {
       // Nobody knows what was in it: what events were is told again on the next connection.
       this.#lost(GARBLED);

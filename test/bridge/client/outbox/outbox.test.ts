@@ -1,7 +1,13 @@
 // What becomes of a change between being asked for and being answered.
 
 import { expect, it } from "vitest";
+import { Client } from "../../../../bridge/client/client.js";
 import type { ClientFrame } from "../../../../bridge/client/gen/types.js";
+import type { Dial } from "../../../../bridge/client/platform.js";
+import { binaryCodec } from "../../../../bridge/client/wire/binary.js";
+import { jsonCodec } from "../../../../bridge/client/wire/codec.js";
+import { Page } from "../support/page.js";
+import { useServer } from "../support/use-client.js";
 import { usePages } from "./use-pages.js";
 
 const A_DAY_MS = 86_400_000;
@@ -179,6 +185,26 @@ it("never sends what would end the connection, or cannot be written", async () =
   await run();
   expect(publishes(server.session.heard)).toEqual([]);
   expect(tea.pending).toEqual([]);
+});
+
+it("measures a change as the connection there is would carry it, which in JSON is longer", async () => {
+  const { server, run } = useServer();
+  const page = new Page(server.network);
+  const dial: Dial = (...args) => {
+    const link = page.dial(...args);
+    return { codec: jsonCodec, send: (data) => link.send(data), close: (code) => link.close(code) };
+  };
+  const client = new Client(
+    { url: "http://one", token: () => server.issue(A_DAY_MS) },
+    { codec: binaryCodec, platform: { ...page.parts, dial } },
+  );
+  await run();
+  // 49,500 bytes.
+  const data = "A".repeat(66_000);
+  const sending = client.room("tea").send({ custom: { type: "big", data } });
+  await run();
+  expect(sending).toMatchObject({ state: "failed", error: { code: "ERROR_CODE_TOO_LARGE" } });
+  expect(publishes(server.session.heard)).toEqual([]);
 });
 
 it("tells that nothing can be kept, and sends all the same", async () => {
