@@ -27,7 +27,10 @@ export interface OutletStore {
    */
   park(outlet: string, document: ParkedDocument, term: number): Promise<void>;
 
-  /** Forgets what the outlet has parked for this tenant, room and user, unless that is of a later term. */
+  /**
+   * Forgets what the outlet has parked for this tenant, room and user, unless that is of a later term, or was parked after this was called:
+   * what was refused, and reaches the store late, takes away nothing that has come in its place.
+   */
   unpark(outlet: string, document: ParkedDocument, term: number): Promise<void>;
 
   /** Keeps a dead letter, by its id. Of more than DEAD_LETTERS of the outlet, those with the least ids go. */

@@ -45,7 +45,19 @@ for (const [name, options] of variants) {
   describeEventLog(name, async () => logSubject(new MemoryEngine(options)));
   describeArchive(name, async () => ({ archive: new MemoryEngine(options).archive, shards: 4, async close() {} }));
   describeUserArchive(name, async () => ({ archive: new MemoryEngine(options).archive, async close() {} }));
-  describeOutletStore(name, async () => ({ outlets: new MemoryEngine(options).outlets, shards: 4, async close() {} }));
+  describeOutletStore(name, async () => {
+    const engine = new MemoryEngine(options);
+    const delayUnpark = () => {
+      let held: (() => void) | undefined;
+      engine.holdsUnpark = (arrive) => {
+        engine.holdsUnpark = () => false;
+        held = arrive;
+        return true;
+      };
+      return async () => held?.();
+    };
+    return { outlets: engine.outlets, shards: engine.shards, delayUnpark, async close() {} };
+  });
 }
 
 describeLeases("the memory engine", async () => {

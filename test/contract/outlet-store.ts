@@ -8,6 +8,7 @@ import {
   type ParkedDocument,
   ParkedDocumentSchema,
 } from "../../src/gen/trunkline/store/v1/documents_pb.js";
+import { ErrorCode } from "../../src/ports/error.js";
 import { DEAD_LETTERS, type OutletStore } from "../../src/ports/outlet-store.js";
 import { roomRef } from "../../src/ports/room-ref.js";
 import { shardOf } from "../../src/ports/shard.js";
@@ -17,6 +18,8 @@ export interface OutletStoreSubject {
   readonly outlets: OutletStore;
   /** How many the store has. */
   readonly shards: number;
+  /** The next `unpark` is refused, and reaches the store when what this returns is called. Absent: nothing is late in this store. */
+  readonly delayUnpark?: () => () => Promise<void>;
   close(): Promise<void>;
 }
 
@@ -30,13 +33,12 @@ function letter(letterId: string, differing: MessageInitShape<typeof DeadLetterD
 
 export function describeOutletStore(name: string, open: () => Promise<OutletStoreSubject>): void {
   describe(`what is kept of outlets by ${name}`, () => {
-    const using = (test: (outlets: OutletStore, shards: readonly number[]) => Promise<void>) => async () => {
+    type Test = (outlets: OutletStore, shards: readonly number[], subject: OutletStoreSubject) => Promise<void>;
+    const using = (test: Test) => async () => {
       const subject = await open();
       try {
-        await test(
-          subject.outlets,
-          Array.from({ length: subject.shards }, (_, shard) => shard),
-        );
+        const shards = Array.from({ length: subject.shards }, (_, shard) => shard);
+        await test(subject.outlets, shards, subject);
       } finally {
         await subject.close();
       }
@@ -97,6 +99,41 @@ export function describeOutletStore(name: string, open: () => Promise<OutletStor
         await outlets.unpark("one", parked("r", "cid", 3), 2);
         expect(await found(4)).toEqual(["ann 4", "cid 3"]);
         expect((await outlets.parked("other", shards)).map(({ seq }) => seq)).toEqual([9]);
+      }),
+    );
+
+    it(
+      "keeps what was parked after something was taken away, in whatever order the two arrive",
+      using(async (outlets, shards, { delayUnpark }) => {
+        const seqs = async () => (await outlets.parked("one", shards)).map(({ seq }) => seq).sort();
+        /** Resolves with what has it arrive, where it is late. */
+        const takeAway = async (term: number): Promise<(() => Promise<void>) | undefined> => {
+          const arrives = delayUnpark?.();
+          const taken = outlets.unpark("one", parked("r", "", 5), term);
+          if (arrives === undefined) await taken;
+          else await expect(taken).rejects.toMatchObject({ code: ErrorCode.UNAVAILABLE });
+          return arrives;
+        };
+        await outlets.park("one", parked("r", "", 5), 1);
+        const first = await takeAway(1);
+        // The same event may be set aside again.
+        await outlets.park("one", parked("r", "", 5), 1);
+        await first?.();
+        expect(await seqs()).toEqual([5]);
+        const second = await takeAway(1);
+        await outlets.park("one", parked("r", "", 4), 1);
+        await second?.();
+        expect(await seqs()).toEqual([4]);
+        // Nothing came in its place.
+        const third = await takeAway(1);
+        await third?.();
+        expect(await seqs()).toEqual([]);
+        // What is taken up was parked before, however much its owner had done.
+        await outlets.park("one", parked("r", "", 9), 1);
+        expect(await outlets.takeUp("one", shardOf("acme/r", shards.length), 2)).toHaveLength(1);
+        const fourth = await takeAway(2);
+        await fourth?.();
+        expect(await seqs()).toEqual([]);
       }),
     );
 

@@ -22,6 +22,7 @@ import type { OutletState, StoredParked } from "./memory-engine-state.js";
 export class MemoryOutletStore implements OutletStore {
   readonly #engine: MemoryEngine;
   readonly #life: Life;
+  #writes = 0;
 
   constructor(engine: MemoryEngine, life: Life) {
     this.#engine = engine;
@@ -45,7 +46,7 @@ export class MemoryOutletStore implements OutletStore {
     for (const key of keys) {
       await this.#write(({ parked }) => {
         const stored = parked.get(outlet)?.get(key);
-        if (stored !== undefined && stored.term < term) parked.get(outlet)?.set(key, { ...stored, term });
+        if (stored !== undefined && stored.term < term) parked.get(outlet)?.set(key, { ...stored, term, write: 0 });
       });
     }
     let found: readonly StoredParked[] = [];
@@ -58,18 +59,24 @@ export class MemoryOutletStore implements OutletStore {
   }
 
   park(outlet: string, document: ParkedDocument, term: number): Promise<void> {
+    const write = ++this.#writes;
     return this.#write(({ parked }) => {
       const [there, key] = [within(parked, outlet), placeOf(document)];
       if ((there.get(key)?.term ?? 0) > term) throw new TermOver(outlet, term);
-      there.set(key, { term, bytes: toBinary(ParkedDocumentSchema, document) });
+      there.set(key, { term, write, bytes: toBinary(ParkedDocumentSchema, document) });
     });
   }
 
   unpark(outlet: string, document: ParkedDocument, term: number): Promise<void> {
-    return this.#write(({ parked }) => {
+    const write = ++this.#writes;
+    const arrive = ({ parked }: OutletState): void => {
       const [there, key] = [parked.get(outlet), placeOf(document)];
-      if ((there?.get(key)?.term ?? 0) <= term) there?.delete(key);
-    });
+      const stored = there?.get(key);
+      if (stored === undefined || stored.term > term) return;
+      if (stored.term < term || stored.write < write) there?.delete(key);
+    };
+    if (!this.#engine.holdsUnpark(() => arrive(this.#engine.state.outlets))) return this.#write(arrive);
+    return Promise.reject(new TrunklineError(ErrorCode.UNAVAILABLE, "the store does not answer"));
   }
 
   bury(outlet: string, letter: DeadLetterDocument): Promise<void> {

@@ -66,6 +66,8 @@ export interface ShardState {
 /** What is parked, as bytes, and its term. */
 export interface StoredParked {
   readonly term: number;
+  /** Which write of the term's owner has parked it; 0: it was parked before the term began. */
+  readonly write: number;
   readonly bytes: Uint8Array;
 }
 

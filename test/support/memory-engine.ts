@@ -86,6 +86,8 @@ export class MemoryEngine {
   lostAnnouncements = 0;
   /** Asked for each append that has no fault of its own: a simulation decides here. */
   faultOf: (shard: number, at: number, batch: AppendBatch) => AppendFault | undefined = () => undefined;
+  /** Asked for each `unpark`: true where it is refused, and arrives when `arrive` is called. */
+  holdsUnpark: (arrive: () => void) => boolean = () => false;
   /** Told of each append that comes to the log, whatever becomes of it. */
   arrived: (arrival: Arrival) => void = () => {};
 

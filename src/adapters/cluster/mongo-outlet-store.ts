@@ -36,6 +36,8 @@ export class MongoOutletStore implements OutletStore {
   readonly #parked: OrderedWrites<ParkedRow>;
   readonly #letters: OrderedWrites<DeadLetterRow>;
   readonly #bursts: OrderedWrites<BurstRow>;
+  /** Counts what is parked and taken away here. A term is of one owner: within it later is what has the greater number. */
+  #writes = 0;
   /** By outlet: how many letters there were when they were counted last, and how many were buried here since. */
   readonly #counts = new Map<string, { count: number; since: number }>();
   /** One look at how many there are after the other. */
@@ -59,7 +61,10 @@ export class MongoOutletStore implements OutletStore {
     const { parked } = this.#collections;
     const rows = await asking(async () => {
       // The index by which this finds it holds nothing that changes: it passes over nothing that is there all the while.
-      await parked.updateMany({ outlet, shard, term: { $not: { $gte: term } } }, { $set: { term } });
+      await parked.updateMany(
+        { outlet, shard, term: { $not: { $gte: term } } },
+        { $set: { term }, $unset: { write: 1 } },
+      );
       return await parked.find({ outlet, shard, term: { $gte: term } }).toArray();
     });
     if (rows.some((row) => row.term !== term)) throw new TermOver(`${outlet} in ${shard}`, term);
@@ -68,13 +73,17 @@ export class MongoOutletStore implements OutletStore {
 
   async park(outlet: string, document: ParkedDocument, term: number): Promise<void> {
     const filter = { _id: parkedKey(outlet, document), ...notAfter(term) };
-    const row = { outlet, shard: this.#shardOf(document), term, doc: binary(toBinary(ParkedDocumentSchema, document)) };
+    const [shard, write] = [this.#shardOf(document), ++this.#writes];
+    const row = { outlet, shard, term, write, doc: binary(toBinary(ParkedDocumentSchema, document)) };
     const written = await this.#parked.writeIf({ updateOne: { filter, update: { $set: row }, upsert: true } });
     if (!written) throw new TermOver(outlet, term);
   }
 
   async unpark(outlet: string, document: ParkedDocument, term: number): Promise<void> {
-    await this.#parked.write({ deleteOne: { filter: { _id: parkedKey(outlet, document), ...notAfter(term) } } });
+    // A write that was given up may be carried out yet, when its document was parked again.
+    const parkedSince = { term, write: { $gt: ++this.#writes } };
+    const filter = { _id: parkedKey(outlet, document), ...notAfter(term), $nor: [parkedSince] };
+    await this.#parked.write({ deleteOne: { filter } });
   }
 
   async bury(outlet: string, letter: DeadLetterDocument): Promise<void> {

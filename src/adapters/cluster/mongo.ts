@@ -132,6 +132,8 @@ export interface ParkedRow {
   readonly shard: number;
   /** The term that it was parked in, or taken up into; absent: none. */
   readonly term?: number;
+  /** Which write of its term's owner has parked it; absent: it was parked before the term began. */
+  readonly write?: number;
   /** trunkline.store.v1.ParkedDocument */
   readonly doc: Binary;
 }

@@ -66,6 +66,8 @@ export class Parking {
   #trying = 0;
   #timer: Timer | undefined;
   #timerDueMs = 0;
+  /** What is on its way to the store. */
+  readonly #parking = new Set<string>();
   /** Those that the store still keeps, because it was away. */
   #released: Released[] = [];
   #unparkTimer: Timer | undefined;
@@ -137,10 +139,16 @@ export class Parking {
   async park(document: ParkedDocument, waitMs = this.#waitMs(document)): Promise<void> {
     const held = this.#heldOf(document);
     if (held === undefined) throw new Error("the room's shard is another node's");
-    await this.#store.park(this.#options.outlet, document, held.holding.term).catch((cause: unknown) => {
+    const key = keyOf(document);
+    this.#parking.add(key);
+    try {
+      await this.#store.park(this.#options.outlet, document, held.holding.term);
+    } catch (cause) {
       this.#isOvertaken(held, cause);
       throw cause;
-    });
+    } finally {
+      this.#parking.delete(key);
+    }
     // Whoever has the shard now finds it, or the event itself.
     if (held.over) return;
     this.#keep(held, document, waitMs);
@@ -176,8 +184,11 @@ export class Parking {
       this.#released.push(released);
       this.#unparkTimer ??= this.#deps.clock.after(STORE_RETRY_MS, () => {
         this.#unparkTimer = undefined;
-        // What was parked again meanwhile stands in its place.
-        const due = this.#released.filter((each) => !this.#items.has(keyOf(each.document)));
+        // What was parked again meanwhile, or may be by now, stands in its place.
+        const due = this.#released.filter((each) => {
+          const key = keyOf(each.document);
+          return !this.#items.has(key) && !this.#parking.has(key);
+        });
         this.#released = [];
         for (const each of due) this.#unpark(each);
       });

@@ -2,6 +2,7 @@
 
 import { randomUUID } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
+import { MongoNetworkError } from "mongodb";
 import { expect, it, onTestFinished, vi } from "vitest";
 import { connectMongo } from "../../../src/adapters/cluster/mongo.js";
 import { MongoArchive } from "../../../src/adapters/cluster/mongo-archive.js";
@@ -20,7 +21,17 @@ describeWith("mongo", "an archive in MongoDB", (url) => {
     const connection = await connectMongo({ url, database: `t-${randomUUID()}`, shards: SHARDS });
     const { collections, close } = connection;
     const [archive, outlets] = [new MongoArchive(collections), new MongoOutletStore(collections)];
-    return { archive, outlets, collections, shards: SHARDS, close };
+    /** As where the connection is lost, and the server carries out later what came over it. */
+    const delayUnpark = () => {
+      const written = collections.parked.bulkWrite.bind(collections.parked);
+      let late: (() => Promise<unknown>) | undefined;
+      vi.spyOn(collections.parked, "bulkWrite").mockImplementationOnce(async (...write) => {
+        late = () => written(...write);
+        throw new MongoNetworkError("the connection was lost");
+      });
+      return async () => void (await late?.());
+    };
+    return { archive, outlets, collections, shards: SHARDS, delayUnpark, close };
   };
   describeArchive("MongoDB", open);
   describeUserArchive("MongoDB", open);

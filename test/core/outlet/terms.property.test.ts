@@ -25,6 +25,7 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ is: fc.constant("die" as const), owner }) },
   { weight: 3, arbitrary: fc.record({ is: fc.constant("refuse" as const), room, refused: fc.boolean() }) },
   { weight: 2, arbitrary: fc.record({ is: fc.constant("hold" as const), owner, held: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.record({ is: fc.constant("late" as const), late: fc.boolean() }) },
   { weight: 8, arbitrary: fc.record({ is: fc.constant("pass" as const), which: fc.nat() }) },
   { weight: 6, arbitrary: fc.record({ is: fc.constant("time" as const), ms: fc.constantFrom(50, 250, 1_000) }) },
 );
@@ -101,6 +102,12 @@ async function run(steps: readonly Step[]): Promise<void> {
   /** Everybody whose shard it is, or was: some have not heard of the end. */
   const all: Owner[] = [];
   let said = 0;
+  /** Whether what is taken away is given up, and arrives when it is let pass. */
+  let late = false;
+  rooms.engine.holdsUnpark = (arrive) => {
+    if (late) waiting.push(arrive);
+    return late;
+  };
 
   const elapse = async (ms: number): Promise<void> => {
     for (let passed = 0; passed < ms; passed += STEP_MS) {
@@ -143,6 +150,9 @@ async function run(steps: readonly Step[]): Promise<void> {
         if (at !== undefined) at.held = each.held;
         break;
       }
+      case "late":
+        late = each.late;
+        break;
       case "pass":
         waiting.splice(each.which % Math.max(waiting.length, 1), 1)[0]?.();
         break;
@@ -158,6 +168,8 @@ async function run(steps: readonly Step[]): Promise<void> {
   for (const roomId of roomIds) await rooms.room(roomId);
   for (const each of steps) await take(each);
   for (const each of all) each.die();
+  for (const arrive of waiting.splice(0)) arrive();
+  late = false;
   refused.clear();
   const last = open(0, false);
   await elapse(5_000);

@@ -1,11 +1,11 @@
 // A shard that two owners look after at the same time, each with reason to believe that it is its own.
 
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import { EventOutlet } from "../../../src/core/outlet/event-outlet.js";
 import { Outlet } from "../../../src/core/outlet/outlet.js";
 import { shardOf } from "../../../src/ports/shard.js";
 import { type TestRooms, useRooms, user } from "../room/use-rooms.js";
-import { settle } from "../use-core.js";
+import { gate, settle } from "../use-core.js";
 import { RecordingTarget } from "./use-sink.js";
 
 const ROOM = "lobby";
@@ -88,4 +88,35 @@ it("moves nothing in a term that is over, and begins anew where the later one ha
   await first.yielding(shard);
   expect(await place()).toBe(endOf(rooms, shard));
   await Promise.all([first.stop(), second.stop()]);
+});
+
+it("keeps what is set aside again, while the store has yet to be told that it was done before", async () => {
+  const { rooms, target, open, say, elapse, parked } = await useShard();
+  const { outlets } = rooms.engine;
+  const seqs = async () => (await parked()).map(({ seq }) => seq);
+  const owner = await open();
+  target.refuses = () => true;
+  await rooms.room(ROOM);
+  await say("one");
+  target.refuses = () => false;
+  rooms.engine.holdsUnpark = () => true;
+  await elapse(1_000);
+  expect(target.seqs(ROOM)).toEqual([1, 2]);
+  expect(await seqs()).toEqual([1]);
+  rooms.engine.holdsUnpark = () => false;
+  target.refuses = () => true;
+  const answered = gate<void>();
+  const park = outlets.park.bind(outlets);
+  vi.spyOn(outlets, "park").mockImplementationOnce(async (...parking) => {
+    await park(...parking);
+    await answered.promise;
+  });
+  await say("two");
+  expect(await seqs()).toEqual([3]);
+  // It tells the store again of what was done.
+  await elapse(1_500);
+  answered.resolve();
+  await settle();
+  expect(await seqs()).toEqual([3]);
+  await owner.stop();
 });
