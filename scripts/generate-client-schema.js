@@ -1,13 +1,11 @@
 // Writes what the browser client knows of the contract: the messages that frames are made of, as one short text that `bridge/client/wire/schema.ts`
 // reads. The generated code of src/gen describes itself by descriptors that with their runtime are larger than the whole client may be.
 //
-// One line per type. A message: `Name field…`, a field `jsonName:type:number`, where a type is a letter (u uint32, b bool, s string,
-// y bytes, t Timestamp, j Struct, m map of string to string), `>Message` or `=Enum`, with `*` before it where it is repeated. What goes
-// without saying is left out: a number one above the one before, the type s, and of a message or an enum the name where it is the field's; a name that begins with
-// the field's has `~` for that, and `>~Request` is `!`. A message that has Response where another has Request, and is else the same, is `Name <Other`. One
-// that has no fields has no line.
-// An enum: `=Name name…`, without the prefix that its name makes, numbered from 1 after UNSPECIFIED, which all have and none says, `name:number` where the
-// numbers do not follow each other.
+// A type is `Name(field,…)`, told where it is first spoken of: the two kinds of frame, and in them what they are made of. A field is `name*:type#number`,
+// where a type is a letter (u uint32, b bool, s string, y bytes, t Timestamp, j Struct, m map of string to string), and `*` says that it is repeated; of a message
+// `>Message`, of an enum `=Enum`. What goes without saying is left out: a number one above the one before; of a field that is as the last one of its name, or a
+// string, what it is; of a message that is told here, `>`, and its name where it is the field's, or nothing after it says its name.
+// An enum is `Name(VALUE,…)`, without the prefix that its name makes, numbered from 1 after UNSPECIFIED, which all have and none says.
 //
 // And the same as types, for `bridge/client/gen/types.ts`: what proto3 JSON makes of each message.
 import { spawnSync } from "node:child_process";
@@ -60,15 +58,15 @@ for (let type = waiting.shift(); type !== undefined; type = waiting.shift()) {
     if (field.enum !== undefined) waiting.push(field.enum);
   }
 }
-const all = types.map((type) => (type.kind === "enum" ? enumLine(type) : messageLine(type)));
-const byFields = new Map(all.map((line) => [fieldsOf(line), line.split(" ")[0]]));
-const lines = all
-  .filter((line) => line.includes(" "))
-  .map((line) => {
-    const other = byFields.get(fieldsOf(line).replaceAll(">~Response", "!"));
-    return line.includes(">~Response") && other !== undefined ? `${line.split(" ")[0]} <${other}` : line;
-  });
-write("contract.ts", `export const CONTRACT = \`${lines.join("\n")}\`;\n`);
+/** Messages that are called by their names after they were told. */
+const called = new Set();
+/** Types that were told. */
+const told = new Set();
+/** What the last field of each name is. */
+const last = new Map();
+// The first time shows which messages are called by name.
+contract();
+write("contract.ts", `export const CONTRACT = "${contract()}";\n`);
 const shapes = types.map((type) => (type.kind === "enum" ? enumType(type) : messageType(type)));
 write("types.ts", `${ABOUT_TYPES}\n\n${shapes.join("\n\n")}\n`);
 
@@ -78,23 +76,42 @@ function write(name, text) {
   writeFileSync(file, HEAD + text);
 }
 
-function fieldsOf(line) {
-  return line.slice(line.indexOf(" ") + 1);
+function contract() {
+  told.clear();
+  last.clear();
+  return ROOTS.map((root) => inPlace(registry.getMessage(root), root.split(".").at(-1))).join();
 }
 
-function messageLine(type) {
-  let next = 1;
-  const fields = type.fields.map((field) => {
-    const spec = typeOf(field);
-    const [, kind, of = ""] = /^(\*?[>=])(.*)$/.exec(spec) ?? [];
-    const own = `${field.jsonName.slice(0, 1).toUpperCase()}${field.jsonName.slice(1)}`;
-    const named = of === own ? kind : of.startsWith(own) ? `${kind}~${of.slice(own.length)}` : spec;
-    const short = named === "s" ? "" : named.replace(">~Request", "!");
-    const number = field.number === next ? "" : `:${field.number}`;
-    next = field.number + 1;
-    return `${field.jsonName}${short === "" && number === "" ? "" : `:${short}${number}`}`;
-  });
-  return [type.name, ...fields].join(" ");
+/** A type behind what it is called in its place. */
+function inPlace(type, called) {
+  told.add(type);
+  const parts = type.kind === "enum" ? valuesOf(type) : type.fields.map((field) => [fieldText(field), field.number]);
+  return `${called}(${parts.map(numbered).join()})`;
+}
+
+/** With its number where that is none above the one before. Parts are made in order: what goes without saying depends on those before. */
+function numbered([text, number], at, parts) {
+  const before = parts[at - 1]?.[1] ?? 0;
+  return number === before + 1 ? text : text.replace(/^[^(]*/, `$&#${number}`);
+}
+
+function fieldText(field) {
+  const { jsonName, message, enum: values } = field;
+  const spec = typeOf(field);
+  const as = last.get(jsonName) ?? "s";
+  last.set(jsonName, spec);
+  if (as === spec) return jsonName;
+  const [, many, kind] = /^(\*?)(.*)$/.exec(spec);
+  const type = kind.startsWith(">") ? message : values;
+  if (type === undefined) return `${jsonName}${many}:${kind}`;
+  const isOwn = type.name === `${jsonName.slice(0, 1).toUpperCase()}${jsonName.slice(1)}`;
+  const named = isOwn ? kind.slice(0, 1) : kind;
+  if (told.has(type)) {
+    called.add(type);
+    return `${jsonName}${many}${named}`;
+  }
+  const short = type === message && (isOwn || !called.has(type)) ? "" : named;
+  return inPlace(type, `${jsonName}${many}${short}`);
 }
 
 function typeOf(field) {
@@ -117,19 +134,12 @@ function typeOf(field) {
   return many + letter;
 }
 
-function enumLine({ name, sharedPrefix = "", values }) {
+function valuesOf({ name, sharedPrefix = "", values }) {
   const prefix = `${name.replace(/\B[A-Z]/g, "_$&").toUpperCase()}_`;
   if (sharedPrefix.toUpperCase() !== prefix) throw new Error(`${name}: its values begin otherwise`);
   const [none, ...others] = values;
   if (none?.name !== `${prefix}UNSPECIFIED` || none.number !== 0) throw new Error(`${name}: 0 is not UNSPECIFIED`);
-  let next = 1;
-  const names = others.map((value) => {
-    const short = value.name.slice(prefix.length);
-    const told = value.number === next ? short : `${short}:${value.number}`;
-    next = value.number + 1;
-    return told;
-  });
-  return [`=${name}`, ...names].join(" ");
+  return others.map((value) => [value.name.slice(prefix.length), value.number]);
 }
 
 /** What the .proto file says of a message, field or value. */

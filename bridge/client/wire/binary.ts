@@ -5,7 +5,7 @@
 import type { ClientFrame, ServerFrame } from "../gen/types.js";
 import { LENGTH, Reader, VARINT, Writer } from "./bytes.js";
 import type { Codec } from "./codec.js";
-import { enumType, type Field, messageType } from "./schema.js";
+import { type Field, TYPES, type Type } from "./schema.js";
 import { readEntry, readStruct, writeStruct } from "./struct.js";
 import { readTime, writeTime } from "./time.js";
 
@@ -22,12 +22,15 @@ export const binaryCodec: Codec = {
 
 /** Of a message of the contract, as proto3 JSON has it. Throws where a field is not of it, or not of its type. */
 export function encode(type: string, message: Shape): Uint8Array<ArrayBuffer> {
+  return write(TYPES.get(type), message);
+}
+
+function write(type: Type | undefined, message: Shape): Uint8Array<ArrayBuffer> {
   const writer = new Writer();
-  const { byName } = messageType(type);
   for (const [name, value] of Object.entries(message)) {
     if (value === undefined || value === null) continue;
-    const field = byName.get(name);
-    if (field === undefined) throw new Error(`${type} has no field ${name}`);
+    const field = type?.byName.get(name);
+    if (field === undefined) throw new Error(`${type?.name} has no field ${name}`);
     writeField(writer, field, value);
   }
   return writer.finish();
@@ -35,16 +38,15 @@ export function encode(type: string, message: Shape): Uint8Array<ArrayBuffer> {
 
 /** Of a message of the contract. Throws where it is none. Fields it does not know are passed over. */
 export function decode(type: string, bytes: Uint8Array): Shape {
-  return read(type, new Reader(bytes));
+  return read(TYPES.get(type), new Reader(bytes));
 }
 
-function read(type: string, reader: Reader): Shape {
-  const { byNumber } = messageType(type);
+function read(type: Type | undefined, reader: Reader): Shape {
   const message: Record<string, unknown> = {};
   while (!reader.done) {
     const tag = reader.varint();
     const wireType = tag & 7;
-    const field = byNumber.get(Math.floor(tag / 8));
+    const field = type?.byNumber.get(Math.floor(tag / 8));
     if (field === undefined) reader.skip(wireType);
     else readField(reader, field, wireType, message);
   }
@@ -71,19 +73,20 @@ function entry(key: string, text: string): Uint8Array {
   return writer.finish();
 }
 
-function writeOne(writer: Writer, { number, name, type, of, wireType }: Field, value: unknown): void {
+function writeOne(writer: Writer, field: Field, value: unknown): void {
+  const { number, type, of, wireType } = field;
   writer.tag(number, wireType);
-  if (wireType === VARINT) writer.varint(numberOf(name, type, of, value));
+  if (wireType === VARINT) writer.varint(numberOf(field, value));
   else if (type === "s") writer.text(String(value));
   else if (type === "y") writer.bytes(fromBase64(String(value)));
   else if (type === "t") writer.bytes(writeTime(String(value)));
   else if (type === "j") writer.bytes(writeStruct(value as Shape));
-  else writer.bytes(encode(of, value as Shape));
+  else writer.bytes(write(of, value as Shape));
 }
 
-function numberOf(name: string, type: string, of: string, value: unknown): number {
+function numberOf({ name, type, of }: Field, value: unknown): number {
   if (typeof value === "boolean" && type === "b") return value ? 1 : 0;
-  const number = type === "=" && typeof value === "string" ? enumType(of).numbers.get(value) : value;
+  const number = type === "=" && typeof value === "string" ? of?.byName.get(value)?.number : value;
   if (typeof number !== "number" || !Number.isInteger(number)) throw new Error(`${name} cannot be ${String(value)}`);
   return number;
 }
@@ -118,7 +121,7 @@ function readOne(reader: Reader, { name, type, of, wireType: wanted }: Field, wi
       return reader.varint() !== 0;
     case "=": {
       const number = reader.varint();
-      return enumType(of).names.get(number) ?? number;
+      return of?.byNumber.get(number)?.name ?? number;
     }
     case "s":
       return reader.text();

@@ -1,86 +1,83 @@
-// The contract as the binary encoding needs it, read from the text that is made of the .proto files.
+// The contract as the binary encoding needs it, read from the text that is made of the .proto files: see scripts/generate-client-schema.js.
 
 import { CONTRACT } from "../gen/contract.js";
 import { LENGTH, VARINT } from "./bytes.js";
 
-export interface Field {
-  readonly number: number;
+/** A message, or an enum, whose values stand for fields. */
+export interface Type {
   readonly name: string;
-  readonly repeated: boolean;
-  /** A letter, as scripts/generate-client-schema.js says; ">" a message, "=" an enum. */
-  readonly type: string;
-  /** The message's or the enum's. */
-  readonly of: string;
-  /** How one of its values is written. */
-  readonly wireType: number;
-}
-
-export interface MessageType {
   readonly byName: ReadonlyMap<string, Field>;
   readonly byNumber: ReadonlyMap<number, Field>;
 }
 
-export interface EnumType {
-  readonly names: ReadonlyMap<number, string>;
-  readonly numbers: ReadonlyMap<string, number>;
+/** What a field is, whatever it is called. */
+interface Shape {
+  readonly repeated: boolean;
+  /** A letter, as scripts/generate-client-schema.js says; ">" a message, "=" an enum. */
+  readonly type: string;
+  /** The message or the enum. */
+  readonly of: Type | undefined;
+  /** How one of its values is written. */
+  readonly wireType: number;
 }
 
-const messages = new Map<string, MessageType>();
-const enums = new Map<string, EnumType>();
-/** Lines that nobody has asked for yet: most clients use a third of the contract. */
-const unread = new Map(CONTRACT.split("\n").map((line) => [line.slice(0, line.indexOf(" ") >>> 0), line]));
+export interface Field extends Shape {
+  readonly number: number;
+  /** Of an enum's value with the enum's prefix. */
+  readonly name: string;
+}
 
-export function messageType(name: string): MessageType {
-  let type = messages.get(name);
-  if (type === undefined) {
-    type = readMessage(wordsOf(name));
-    messages.set(name, type);
+/** A type that is being read. */
+interface Begun extends Type {
+  readonly byName: Map<string, Field>;
+  readonly byNumber: Map<number, Field>;
+  readonly prefix: string;
+  next: number;
+}
+
+/** Name, "*", mark, letter or type, number, and what follows. */
+const WORD = /(\w*)(\*?)([:>=]?)(\w*)#?(\d*)([(),])/g;
+const TEXT: Shape = { repeated: false, type: "s", of: undefined, wireType: LENGTH };
+
+/** By their names. */
+export const TYPES: ReadonlyMap<string, Type> = read(CONTRACT);
+
+function read(contract: string): ReadonlyMap<string, Type> {
+  const types = new Map<string, Begun>();
+  const last = new Map<string, Shape>();
+  const begun: Begun[] = [];
+  for (const [, word = "", many, mark, named = "", number, then] of contract.matchAll(WORD)) {
+    const inPlace = then === "(";
+    const [within] = begun;
+    const typeName = named || word.slice(0, 1).toUpperCase() + word.slice(1);
+    if (inPlace) {
+      const prefix = mark === "=" ? `${typeName.replace(/\B[A-Z]/g, "_$&").toUpperCase()}_` : "";
+      const type: Begun = { name: typeName, byName: new Map(), byNumber: new Map(), prefix, next: 0 };
+      if (prefix !== "") add(type, "UNSPECIFIED", TEXT);
+      type.next = 1;
+      types.set(typeName, type);
+      begun.unshift(type);
+    } else if (then === ")") begun.shift();
+    if (within === undefined || word === "") continue;
+    let shape = last.get(word) ?? TEXT;
+    if (mark || inPlace) {
+      const type = mark === ":" ? named : mark || ">";
+      shape = {
+        repeated: many === "*",
+        type,
+        of: types.get(typeName),
+        wireType: "ub=".includes(type) ? VARINT : LENGTH,
+      };
+    }
+    last.set(word, shape);
+    within.next = Number(number || within.next);
+    add(within, word, shape);
   }
-  return type;
+  return types;
 }
 
-export function enumType(name: string): EnumType {
-  let type = enums.get(name);
-  if (type === undefined) {
-    type = readEnum(`${name.replace(/\B[A-Z]/g, "_$&").toUpperCase()}_`, wordsOf(`=${name}`));
-    enums.set(name, type);
-  }
-  return type;
-}
-
-/** None of a message without fields. */
-function wordsOf(name: string): readonly string[] {
-  const words = unread.get(name)?.split(" ").slice(1) ?? [];
-  const [first = ""] = words;
-  return first.startsWith("<") ? wordsOf(first.slice(1)).map((word) => word.replace("!", ">~Response")) : words;
-}
-
-function readMessage(words: readonly string[]): MessageType {
-  let next = 1;
-  const fields = words.map((word): Field => {
-    const [name = "", spec = "", told] = word.split(":");
-    const number = told === undefined ? next : Number(told);
-    next = number + 1;
-    const repeated = spec.startsWith("*");
-    const type = (repeated ? spec.slice(1) : spec).replace("!", ">~Request") || "s";
-    const of = (type.slice(1) || "~").replace("~", name.slice(0, 1).toUpperCase() + name.slice(1));
-    const letter = type.slice(0, 1);
-    const wireType = "ub=".includes(letter) ? VARINT : LENGTH;
-    return { number, name, repeated, type: letter, of, wireType };
-  });
-  return {
-    byName: new Map(fields.map((field) => [field.name, field])),
-    byNumber: new Map(fields.map((field) => [field.number, field])),
-  };
-}
-
-function readEnum(prefix: string, words: readonly string[]): EnumType {
-  let next = 0;
-  const entries = ["UNSPECIFIED", ...words].map((word): [string, number] => {
-    const [name = "", told] = word.split(":");
-    const number = told === undefined ? next : Number(told);
-    next = number + 1;
-    return [prefix + name, number];
-  });
-  return { numbers: new Map(entries), names: new Map(entries.map(([name, number]) => [number, name])) };
+function add(type: Begun, word: string, shape: Shape): void {
+  const field = { ...shape, number: type.next++, name: type.prefix + word };
+  type.byName.set(field.name, field);
+  type.byNumber.set(field.number, field);
 }
