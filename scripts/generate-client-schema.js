@@ -2,7 +2,7 @@
 // reads. The generated code of src/gen describes itself by descriptors that with their runtime are larger than the whole client may be.
 //
 // A type is `Name(field,…)`, told where it is first spoken of: the two kinds of frame, and in them what they are made of. A field is `name*:type#number`,
-// where a type is a letter (u uint32, b bool, s string, y bytes, t Timestamp, j Struct, m map of string to string), and `*` says that it is repeated; of a message
+// where a type is a letter (u uint32, d double, b bool, s string, y bytes, T Timestamp, J Struct, M map of string to string), and `*` says that it is repeated; of a message
 // `>Message`, of an enum `=Enum`. What goes without saying is left out: a number one above the one before; of a field that is as the last one of its name, or a
 // string, what it is; of a message that is told here, `>`, and its name where it is the field's, or nothing after it says its name.
 // An enum is `Name(VALUE,…)`, without the prefix that its name makes, numbered from 1 after UNSPECIFIED, which all have and none says.
@@ -24,9 +24,12 @@ const LETTERS = new Map([
   [ScalarType.BYTES, "y"],
 ]);
 const OWN = new Map([
-  ["google.protobuf.Timestamp", "t"],
-  ["google.protobuf.Struct", "j"],
+  ["google.protobuf.Timestamp", "T"],
+  ["google.protobuf.Struct", "J"],
 ]);
+/** What those letters stand for. */
+const OWN_TEXT =
+  "T(seconds:u,nanos:u),M(key,value),J(fields*(key,value>Value(nullValue:u,numberValue:d,stringValue,boolValue:b,structValue>J,listValue(values*>Value))))";
 
 const ABOUT_TYPES = `// The messages of the contract as proto3 JSON writes them, which is how the client handles them whatever the encoding: zero, false, empty and
 // unset are left out, a time is text as of RFC 3339, bytes are base64, and of a oneof's fields one is set at most. A value that a newer server
@@ -36,9 +39,9 @@ const SHAPES = new Map([
   ["b", "boolean"],
   ["s", "string"],
   ["y", "string"],
-  ["t", "string"],
-  ["j", "Readonly<Record<string, unknown>>"],
-  ["m", "Readonly<Record<string, string>>"],
+  ["T", "string"],
+  ["J", "Readonly<Record<string, unknown>>"],
+  ["M", "Readonly<Record<string, string>>"],
 ]);
 
 const [directory = "."] = process.argv.slice(2);
@@ -79,7 +82,8 @@ function write(name, text) {
 function contract() {
   told.clear();
   last.clear();
-  return ROOTS.map((root) => inPlace(registry.getMessage(root), root.split(".").at(-1))).join();
+  for (const [, name, type] of OWN_TEXT.matchAll(/(\w+)(\W*[>:]\w+)/g)) last.set(name, type);
+  return [OWN_TEXT, ...ROOTS.map((root) => inPlace(registry.getMessage(root), root.split(".").at(-1)))].join();
 }
 
 /** A type behind what it is called in its place. */
@@ -117,7 +121,7 @@ function fieldText(field) {
 function typeOf(field) {
   if (field.fieldKind === "map") {
     if (field.mapKind === "scalar" && field.mapKey === ScalarType.STRING && field.scalar === ScalarType.STRING)
-      return "m";
+      return "M";
     throw new Error(`${field}: a map of another kind`);
   }
   const kind = field.fieldKind === "list" ? field.listKind : field.fieldKind;

@@ -4,17 +4,16 @@ import type { Platform, Reachability, Wire, WireListener } from "./platform.js";
 
 /** What of the browser is used and Node does not have, or declares differently. */
 interface Surroundings {
-  readonly navigator?: object;
+  readonly navigator?: { readonly onLine?: boolean };
   readonly document?: EventTarget & { readonly visibilityState?: string };
   readonly addEventListener?: EventTarget["addEventListener"];
-  readonly removeEventListener?: EventTarget["removeEventListener"];
   /** Of a page: what relative addresses are relative to. */
   readonly location?: { readonly href: string };
 }
 
-const around: Surroundings = globalThis;
+const around = globalThis as Surroundings;
 
-const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+/** In letters and digits: 113 bits. */
 const ID_LENGTH = 22;
 /** No close frame came. */
 const ABNORMAL = 1006;
@@ -28,7 +27,7 @@ export const browser: Platform = {
   },
   random: () => Math.random(),
   // `crypto.randomUUID` is missing where a page comes from a plain-HTTP address of the local network.
-  id: () => Array.from(crypto.getRandomValues(new Uint8Array(ID_LENGTH)), (byte) => LETTERS[byte & 63]).join(""),
+  id: () => Array.from(crypto.getRandomValues(new Uint8Array(ID_LENGTH)), (byte) => (byte % 36).toString(36)).join(""),
   dial,
   reachability: reachability(),
 };
@@ -48,25 +47,17 @@ function dial(url: string, subprotocol: string, listener: WireListener): Wire {
     const failed = setTimeout(() => listener.closed(ABNORMAL));
     return { send: () => {}, close: () => clearTimeout(failed) };
   }
-  let over = false;
+  const over = new AbortController();
+  const { signal } = over;
   socket.binaryType = "arraybuffer";
-  socket.addEventListener("open", () => {
-    if (!over) listener.opened();
-  });
-  socket.addEventListener("message", ({ data }) => {
-    if (!over) listener.received(data);
-  });
-  socket.addEventListener("close", ({ code }) => {
-    if (over) return;
-    over = true;
-    listener.closed(code);
-  });
+  socket.addEventListener("open", () => listener.opened(), { signal });
+  socket.addEventListener("message", ({ data }) => listener.received(data), { signal });
+  socket.addEventListener("close", ({ code }) => listener.closed(code), { signal });
   return {
-    send: (data) => {
-      if (socket.readyState === WebSocket.OPEN) socket.send(data);
-    },
+    // What is sent once it is closing is lost, and nobody told.
+    send: (data) => socket.send(data),
     close: (code) => {
-      over = true;
+      over.abort();
       socket.close(code);
     },
   };
@@ -75,21 +66,17 @@ function dial(url: string, subprotocol: string, listener: WireListener): Wire {
 function reachability(): Reachability {
   return {
     get online() {
-      const { navigator } = around;
-      return navigator === undefined || !("onLine" in navigator) || navigator.onLine !== false;
+      return around.navigator?.onLine !== false;
     },
     watch(listener) {
       const shown = (): void => {
         if (around.document?.visibilityState !== "hidden") listener();
       };
-      around.addEventListener?.("online", listener);
-      around.addEventListener?.("offline", listener);
-      around.document?.addEventListener("visibilitychange", shown);
-      return () => {
-        around.removeEventListener?.("online", listener);
-        around.removeEventListener?.("offline", listener);
-        around.document?.removeEventListener("visibilitychange", shown);
-      };
+      const over = new AbortController();
+      const { signal } = over;
+      for (const name of ["online", "offline"]) around.addEventListener?.(name, listener, { signal });
+      around.document?.addEventListener("visibilitychange", shown, { signal });
+      return () => over.abort();
     },
   };
 }

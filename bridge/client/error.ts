@@ -32,6 +32,11 @@ export class RefusedError extends Error {
   }
 }
 
+/** Whether the same is refused however often it is asked for. */
+export function isFinal(error: unknown): error is RefusedError {
+  return error instanceof RefusedError && !error.retryable;
+}
+
 /** The connection went, or was not there, before the answer came: nobody knows whether it was done. */
 export class DisconnectedError extends Error {
   override readonly name = "DisconnectedError";

@@ -49,7 +49,7 @@ export interface Platform {
   after(ms: number, action: () => void): Timer;
   /** From 0 to 1. */
   random(): number;
-  /** Letters, digits, "-" and "_" that nobody else has: 22 of them. */
+  /** Letters and digits that nobody else has: 22 of them. */
   id(): string;
   readonly dial: Dial;
   readonly reachability: Reachability;

@@ -1,7 +1,7 @@
 // Changes on their way: each is kept until the server has answered it, over cuts, restarts and reloads. A room's are sent one after the other, so
 // that they are stored in the order they were asked for; a refused one is passed over.
 
-import { ClosedError, DisconnectedError, GivenUpError, RefusedError } from "../error.js";
+import { ClosedError, DisconnectedError, GivenUpError, isFinal, RefusedError } from "../error.js";
 import type { ClientFrame, RoomEvent, ServerFrame, Welcome } from "../gen/types.js";
 import type { Platform, Timer } from "../platform.js";
 import { backoffMs } from "../session/verdict.js";
@@ -318,7 +318,7 @@ export class Outbox {
 
   #refused(lane: Lane, entry: Entry, error: unknown): void {
     const { platform, welcome } = this.#context;
-    if (error instanceof RefusedError && !error.retryable) {
+    if (isFinal(error)) {
       lane.failures = 0;
       this.#failed(entry, error);
       return;

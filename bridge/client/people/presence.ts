@@ -1,6 +1,6 @@
 // Who is there: says how this user is, and follows how others are.
 
-import { RefusedError } from "../error.js";
+import { isFinal, RefusedError } from "../error.js";
 import type { Listener } from "../events.js";
 import type {
   ClientFrame,
@@ -12,7 +12,7 @@ import type {
   Welcome,
 } from "../gen/types.js";
 import type { Platform, Timer } from "../platform.js";
-import { backoffMs } from "../session/verdict.js";
+import { againMs } from "../session/verdict.js";
 import { Changes } from "./changes.js";
 import { Counted, TriedRooms } from "./watch-set.js";
 
@@ -210,13 +210,11 @@ export class ClientPresence {
       },
       (error: unknown) => {
         if (epoch !== this.#epoch) return;
-        if (error instanceof RefusedError && !error.retryable) {
+        if (isFinal(error)) {
           this.#answered(this.#tried.refused(), INTERVAL_MS);
           return;
         }
-        const delayMs = INTERVAL_MS + backoffMs(++this.#failures, this.#context.platform);
-        const { retryAfterMs = 0 } = error instanceof RefusedError ? error : {};
-        this.#answered(true, Math.max(retryAfterMs, delayMs));
+        this.#answered(true, INTERVAL_MS + againMs(error, ++this.#failures, this.#context.platform));
       },
     );
   }

@@ -1,6 +1,6 @@
 // Who is typing in a room: says that this user is, and shows who else is. Nothing of it is kept, and any of it may be lost.
 
-import { RefusedError } from "../error.js";
+import { isFinal } from "../error.js";
 import type { Listener } from "../events.js";
 import type { Actor, ClientFrame, ServerFrame, Signal } from "../gen/types.js";
 import type { Platform, Timer } from "../platform.js";
@@ -137,7 +137,7 @@ export class RoomTyping {
     const typing = { typing: { roomId: this.#roomId, typing: true } };
     this.#saidAtMs = platform.monotonic();
     request(typing).catch((error: unknown) => {
-      if (!(error instanceof RefusedError) || error.retryable) return;
+      if (!isFinal(error)) return;
       this.#rest();
       this.#silentUntilMs = platform.monotonic() + REFUSED_MS;
     });

@@ -1,7 +1,7 @@
 // A room's events for the application: each once, in order, whatever happens to connections. It knows the position of the last event that was
 // handed on, asks for what comes after it, and fills what is missing before it goes on.
 
-import { RefusedError } from "../error.js";
+import { isFinal, type RefusedError } from "../error.js";
 import type {
   ClientFrame,
   Position,
@@ -13,7 +13,7 @@ import type {
   UnsubscribeReason,
 } from "../gen/types.js";
 import type { Platform, Timer } from "../platform.js";
-import { backoffMs } from "../session/verdict.js";
+import { againMs } from "../session/verdict.js";
 
 /** Whether the application hears of the room just now. */
 export type FeedState =
@@ -159,7 +159,7 @@ export class RoomFeed {
     // Otherwise it speaks of a subscription whose place another one takes: that one's answer says what holds.
     if (!this.#following) return;
     this.#joined = false;
-    if (reason === "UNSUBSCRIBE_REASON_UNAVAILABLE") this.#again(UNAVAILABLE_MS);
+    if (reason === "UNSUBSCRIBE_REASON_UNAVAILABLE") this.#again(undefined, UNAVAILABLE_MS);
     else this.#stop({ status: "lost", cause: reason });
   }
 
@@ -240,18 +240,16 @@ export class RoomFeed {
   #failed(error: unknown): void {
     // `connected` asks again.
     if (!this.#context.live()) return;
-    if (!(error instanceof RefusedError)) this.#again(undefined);
-    else if (error.retryable) this.#again(error.retryAfterMs);
-    else {
+    if (isFinal(error)) {
       if (this.#joined) this.#unsubscribe();
       this.#stop({ status: "lost", cause: error });
-    }
+    } else this.#again(error);
   }
 
-  #again(afterMs: number | undefined): void {
+  #again(error?: unknown, leastMs = 0): void {
     this.#restart();
     const { platform } = this.#context;
-    const delayMs = Math.max(afterMs ?? 0, backoffMs(this.#failures++, platform));
+    const delayMs = Math.max(leastMs, againMs(error, this.#failures++, platform));
     this.#retry = platform.after(delayMs, () => this.#subscribe());
   }
 
@@ -314,7 +312,7 @@ export class RoomFeed {
       }
       if ((this.#position?.seq ?? 0) < fromSeq) {
         // They are no longer kept: subscribing from here is told so.
-        this.#again(undefined);
+        this.#again();
         return;
       }
     }

@@ -1,6 +1,6 @@
 // The user's rooms, kept as they are: read once, then followed by what is told of them, and read again after each reconnect.
 
-import { RefusedError } from "../error.js";
+import { isFinal } from "../error.js";
 import type { Listener } from "../events.js";
 import type {
   Actor,
@@ -18,7 +18,7 @@ import type {
 import { Changes } from "../people/changes.js";
 import type { Platform, Timer } from "../platform.js";
 import type { Room, RoomFollower } from "../room/room.js";
-import { backoffMs } from "../session/verdict.js";
+import { againMs } from "../session/verdict.js";
 import { happened, listed, marked, mentioned, moved, previewed, type RoomEntry, seqOf } from "./entry.js";
 
 /** What the list needs of the inbox. */
@@ -281,8 +281,7 @@ export class RoomList implements RoomFollower {
       (error: unknown) => {
         if (epoch !== this.#epoch) return;
         this.#reading = false;
-        const { retryAfterMs = 0 } = error instanceof RefusedError ? error : {};
-        this.#readAgain(Math.max(retryAfterMs, AGAIN_MS + backoffMs(++this.#failures, this.#context.platform)));
+        this.#readAgain(AGAIN_MS + againMs(error, ++this.#failures, this.#context.platform));
       },
     );
   }
@@ -488,7 +487,7 @@ export class RoomList implements RoomFollower {
     } catch (error) {
       if (epoch !== this.#epoch) return;
       const entry = this.#entries.get(roomId);
-      if (error instanceof RefusedError && !error.retryable) this.#remove(roomId);
+      if (isFinal(error)) this.#remove(roomId);
       else if (entry !== undefined) this.#put(moved(entry, top));
     }
   }

@@ -1,5 +1,6 @@
 // Whether and when to come back after a connection has ended: the close code's range decides.
 
+import { RefusedError } from "../error.js";
 import type { CloseCode } from "../gen/types.js";
 import type { Platform } from "../platform.js";
 import type { ClosedReason, LostReason } from "./state.js";
@@ -80,6 +81,12 @@ export function backoffMs(failures: number, platform: Chance): number {
   return Math.round(
     platform.random() * Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(failures, Math.max(3, failures - 2))),
   );
+}
+
+/** How long to leave what was refused, or not answered: as the server said at least. */
+export function againMs(error: unknown, failures: number, platform: Chance): number {
+  const { retryAfterMs = 0 } = error instanceof RefusedError ? error : {};
+  return Math.max(retryAfterMs, backoffMs(failures, platform));
 }
 
 function reasonOf<Reason>(codes: readonly (readonly [number, string, Reason])[], code: number): Reason | undefined {

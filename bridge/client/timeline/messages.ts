@@ -44,10 +44,6 @@ export class Messages {
     return this.#held.map(({ message }) => message);
   }
 
-  has(messageId: string): boolean {
-    return this.#byId.has(messageId);
-  }
-
   /** Begins anew with the newest page. @param seq The page's `asOf`. */
   begin(page: readonly Message[], seq: number): void {
     this.#held = [];

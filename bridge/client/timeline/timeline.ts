@@ -1,7 +1,7 @@
 // A room's messages for display, kept as they stand: the newest page and as many before it as were asked for, what events make of them, and at the
 // end what this client is sending.
 
-import { DisconnectedError, RefusedError } from "../error.js";
+import { DisconnectedError, isFinal } from "../error.js";
 import type { Listener } from "../events.js";
 import type {
   Actor,
@@ -16,7 +16,7 @@ import type { Sending } from "../outbox/sending.js";
 import { Changes } from "../people/changes.js";
 import type { Platform, Timer } from "../platform.js";
 import type { FeedState } from "../room/feed.js";
-import { backoffMs } from "../session/verdict.js";
+import { againMs } from "../session/verdict.js";
 import { Messages } from "./messages.js";
 
 export interface TimelineOptions {
@@ -258,13 +258,12 @@ export class Timeline {
 
   #failed(error: unknown, epoch: number): void {
     const { platform, live } = this.#context;
-    if (error instanceof RefusedError && !error.retryable) {
+    if (isFinal(error)) {
       this.#error = error;
       this.#loading = false;
       this.#changed();
     } else if (live()) {
-      const afterMs = error instanceof RefusedError ? error.retryAfterMs : undefined;
-      this.#retry = platform.after(afterMs ?? backoffMs(++this.#failures, platform), () => {
+      this.#retry = platform.after(againMs(error, ++this.#failures, platform), () => {
         if (live()) void this.#load(epoch);
       });
     }

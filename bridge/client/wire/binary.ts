@@ -6,8 +6,8 @@ import type { ClientFrame, ServerFrame } from "../gen/types.js";
 import { LENGTH, Reader, VARINT, Writer } from "./bytes.js";
 import type { Codec } from "./codec.js";
 import { type Field, TYPES, type Type } from "./schema.js";
-import { readEntry, readStruct, writeStruct } from "./struct.js";
-import { readTime, writeTime } from "./time.js";
+import { fromStruct, toStruct } from "./struct.js";
+import { fromTimestamp, toTimestamp } from "./time.js";
 
 type Shape = Readonly<Record<string, unknown>>;
 
@@ -57,31 +57,22 @@ function writeField(writer: Writer, field: Field, value: unknown): void {
   if (field.repeated) {
     if (!Array.isArray(value)) throw new Error(`${field.name} is a list`);
     for (const each of value) writeOne(writer, field, each);
-  } else if (field.type === "m") {
-    for (const [key, text] of Object.entries(value as Readonly<Record<string, string>>)) {
-      writer.field(field.number, entry(key, text));
-    }
+  } else if (field.type === "M") {
+    for (const [key, text] of Object.entries(value as Shape)) writeOne(writer, field, { key, value: text });
   } else writeOne(writer, field, value);
-}
-
-function entry(key: string, text: string): Uint8Array {
-  const writer = new Writer();
-  writer.tag(1, LENGTH);
-  writer.text(key);
-  writer.tag(2, LENGTH);
-  writer.text(text);
-  return writer.finish();
 }
 
 function writeOne(writer: Writer, field: Field, value: unknown): void {
   const { number, type, of, wireType } = field;
   writer.tag(number, wireType);
   if (wireType === VARINT) writer.varint(numberOf(field, value));
+  else if (type === "d") writer.double(Number(value));
   else if (type === "s") writer.text(String(value));
   else if (type === "y") writer.bytes(fromBase64(String(value)));
-  else if (type === "t") writer.bytes(writeTime(String(value)));
-  else if (type === "j") writer.bytes(writeStruct(value as Shape));
-  else writer.bytes(write(of, value as Shape));
+  else {
+    const message = type === "T" ? toTimestamp(String(value)) : type === "J" ? toStruct(value as Shape) : value;
+    writer.bytes(write(of, message as Shape));
+  }
 }
 
 function numberOf({ name, type, of }: Field, value: unknown): number {
@@ -93,13 +84,9 @@ function numberOf({ name, type, of }: Field, value: unknown): number {
 
 function readField(reader: Reader, field: Field, wireType: number, message: Record<string, unknown>): void {
   const { name, repeated, type } = field;
-  if (type === "m") {
-    const [key, text] = readEntry(reader.inner(), "", (value) => value.text());
-    message[name] = { ...(message[name] as Readonly<Record<string, string>> | undefined), [key]: text };
-    return;
-  }
   if (!repeated) {
-    message[name] = readOne(reader, field, wireType);
+    const value = readOne(reader, field, wireType);
+    message[name] = type === "M" ? { ...(message[name] as Shape | undefined), ...(value as Shape) } : value;
     return;
   }
   const list = (message[name] as unknown[] | undefined) ?? [];
@@ -127,13 +114,25 @@ function readOne(reader: Reader, { name, type, of, wireType: wanted }: Field, wi
       return reader.text();
     case "y":
       return toBase64(reader.bytes());
-    case "t":
-      return readTime(reader.inner());
-    case "j":
-      return readStruct(reader.inner());
-    default:
-      return read(of, reader.inner());
+    case "d":
+      return reader.double();
   }
+  const message = read(of, reader.inner());
+  switch (type) {
+    case "T":
+      return fromTimestamp(message);
+    case "J":
+      return fromStruct(message);
+    case "M":
+      return fromEntry(message);
+    default:
+      return message;
+  }
+}
+
+/** Of a map. */
+function fromEntry({ key = "", value = "" }: { readonly key?: string; readonly value?: string }): Shape {
+  return { [key]: value };
 }
 
 /** As proto3 JSON has bytes. */

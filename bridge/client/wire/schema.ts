@@ -1,7 +1,7 @@
 // The contract as the binary encoding needs it, read from the text that is made of the .proto files: see scripts/generate-client-schema.js.
 
 import { CONTRACT } from "../gen/contract.js";
-import { LENGTH, VARINT } from "./bytes.js";
+import { FIXED64, LENGTH, VARINT } from "./bytes.js";
 
 /** A message, or an enum, whose values stand for fields. */
 export interface Type {
@@ -15,7 +15,7 @@ interface Shape {
   readonly repeated: boolean;
   /** A letter, as scripts/generate-client-schema.js says; ">" a message, "=" an enum. */
   readonly type: string;
-  /** The message or the enum. */
+  /** The message or the enum; what T, J and M stand for. */
   readonly of: Type | undefined;
   /** How one of its values is written. */
   readonly wireType: number;
@@ -66,7 +66,7 @@ function read(contract: string): ReadonlyMap<string, Type> {
         repeated: many === "*",
         type,
         of: types.get(typeName),
-        wireType: "ub=".includes(type) ? VARINT : LENGTH,
+        wireType: wireTypeOf(type),
       };
     }
     last.set(word, shape);
@@ -74,6 +74,10 @@ function read(contract: string): ReadonlyMap<string, Type> {
     add(within, word, shape);
   }
   return types;
+}
+
+function wireTypeOf(type: string): number {
+  return type === "d" ? FIXED64 : "ub=".includes(type) ? VARINT : LENGTH;
 }
 
 function add(type: Begun, word: string, shape: Shape): void {
