@@ -75,11 +75,11 @@ function register<S extends DescService>(
       };
     } else {
       methods[name] = async (request: unknown, context: HandlerContext) => {
-        const call = async (throwIfOver: () => void) => {
+        const call = async (over: AbortSignal) => {
           const caller = await authenticate(core, context);
           // Verifying may have taken as long as the caller was willing to wait: then nothing must happen any more.
-          throwIfOver();
-          return answer(caller, request, context.signal);
+          over.throwIfAborted();
+          return answer(caller, request, over, context.timeoutMs());
         };
         return await inTime(operation, call, context, dependencies);
       };
@@ -91,27 +91,28 @@ function register<S extends DescService>(
 
 async function inTime(
   operation: string,
-  call: (throwIfOver: () => void) => Promise<unknown>,
+  call: (over: AbortSignal) => Promise<unknown>,
   { signal }: HandlerContext,
   dependencies: CallDependencies,
 ): Promise<unknown> {
   const ended = Promise.withResolvers<never>();
-  let over: Error | undefined;
+  const over = new AbortController();
   const end = (reason: Error) => {
-    over = reason;
+    over.abort(reason);
     ended.reject(reason);
-  };
-  const throwIfOver = () => {
-    if (over !== undefined) throw over;
   };
   const timer = dependencies.clock.after(CALL_DEADLINE_MS, () =>
     end(new TrunklineError(ErrorCode.DEADLINE, "the call took too long")),
   );
   // The client has gone, or its own deadline has passed. A call that has begun goes on: it may have been stored already.
-  const abort = () => end(new ConnectError("the call was given up", Code.Canceled));
+  const abort = () => {
+    const reason: unknown = signal.reason;
+    const isLate = reason instanceof ConnectError && reason.code === Code.DeadlineExceeded;
+    end(isLate ? reason : new ConnectError("the call was given up", Code.Canceled));
+  };
   signal.addEventListener("abort", abort, { once: true });
   try {
-    return await Promise.race([call(throwIfOver), ended.promise]);
+    return await Promise.race([call(over.signal), ended.promise]);
   } catch (cause) {
     throw refused(operation, cause, dependencies);
   } finally {

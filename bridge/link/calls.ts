@@ -13,7 +13,7 @@ import type { Identity } from "../../src/ports/token-verifier.js";
 import { methodDefinition, type RpcMethod } from "../../src/rpc/definition.js";
 import { fromStatus } from "../../src/rpc/status.js";
 
-/** How long the node may take, in milliseconds. */
+/** How long the node may take, at most, in milliseconds. */
 const DEADLINE_MS = 30_000;
 const RETRY_AFTER_MS = 1_000;
 
@@ -45,10 +45,10 @@ export function remoteCalls(
   return {
     authenticate: async (token) => new Bearer(token),
     rooms: {
-      call: async (caller, { case: name, value }) => {
+      call: async (caller, { case: name, value }, signal, timeoutMs) => {
         const method = rooms.get(name);
         if (method === undefined) throw new TrunklineError(ErrorCode.UNSUPPORTED, `there is no method ${name}`);
-        const response = await unary(node(), method, caller, value);
+        const response = await unary(node(), method, caller, value, signal, timeoutMs);
         // The node answers by the method's own schema.
         return { case: name, value: response } as RoomResponse;
       },
@@ -65,32 +65,47 @@ function methodsOf(service: DescService): ReadonlyMap<string, Method> {
 }
 
 function proxy<S extends DescService>(service: S, node: () => Client | undefined): ServiceCalls<S> {
-  const calls: Record<string, (caller: Caller, request: unknown, signal: AbortSignal) => unknown> = {};
+  const calls: Record<string, (caller: Caller, request: unknown, signal: AbortSignal, timeoutMs?: number) => unknown> =
+    {};
   for (const [name, method] of methodsOf(service)) {
     calls[name] = method.responseStream
       ? (caller, request, signal) => stream(node(), method, caller, request, signal)
-      : (caller, request) => unary(node(), method, caller, request);
+      : (caller, request, signal, timeoutMs) => unary(node(), method, caller, request, signal, timeoutMs);
   }
   // Each method is there by its name; what it takes and gives is of its own schemas, which the compiler cannot see of any service.
   return calls as ServiceCalls<S>;
 }
 
-function unary(client: Client | undefined, method: Method, caller: Caller, request: unknown): Promise<unknown> {
+async function unary(
+  client: Client | undefined,
+  method: Method,
+  caller: Caller,
+  request: unknown,
+  signal?: AbortSignal,
+  timeoutMs = DEADLINE_MS,
+): Promise<unknown> {
   const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-  reachable(client).makeUnaryRequest(
+  const call = reachable(client).makeUnaryRequest(
     method.path,
     method.requestSerialize,
     method.responseDeserialize,
     request,
     metadataOf(caller),
     // gRPC sends the deadline along and counts it by the real clock.
-    { deadline: new Date(Date.now() + DEADLINE_MS) },
+    { deadline: new Date(Date.now() + Math.min(timeoutMs, DEADLINE_MS)) },
     (error: ServiceError | null, response?: unknown) => {
       if (error === null) resolve(response);
       else reject(fromStatus(error));
     },
   );
-  return promise;
+  const abort = (): void => call.cancel();
+  signal?.addEventListener("abort", abort, { once: true });
+  if (signal?.aborted === true) abort();
+  try {
+    return await promise;
+  } finally {
+    signal?.removeEventListener("abort", abort);
+  }
 }
 
 async function* stream(

@@ -4,8 +4,9 @@ import type { DescService, MessageShape } from "@bufbuild/protobuf";
 import type { Caller } from "./room/calls.js";
 
 /**
- * A service by its methods' local names (`sendToRoom`). A unary method resolves with its response and rejects with a TrunklineError. A
- * stream is pulled: what is slow to take is behind, and costs no memory. It ends at once when its signal is aborted.
+ * A service by its methods' local names (`sendToRoom`). A unary method resolves with its response and rejects with a TrunklineError. Whoever
+ * asks waits for `timeoutMs`, in milliseconds, and not once the signal is aborted: for whoever passes the call on, as what has begun goes on.
+ * A stream is pulled: what is slow to take is behind, and costs no memory. It ends at once when its signal is aborted.
  */
 export type ServiceCalls<S extends DescService> = {
   readonly [M in keyof S["method"]]: S["method"][M]["methodKind"] extends "server_streaming"
@@ -17,6 +18,8 @@ export type ServiceCalls<S extends DescService> = {
     : (
         caller: Caller,
         request: MessageShape<S["method"][M]["input"]>,
+        signal?: AbortSignal,
+        timeoutMs?: number,
       ) => Promise<MessageShape<S["method"][M]["output"]>>;
 };
 
@@ -25,7 +28,7 @@ export interface ServiceCall {
   readonly name: string;
   readonly streams: boolean;
   /** The response or the stream of responses. */
-  answer(caller: Caller, request: unknown, signal: AbortSignal): unknown;
+  answer(caller: Caller, request: unknown, signal: AbortSignal, timeoutMs?: number): unknown;
 }
 
 /** The methods of a service, in the contract's order. Requests must be of the method's own schema. */

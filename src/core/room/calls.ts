@@ -18,8 +18,11 @@ export type RoomRequest = Exclude<Call["rpc"], { case: undefined }>;
 export type RoomResponse = Exclude<CallResult["rpc"], { case: undefined }>;
 
 export interface RoomCalls {
-  /** Resolves with the response of the same case; rejects with a TrunklineError. UNSUPPORTED for methods not built yet. */
-  call(caller: Caller, request: RoomRequest): Promise<RoomResponse>;
+  /**
+   * Resolves with the response of the same case; rejects with a TrunklineError. UNSUPPORTED for methods not built yet. `signal` and
+   * `timeoutMs` as of ServiceCalls.
+   */
+  call(caller: Caller, request: RoomRequest, signal?: AbortSignal, timeoutMs?: number): Promise<RoomResponse>;
 }
 
 export interface Forwarding {

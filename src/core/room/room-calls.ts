@@ -9,9 +9,15 @@ type ResponseOf<Name extends RoomRequest["case"]> = Extract<RoomResponse, { case
 
 export function roomCalls(rooms: RoomCalls): ServiceCalls<typeof RoomService> {
   const unary = <Name extends RoomRequest["case"]>(name: Name) => {
-    return async (caller: Caller, value: RequestOf<Name>): Promise<ResponseOf<Name>> => {
+    return async (
+      caller: Caller,
+      value: RequestOf<Name>,
+      signal?: AbortSignal,
+      timeoutMs?: number,
+    ): Promise<ResponseOf<Name>> => {
       // The compiler does not see that a case and its own value belong together when the case is a type parameter.
-      const response = await rooms.call(caller, { case: name, value } as Extract<RoomRequest, { case: Name }>);
+      const request = { case: name, value } as Extract<RoomRequest, { case: Name }>;
+      const response = await rooms.call(caller, request, signal, timeoutMs);
       if (response.case !== name) throw new Error(`${name} was answered by ${response.case}`);
       return response.value as ResponseOf<Name>;
     };
