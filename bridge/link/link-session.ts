@@ -1,8 +1,8 @@
 // A client's connection whose session lives on a node: what it says goes up the link, what comes down is written to it.
 
 import { create, toBinary } from "@bufbuild/protobuf";
-import { serverFrame, wireError, wireMs } from "../../src/core/session/frames.js";
-import type { Connection, SessionSink } from "../../src/core/session/port.js";
+import { wireError, wireMs } from "../../src/core/session/frames.js";
+import type { Connection, ConnectionOrigin, SessionSink } from "../../src/core/session/port.js";
 import type { CloseCode } from "../../src/gen/trunkline/v1/error_pb.js";
 import type { LinkUpItem } from "../../src/gen/trunkline/v1/link_pb.js";
 import {
@@ -11,7 +11,7 @@ import {
   LinkGoneSchema,
   LinkMalformedSchema,
 } from "../../src/gen/trunkline/v1/link_pb.js";
-import { type ClientFrame, ClientFrameSchema, GoodbyeSchema } from "../../src/gen/trunkline/v1/session_pb.js";
+import { type ClientFrame, ClientFrameSchema } from "../../src/gen/trunkline/v1/session_pb.js";
 import type { TrunklineError } from "../../src/ports/error.js";
 import type { LinkedFrame } from "./linked-frame.js";
 import type { Attachment, Flushable, RelayedSession } from "./relays.js";
@@ -27,9 +27,18 @@ export interface Upward {
   readonly tellBytes: number;
 }
 
+/** A client without a session. */
+export interface Released {
+  readonly sink: SessionSink;
+  readonly origin: ConnectionOrigin;
+  /** Whether it can say hello again on the connection that it has. */
+  readonly canStay: boolean;
+}
+
 export class LinkSession implements Connection, RelayedSession, Flushable {
   readonly number: number;
   readonly #sink: SessionSink;
+  readonly #origin: ConnectionOrigin;
   /** Undefined once the session has ended. */
   #link: Upward | undefined;
   /** What of this turn is not written yet. */
@@ -37,12 +46,14 @@ export class LinkSession implements Connection, RelayedSession, Flushable {
   /** Bytes handed to the client that the node does not know of, as it counts them. */
   #owedBytes = 0;
   #held = false;
+  #canStay = false;
   /** The relays that it is at. */
   readonly attachments: Attachment[] = [];
 
-  constructor(number: number, sink: SessionSink, link: Upward) {
+  constructor(number: number, sink: SessionSink, origin: ConnectionOrigin, link: Upward) {
     this.number = number;
     this.#sink = sink;
+    this.#origin = origin;
     this.#link = link;
   }
 
@@ -55,6 +66,7 @@ export class LinkSession implements Connection, RelayedSession, Flushable {
 
   receive(frame: ClientFrame): void {
     if (this.#link === undefined) return;
+    if (frame.frame.case === "hello") this.#canStay = frame.frame.value.canStay;
     const bytes = toBinary(ClientFrameSchema, frame);
     this.#link.send({ case: "frame", value: create(LinkFrameSchema, { session: this.number, frame: bytes }) });
   }
@@ -98,6 +110,8 @@ export class LinkSession implements Connection, RelayedSession, Flushable {
 
   /** A frame that does not count in the session's window. */
   relayed(frame: LinkedFrame, toFlush: Flushable[]): void {
+    // It may have been released while the turn's frames were handed out.
+    if (this.#link === undefined) return;
     const bytes = frame.in(this.#sink.encoding);
     if (this.#pending === undefined) {
       this.#pending = [];
@@ -121,11 +135,12 @@ export class LinkSession implements Connection, RelayedSession, Flushable {
     this.#sink.end(code, reason);
   }
 
-  /** Ended here: the client is told to come back. */
-  dismiss(code: CloseCode, reason: string, reconnectAfterMs: number): void {
-    if (this.#link === undefined) return;
+  /** The session is over, and its client has not been told. Nothing of it is written after this. Undefined: it has ended before. */
+  release(): Released | undefined {
+    if (this.#link === undefined) return undefined;
+    this.flush();
     this.#link = undefined;
-    dismiss(this.#sink, code, reason, reconnectAfterMs);
+    return { sink: this.#sink, origin: this.#origin, canStay: this.#canStay };
   }
 
   #tell(fromBytes: number): void {
@@ -134,11 +149,4 @@ export class LinkSession implements Connection, RelayedSession, Flushable {
     this.#owedBytes = 0;
     this.#link?.taken(this, bytes);
   }
-}
-
-/** Ends a connection that has no session, or none any more. */
-export function dismiss(sink: SessionSink, code: CloseCode, reason: string, reconnectAfterMs: number): void {
-  const value = create(GoodbyeSchema, { reason: code, reconnectAfterMs: wireMs(reconnectAfterMs) });
-  sink.write([sink.encoding.frame(serverFrame({ case: "goodbye", value }))]);
-  sink.end(code, reason);
 }

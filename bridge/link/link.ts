@@ -2,7 +2,7 @@
 
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Client, type ClientDuplexStream, Metadata } from "@grpc/grpc-js";
-import type { Connection, ConnectionOrigin, SessionSink } from "../../src/core/session/port.js";
+import type { ConnectionOrigin, SessionSink } from "../../src/core/session/port.js";
 import { CloseCode } from "../../src/gen/trunkline/v1/error_pb.js";
 import {
   type LinkDown,
@@ -57,6 +57,8 @@ export interface LinkOptions {
   readonly onOpen: () => void;
   /** The link has ended, and with it the sessions that are handed over. Called once. `cause` undefined: in good order. */
   readonly onOver: (sessions: readonly LinkSession[], cause: unknown) => void;
+  /** A session has ended that its client has not been told of: it is to be back after so long, in milliseconds. */
+  readonly onDismissed: (session: LinkSession, code: CloseCode, reason: string, reconnectAfterMs: number) => void;
   /** The last of its sessions has gone or ended. */
   readonly onEmpty: () => void;
   /** A session was not admitted; none will be for so long, in milliseconds. */
@@ -128,12 +130,13 @@ export class Link implements Upward {
   }
 
   /** A new connection. Undefined: the link has ended. */
-  accept(sink: SessionSink, { address, token = "", transport: how }: ConnectionOrigin): Connection | undefined {
+  accept(sink: SessionSink, origin: ConnectionOrigin): LinkSession | undefined {
     // A link that has carried so many begins anew; whoever is on it comes back.
     if (this.#lastNumber === LAST_NUMBER) this.cut(new Error("its numbers are used up"));
     if (this.#state === "over") return undefined;
     this.#lastNumber += 1;
-    const session = new LinkSession(this.#lastNumber, sink, this);
+    const { address, token = "", transport: how } = origin;
+    const session = new LinkSession(this.#lastNumber, sink, origin, this);
     this.#sessions.set(session.number, session);
     const transport = how === "events" ? LinkTransport.EVENTS : LinkTransport.WEBSOCKET;
     const value = create(LinkOpenSchema, { session: session.number, address, token, transport });
@@ -237,14 +240,15 @@ export class Link implements Upward {
     return delivered;
   }
 
-  #ended({ session: number, code, reason, retryAfterMs }: LinkEnded): void {
+  #ended({ session: number, code, reason, retryAfterMs, returnAfterMs }: LinkEnded): void {
     const session = this.#sessions.get(number);
     if (session === undefined) return;
-    if (retryAfterMs === undefined) session.ended(code, reason);
-    else {
-      this.#options.onRefused(retryAfterMs);
-      session.dismiss(CloseCode.OVERLOADED, reason, retryAfterMs);
-    }
+    const { onRefused, onDismissed } = this.#options;
+    if (retryAfterMs !== undefined) {
+      onRefused(retryAfterMs);
+      onDismissed(session, CloseCode.OVERLOADED, reason, retryAfterMs);
+    } else if (returnAfterMs !== undefined) onDismissed(session, code, reason, returnAfterMs);
+    else session.ended(code, reason);
     this.left(session);
   }
 

@@ -1,7 +1,7 @@
 // Where a bridge's sessions live: a link to one of several nodes, another when that one leaves or is lost.
 //
 // Clients are not carried over to another node behind their backs: whoever was on a lost link is told to come back, spread over a window,
-// and resumes by what it knows itself. Its connection to the bridge ends with that.
+// and resumes by what it knows itself: by a hello on the same connection where it can, else on another one.
 
 import { Farewell } from "../../src/core/session/farewell.js";
 import type { Admission, Connection, ConnectionOrigin, SessionPort, SessionSink } from "../../src/core/session/port.js";
@@ -12,13 +12,16 @@ import type { ClientTls } from "../../src/rpc/tls.js";
 import type { Backbone } from "./backbone-node.js";
 import { type Candidate, Candidates } from "./candidates.js";
 import { Link } from "./link.js";
-import { dismiss, type LinkSession } from "./link-session.js";
+import type { LinkSession } from "./link-session.js";
 import { LinkPassing } from "./passing.js";
+import { type Deferral, dismiss, isLasting, type Lasting, Stays } from "./stays.js";
 import { Taker } from "./taker.js";
 import { WaitingRoom } from "./waiting-room.js";
 
 /** When a client may try again while there is no link, in milliseconds. */
 const NO_LINK_RETRY_MS = 1_000;
+/** For so long without a link clients keep their connections, in milliseconds: then they are to look for a bridge that has one. */
+const STAY_UNLINKED_MS = 15_000;
 /**
  * New sessions go back to a node that takes links again after so long, in milliseconds, and up to twice as long: not to one that comes and
  * goes, and not from all bridges at once.
@@ -66,6 +69,9 @@ export class Links implements SessionPort {
   /** Every link that has not ended: those that are no longer current keep the sessions they have. */
   readonly #linked = new Set<Linked>();
   readonly #waiting: WaitingRoom;
+  readonly #stays: Stays;
+  /** When the last link was lost, monotonic. */
+  #unlinkedAtMs = 0;
   #again: Timer | undefined;
   #returning: Timer | undefined;
   #fullUntilMs = 0;
@@ -77,6 +83,7 @@ export class Links implements SessionPort {
     const { telemetry, secret } = options;
     this.#options = options;
     this.#waiting = new WaitingRoom(options.clock, () => this.admit());
+    this.#stays = new Stays({ ...options, renew: (client) => this.#renew(client) });
     this.#candidates = new Candidates({
       ...options,
       onChanged: () => this.#look(),
@@ -114,6 +121,11 @@ export class Links implements SessionPort {
     return size;
   }
 
+  /** Connections whose session is over, and that are to have another. */
+  get staying(): number {
+    return this.#stays.size;
+  }
+
   /** The node that calls are made to. Undefined: there is none. */
   get backbone(): Backbone | undefined {
     return (this.#current?.candidate ?? this.#candidates.any)?.backbone;
@@ -149,6 +161,7 @@ export class Links implements SessionPort {
     const { clock } = this.#options;
     this.#leaving = true;
     this.#waiting.open();
+    this.#stays.end("the bridge is leaving");
     const farewell = new Farewell(clock);
     const empty = Promise.withResolvers<void>();
     this.#empty = empty.resolve;
@@ -164,7 +177,7 @@ export class Links implements SessionPort {
     // Whoever is left has waited too long; where nobody is, nothing is said.
     farewell.hurry();
     await told;
-    this.#dismiss(this.#sessions(), "the bridge is leaving", spreadMs);
+    this.#dismissAll(this.#sessions(), "the bridge is leaving", spreadMs);
   }
 
   /** Ends every link and timer. Sessions that are left are told to come back. */
@@ -172,6 +185,7 @@ export class Links implements SessionPort {
     this.#leaving = true;
     this.#closed = true;
     this.#waiting.open();
+    this.#stays.end("the bridge is leaving");
     this.#again?.cancel();
     this.#returning?.cancel();
     for (const { link } of [...this.#linked]) link.close();
@@ -255,6 +269,7 @@ export class Links implements SessionPort {
           this.#opened(linked);
         },
         onOver: (sessions, cause) => this.#lost(linked, sessions, cause),
+        onDismissed: (...ending) => this.#dismiss(...ending),
         onEmpty: () => {
           this.#retire(linked);
           this.#tellEmpty();
@@ -299,24 +314,46 @@ export class Links implements SessionPort {
     this.#linked.delete(linked);
     taker.close();
     if (this.#closed) {
-      this.#dismiss(sessions, "the bridge is leaving", spreadMs);
+      this.#dismissAll(sessions, "the bridge is leaving", spreadMs);
       return;
     }
     const { address } = candidate.backbone;
     this.#candidates.linkEnded(candidate, sinceMs, cause);
     if (up) telemetry.emit("link.turned", { peer: address, up: false, sessions: sessions.length, cause });
     else telemetry.emit("link.failed", { peer: address, cause });
-    this.#dismiss(sessions, "the connection to the server was lost", spreadMs);
+    this.#dismissAll(sessions, "the connection to the server was lost", spreadMs);
     if (this.#opening === linked) this.#opening = undefined;
-    if (this.#current === linked) this.#current = undefined;
+    if (this.#current === linked) {
+      this.#current = undefined;
+      this.#unlinkedAtMs = this.#options.clock.monotonic();
+    }
     this.#tellEmpty();
     this.#look();
   }
 
-  #dismiss(sessions: readonly LinkSession[], reason: string, spreadMs: number): void {
+  #dismissAll(sessions: readonly LinkSession[], reason: string, spreadMs: number): void {
     for (const [index, session] of sessions.entries()) {
-      session.dismiss(CloseCode.GOING_AWAY, reason, ((index + 1) / sessions.length) * spreadMs);
+      this.#dismiss(session, CloseCode.GOING_AWAY, reason, ((index + 1) / sessions.length) * spreadMs);
     }
+  }
+
+  #dismiss(session: LinkSession, code: CloseCode, reason: string, reconnectAfterMs: number): void {
+    const released = session.release();
+    if (released === undefined) return;
+    const { sink, origin, canStay } = released;
+    if (canStay && isLasting(sink) && !this.#leaving) this.#stays.tell({ sink, origin }, code, reconnectAfterMs);
+    else dismiss(sink, code, reason, reconnectAfterMs);
+  }
+
+  /** A session for a client that has said hello again on the connection that it kept. */
+  #renew({ sink, origin }: Lasting): Connection | Deferral {
+    const admission = this.admit();
+    const session = admission.admitted ? this.#current?.link.accept(sink, origin) : undefined;
+    if (session !== undefined) return session;
+    const retryAfterMs = admission.admitted ? NO_LINK_RETRY_MS : admission.retryAfterMs;
+    if (this.#current !== undefined) return { code: CloseCode.OVERLOADED, retryAfterMs, stay: true };
+    const unlinkedMs = this.#options.clock.monotonic() - this.#unlinkedAtMs;
+    return { code: CloseCode.GOING_AWAY, retryAfterMs, stay: unlinkedMs < STAY_UNLINKED_MS };
   }
 }
 

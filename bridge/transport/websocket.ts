@@ -88,6 +88,10 @@ export class BridgeSocket extends WebSocket implements SessionSink {
     this.#cutAfterDeadline();
   }
 
+  turnTo(connection: Connection): void {
+    if (this.#connection !== undefined) this.#connection = connection;
+  }
+
   /**
    * The library closes by itself when the peer breaks the WebSocket protocol (1002), sends bad UTF-8 (1007) or a message
    * over the limit (1009). The core is told instead: it says why in a frame, then ends the session with a code of ours.

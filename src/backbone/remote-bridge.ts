@@ -64,6 +64,8 @@ export interface RemoteBridge {
   readonly trouble: readonly string[];
   /** Connections whose sessions live on a node. */
   readonly sessions: number;
+  /** Connections whose session is over, and whose clients are to say hello again on them. */
+  readonly staying: number;
   /**
    * Leaves in order: not ready, what clients have asked is answered, they are told when to come back, everything is closed. Resolves with
    * whether all of it ended by itself. Idempotent; never rejects.
@@ -143,6 +145,9 @@ async function start(options: RemoteBridgeOptions, logger: Logger, parts: Starte
     },
     get sessions() {
       return links.size;
+    },
+    get staying() {
+      return links.staying;
     },
     stop: ({ spreadMs: spread = spreadMs, deadlineMs = DEFAULT_DEADLINE_MS } = {}) => {
       stopping ??= leave({ spreadMs: spread, deadlineMs });

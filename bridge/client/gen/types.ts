@@ -98,6 +98,8 @@ export interface Hello {
   readonly protocol?: number;
   /** Rooms to subscribe to, ≤ 200. The outcome of each follows Welcome as a `Subscribed` push. */
   readonly rooms?: readonly RoomPosition[];
+  /** The client understands a Goodbye that has `stay`. Without it the connection always ends with the session. */
+  readonly canStay?: boolean;
 }
 
 /** Replaces the session's token. Same user and tenant, or it is refused with PERMISSION_DENIED. Answered by TokenAccepted. */
@@ -564,7 +566,7 @@ export interface TokenExpiring {
   readonly inMs?: number;
 }
 
-/** The server ends the session. The number of `reason` tells whether and when to reconnect (see CloseCode). */
+/** The server ends the session, and with it the connection unless `stay` is set. The number of `reason` tells whether and when to reconnect (see CloseCode). */
 export interface Goodbye {
   /** Why. */
   readonly reason?: CloseCode;
@@ -572,6 +574,12 @@ export interface Goodbye {
   readonly reconnectAfterMs?: number;
   /** What went wrong, where the session ends because of an error. */
   readonly error?: Error;
+  /**
+   * The session is over, the connection is not: say Hello again on it after `reconnect_after_ms`. Only to a client whose Hello had `can_stay`, and
+   * with a reason from 4100 to 4199. Nothing follows until that Hello; where it does not come within 10 s of its time, the connection ends.
+   * What the client has sent before it is not answered any more, as with a connection that ends.
+   */
+  readonly stay?: boolean;
 }
 
 /** Whether a user's reading is to be seen. */

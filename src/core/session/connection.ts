@@ -252,6 +252,13 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
   close(code: CloseCode, reason: string, error?: TrunklineError, reconnectAfterMs = error?.retryAfterMs ?? 0): void {
     if (this.#state.is === "ended") return;
     this.#end(code, reason);
+    // Where the client's own side leaves, it has no connection to keep.
+    if (code === CloseCode.GOING_AWAY && !this.#finished && this.#sink.dismiss !== undefined) {
+      this.outbox.flush();
+      this.outbox.discard();
+      this.#sink.dismiss(reason, wireMs(reconnectAfterMs));
+      return;
+    }
     const goodbye = create(GoodbyeSchema, {
       reason: code,
       reconnectAfterMs: wireMs(reconnectAfterMs),

@@ -79,6 +79,13 @@ export interface SessionSink {
    * client has finished.
    */
   end(code: CloseCode, reason: string): void;
+  /**
+   * Instead of a Goodbye and `end`, because the node leaves: whoever holds the client's connection tells it to come back after so long, in
+   * milliseconds, and need not close the connection for that. Called once; nothing is written after it. Absent: the session says Goodbye itself.
+   */
+  dismiss?(reason: string, reconnectAfterMs: number): void;
+  /** What the client says from now on is another connection's. Absent: the sink ends with the connection that it was accepted for. */
+  turnTo?(connection: Connection): void;
 }
 
 /** What a transport knows of a connection before the first frame. */

@@ -1,71 +1,8 @@
 // Which node a bridge's new sessions go to, and how it leaves, by a clock in the test's hands.
 
-import { describe, expect, it, onTestFinished, vi } from "vitest";
-import { Links } from "../../../bridge/link/links.js";
-import type { Admission, SessionSink } from "../../../src/core/session/port.js";
-import { Telemetry } from "../../../src/core/telemetry.js";
-import { GRPC_ENCODING } from "../../../src/transport/grpc/session-stream.js";
-import { StoppedClock } from "../../support/stopped-clock.js";
-import { type ServerUnderTest, useGrpcServer } from "../../transport/grpc/use-grpc-server.js";
-import { SECRET } from "./use-edge.js";
-
-/** Waits until it holds: a busy machine takes its time. */
-function eventually(check: () => void | Promise<void>): Promise<void> {
-  return vi.waitFor(check, { timeout: 10_000, interval: 10 });
-}
-
-/**
- * Nodes over fake cores, and what a bridge has of them. `draws`: what chance gives it, in turn and then again. `serving`: so many of the nodes
- * take links.
- */
-async function useLinks(count: number, draws: readonly number[] = [0], serving = count) {
-  const nodes = await Promise.all(Array.from({ length: count }, () => useGrpcServer({ linkSecret: SECRET })));
-  for (const { server } of nodes.slice(0, serving)) server.setServing(true);
-  const clock = new StoppedClock();
-  const telemetry = new Telemetry();
-  /** The nodes that links were made to, by their places among them. */
-  const turns: string[] = [];
-  telemetry.on("link.turned", ({ peer, up }) => {
-    turns.push(`${nodes.findIndex(({ address }) => address === peer)} ${up ? "up" : "down"}`);
-  });
-  let drawn = 0;
-  const links = new Links({
-    backbones: nodes.map(({ address }) => address),
-    tls: undefined,
-    secret: SECRET,
-    bridge: "edge",
-    id: "edge",
-    clock,
-    telemetry,
-    spreadMs: 3_000,
-    random: () => draws[drawn++ % draws.length] ?? 0,
-  });
-  onTestFinished(() => links.close());
-  links.start();
-  // Every node has said whether it takes links.
-  await eventually(() => {
-    expect(links.trouble).toEqual([]);
-    expect(links.limits.map((limit) => limit.replace(/^server \d of \d /, ""))).toEqual(
-      nodes.slice(serving).map(() => "is not serving"),
-    );
-  });
-  /** The place of the node that a new session goes to. */
-  const next = async (): Promise<number> => {
-    const before = nodes.map(({ core }) => core.sessions.connections.length);
-    links.accept(SINK, { transport: "websocket", address: "192.0.2.1" });
-    const more = () => nodes.findIndex(({ core }, index) => core.sessions.connections.length > (before[index] ?? 0));
-    await eventually(() => expect(more()).toBeGreaterThanOrEqual(0));
-    return more();
-  };
-  const at = (index: number): ServerUnderTest => {
-    const node = nodes[index];
-    if (node === undefined) throw new Error(`there is no node ${index}`);
-    return node;
-  };
-  return { links, clock, turns, next, at };
-}
-
-const SINK: SessionSink = { encoding: GRPC_ENCODING, write: () => true, end: () => {} };
+import { describe, expect, it } from "vitest";
+import type { Admission } from "../../../src/core/session/port.js";
+import { eventually, SINK, useLinks } from "./use-links.js";
 
 it("tells clients that the bridge leaves over a third of the time in which they come back", async () => {
   const { links, clock, at } = await useLinks(1);

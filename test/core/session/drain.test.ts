@@ -4,7 +4,16 @@ import { describe, expect, it } from "vitest";
 import { Requests } from "../../../src/core/session/requests.js";
 import { CloseCode } from "../../../src/gen/trunkline/v1/error_pb.js";
 import { ErrorCode } from "../../../src/ports/error.js";
-import { gate, hello, identity, settle, type TestClient, TestCore, text, useCore } from "../use-core.js";
+import { gate, hello, identity, RecordingSink, settle, TestClient, TestCore, text, useCore } from "../use-core.js";
+
+/** Of a connection that somebody else holds, who says goodbye for the node. */
+class HeldSink extends RecordingSink {
+  readonly dismissals: number[] = [];
+
+  dismiss(_reason: string, reconnectAfterMs: number): void {
+    this.dismissals.push(reconnectAfterMs);
+  }
+}
 
 describe("a node that drains", () => {
   it("admits no connection and says when to try again", async () => {
@@ -143,6 +152,34 @@ describe("a node that drains", () => {
     expect(sessions.map((client) => client.endedWith)).toEqual(sessions.map(() => CloseCode.GOING_AWAY));
     expect(sessions.map((client) => client.all("goodbye").length)).toEqual(sessions.map(() => 1));
     expect(core.clock.pending).toBe(0);
+  });
+
+  it("leaves it to who holds a connection to say goodbye, after all that was answered, unless that one leaves itself", async () => {
+    const core = await useCore();
+    const held = async (userId: string) => {
+      core.verifier.answer(userId, identity(userId));
+      const sink = new HeldSink();
+      const client = new TestClient(core.core, { transport: "in-process", address: "" }, sink);
+      client.send(hello(userId, "phone"));
+      await settle();
+      return { client, sink };
+    };
+    const [anna, bert, cyd] = [await held("anna"), await held("bert"), await held("cyd")];
+    cyd.client.connection.leave(70);
+    const drained = core.core.drain(6_000);
+    const ref = anna.client.send({ case: "ping", value: { id: 1 } });
+    await core.elapse(1_000);
+    await drained;
+    expect(anna.client.reply(ref).case).toBe("pong");
+    expect([anna.sink.dismissals, bert.sink.dismissals, cyd.sink.dismissals]).toEqual([[3_750], [6_000], []]);
+    for (const { client, sink } of [anna, bert]) {
+      expect(client.cases).not.toContain("goodbye");
+      expect([client.endedWith, sink.late]).toEqual([undefined, 0]);
+    }
+    expect(cyd.client.last("goodbye")).toMatchObject({ reason: CloseCode.GOING_AWAY, reconnectAfterMs: 70 });
+    expect(core.core.sessions.admit().admitted).toBe(false);
+    await core.core.stop();
+    expect([anna.sink.dismissals.length, bert.sink.dismissals.length]).toEqual([1, 1]);
   });
 
   it("drains though a session's client does not read", async () => {

@@ -71,6 +71,20 @@ describe("a link", () => {
     expect((await core.sessions.connection(1)).clean).toBeUndefined();
   });
 
+  it("says that a session's client is to come back, after what was written to it, and leaves it to the bridge to tell it", async () => {
+    const { link, core } = await useLink();
+    link.open(1);
+    const { sink } = await core.sessions.connection();
+    sink.write([Buffer.from("last words")]);
+    sink.dismiss?.("the node is leaving", 0);
+    sink.write([Buffer.from("late")]);
+    sink.end(CloseCode.GOING_AWAY, "again");
+    await link.until(() => link.ended.length === 1);
+    const ended = { session: 1, code: CloseCode.GOING_AWAY, reason: "the node is leaving", returnAfterMs: 0 };
+    expect(link.ended).toMatchObject([ended]);
+    expect(link.delivered(1)).toEqual(["last words"]);
+  });
+
   it("tells a session how its client has gone, what was malformed, and that it is to finish or leave", async () => {
     const { link, core } = await useLink();
     for (const session of [1, 2, 3]) link.open(session);

@@ -1,8 +1,7 @@
 // What a node has to say on a link in one turn: each frame's bytes once, then who gets them.
 
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import type { CloseCode } from "../../../gen/trunkline/v1/error_pb.js";
 import {
   LinkAttachSchema,
   LinkDeliverySchema,
@@ -116,10 +115,8 @@ export class LinkBatch {
     this.#come(from, delivery);
   }
 
-  end(session: number, code: CloseCode, reason: string, retryAfterMs?: number): void {
-    const ended = create(LinkEndedSchema, { session, code, reason });
-    if (retryAfterMs !== undefined) ended.retryAfterMs = retryAfterMs;
-    const bytes = toBinary(LinkEndedSchema, ended);
+  end(ended: MessageInitShape<typeof LinkEndedSchema>): void {
+    const bytes = toBinary(LinkEndedSchema, create(LinkEndedSchema, ended));
     this.#ended.push(bytes);
     this.#bytes += bytes.length;
   }

@@ -137,8 +137,8 @@ export class LinkStream implements SessionLink, RelayingLink {
     return this.#sessions.get(number);
   }
 
-  ended({ number }: LinkedSession, code: CloseCode, reason: string): void {
-    if (this.#forget(number) !== undefined) this.batch.end(number, code, reason);
+  ended({ number: session }: LinkedSession, code: CloseCode, reason: string, returnAfterMs?: number): void {
+    if (this.#forget(session) !== undefined) this.batch.end({ session, code, reason, returnAfterMs });
   }
 
   // — what the bridge says —
@@ -219,7 +219,8 @@ export class LinkStream implements SessionLink, RelayingLink {
     if (!admission.admitted) {
       const reason = "the server takes no more connections now";
       telemetry.emit("session.refused", { transport, code: CloseCode.OVERLOADED, reason });
-      this.batch.end(number, CloseCode.OVERLOADED, reason, Math.ceil(admission.retryAfterMs));
+      const retryAfterMs = Math.ceil(admission.retryAfterMs);
+      this.batch.end({ session: number, code: CloseCode.OVERLOADED, reason, retryAfterMs });
       return;
     }
     const session = new LinkedSession(this, number);

@@ -1,7 +1,7 @@
 // One session of a link, as the core sees it: where its frames go, and how many bytes of them are under way.
 
 import type { Connection, Resumable, SessionSink, SharedPlace, SharedWire } from "../../../core/session/port.js";
-import type { CloseCode } from "../../../gen/trunkline/v1/error_pb.js";
+import { CloseCode } from "../../../gen/trunkline/v1/error_pb.js";
 import { GRPC_ENCODING } from "../session-stream.js";
 import type { Addressee, LinkBatch } from "./batch.js";
 
@@ -12,8 +12,8 @@ export const WINDOW_BYTES = 128 * 1024;
 export interface SessionLink extends SharedWire {
   /** What is written in this turn. */
   readonly batch: LinkBatch;
-  /** The session has ended. */
-  ended(session: LinkedSession, code: CloseCode, reason: string): void;
+  /** The session has ended. `returnAfterMs`: its client has not been told, and is to be back after so long. */
+  ended(session: LinkedSession, code: CloseCode, reason: string, returnAfterMs?: number): void;
 }
 
 export class LinkedSession implements SessionSink, SharedPlace, Addressee, Resumable {
@@ -70,6 +70,12 @@ export class LinkedSession implements SessionSink, SharedPlace, Addressee, Resum
     if (this.#over) return;
     this.#over = true;
     this.#link.ended(this, code, reason);
+  }
+
+  dismiss(reason: string, reconnectAfterMs: number): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#link.ended(this, CloseCode.GOING_AWAY, reason, reconnectAfterMs);
   }
 
   /** The client has taken so many bytes. Returns whether they were under way. */
