@@ -36,12 +36,12 @@ export interface Ways {
 /** Dials WebSockets first, the fallback after ATTEMPTS that failed; what has got through is kept to. */
 export function chooseDial({ socket, events, memory }: Ways, platform: Omit<Platform, "dial" | "reachability">): Dial {
   let failures = 0;
-  /** A WebSocket was tried beside the fallback, and none has carried anything since. */
-  let tried = false;
-  /** How long the fallback is still to be used, in milliseconds; 0 also where what is kept makes no sense. */
-  const left = (): number => {
+  /** When a WebSocket is tried beside the fallback, by the monotonic clock, whatever becomes of connections until then. Undefined: it is not used. */
+  let lookAtMs: number | undefined;
+  /** False also where what is kept makes no sense. */
+  const isRemembered = (): boolean => {
     const leftMs = memory.read() - platform.now();
-    return leftMs > 0 && leftMs <= REMEMBERED_MS ? leftMs : 0;
+    return leftMs > 0 && leftMs <= REMEMBERED_MS;
   };
   const remember = (): void => memory.write(platform.now() + REMEMBERED_MS);
 
@@ -53,7 +53,7 @@ export function chooseDial({ socket, events, memory }: Ways, platform: Omit<Plat
       received(data) {
         heard = true;
         failures = 0;
-        tried = false;
+        lookAtMs = undefined;
         listener.received(data);
       },
       closed(code) {
@@ -73,7 +73,7 @@ export function chooseDial({ socket, events, memory }: Ways, platform: Omit<Plat
   const byEvents: Dial = (url, subprotocol, listener) => {
     const sinceMs = platform.monotonic();
     let heard = false;
-    let askedAtMs = sinceMs;
+    let askedAtMs = Number.NEGATIVE_INFINITY;
     let timer: Timer | undefined;
     let probe: Wire | undefined;
 
@@ -84,6 +84,7 @@ export function chooseDial({ socket, events, memory }: Ways, platform: Omit<Plat
       // It does not get through either.
       memory.write(0);
       failures = 0;
+      lookAtMs = undefined;
     };
     const isQuiet = (): boolean => platform.monotonic() - askedAtMs >= QUIET_MS;
     const look = (afterMs: number): void => {
@@ -97,19 +98,21 @@ export function chooseDial({ socket, events, memory }: Ways, platform: Omit<Plat
         timer?.cancel();
         probe?.close(NORMAL);
         probe = undefined;
+        lookAtMs = platform.monotonic() + REMEMBERED_MS;
         if (!opens) {
           remember();
           look(REMEMBERED_MS);
-        } else if (!isQuiet()) look(QUIET_MS);
+          return;
+        }
+        // The next connection is by WebSocket, however this one ends; one that opens and carries nothing is enough to come back.
+        memory.write(0);
+        failures = ATTEMPTS - 1;
+        if (!isQuiet()) look(QUIET_MS);
         else {
-          memory.write(0);
-          // One that opens and carries nothing is enough to come back.
-          failures = ATTEMPTS - 1;
           wire.close(GOING_AWAY);
           listener.closed(ABNORMAL);
         }
       };
-      tried = true;
       probe = socket(url, subprotocol, {
         opened: () => probeEnded(true),
         received: () => {},
@@ -120,12 +123,8 @@ export function chooseDial({ socket, events, memory }: Ways, platform: Omit<Plat
     const own: WireListener = {
       ...listener,
       received(data) {
-        if (!heard) {
-          heard = true;
-          if (left() === 0) remember();
-          // It may have been the server that was away, and not the network that lets none through: that shows soon.
-          look(tried ? left() : QUIET_MS);
-        }
+        if (!heard && !isRemembered()) remember();
+        heard = true;
         listener.received(data);
       },
       closed(code) {
@@ -134,6 +133,9 @@ export function chooseDial({ socket, events, memory }: Ways, platform: Omit<Plat
       },
     };
     const wire = events(url, subprotocol, own);
+    // It may have been the server that was away, and not the network that lets none through: that shows soon.
+    lookAtMs ??= sinceMs + QUIET_MS;
+    look(Math.max(lookAtMs - sinceMs, 0));
     return {
       via: "events",
       ...(wire.codec && { codec: wire.codec }),
@@ -149,7 +151,7 @@ export function chooseDial({ socket, events, memory }: Ways, platform: Omit<Plat
   };
 
   return (url, subprotocol, listener) => {
-    const falls = failures >= ATTEMPTS || left() > 0;
+    const falls = failures >= ATTEMPTS || isRemembered();
     return (falls ? byEvents : bySocket)(url, subprotocol, listener);
   };
 }

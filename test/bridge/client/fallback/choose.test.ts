@@ -159,6 +159,47 @@ describe("going back to WebSocket", () => {
     expect(connect().by.way).toBe("socket");
   });
 
+  it("is tried after half a minute whatever became of the connections since, before the next one says hello", () => {
+    const { fallen, connect, clock, last, closes } = useChoice();
+    fallen().by.listener.closed(1006);
+    for (let second = 0; second < 29; second++) {
+      clock.advance(1_000);
+      const { by } = connect();
+      expect(by.way).toBe("events");
+      by.listener.opened();
+      // Refused before it was welcome.
+      by.listener.received('{"goodbye":{}}');
+      by.listener.closed(4102);
+    }
+    clock.advance(1_000);
+    const { by } = connect();
+    expect(by.way).toBe("events");
+    clock.advance(0);
+    const probe = last();
+    expect(probe.way).toBe("socket");
+    probe.listener.opened();
+    expect([by.closedWith, closes.at(-1)]).toEqual([1001, 1006]);
+    expect(connect().by.way).toBe("socket");
+  });
+
+  it("is tried beside a connection over which nothing is heard, and is remembered for as long where it fails", () => {
+    const { fail, connect, clock, last, dialled } = useChoice();
+    fail();
+    fail();
+    const { by } = connect();
+    clock.advance(30_000);
+    expect(last().way).toBe("socket");
+    last().listener.closed(1006);
+    by.listener.received("{}");
+    by.listener.closed(1006);
+    const count = dialled.length;
+    connect();
+    clock.advance(REMEMBERED_MS - 1);
+    expect(dialled.slice(count).map(({ way }) => way)).toEqual(["events"]);
+    clock.advance(1);
+    expect(last().way).toBe("socket");
+  });
+
   it("comes once one opens, when nothing was sent for a while; only then is the other connection left", () => {
     const { fallen, clock, closes, last, connect, memory } = useChoice();
     const { wire, by } = fallen();
