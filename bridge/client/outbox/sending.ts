@@ -22,7 +22,7 @@ export interface Sender {
  * A change that is kept and sent again until the server has answered. `await` it for the server's answer: it rejects with `RefusedError` when it
  * will never be stored, with `GivenUpError` when its time was over, it was discarded, or too much waits. Nobody need await it.
  */
-export class Sending<T = unknown> implements PromiseLike<T> {
+export class Sending<T = unknown> implements Pick<Promise<T>, "then" | "catch" | "finally"> {
   readonly roomId: string;
   /** The key of the change: of a message its `clientMessageId`. The same each time it is sent. */
   readonly key: string;
@@ -84,6 +84,14 @@ export class Sending<T = unknown> implements PromiseLike<T> {
     failed?: ((error: unknown) => Refusal | PromiseLike<Refusal>) | null,
   ): Promise<Answer | Refusal> {
     return (this.#answer.promise as Promise<T>).then(answered, failed);
+  }
+
+  catch<Refusal = never>(failed?: ((error: unknown) => Refusal | PromiseLike<Refusal>) | null): Promise<T | Refusal> {
+    return this.then(undefined, failed);
+  }
+
+  finally(settled?: (() => void) | null): Promise<T> {
+    return this.then().finally(settled);
   }
 
   // — for the outbox —

@@ -76,6 +76,9 @@ test.each([
     const off: () => void = client.on("state", (state: ConnectionState) => { document.title = state.status${wrong}; });
     const sending: Sending<Published> = client.room("tea").send("hello");
     const index: number | undefined = (await sending).messageIndex;
+    const caught: Published | undefined = await sending.catch(() => undefined);
+    const ended: Published = await sending.finally(() => { document.title = caught?.messageId ?? ""; });
+    ended satisfies Published;
     for await (const event of client.room("tea").events()) console.log(event.messageCreated?.body?.text, index);
     createJsonClient({ url: ["/"], token: () => undefined, fallback: false }).close();
     off();`;

@@ -54,6 +54,29 @@ it("is one change under one key for as long as it waits", async () => {
   expect(room().texts).toEqual(["once"]);
 });
 
+it("is caught, and ended with, as a promise is", async () => {
+  const { run, open } = usePages();
+  const { client } = open();
+  await run();
+  const tea = client.room("tea");
+  const told: string[] = [];
+  const stored = tea
+    .send("hello")
+    .catch(() => "refused" as const)
+    .finally(() => told.push("over"));
+  const refused = tea.send("no", { forward: {} }).catch((error: unknown) => error);
+  client.room("tea").pending[1]?.discard();
+  await run(100);
+  const answer = await stored;
+  expect(answer === "refused" || answer.position).toEqual({ seq: 1, tag: expect.any(Number) });
+  expect(told).toEqual(["over"]);
+  expect(await refused).toMatchObject({ name: "GivenUpError" });
+  await expect(tea.send("x".repeat(100_000)).finally(() => told.push("over again"))).rejects.toMatchObject({
+    code: "ERROR_CODE_TOO_LARGE",
+  });
+  expect(told).toEqual(["over", "over again"]);
+});
+
 it("knows by its event that a message is stored whose answer was lost", async () => {
   const { server, run, open } = usePages();
   const { client } = open();
