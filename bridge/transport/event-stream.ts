@@ -9,9 +9,10 @@ import type { Connection, FrameEncoding, SessionSink } from "../../src/core/sess
 import type { CloseCode } from "../../src/gen/trunkline/v1/error_pb.js";
 import type { Clock, Timer } from "../../src/ports/clock.js";
 import { ErrorCode, TrunklineError } from "../../src/ports/error.js";
+import { saysGone } from "../close-code.js";
 import type { TextCodec } from "../codec/codec.js";
 import { endEvent } from "./event-frames.js";
-import { ABNORMAL_CLOSURE, CLOSE_DEADLINE_MS, GOING_AWAY } from "./websocket.js";
+import { CLOSE_DEADLINE_MS } from "./websocket.js";
 
 /** Requests of one session that are read at once: the one under way, and its repeat by a client that has given it up. */
 const MAX_READING = 2;
@@ -163,7 +164,7 @@ export class EventStream implements SessionSink {
   /** The client leaves. */
   #close(code: number): void {
     if (this.#ending) return;
-    this.#leave(code !== ABNORMAL_CLOSURE && code !== GOING_AWAY);
+    this.#leave(saysGone(code));
     this.#response.end();
     this.#cutAfterDeadline();
   }

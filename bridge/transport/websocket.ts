@@ -13,7 +13,7 @@ import type { Connection, FrameEncoding, SessionSink } from "../../src/core/sess
 import type { CloseCode } from "../../src/gen/trunkline/v1/error_pb.js";
 import type { Clock, Timer } from "../../src/ports/clock.js";
 import { TrunklineError } from "../../src/ports/error.js";
-import { closeReason } from "../close-code.js";
+import { closeReason, saysGone } from "../close-code.js";
 import type { Dialect } from "./encoding.js";
 
 /** From the close frame to cutting the connection, where the peer does not answer it, in milliseconds. */
@@ -21,11 +21,6 @@ export const CLOSE_DEADLINE_MS = 2_000;
 
 /** Bytes of several frames up to which copying them into one Buffer is cheaper than a vectored write (measured). */
 const CONCAT_BYTES = 8 * 1024;
-
-/** The close code of a peer that vanished without a close frame (RFC 6455, section 7.1.5). */
-export const ABNORMAL_CLOSURE = 1006;
-/** What browsers close with when their page is left or loaded anew: it may be back at once. */
-export const GOING_AWAY = 1001;
 
 /** What all connections of a bridge have in common. */
 export interface SocketHost {
@@ -130,7 +125,7 @@ export class BridgeSocket extends WebSocket implements SessionSink {
     this.#ending = true;
     this.#deadline?.cancel();
     this.#deadline = undefined;
-    this.#connection?.gone(code !== ABNORMAL_CLOSURE && code !== GOING_AWAY);
+    this.#connection?.gone(saysGone(code));
     this.#connection = undefined;
     this.#socket = undefined;
     this.#host?.gone(this);

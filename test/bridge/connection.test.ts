@@ -266,6 +266,13 @@ describe("the end", () => {
       end: (socket: WebSocket) => socket.close(1001),
       clean: false,
     },
+    {
+      how: "closes with 4000, as one that has heard nothing does",
+      end: (socket: WebSocket) => socket.close(4_000),
+      clean: false,
+    },
+    { how: "closes with 4099", end: (socket: WebSocket) => socket.close(4_099), clean: false },
+    { how: "closes with 4100", end: (socket: WebSocket) => socket.close(4_100), clean: true },
     { how: "vanishes", end: (socket: WebSocket) => socket.terminate(), clean: false },
   ])("is clean: $clean, when the client $how", async ({ end, clean }) => {
     const { url, core } = await useBridge();

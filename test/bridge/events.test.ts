@@ -310,6 +310,8 @@ describe("the end", () => {
     { code: "1000", clean: true },
     { code: "4999", clean: true },
     { code: "1001", clean: false },
+    { code: "4000", clean: false },
+    { code: "4099", clean: false },
   ])(
     "is clean: $clean, when the client closes with $code, after the frames that come with it",
     async ({ code, clean }) => {

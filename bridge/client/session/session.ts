@@ -45,7 +45,9 @@ const HELLO_ROOMS = 200;
 const TOKEN_DEADLINE_MS = 20_000;
 /** A connection that lives for so long was none of a series of failures. */
 const SETTLED_MS = 10_000;
+/** The user leaves: others are told at once. */
 const NORMAL = 1000;
+/** The connection is lost, and the user about to come back. */
 const HEARTBEAT_LOST = 4000;
 /** Something that is no frame. */
 const GARBLED = 1007;
@@ -348,7 +350,7 @@ export class Session {
     this.#become({ status: "closed", reason });
   }
 
-  /** Lets go of the connection, if there is one. */
+  /** Lets go of the connection, if there is one. @param closed Not to come back. */
   #letGo(closed: boolean): void {
     const connection = this.#connection;
     if (connection === undefined) return;
@@ -356,7 +358,7 @@ export class Session {
     this.#connection = undefined;
     connection.liveness.end();
     connection.renewal.end();
-    connection.wire.close(NORMAL);
+    connection.wire.close(closed ? NORMAL : HEARTBEAT_LOST);
     connection.requests.end(closed);
   }
 

@@ -35,7 +35,7 @@ export interface HubOptions {
   readonly tab: string;
   /** The connection is being opened: tabs that wait may come. */
   readonly come: () => void;
-  /** The last tab has left. */
+  /** The last tab has left. Ends the hub where that was meant. */
   readonly empty: () => void;
 }
 
@@ -199,9 +199,9 @@ export class Hub {
       this.#session.post({ watchPresence: unitedWatch(this.#seats) });
     }
     if (this.#seats.size > 0) return;
-    // While it comes back by itself, so do the tabs.
-    if (this.#session.state.status === "live") this.#session.close();
     this.#options.empty();
+    // Nobody is leaving: some tab is about to come back, and the connection with it. While that comes back by itself, so do the tabs.
+    if (this.#session.state.status === "live") this.#session.drop();
   }
 
   /** Sends all tabs away. */

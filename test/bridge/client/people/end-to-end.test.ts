@@ -69,6 +69,22 @@ it("shows who types, and how far a message has come, to the other of two", async
   expect(ofBen.receipts.receiptOf(seq).read).toBe(0);
 }, 30_000);
 
+it("does not show a user as gone whose client has dropped the connection, and at once one that was closed", async () => {
+  const { ada, ben } = await useTwo();
+  await useDirect(ada);
+  ada.presence.watch({ users: ["ben"] });
+  const statuses = new Set<string | number | undefined>();
+  ada.presence.onChange(({ users }) => statuses.add(users.get("ben")?.status));
+  await until(() => expect([...statuses]).toEqual(["PRESENCE_STATUS_ONLINE"]));
+  ben.drop();
+  await until(() => expect(ben.state.status).toBe("live"));
+  await ben.presence.set({ status: "PRESENCE_STATUS_AWAY" });
+  await until(() => expect(ada.presence.of("ben").status).toBe("PRESENCE_STATUS_AWAY"));
+  expect([...statuses]).toEqual(["PRESENCE_STATUS_ONLINE", "PRESENCE_STATUS_AWAY"]);
+  ben.close();
+  await until(() => expect(ada.presence.of("ben").status).toBe("PRESENCE_STATUS_OFFLINE"));
+}, 30_000);
+
 it("follows who is there, over a restart of the server, and counts a large room", async () => {
   const { ada, ben, restart } = await useTwo();
   await useCrowd(ada);

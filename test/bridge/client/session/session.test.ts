@@ -33,6 +33,17 @@ it("leaves no timer, listener and wire behind when it is closed, and comes back"
   expect(page.watchers).toBe(1);
 });
 
+it("closes with 1000 where the user leaves, and with 4000 where it has lost the connection and comes back", async () => {
+  const { client, page, server, run } = await useLiveClient();
+  const codes = () => page.links.map(({ leftWith }) => leftWith);
+  server.network.silence();
+  await run(40_000);
+  client.drop();
+  await run(1_000);
+  client.close();
+  expect(codes()).toEqual([4000, 4000, 1000]);
+});
+
 it("what is asked is refused when the client is closed, and while it is", async () => {
   const { client, server, run } = await useLiveClient();
   server.takesMs = () => undefined;

@@ -70,8 +70,8 @@ export class Link implements Wire {
   get via(): Wire["via"] {
     return this.#network.via;
   }
-  /** The page has closed it. */
-  left = false;
+  /** What the page has closed it with. Undefined: it has not. */
+  leftWith: number | undefined;
   readonly #network: Network;
   readonly #listener: WireListener;
   readonly #over: () => void;
@@ -108,9 +108,9 @@ export class Link implements Wire {
     this.#toServer(() => this.#server?.received(data));
   }
 
-  close(_code: number): void {
+  close(code: number): void {
     this.held = false;
-    this.left = true;
+    this.leftWith ??= code;
     this.#toServer(() => this.#gone());
   }
 

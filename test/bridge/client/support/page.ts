@@ -66,12 +66,12 @@ export class Page implements Platform {
       opened: () => this.#task("network", () => listener.opened()),
       received: (data) =>
         this.#task("network", () => {
-          if (!link.left) this.witness.received?.(data);
+          if (link.leftWith === undefined) this.witness.received?.(data);
           listener.received(data);
         }),
       closed: (code) =>
         this.#task("network", () => {
-          if (!link.left) this.witness.closed?.(code);
+          if (link.leftWith === undefined) this.witness.closed?.(code);
           listener.closed(code);
         }),
     });

@@ -267,6 +267,25 @@ describe("tabs of one browser", () => {
     expect(new Set(browser.devices).size).toBe(2);
   });
 
+  it.each([
+    ["4000 where the last of them has dropped the connection, and comes back", "drop", 4000, LIVE],
+    ["1000 where the last of them is closed", "close", 1000, { status: "closed" }],
+  ] as const)("close the connection with %s", async (_when, how, code, after) => {
+    const { first, second, browser, server, run } = useTabs(2);
+    await run();
+    second.client.close();
+    first.read("tea");
+    await run();
+    first.client[how]();
+    await run(20_000);
+    expect(first.page.links.map(({ leftWith }) => leftWith)).toEqual(how === "drop" ? [code, undefined] : [code]);
+    expect(first.client.state).toMatchObject(after);
+    server.say("tea", "one");
+    await run();
+    expect(first.heard.get("tea")).toEqual(how === "drop" ? ["one"] : []);
+    expect(browser.connections).toBe(how === "drop" ? 1 : 0);
+  });
+
   it("leave nothing behind when they are closed", async () => {
     const { tabs, browser, run } = useTabs(3);
     await run();
