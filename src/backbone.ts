@@ -140,6 +140,7 @@ async function start(options: BackboneOptions, logger: Logger, parts: StartedPar
     node: engine.node,
     backup: (directory) => engine.backup(directory),
     limitTenants: (differences) => tenants.replace(differences),
+    replaceLinkSecrets: (secrets) => grpc.replaceLinkSecrets(secrets),
     stop: ({ spreadMs = DEFAULT_DRAIN_SPREAD_MS, deadlineMs = DEFAULT_SHUTDOWN_DEADLINE_MS } = {}) => {
       stopping ??= leave({ spreadMs, deadlineMs });
       return stopping;

@@ -1,7 +1,7 @@
 // One link: the stream to a node, and the sessions on it.
 
 import { create, toBinary } from "@bufbuild/protobuf";
-import { Client, type ClientDuplexStream, Metadata } from "@grpc/grpc-js";
+import { Client, type ClientDuplexStream } from "@grpc/grpc-js";
 import type { ConnectionOrigin, SessionSink } from "../../src/core/session/port.js";
 import { CloseCode } from "../../src/gen/trunkline/v1/error_pb.js";
 import {
@@ -24,6 +24,7 @@ import { Gathered } from "../../src/rpc/gathered.js";
 import { type ClientTls, clientCredentials } from "../../src/rpc/tls.js";
 import { LinkSession, type Upward } from "./link-session.js";
 import { LinkedFrame } from "./linked-frame.js";
+import { bridgeMetadata } from "./passing.js";
 import { type Flushable, Relays } from "./relays.js";
 
 /** From the stream's beginning to the node's welcome, in milliseconds. */
@@ -106,13 +107,11 @@ export class Link implements Upward {
         : { "grpc.ssl_target_name_override": serverName, "grpc.default_authority": serverName }),
     });
     const { path, requestSerialize, responseDeserialize } = serviceDefinition(LinkService).link;
-    const metadata = new Metadata();
-    metadata.set("authorization", `Bridge ${secret}`);
     const decode = (bytes: Buffer): LinkDown => {
       this.#messageBytes = bytes.length;
       return responseDeserialize(bytes);
     };
-    this.#call = this.#client.makeBidiStreamRequest(path, requestSerialize, decode, metadata);
+    this.#call = this.#client.makeBidiStreamRequest(path, requestSerialize, decode, bridgeMetadata(secret));
     this.#items = new Gathered(clock, (message) => this.#write(message));
     this.#deadline = clock.after(WELCOME_DEADLINE_MS, () => this.cut(new Error("no welcome came in time")));
     this.#call.on("data", (down: LinkDown) => this.#read(down));

@@ -32,7 +32,7 @@ export interface LinksOptions {
   /** The nodes: `host:port` each. */
   readonly backbones: readonly string[];
   readonly tls: ClientTls | undefined;
-  /** What bridges show. */
+  /** What bridges show at first. */
   readonly secret: string;
   /** What this bridge is called in the nodes' logs. */
   readonly bridge: string;
@@ -72,6 +72,7 @@ export class Links implements SessionPort {
   readonly #stays: Stays;
   /** When the last link was lost, monotonic. */
   #unlinkedAtMs = 0;
+  #secret: string;
   #again: Timer | undefined;
   #returning: Timer | undefined;
   #fullUntilMs = 0;
@@ -80,8 +81,9 @@ export class Links implements SessionPort {
   #empty: (() => void) | undefined;
 
   constructor(options: LinksOptions) {
-    const { telemetry, secret } = options;
+    const { telemetry } = options;
     this.#options = options;
+    this.#secret = options.secret;
     this.#waiting = new WaitingRoom(options.clock, () => this.admit());
     this.#stays = new Stays({ ...options, renew: (client) => this.#renew(client) });
     this.#candidates = new Candidates({
@@ -90,11 +92,16 @@ export class Links implements SessionPort {
       onFailed: (peer, cause) => telemetry.emit("link.failed", { peer, cause }),
     });
     const place = (): string => this.#current?.taker.place ?? "";
-    this.passing = new LinkPassing({ secret, place, node: () => this.backbone?.client });
+    this.passing = new LinkPassing({ secret: () => this.#secret, place, node: () => this.backbone?.client });
   }
 
   start(): void {
     this.#candidates.start();
+  }
+
+  /** From now on this is shown, where anything is: what is open stays. */
+  show(secret: string): void {
+    this.#secret = secret;
   }
 
   /** Why there is no link, for anybody to see; empty: there is one. */
@@ -236,7 +243,7 @@ export class Links implements SessionPort {
   }
 
   #open(candidate: Candidate): void {
-    const { tls, secret, bridge, id, clock, random, telemetry } = this.#options;
+    const { tls, bridge, id, clock, random, telemetry } = this.#options;
     const { address, client } = candidate.backbone;
     const linked: Linked = {
       candidate,
@@ -245,7 +252,7 @@ export class Links implements SessionPort {
       settled: false,
       taker: new Taker({
         client,
-        secret,
+        secret: () => this.#secret,
         name: id,
         clock,
         random,
@@ -259,7 +266,7 @@ export class Links implements SessionPort {
       link: new Link({
         address,
         tls,
-        secret,
+        secret: this.#secret,
         bridge,
         clock,
         onOpen: () => {

@@ -21,7 +21,7 @@ const RETRY_AFTER_MS = 1_000;
 
 export interface LinkPassingOptions {
   /** What bridges show. */
-  readonly secret: string;
+  readonly secret: () => string;
   /** The place that new sessions are at. Empty: none is known. */
   readonly place: () => string;
   /** Who is asked; undefined: there is nobody. */
@@ -61,7 +61,7 @@ export class LinkPassing implements PassingPort {
       requestSerialize,
       responseDeserialize,
       create(PassRequestSchema, batch),
-      bridgeMetadata(this.#options.secret),
+      bridgeMetadata(this.#options.secret()),
       // gRPC sends the deadline along and counts it by the real clock.
       { deadline: new Date(Date.now() + DEADLINE_MS) },
       (error: ServiceError | null) => {

@@ -20,7 +20,7 @@ const AGAIN: Pause = { firstMs: 100, mostMs: 5_000 };
 export interface TakerOptions {
   readonly client: Client;
   /** What bridges show. */
-  readonly secret: string;
+  readonly secret: () => string;
   /** What tells this bridge from every other. */
   readonly name: string;
   readonly clock: Clock;
@@ -67,7 +67,7 @@ export class Taker {
       path,
       requestSerialize,
       responseDeserialize,
-      bridgeMetadata(secret),
+      bridgeMetadata(secret()),
     );
     this.#call = call;
     this.#timer = clock.after(WELCOME_DEADLINE_MS, () => this.#lost(call, new Error("no welcome came in time")));

@@ -83,8 +83,8 @@ export interface BackboneOptions {
   /** Default port 9090. */
   readonly grpc?: ListenAddress & {
     readonly tls?: GrpcTls;
-    /** What bridges in processes of their own must show to link to this one. Absent: none may. */
-    readonly linkSecret?: string;
+    /** What bridges in processes of their own must show to link to this one, or several of which each is enough. Absent: none may. */
+    readonly linkSecret?: string | readonly string[];
   };
   /** Default port 8080. */
   readonly bridge?: ListenAddress &
@@ -126,6 +126,8 @@ export interface Backbone {
    * what is over a lower quota stays, and is not added to. Throws RangeError, and changes nothing, for a limit that cannot be.
    */
   limitTenants(differences: ReadonlyMap<string, TenantDifferences>): void;
+  /** From now on bridges must show one of these to link to this one; links that are open stay. Throws where it was started without any. */
+  replaceLinkSecrets(secrets: readonly string[]): void;
   /**
    * Leaves in order: health says no, clients are told when to come back, what was accepted is finished, then everything is
    * closed. Resolves with whether all of it ended by itself. Idempotent; never rejects.

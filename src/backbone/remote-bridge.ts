@@ -33,7 +33,7 @@ export interface RemoteBridgeOptions extends Partial<ListenAddress>, Pick<Bridge
   readonly backbones: readonly string[];
   /** How they are reached. Default: plain on loopback, TLS with the system's roots elsewhere. */
   readonly backboneTls?: ClientTls;
-  /** What bridges show nodes. */
+  /** What it shows nodes. */
   readonly secret: string;
   /** What nodes call it in their logs. Default: the machine's name. */
   readonly name?: string;
@@ -66,6 +66,8 @@ export interface RemoteBridge {
   readonly sessions: number;
   /** Connections whose session is over, and whose clients are to say hello again on them. */
   readonly staying: number;
+  /** From now on it shows nodes this secret, where it links anew or asks something: links that are open stay. */
+  showSecret(secret: string): void;
   /**
    * Leaves in order: not ready, what clients have asked is answered, they are told when to come back, everything is closed. Resolves with
    * whether all of it ended by itself. Idempotent; never rejects.
@@ -149,6 +151,7 @@ async function start(options: RemoteBridgeOptions, logger: Logger, parts: Starte
     get staying() {
       return links.staying;
     },
+    showSecret: (shown) => links.show(shown),
     stop: ({ spreadMs: spread = spreadMs, deadlineMs = DEFAULT_DEADLINE_MS } = {}) => {
       stopping ??= leave({ spreadMs: spread, deadlineMs });
       return stopping;

@@ -9,7 +9,7 @@ import type { ClientTls } from "../rpc/tls.js";
 import { clientTls } from "./client-tls.js";
 import { clusterOptions } from "./cluster-options.js";
 import { CommandError } from "./exit-code.js";
-import { linkSecret } from "./link-secret.js";
+import { linkSecrets } from "./link-secret.js";
 import { readOutlets } from "./outlets-file.js";
 import { readPair, readPem } from "./pem.js";
 import { readServicesFile } from "./services-file.js";
@@ -26,7 +26,7 @@ export function backboneOptions(config: Config, logger: Logger): Omit<BackboneOp
     throw new CommandError(`--${flagName("grpcServices")} needs --${flagName("grpcTlsClientCa")}`);
   }
   const services = config.grpcServices === undefined ? undefined : readServicesFile(config.grpcServices);
-  const secret = linkSecret(config);
+  const linkSecret = linkSecrets(config);
   const bridgeTls = readPair(config, "bridgeTlsCert", "bridgeTlsKey");
   return {
     ...(config.engine === "cluster" ? { cluster: clusterOptions(config) } : { dataDirectory: config.dataDirectory }),
@@ -35,7 +35,7 @@ export function backboneOptions(config: Config, logger: Logger): Omit<BackboneOp
     grpc: {
       host: config.grpcHost ?? config.host,
       port: config.grpcPort,
-      ...(secret !== undefined && { linkSecret: secret }),
+      ...(linkSecret !== undefined && { linkSecret }),
       ...(grpcTls && { tls: { ...grpcTls, ...(clientCa && { clientCa }), ...(services && { services }) } }),
     },
     bridge: {

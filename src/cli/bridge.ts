@@ -9,7 +9,7 @@ import { clientTls } from "./client-tls.js";
 import type { Command } from "./command.js";
 import { CommandError } from "./exit-code.js";
 import { runUntilStopped } from "./lifetime.js";
-import { linkSecret } from "./link-secret.js";
+import { followLinkSecrets, linkSecrets } from "./link-secret.js";
 import { openLog } from "./open-log.js";
 import { readPair } from "./pem.js";
 import { startError } from "./start-error.js";
@@ -56,7 +56,7 @@ export const bridgeCommand: Command = {
         });
         warnOfPlainText(config, log.logger);
         announce(bridge, config, log.logger);
-        return bridge;
+        return followLinkSecrets(bridge, ([shown]) => bridge.showSecret(shown), config, log.logger);
       },
       log,
       { spreadMs: config.drainSpread, deadlineMs: config.shutdownDeadline },
@@ -68,15 +68,15 @@ export function bridgeOptions(config: Config): RemoteBridgeOptions {
   if (config.backbone.length === 0) {
     throw new CommandError("trunkline bridge needs the gRPC address of a server: --backbone HOST:PORT");
   }
-  const secret = linkSecret(config);
-  if (secret === undefined) {
+  const secrets = linkSecrets(config);
+  if (secrets === undefined) {
     throw new CommandError(`trunkline bridge needs what it shows the server: ${variableName("linkSecret")}`);
   }
   const tls = readPair(config, "bridgeTlsCert", "bridgeTlsKey");
   const backboneTls = clientTls(config, "backbone");
   return {
     backbones: config.backbone,
-    secret,
+    secret: secrets[0],
     host: config.bridgeHost ?? config.host,
     port: config.bridgePort,
     allowedOrigins: config.allowedOrigins,

@@ -17,6 +17,7 @@ import { backboneOptions } from "./backbone-options.js";
 import type { Command } from "./command.js";
 import { CommandError } from "./exit-code.js";
 import { runUntilStopped, type Service } from "./lifetime.js";
+import { followLinkSecrets } from "./link-secret.js";
 import { openLog } from "./open-log.js";
 import { startError } from "./start-error.js";
 import { followTenantsFile } from "./tenants-file.js";
@@ -108,7 +109,8 @@ async function start(
       return outcome;
     },
   };
-  return followTenantsFile(service, backbone, config, log.logger);
+  const told = followLinkSecrets(service, (secrets) => backbone.replaceLinkSecrets(secrets), config, log.logger);
+  return followTenantsFile(told, backbone, config, log.logger);
 }
 
 /** The page asks its own server for tokens. */

@@ -33,7 +33,7 @@ export function readPair(config: Config, certKey: FileOption, keyKey: FileOption
 }
 
 /** The text of the file an option names, if it names one. Throws CommandError where it cannot be read. */
-export function readSecret(config: Config, file: FileOption): string | undefined {
+export function readSecret<F extends FileOption>(config: Pick<Config, F>, file: F): string | undefined {
   const path = config[file];
   if (path === undefined) return undefined;
   try {

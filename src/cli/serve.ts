@@ -10,6 +10,7 @@ import { authOptions, backboneOptions } from "./backbone-options.js";
 import type { Command } from "./command.js";
 import { CommandError } from "./exit-code.js";
 import { runUntilStopped } from "./lifetime.js";
+import { followLinkSecrets } from "./link-secret.js";
 import { openLog } from "./open-log.js";
 import { startError } from "./start-error.js";
 import { followTenantsFile } from "./tenants-file.js";
@@ -53,7 +54,13 @@ export const serveCommand: Command = {
         });
         warnOfPlainText(config, log.logger);
         announce({ backbone, config, authAddress: auth.address, development: false }, log.logger, terminal);
-        return followTenantsFile(backbone, backbone, config, log.logger);
+        const service = followLinkSecrets(
+          backbone,
+          (secrets) => backbone.replaceLinkSecrets(secrets),
+          config,
+          log.logger,
+        );
+        return followTenantsFile(service, backbone, config, log.logger);
       },
       log,
       { spreadMs: config.drainSpread, deadlineMs: config.shutdownDeadline },

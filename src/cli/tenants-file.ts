@@ -8,6 +8,7 @@ import { readTenants } from "../ops/config/tenant-options.js";
 import type { Logger } from "../ops/log.js";
 import { CommandError } from "./exit-code.js";
 import type { Service } from "./lifetime.js";
+import { onHangUp } from "./on-hang-up.js";
 
 /** Throws CommandError with everything that is wrong with the file. */
 export function readTenantsFile(path: string): ReadonlyMap<string, TenantDifferences> {
@@ -30,7 +31,7 @@ export function followTenantsFile(
   logger: Logger,
 ): Service {
   if (tenantsFile === undefined) return service;
-  const reload = (): void => {
+  return onHangUp(service, () => {
     try {
       const tenants = readTenantsFile(tenantsFile);
       backbone.limitTenants(tenants);
@@ -38,12 +39,5 @@ export function followTenantsFile(
     } catch (error) {
       logger.error({ err: error }, "limits of tenants could not be read: they stay as they were");
     }
-  };
-  process.on("SIGHUP", reload);
-  return {
-    stop: (options) => {
-      process.off("SIGHUP", reload);
-      return service.stop(options);
-    },
-  };
+  });
 }

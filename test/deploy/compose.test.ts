@@ -8,7 +8,7 @@ import * as z from "zod";
 import { authOptions } from "../../src/cli/backbone-options.js";
 import { bridgeOptions } from "../../src/cli/bridge.js";
 import { clusterOptions } from "../../src/cli/cluster-options.js";
-import { linkSecret } from "../../src/cli/link-secret.js";
+import { linkSecrets } from "../../src/cli/link-secret.js";
 import { resolve } from "../ops/config/config-input.js";
 
 const DEPLOY = join(import.meta.dirname, "../../deploy");
@@ -68,7 +68,7 @@ describe("deploy/compose.yaml", () => {
       host: "0.0.0.0",
     });
     for (const node of ["node-1", "node-2"]) {
-      expect(linkSecret(resolve({ environment: environmentOf(node) }).config)).toBe(secret);
+      expect(linkSecrets(resolve({ environment: environmentOf(node) }).config)).toEqual([secret]);
     }
   });
 

@@ -7,7 +7,10 @@ export const LINK_OPTIONS = {
     "SECRET",
     "What `trunkline bridge` shows the nodes it links to, the same on both; at least 16 characters. A node without it takes no links.",
   ),
-  linkSecretFile: optionalText("FILE", "A file with that secret, in place of the variable."),
+  linkSecretFile: optionalText(
+    "FILE",
+    "A file with that secret, in place of the variable; or with several, one a line: bridges show the first, nodes take each. Read again on SIGHUP.",
+  ),
   backbone: addresses(
     "For `trunkline bridge`: gRPC addresses of nodes. It is linked to one of those that serve, and to another when that one leaves or is lost. TLS, unless they are on this machine.",
   ),

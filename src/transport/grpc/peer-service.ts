@@ -16,7 +16,7 @@ import type { PeerHandler } from "../../ports/peers.js";
 import { serviceDefinition, Undecodable } from "../../rpc/definition.js";
 import { Gathered } from "../../rpc/gathered.js";
 import { type HandlerContext, refusal, undecodable } from "./handler.js";
-import { showsSecret } from "./secret.js";
+import { SharedSecrets } from "./secret.js";
 
 const OPERATION = "PeerService.connect";
 /** Frames of answers that wait for a node to read them; beyond, its questions wait. */
@@ -34,6 +34,7 @@ export const peerDefinition = serviceDefinition(PeerService);
 
 /** `secret`: what callers must show as `authorization: Peer <secret>`. */
 export function peerService(handler: PeerHandler, secret: string, context: HandlerContext): PeerServing {
+  const secrets = new SharedSecrets("Peer", secret);
   const calls = new Set<PeerCall>();
 
   const answer = async (answers: Gathered, { id, request }: PeerRequest): Promise<void> => {
@@ -49,7 +50,7 @@ export function peerService(handler: PeerHandler, secret: string, context: Handl
   };
 
   const connect = (call: PeerCall): void => {
-    if (!showsSecret(call.metadata, "Peer", secret)) {
+    if (!secrets.isShownIn(call.metadata)) {
       const refused = new TrunklineError(ErrorCode.UNAUTHENTICATED, "only nodes of the cluster may ask");
       call.emit("error", refusal(context, OPERATION, refused));
       return;

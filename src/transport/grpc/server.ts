@@ -19,6 +19,7 @@ import { linkDefinition, linkService } from "./link/link-service.js";
 import { passService } from "./link/pass-service.js";
 import { listen } from "./listener.js";
 import { Reflection, reflectionAlphaDefinition, reflectionDefinition } from "./reflection.js";
+import { SharedSecrets } from "./secret.js";
 import { sessionDefinition, sessionService } from "./session-service.js";
 
 export interface GrpcTls {
@@ -49,8 +50,8 @@ export interface GrpcServerOptions {
   readonly maxConnections?: number;
   /** Streams at once on one connection; the client queues more. Default 1,000, for proxies that share one among many. */
   readonly maxConcurrentStreams?: number;
-  /** What bridges in processes of their own must show. Absent: none may link. */
-  readonly linkSecret?: string;
+  /** What bridges in processes of their own must show, or several of which each is enough. Absent: none may link. */
+  readonly linkSecret?: string | readonly string[];
   /** Whether reflection is served. Default true: the contract is public. */
   readonly reflection?: boolean;
 }
@@ -63,6 +64,8 @@ export interface GrpcServer {
   readonly sessions: number;
   /** What health checks are told. False at first. */
   setServing(serving: boolean): void;
+  /** From now on new links must show one of these; those that are open stay. Throws where none may link. */
+  replaceLinkSecrets(secrets: readonly string[]): void;
   /**
    * Tells health checks, ends the streams that are still open, waits up to `deadlineMs` for calls to finish, then closes what
    * is left. Sessions should have been drained before. Idempotent; never rejects.
@@ -93,11 +96,10 @@ const IDLE_CONNECTION_MS = 5 * 60_000;
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
   const { core, clock, limits } = options;
   const context = { telemetry: options.telemetry, clock };
+  const secrets = options.linkSecret === undefined ? undefined : new SharedSecrets("Bridge", options.linkSecret);
   const link =
-    options.linkSecret === undefined
-      ? undefined
-      : linkService(options.linkSecret, { ...context, sessions: core.sessions, maxFrameBytes: limits.maxFrameBytes });
-  const pass = options.linkSecret === undefined ? undefined : passService(options.linkSecret, core.passing, context);
+    secrets && linkService(secrets, { ...context, sessions: core.sessions, maxFrameBytes: limits.maxFrameBytes });
+  const pass = secrets && passService(secrets, core.passing, context);
   const links = link === undefined ? [] : [LinkService];
   const served = [SessionService, RoomService, DeliveryService, PresenceService, ...links];
 
@@ -158,6 +160,10 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
       return sessions.open;
     },
     setServing: (serving) => health.setServing(serving),
+    replaceLinkSecrets: (replacing) => {
+      if (secrets === undefined) throw new Error("no links are served: there was no secret at the start");
+      secrets.replace(replacing);
+    },
     close: (deadlineMs) => {
       closing ??= shutDown(deadlineMs);
       return closing;

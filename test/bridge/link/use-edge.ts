@@ -39,6 +39,7 @@ export interface TestNode {
 
 export async function useNode({
   tls,
+  grpc: listening = { port: 0, linkSecret: SECRET },
   ...options
 }: Partial<BackboneOptions> & { tls?: GrpcTls } = {}): Promise<TestNode> {
   const dataDirectory = await mkdtemp(join(tmpdir(), "trunkline-data-"));
@@ -47,7 +48,7 @@ export async function useNode({
     startBackbone({
       dataDirectory,
       auth: { verifier },
-      grpc: { port: grpc, linkSecret: SECRET, ...(tls && { tls }) },
+      grpc: { ...listening, port: grpc, ...(tls && { tls }) },
       bridge: { port: bridge },
       ...options,
     });

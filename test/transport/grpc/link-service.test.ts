@@ -205,6 +205,26 @@ describe("a link that is not a bridge's", () => {
     expect(server.core.sessions.connections).toEqual([]);
   });
 
+  it("is one that shows any of several secrets, and from a change on one of the new ones", async () => {
+    const server = await useGrpcServer({ linkSecret: [SECRET, "another"] });
+    const shows = async (secret: string): Promise<LinkClient> => {
+      const link = new LinkClient(server, secret);
+      link.send({ case: "hello", value: { bridge: "edge-1" } });
+      await link.until(() => link.downs.length === 1);
+      return link;
+    };
+    const open = await shows(SECRET);
+    await shows("another");
+    server.server.replaceLinkSecrets(["another", "a third"]);
+    const refused = new LinkClient(server, SECRET);
+    expect(await refused.status).toMatchObject({ code: status.UNAUTHENTICATED });
+    await shows("another");
+    await shows("a third");
+    // Which one it was made with is nobody's business any more.
+    open.open(1);
+    await server.core.sessions.connection(0);
+  });
+
   it("is not served where no secret is set", async () => {
     const link = new LinkClient(await useGrpcServer(), SECRET);
     expect(await link.status).toMatchObject({ code: status.UNIMPLEMENTED });

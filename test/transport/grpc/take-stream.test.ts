@@ -88,6 +88,9 @@ it("lets only bridges pass and take", async () => {
   const { server, passed } = await useTaker();
   expect(await refusalOf(passed(KEY, "guessed"))).toBe(ErrorCode.UNAUTHENTICATED);
   expect((await new TakeClient(server, "guessed").status).code).toBe(status.UNAUTHENTICATED);
+  server.server.replaceLinkSecrets(["another"]);
+  expect(await refusalOf(passed())).toBe(ErrorCode.UNAUTHENTICATED);
+  expect((await new TakeClient(server).status).code).toBe(status.UNAUTHENTICATED);
 });
 
 it("knows no session of a bridge that does not take, and none by what is no key", async () => {

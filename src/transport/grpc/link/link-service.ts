@@ -5,7 +5,7 @@ import { type LinkDown, LinkService, type LinkUp } from "../../../gen/trunkline/
 import { ErrorCode, TrunklineError } from "../../../ports/error.js";
 import { type RpcMethod, serviceDefinition } from "../../../rpc/definition.js";
 import { refusal } from "../handler.js";
-import { showsSecret } from "../secret.js";
+import type { SharedSecrets } from "../secret.js";
 import { type LinkCall, type LinkContext, LinkStream } from "./link-stream.js";
 
 const OPERATION = "LinkService.link";
@@ -22,13 +22,13 @@ export interface LinkServing {
 
 export const linkDefinition: { readonly link: RpcMethod<LinkUp, LinkDown> } = serviceDefinition(LinkService);
 
-/** `secret`: what bridges must show as `authorization: Bridge <secret>`. */
-export function linkService(secret: string, context: Omit<LinkContext, "refuse">): LinkServing {
+/** `secrets`: what bridges must show. */
+export function linkService(secrets: SharedSecrets, context: Omit<LinkContext, "refuse">): LinkServing {
   const links = new Set<LinkStream>();
   const refuse = (error: unknown) => refusal(context, OPERATION, error);
 
   const link = (call: LinkCall): void => {
-    if (!showsSecret(call.metadata, "Bridge", secret)) {
+    if (!secrets.isShownIn(call.metadata)) {
       call.emit("error", refuse(new TrunklineError(ErrorCode.UNAUTHENTICATED, "only bridges may link")));
       return;
     }

@@ -6,7 +6,7 @@ import { parseSessionKey } from "../../../core/cluster/session-key.js";
 import type { PassRequest } from "../../../gen/trunkline/v1/passing_pb.js";
 import { ErrorCode, TrunklineError } from "../../../ports/error.js";
 import { type HandlerContext, refusal, unary } from "../handler.js";
-import { showsSecret } from "../secret.js";
+import type { SharedSecrets } from "../secret.js";
 import { type TakeCall, TakeStream } from "./take-stream.js";
 
 const PASS = "LinkService.pass";
@@ -20,13 +20,13 @@ export interface PassServing {
   close(): void;
 }
 
-/** `secret`: what bridges must show as `authorization: Bridge <secret>`. */
-export function passService(secret: string, passing: NodePassing, context: HandlerContext): PassServing {
+/** `secrets`: what bridges must show. */
+export function passService(secrets: SharedSecrets, passing: NodePassing, context: HandlerContext): PassServing {
   const takers = new Set<TakeStream>();
   const refuse = (error: unknown) => refusal(context, TAKE, error);
 
   const pass = unary(context, PASS, async (batch: PassRequest, { metadata }) => {
-    if (!showsSecret(metadata, "Bridge", secret)) {
+    if (!secrets.isShownIn(metadata)) {
       throw new TrunklineError(ErrorCode.UNAUTHENTICATED, "only bridges may pass");
     }
     const { place } = parseSessionKey(batch.sessionKey);
@@ -35,7 +35,7 @@ export function passService(secret: string, passing: NodePassing, context: Handl
   });
 
   const take = (call: TakeCall): void => {
-    if (!showsSecret(call.metadata, "Bridge", secret)) {
+    if (!secrets.isShownIn(call.metadata)) {
       call.emit("error", refuse(new TrunklineError(ErrorCode.UNAUTHENTICATED, "only bridges may take")));
       return;
     }
