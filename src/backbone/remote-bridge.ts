@@ -166,11 +166,7 @@ async function serveMetrics(
   links: Links,
   parts: StartedParts,
 ): Promise<string> {
-  const metrics = createBridgeMetrics(
-    telemetry,
-    () => sampler.load(),
-    () => links.size,
-  );
+  const metrics = createBridgeMetrics(telemetry, () => sampler.load(), links);
   parts.add("metrics", () => metrics.stop());
   const server = await startMetricsServer(metrics, host, port);
   parts.add("metrics server", () => server.close());

@@ -23,18 +23,28 @@ export function linkMetrics(registry: Registry, telemetry: Telemetry): readonly 
   ];
 }
 
+/** What a bridge holds, by links and between them. */
+export interface Carried {
+  /** Connections whose sessions live on a node. */
+  readonly size: number;
+  /** Connections whose session is over, and that are to have another. */
+  readonly staying: number;
+}
+
 /** Of the bridge's end. */
-export function carriedMetrics(
-  registry: Registry,
-  telemetry: Telemetry,
-  sessions: () => number,
-): readonly (() => void)[] {
+export function carriedMetrics(registry: Registry, telemetry: Telemetry, carried: Carried): readonly (() => void)[] {
   const registers = [registry];
   const gauge: Gauge = new Gauge({
     name: "trunkline_link_sessions",
     help: "Connections whose sessions live on a node.",
     registers,
-    collect: (): void => gauge.set(sessions()),
+    collect: (): void => gauge.set(carried.size),
+  });
+  const staying: Gauge = new Gauge({
+    name: "trunkline_link_connections_staying",
+    help: "Connections whose session is over, and whose clients are to say hello again on them.",
+    registers,
+    collect: (): void => staying.set(carried.staying),
   });
   const bytes = new Counter({
     name: "trunkline_link_received_bytes_total",

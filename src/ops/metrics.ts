@@ -6,7 +6,7 @@ import type { Telemetry } from "../core/telemetry.js";
 import { ErrorCode } from "../ports/error.js";
 import { clusterMetrics } from "./cluster-metrics.js";
 import { inboundMetrics } from "./inbound-metrics.js";
-import { carriedMetrics, linkMetrics } from "./link-metrics.js";
+import { type Carried, carriedMetrics, linkMetrics } from "./link-metrics.js";
 import { outletMetrics } from "./outlet-metrics.js";
 
 /** From a stored write on an idle machine (under a millisecond) to one that waits for a broken disk. */
@@ -46,7 +46,7 @@ export function createMetrics(
 }
 
 /** Those of a bridge in a process of its own. `sessions`: how many it carries. */
-export function createBridgeMetrics(telemetry: Telemetry, load: () => number, sessions: () => number): Metrics {
+export function createBridgeMetrics(telemetry: Telemetry, load: () => number, carried: Carried): Metrics {
   const registry = new Registry();
   addProcess(registry);
   addLoad(registry, load);
@@ -55,7 +55,7 @@ export function createBridgeMetrics(telemetry: Telemetry, load: () => number, se
     ...requestMetrics(registry, telemetry),
     ...faultMetrics(registry, telemetry),
     ...linkMetrics(registry, telemetry),
-    ...carriedMetrics(registry, telemetry, sessions),
+    ...carriedMetrics(registry, telemetry, carried),
   ]);
 }
 

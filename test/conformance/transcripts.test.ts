@@ -2,27 +2,26 @@
 
 import { describe, expect, test } from "vitest";
 import { at, isArray, type Json, Schema, text } from "../support/client/index.js";
-import { readSteps, readTranscripts, type Step } from "./runner/transcript.js";
+import { BRIDGE_TRANSCRIPTS, readSteps, readTranscripts, type Step } from "./runner/transcript.js";
 
 const schema = new Schema();
 
-describe.for(readTranscripts().map((transcript) => [transcript.name, transcript] as const))(
-  "%s",
-  ([name, { cases }]) => {
-    test("uses names of the contract only", () => {
-      for (const { title, steps } of cases) {
-        const streams = new Map<string, string>();
-        for (const step of flat(steps, name)) {
-          expect(unknownIn(step, streams), `${title}: ${step.action}`).toBeUndefined();
-        }
-      }
-    });
+const ALL = [...readTranscripts(), ...readTranscripts(BRIDGE_TRANSCRIPTS)];
 
-    test("has a title of its own for each case", () => {
-      expect(new Set(cases.map(({ title }) => title)).size).toBe(cases.length);
-    });
-  },
-);
+describe.for(ALL.map((transcript) => [transcript.name, transcript] as const))("%s", ([name, { cases }]) => {
+  test("uses names of the contract only", () => {
+    for (const { title, steps } of cases) {
+      const streams = new Map<string, string>();
+      for (const step of flat(steps, name)) {
+        expect(unknownIn(step, streams), `${title}: ${step.action}`).toBeUndefined();
+      }
+    }
+  });
+
+  test("has a title of its own for each case", () => {
+    expect(new Set(cases.map(({ title }) => title)).size).toBe(cases.length);
+  });
+});
 
 function flat(steps: readonly Step[], where: string): readonly Step[] {
   return steps.flatMap((step) =>

@@ -15,15 +15,7 @@ function useMetrics() {
 
 test.each([
   ["a node's", () => createMetrics(new Telemetry(), () => 0)],
-  [
-    "a bridge's",
-    () =>
-      createBridgeMetrics(
-        new Telemetry(),
-        () => 0,
-        () => 0,
-      ),
-  ],
+  ["a bridge's", () => createBridgeMetrics(new Telemetry(), () => 0, { size: 0, staying: 0 })],
 ])("%s scrape tells of the process, and lists no sockets", async (_, create) => {
   const metrics = create();
   onTestFinished(() => metrics.stop());
@@ -31,6 +23,14 @@ test.each([
   expect(text).toContain("process_cpu_seconds_total ");
   expect(text).toContain("nodejs_heap_size_used_bytes ");
   expect(text).not.toContain("nodejs_active_");
+});
+
+test("a bridge's figures tell connections with a session from those that stay without one", async () => {
+  const metrics = createBridgeMetrics(new Telemetry(), () => 0, { size: 5, staying: 3 });
+  onTestFinished(() => metrics.stop());
+  const text = await metrics.scrape();
+  expect(text).toContain("trunkline_link_sessions 5\n");
+  expect(text).toContain("trunkline_link_connections_staying 3\n");
 });
 
 test("the core's events become figures", async () => {

@@ -118,6 +118,11 @@ export const ACTIONS: { readonly [name: string]: Action } = {
     clientOf(stage, input).destroy();
   },
 
+  async moveLink(stage) {
+    if (stage.moveLink === undefined) throw new Error("there is no bridge whose link can be moved");
+    await stage.moveLink();
+  },
+
   async follow(stage, input) {
     const service = text(input.service) || "RoomService";
     stage.follow(

@@ -9,9 +9,14 @@ import { type Case, readSteps, type Step } from "./transcript.js";
 
 const KNOWN: ReadonlyMap<string, Action> = new Map([...Object.entries(ACTIONS), ...Object.entries(SHORTHANDS)]);
 
-/** Rejects with the step that failed and how. */
-export async function runCase(testCase: Case, client: TestClient, issuer: TokenIssuer): Promise<void> {
-  const stage = new Stage(client, issuer, testCase);
+/** Rejects with the step that failed and how. `moveLink`: what the step of that name does. */
+export async function runCase(
+  testCase: Case,
+  client: TestClient,
+  issuer: TokenIssuer,
+  moveLink?: () => Promise<void>,
+): Promise<void> {
+  const stage = new Stage(client, issuer, testCase, moveLink);
   try {
     await runSteps(stage, testCase.steps, "");
   } finally {

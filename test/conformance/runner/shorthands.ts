@@ -17,6 +17,7 @@ export const SHORTHANDS: { readonly [name: string]: Action } = {
           device: { deviceId: stage.resolve(input.device ?? `${client}-device`) },
           attempt: input.attempt ?? 1,
           protocol: 1,
+          ...(input.canStay === true ? { canStay: true } : {}),
           ...(isArray(input.rooms) ? { rooms: stage.resolve(input.rooms) } : {}),
         },
       },

@@ -24,6 +24,8 @@ export interface TokenSource {
 export class Stage {
   readonly client: TestClient;
   readonly patienceMs: number | undefined;
+  /** Has the bridge that the clients are connected to linked anew. Undefined: there is none in the test's hands. */
+  readonly moveLink: (() => Promise<void>) | undefined;
   readonly #case: Case;
   readonly #issuer: TokenIssuer;
   readonly #run = randomBytes(4).toString("hex");
@@ -32,8 +34,9 @@ export class Stage {
   readonly #streams = new Map<string, ResponseStream>();
   #counter = 0;
 
-  constructor(client: TestClient, issuer: TokenIssuer, testCase: Case) {
+  constructor(client: TestClient, issuer: TokenIssuer, testCase: Case, moveLink?: () => Promise<void>) {
     this.client = client;
+    this.moveLink = moveLink;
     this.patienceMs = testCase.patienceMs;
     this.#case = testCase;
     this.#issuer = issuer;

@@ -38,6 +38,8 @@ export interface Transcript {
 }
 
 const FOLDER = fileURLToPath(new URL("../transcripts", import.meta.url));
+/** Those that move the link of a bridge: not for every server. */
+export const BRIDGE_TRANSCRIPTS = join(FOLDER, "bridge");
 
 export function readTranscripts(folder = FOLDER): readonly Transcript[] {
   const names = readdirSync(folder).filter((name) => name.endsWith(".yaml"));
