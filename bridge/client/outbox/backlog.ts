@@ -2,6 +2,7 @@
 
 import { GivenUpError, RefusedError } from "../error.js";
 import type { Error as WireError } from "../gen/types.js";
+import type { Platform } from "../platform.js";
 import type { Sending } from "./sending.js";
 import type { OutboxStorage, StoredChange } from "./storage.js";
 
@@ -38,7 +39,11 @@ export interface Bounds {
   readonly maxBytes: number;
 }
 
+/** What the storage may take to answer. */
+export const STORAGE_DEADLINE_MS = 5_000;
+
 export class Backlog {
+  readonly #platform: Pick<Platform, "after">;
   readonly #bounds: Bounds;
   readonly #storage: OutboxStorage | undefined;
   readonly #storageFailed: (error: unknown) => void;
@@ -47,7 +52,13 @@ export class Backlog {
   #bytes = 0;
   #order = 0;
 
-  constructor(bounds: Bounds, storage: OutboxStorage | undefined, storageFailed: (error: unknown) => void) {
+  constructor(
+    platform: Pick<Platform, "after">,
+    bounds: Bounds,
+    storage: OutboxStorage | undefined,
+    storageFailed: (error: unknown) => void,
+  ) {
+    this.#platform = platform;
     this.#bounds = bounds;
     this.#storage = storage;
     this.#storageFailed = storageFailed;
@@ -150,18 +161,25 @@ export class Backlog {
     }
   }
 
-  /** Whether an inherited one is still to be sent: another tab may have seen to it. */
+  /** Whether an inherited one is still to be sent: another tab may have seen to it. It is where the storage cannot say. */
   async isOpen(entry: Entry): Promise<boolean> {
     const { owner, id, inherited, sending } = entry;
     if (!inherited || owner === undefined || this.#storage === undefined) return true;
     try {
-      const change = await this.#storage.get(owner, id);
+      const change = await this.#inTime(this.#storage.get(owner, id));
       if (change?.failure === undefined && change !== undefined) return true;
       sending.failed(change?.failure ? new RefusedError(change.failure) : new GivenUpError("discarded", true));
       return false;
     } catch {
       return true;
     }
+  }
+
+  #inTime<T>(asked: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const late = this.#platform.after(STORAGE_DEADLINE_MS, reject);
+      asked.then(resolve, reject).finally(() => late.cancel());
+    });
   }
 
   #laneOf(roomId: string): Lane {

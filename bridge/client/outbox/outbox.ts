@@ -5,7 +5,7 @@ import { ClosedError, DisconnectedError, GivenUpError, isFinal, RefusedError } f
 import type { ClientFrame, RoomEvent, ServerFrame, Welcome } from "../gen/types.js";
 import type { Platform, Timer } from "../platform.js";
 import { backoffMs } from "../session/verdict.js";
-import { Backlog, type Entry, type Lane } from "./backlog.js";
+import { Backlog, type Entry, type Lane, STORAGE_DEADLINE_MS } from "./backlog.js";
 import { answerOf, attemptOf, faultOf } from "./frame.js";
 import { Sending } from "./sending.js";
 import type { OutboxStorage } from "./storage.js";
@@ -56,7 +56,6 @@ const PACE_MS = 20;
 const SLOWED = { leastMs: 10, mostMs: 1_000, times: 1.5, easing: 0.95, overMs: 1 };
 /** A change may be called the first attempt for so long. The server remembers for longer what it has stored. */
 const FIRST_FOR_MS = 10_000;
-const LOAD_DEADLINE_MS = 5_000;
 /** What timers take. */
 const LONGEST_TIMER_MS = 2_000_000_000;
 const DAY_MS = 86_400_000;
@@ -81,7 +80,8 @@ export class Outbox {
   constructor(options: OutboxOptions, context: OutboxContext) {
     const { storage, owner, expireAfterMs = DAY_MS, maxCount = 1_000, maxBytes = 4 * MIB } = options;
     this.#context = context;
-    this.#backlog = new Backlog({ maxCount, maxBytes }, storage ?? undefined, context.storageFailed);
+    const bounds = { maxCount, maxBytes };
+    this.#backlog = new Backlog(context.platform, bounds, storage ?? undefined, context.storageFailed);
     this.#expireAfterMs = expireAfterMs;
     if (owner !== undefined) this.#become(nameOf(owner));
   }
@@ -193,7 +193,7 @@ export class Outbox {
       for (const { roomId } of this.#backlog.lanes) changed(roomId);
       this.#wake();
     };
-    const late = platform.after(LOAD_DEADLINE_MS, () => ready(new Error("no answer in time")));
+    const late = platform.after(STORAGE_DEADLINE_MS, () => ready(new Error("no answer in time")));
     const loading = this.#backlog.load(owner, (change) => ({
       sending: new Sending(change, this),
       bytes: faultOf(change.frame, measure).bytes,

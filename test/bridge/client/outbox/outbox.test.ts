@@ -254,6 +254,22 @@ it("waits for what was kept no longer than for five seconds", async () => {
   expect(storageErrors).toHaveLength(1);
 });
 
+it("waits for what another tab has made of a change no longer than for five seconds", async () => {
+  const { storage, room, run, open } = usePages();
+  open({ autoConnect: false }).client.room("tea").send("kept");
+  await run(100);
+  storage.get = () => new Promise(() => {});
+  const { client, page } = open();
+  client.room("tea").send("after it");
+  await run(4_900);
+  expect(room().texts).toEqual([]);
+  await run(200);
+  expect(room().texts).toEqual(["kept", "after it"]);
+  client.close();
+  await run(100);
+  expect(page.timers).toBe(0);
+});
+
 it("sends what was kept before what is asked for while that is read", async () => {
   const { storage, room, run, open } = usePages();
   const before = open({ autoConnect: false });
