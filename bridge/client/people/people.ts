@@ -26,6 +26,8 @@ export class People {
   readonly list: RoomList;
   readonly marks: Marks;
   readonly #context: PeopleContext;
+  /** Of the connection before. */
+  #user: string | undefined;
 
   constructor(context: PeopleContext) {
     this.#context = context;
@@ -35,7 +37,16 @@ export class People {
   }
 
   welcomed(welcome: Welcome): void {
-    for (const { receipts } of this.#context.rooms()) receipts.welcomed();
+    const { tenantId, userId } = welcome;
+    const user = `${tenantId} ${userId}`;
+    const other = this.#user !== undefined && this.#user !== user;
+    this.#user = user;
+    if (other) this.presence.forget();
+    for (const { receipts } of this.#context.rooms()) {
+      // What the user before has read is nothing that this one has.
+      if (other) receipts.reset();
+      receipts.welcomed();
+    }
     this.marks.welcomed();
     this.presence.welcomed(welcome);
     this.list.welcomed();

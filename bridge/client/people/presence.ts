@@ -74,7 +74,7 @@ export class ClientPresence {
   }
 
   /**
-   * Sets how this user is, for as long as this client lives: said at once or as soon as there is a connection, and again after each reconnect.
+   * Sets how this user is, for as long as this client lives and is theirs: said at once or as soon as there is a connection, and again after each reconnect.
    * At `until` it is ONLINE without a text. Rejects with RefusedError where the server does not take it; nothing is then said again.
    */
   async set(presence: SetPresence): Promise<void> {
@@ -135,6 +135,11 @@ export class ClientPresence {
   }
 
   // — for the client —
+
+  /** Another user is connected: how the one before was is not for them. @internal */
+  forget(): void {
+    this.#own = undefined;
+  }
 
   /** @internal */
   welcomed({ serverTime }: Welcome): void {

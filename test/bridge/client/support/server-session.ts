@@ -187,7 +187,13 @@ export class ServerSession implements PeerListener {
     this.live = true;
     const { maxInFlight, maxRooms, recoveryLimit, pingIntervalMs } = limits;
     const allowed = { maxInFlight, maxRooms, recoveryLimit };
-    const said = { sessionId: "session", userId: "ada", limits: allowed, pingIntervalMs, roomsPending: rooms.length };
+    const said = {
+      sessionId: "session",
+      userId: this.#server.userId,
+      limits: allowed,
+      pingIntervalMs,
+      roomsPending: rooms.length,
+    };
     this.push({ replyTo: ref, welcome: said });
     this.#ping();
     for (const { roomId = "", after } of rooms) {

@@ -40,6 +40,8 @@ export class Server {
   /** Until when tokens hold. */
   readonly #tokens = new Map<string, number>();
   readonly sessions = new Set<ServerSession>();
+  /** Whose tokens they are. */
+  userId = "ada";
   /** Asked of every request: what it is refused with, if it is. */
   refuse: (kind: string, roomId: string) => WireError | undefined = () => undefined;
   /** Asked of every request: how long it takes. Undefined: it is never answered. */
