@@ -1,22 +1,20 @@
 // Two nodes take what another service writes to Kafka.
 
-import { Kafka, logLevel, Partitioners } from "kafkajs";
+import { Partitioners } from "kafkajs";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { restIdleConnections } from "../../src/adapters/cluster/kafka/idle-timer.js";
 import { describeCluster } from "../support/cluster/describe-cluster.js";
 import { TestCluster } from "../support/cluster/test-cluster.js";
+import { kafkaOf } from "../support/services/kafka-client.js";
 import { Person } from "../support/story/person.js";
 
 const START_MS = 120_000;
-
-restIdleConnections();
 
 describeCluster("commands by Kafka to a cluster", (services) => {
   const cluster = new TestCluster({
     services,
     environment: { TRUNKLINE_INBOUND: "true", TRUNKLINE_KAFKA_PARTITIONS: "4" },
   });
-  const kafka = new Kafka({ brokers: services.kafka.split(","), logLevel: logLevel.NOTHING });
+  const kafka = kafkaOf(services.kafka);
   const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
   const headers = { "content-type": "application/json" };
   const say = (text: string) => {

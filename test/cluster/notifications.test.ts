@@ -4,17 +4,14 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
-import { Kafka, logLevel } from "kafkajs";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { restIdleConnections } from "../../src/adapters/cluster/kafka/idle-timer.js";
 import { NotificationSchema } from "../../src/gen/trunkline/v1/outlet_pb.js";
 import { describeCluster } from "../support/cluster/describe-cluster.js";
 import { TestCluster } from "../support/cluster/test-cluster.js";
+import { kafkaOf } from "../support/services/kafka-client.js";
 import { Person } from "../support/story/person.js";
 
 const START_MS = 120_000;
-
-restIdleConnections();
 
 describeCluster("notifications of a cluster", (services) => {
   const directory = mkdtempSync(join(tmpdir(), "trunkline-outlets-"));
@@ -24,7 +21,7 @@ describeCluster("notifications of a cluster", (services) => {
     services,
     environment: { TRUNKLINE_OUTLETS: file, TRUNKLINE_KAFKA_PARTITIONS: "2" },
   });
-  const kafka = new Kafka({ brokers: services.kafka.split(","), logLevel: logLevel.NOTHING });
+  const kafka = kafkaOf(services.kafka);
   const consumer = kafka.consumer({ groupId: `${cluster.name}-reader`, maxWaitTimeInMs: 100 });
 
   beforeAll(() => cluster.start("one", "two"), START_MS);

@@ -3,12 +3,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Kafka, logLevel } from "kafkajs";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
-import { restIdleConnections } from "../../src/adapters/cluster/kafka/idle-timer.js";
 import { describeCluster } from "../support/cluster/describe-cluster.js";
 import { TestCluster } from "../support/cluster/test-cluster.js";
 import { startKafka } from "../support/services/kafka.js";
+import { kafkaOf } from "../support/services/kafka-client.js";
 import { startMongo } from "../support/services/mongo.js";
 import { find, lastingPort } from "../support/services/process.js";
 import { RedisServer } from "../support/services/redis.js";
@@ -19,8 +18,6 @@ import { makeCertificates, writeCertificates } from "../transport/grpc/certifica
 const START_MS = 120_000;
 const PASSWORD = "anchor-and-chain-4711";
 const WRONG_PASSWORD = "guess-and-guess-0815";
-
-restIdleConnections();
 
 interface Environment {
   readonly [name: string]: string;
@@ -103,7 +100,7 @@ describeCluster("a cluster on secured services", () => {
     const ada = await new Person(one, "ada").comes();
     await ada.makes("office");
     await ada.reads("office");
-    const producer = new Kafka({ brokers: [plainKafka], logLevel: logLevel.NOTHING }).producer();
+    const producer = kafkaOf(plainKafka).producer();
     onTestFinished(() => producer.disconnect());
     await producer.connect();
     const body = { text: "Invoice 2041 is paid." };

@@ -1,6 +1,5 @@
 // The event log on Kafka keeps the port's guarantees, with an archive that is written behind it.
 
-import { Kafka, logLevel } from "kafkajs";
 import type { ClusterEventLogOptions } from "../../../src/adapters/cluster/open-event-log.js";
 import { openEventLog } from "../../../src/adapters/cluster/open-event-log.js";
 import type { Archive } from "../../../src/ports/archive.js";
@@ -8,6 +7,7 @@ import { describeEventLog, type EventLogSubject } from "../../contract/event-log
 import { changesOf } from "../../contract/samples.js";
 import { MemoryEngine } from "../../support/memory-engine.js";
 import { describeWith } from "../../support/services/describe-with.js";
+import { kafkaOf } from "../../support/services/kafka-client.js";
 import { kafkaOptions } from "./use-kafka.js";
 
 async function subjectOn(options: ClusterEventLogOptions, archive: Archive): Promise<EventLogSubject> {
@@ -26,7 +26,7 @@ async function subjectOn(options: ClusterEventLogOptions, archive: Archive): Pro
     },
     async expire() {
       const topic = `${options.topicPrefix}.events`;
-      const admin = new Kafka({ brokers: [...options.brokers], logLevel: logLevel.NOTHING }).admin();
+      const admin = kafkaOf(options.brokers).admin();
       await admin.connect();
       try {
         const ends = await admin.fetchTopicOffsets(topic);

@@ -2,13 +2,13 @@
 
 import { randomUUID } from "node:crypto";
 import { create, fromBinary } from "@bufbuild/protobuf";
-import { Kafka, logLevel } from "kafkajs";
 import { expect, it, onTestFinished } from "vitest";
 import { TopicError } from "../../../src/adapters/cluster/kafka/topic.js";
 import { openNotifications } from "../../../src/adapters/cluster/notifications.js";
 import { type Notification, NotificationSchema } from "../../../src/gen/trunkline/v1/outlet_pb.js";
 import { createSystemClock } from "../../../src/ops/clock.js";
 import { describeWith } from "../../support/services/describe-with.js";
+import { kafkaOf } from "../../support/services/kafka-client.js";
 import { until } from "./use-inbound.js";
 
 const TIMEOUT_MS = 60_000;
@@ -22,7 +22,7 @@ interface Read {
 }
 
 describeWith("kafka", "notifications on Kafka", (url) => {
-  const kafka = new Kafka({ brokers: url.split(","), logLevel: logLevel.NOTHING });
+  const kafka = kafkaOf(url);
   const options = () => ({
     brokers: url.split(","),
     topicPrefix: `test-${randomUUID()}`,

@@ -1,10 +1,10 @@
 // The services that the cluster's tests stand on are there, and are what they say.
 
 import { Redis } from "ioredis";
-import { Kafka, logLevel } from "kafkajs";
 import { MongoClient } from "mongodb";
 import { expect, it } from "vitest";
 import { describeWith } from "../../support/services/describe-with.js";
+import { kafkaOf } from "../../support/services/kafka-client.js";
 
 describeWith("redis", "the Redis of the tests", (url) => {
   it("takes a script", async () => {
@@ -16,7 +16,7 @@ describeWith("redis", "the Redis of the tests", (url) => {
 
 describeWith("kafka", "the Kafka of the tests", (url) => {
   it("has a broker", async () => {
-    const admin = new Kafka({ brokers: url.split(","), logLevel: logLevel.NOTHING }).admin();
+    const admin = kafkaOf(url).admin();
     await admin.connect();
     expect((await admin.describeCluster()).brokers).not.toHaveLength(0);
     await admin.disconnect();

@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { create, type MessageInitShape, toBinary, toJsonString } from "@bufbuild/protobuf";
-import { type IHeaders, Kafka, logLevel, type Producer } from "kafkajs";
+import type { IHeaders, Producer } from "kafkajs";
 import { expect, onTestFinished } from "vitest";
 import type { InboundEvent } from "../../../src/adapters/cluster/inbound/inbound-event.js";
 import { type Inbound, type InboundOptions, openInbound } from "../../../src/adapters/cluster/open-inbound.js";
@@ -12,6 +12,7 @@ import { InboundCommandSchema } from "../../../src/gen/trunkline/v1/inbound_pb.j
 import { createSystemClock } from "../../../src/ops/clock.js";
 import type { InboundDoor } from "../../../src/ports/inbound.js";
 import { type TestClient, type TestCore, useCore } from "../../core/use-core.js";
+import { type Kafka, kafkaOf } from "../../support/services/kafka-client.js";
 
 type CommandInit = MessageInitShape<typeof InboundCommandSchema>["command"];
 
@@ -76,7 +77,7 @@ export class InboundScene {
     this.core = core;
     this.bob = bob;
     this.door = new CoreInbound(core.core.delivery);
-    this.kafka = new Kafka({ brokers: url.split(","), logLevel: logLevel.NOTHING });
+    this.kafka = kafkaOf(url);
   }
 
   /** What the subscriber of the room has heard, in order. */

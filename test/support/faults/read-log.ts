@@ -1,10 +1,10 @@
 // The cluster's log, read as a stranger would by docs/cluster.md: with another library than the nodes', past every record that does not count.
 
 import { randomUUID } from "node:crypto";
-import { type IHeaders, Kafka, type KafkaMessage, logLevel } from "kafkajs";
-import { restIdleConnections } from "../../../src/adapters/cluster/kafka/idle-timer.js";
+import type { IHeaders, KafkaMessage } from "kafkajs";
 import type { Schema } from "../client/index.js";
 import type { SeenEvent } from "../history/history.js";
+import { type Kafka, kafkaOf } from "../services/kafka-client.js";
 import { seenEvent } from "../story/receiver.js";
 
 /** How long the broker may take, in milliseconds, one that was just killed included. */
@@ -20,9 +20,7 @@ export interface LogReading {
 
 /** Everything that the topic holds up to where it ends now. */
 export async function readLog(broker: string, topic: string, schema: Schema): Promise<LogReading> {
-  // Without it kafkajs fills the output with warnings.
-  restIdleConnections();
-  const kafka = new Kafka({ brokers: [broker], clientId: "log-reader", logLevel: logLevel.NOTHING });
+  const kafka = kafkaOf(broker);
   const ends = await endsOf(kafka, topic);
   const rooms = new Map<string, SeenEvent[]>();
   const counted = { barriers: 0, voids: 0 };

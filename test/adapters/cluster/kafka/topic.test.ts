@@ -1,7 +1,6 @@
 // The topic is made as the cluster needs it, and one that does not fit is refused at the start.
 
 import { randomUUID } from "node:crypto";
-import { Kafka, logLevel } from "kafkajs";
 import { describe, expect, it } from "vitest";
 import { kafkaSasl, kafkaTls, parseBroker } from "../../../../src/adapters/cluster/kafka/options.js";
 import {
@@ -12,6 +11,7 @@ import {
   type TopicSettings,
 } from "../../../../src/adapters/cluster/kafka/topic.js";
 import { describeWith } from "../../../support/services/describe-with.js";
+import { kafkaOf } from "../../../support/services/kafka-client.js";
 
 const WANTED: TopicSettings = { partitions: 8 };
 
@@ -102,7 +102,7 @@ describeWith("kafka", "a topic on Kafka", (url) => {
     await expect(ensureTopic(connection, name, { partitions: 1, replication: 1 })).rejects.toThrow(
       /1 replicas are fewer/,
     );
-    const admin = new Kafka({ ...connection, logLevel: logLevel.NOTHING }).admin();
+    const admin = kafkaOf(connection.brokers).admin();
     await admin.connect();
     expect(await admin.listTopics()).not.toContain(name);
     await admin.disconnect();
