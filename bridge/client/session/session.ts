@@ -54,9 +54,8 @@ const GARBLED = 1007;
 /** Connections in a row that ended with something that is no frame: it will be so with the next one, too. */
 const MOST_GARBLED = 3;
 
-/** What belongs to one connection, and ends with it. */
+/** What belongs to one session of the server, and ends with it. */
 interface Connection {
-  readonly wire: Wire;
   readonly requests: Requests;
   welcome: Welcome | undefined;
   readonly liveness: Liveness;
@@ -71,6 +70,8 @@ export class Session {
   /** While it is connected, or wants to be. */
   #unwatch: (() => void) | undefined;
   #state: ConnectionState = { status: "idle" };
+  /** That of the connection; without one, what the server wants to hear the next hello on. */
+  #wire: Wire | undefined;
   #connection: Connection | undefined;
   /** Grows with each attempt, so that what belongs to an older one is told apart. */
   #epoch = 0;
@@ -101,12 +102,12 @@ export class Session {
 
   /** What the connection speaks; without one, what it was made for. */
   get codec(): Codec {
-    return this.#connection?.wire.codec ?? this.#options.codec;
+    return this.#wire?.codec ?? this.#options.codec;
   }
 
   /** How the connection goes. */
   get via(): Via {
-    return this.#connection?.wire.via ?? "websocket";
+    return this.#wire?.via ?? "websocket";
   }
 
   /** Connects, if it does not already: at once, unless the server has asked to be left alone for a while. */
@@ -127,6 +128,7 @@ export class Session {
   /** Gives the connection up, as if the network had: it comes back by itself. */
   drop(): void {
     if (this.#connection !== undefined) this.#lost(ABNORMAL);
+    else this.#letGo(false);
   }
 
   /**
@@ -142,7 +144,7 @@ export class Session {
 
   /** Sends a frame that nobody waits for an answer to. Lost where there is no connection. */
   post(frame: ClientFrame): void {
-    if (this.#connection?.welcome !== undefined) this.#send(this.#connection.wire, frame);
+    if (this.#connection?.welcome !== undefined) this.#send(frame);
   }
 
   // — connecting —
@@ -160,7 +162,7 @@ export class Session {
     const { platform } = this.#options;
     this.#timer?.cancel();
     if (!platform.reachability.online) {
-      this.#become({ status: "waiting", reason: "offline", untilMs: undefined });
+      this.#wait("offline", 0);
       return;
     }
     this.#become({ status: "connecting" });
@@ -171,7 +173,7 @@ export class Session {
       (token) => {
         if (epoch !== this.#epoch) return;
         if (token === undefined) this.#stop("unauthenticated");
-        else this.#dial(epoch, token);
+        else this.#begin(epoch, token);
       },
       () => this.#tokenFailed(epoch),
     );
@@ -186,30 +188,40 @@ export class Session {
     if (epoch === this.#epoch) this.#wait("no-token", backoffMs(++this.#failures, platform));
   }
 
-  #dial(epoch: number, token: string): void {
-    const { platform, codec, url } = this.#options;
+  #begin(epoch: number, token: string): void {
+    const { platform } = this.#options;
     this.#freshToken = false;
     this.#timer?.cancel();
-    const wire = platform.dial(url(), codec.subprotocol, {
-      opened: () => {
-        if (epoch === this.#epoch) this.#greet(token);
-      },
-      received: (data) => {
-        if (epoch === this.#epoch) this.#received(data);
-      },
-      closed: (code) => {
-        if (epoch === this.#epoch) this.#lost(code);
-      },
-    });
+    const stays = this.#wire !== undefined;
+    if (!stays) this.#dial(token);
     this.#connection = {
-      wire,
-      requests: new Requests(platform, (frame) => this.#send(wire, frame)),
+      requests: new Requests(platform, (frame) => this.#send(frame)),
       liveness: new Liveness(platform, () => this.#lost(HEARTBEAT_LOST)),
       renewal: new Renewal(platform, () => void this.#refresh(epoch)),
       welcome: undefined,
       liveSinceMs: 0,
       goodbye: undefined,
     };
+    if (stays) this.#greet(token);
+  }
+
+  #dial(token: string): void {
+    const { platform, codec, url } = this.#options;
+    const wire = platform.dial(url(), codec.subprotocol, {
+      opened: () => {
+        if (wire === this.#wire) this.#greet(token);
+      },
+      received: (data) => {
+        if (wire === this.#wire) this.#received(data);
+      },
+      closed: (code) => {
+        if (wire !== this.#wire) return;
+        if (this.#connection !== undefined) this.#lost(code);
+        // It was to stay until the next hello, which goes on another one then.
+        else this.#letGo(false);
+      },
+    });
+    this.#wire = wire;
   }
 
   #greet(token: string): void {
@@ -218,7 +230,8 @@ export class Session {
     const { device, rooms, platform } = this.#options;
     // Grows over the life of the device, without being kept: it counts seconds.
     this.#attempt = Math.max(this.#attempt + 1, Math.floor(platform.now() / 1_000));
-    const hello = { token, device: device(), attempt: this.#attempt, protocol: 1, rooms: rooms(this.#maxRooms) };
+    const stated = rooms(this.#maxRooms);
+    const hello = { token, device: device(), attempt: this.#attempt, protocol: 1, rooms: stated, canStay: true };
     const answered = ({ welcome }: ServerFrame): void => {
       if (welcome !== undefined) this.#welcomed(connection, welcome);
     };
@@ -244,13 +257,17 @@ export class Session {
 
   // — connected —
 
-  #send(wire: Wire, frame: ClientFrame): void {
-    wire.send(this.codec.encode(frame));
+  #send(frame: ClientFrame): void {
+    this.#wire?.send(this.codec.encode(frame));
   }
 
   #received(data: string | ArrayBuffer): void {
     const connection = this.#connection;
-    if (connection === undefined) return;
+    if (connection === undefined) {
+      // Nothing is to come before the next hello.
+      this.#letGo(false);
+      return;
+    }
     connection.liveness.heard();
     let frame: ServerFrame;
     try {
@@ -263,11 +280,12 @@ export class Session {
     if (frame.replyTo !== undefined && frame.replyTo !== 0) {
       connection.requests.answered(frame);
     } else if (frame.ping !== undefined) {
-      this.#send(connection.wire, { pong: { id: frame.ping.id ?? 0 } });
+      this.#send({ pong: { id: frame.ping.id ?? 0 } });
     } else if (frame.goodbye !== undefined) {
-      const { reason = 0, reconnectAfterMs = 0 } = frame.goodbye;
+      const { reason = 0, reconnectAfterMs = 0, stay } = frame.goodbye;
       connection.goodbye = { code: closeNumber(reason), reconnectAfterMs };
-      connection.liveness.leaving();
+      if (stay) this.#lost(ABNORMAL, stay);
+      else connection.liveness.leaving();
     } else if (frame.tokenExpiring !== undefined) {
       connection.renewal.expiring(frame.tokenExpiring.inMs ?? 0);
     } else {
@@ -287,7 +305,8 @@ export class Session {
 
   // — lost —
 
-  #lost(code: number): void {
+  /** @param stays The wire is there for the next hello. */
+  #lost(code: number, stays = false): void {
     const connection = this.#connection;
     const { platform } = this.#options;
     const lived = connection?.welcome !== undefined && platform.monotonic() - connection.liveSinceMs >= SETTLED_MS;
@@ -300,7 +319,7 @@ export class Session {
     // A reason that a newer server has, and this client not, is known by the close code's range.
     const told = goodbye === undefined || goodbye.code === ABNORMAL ? code : goodbye.code;
     const ending = { code: told, failures: this.#failures, reconnectAfterMs: goodbye?.reconnectAfterMs ?? 0 };
-    this.#letGo(false);
+    this.#letGo(false, stays);
     const verdict = judge(ending, platform);
     if (verdict.kind === "stop") {
       this.#stop(verdict.reason);
@@ -319,6 +338,7 @@ export class Session {
     this.#epoch++;
     this.#timer?.cancel();
     if (!platform.reachability.online) {
+      this.#letGo(false);
       this.#become({ status: "waiting", reason: "offline", untilMs: undefined });
       return;
     }
@@ -350,15 +370,19 @@ export class Session {
     this.#become({ status: "closed", reason });
   }
 
-  /** Lets go of the connection, if there is one. @param closed Not to come back. */
-  #letGo(closed: boolean): void {
+  /** Lets go of the connection, if there is one, and of the wire unless that stays. @param closed Not to come back. */
+  #letGo(closed: boolean, stays = false): void {
     const connection = this.#connection;
+    const wire = this.#wire;
+    if (!stays) {
+      this.#wire = undefined;
+      wire?.close(closed ? NORMAL : HEARTBEAT_LOST);
+    }
     if (connection === undefined) return;
     this.#epoch++;
     this.#connection = undefined;
     connection.liveness.end();
     connection.renewal.end();
-    connection.wire.close(closed ? NORMAL : HEARTBEAT_LOST);
     connection.requests.end(closed);
   }
 

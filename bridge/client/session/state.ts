@@ -7,6 +7,8 @@
 //
 //   any of them ──close, or an end that forbids to come back──▶ closed ──connect──▶ connecting
 //
+// Where the server has said that the connection stays, "connecting" opens none: hello is said on the one that is there.
+//
 // Where there is no network, or the server has asked to be left alone for longer, `connect` leads to waiting instead.
 
 export type ConnectionState =

@@ -9,7 +9,7 @@ import { World } from "../support/world.js";
 import { random } from "./random.js";
 import { Reader } from "./reader.js";
 import { type Event, ROOMS, type Schedule } from "./schedule.js";
-import { watch } from "./watch.js";
+import { saw, watch } from "./watch.js";
 
 const AN_HOUR_MS = 3_600_000;
 /** Until all is well again once nothing happens any more: an iteration of slow answers, and the longest backoff. */
@@ -109,6 +109,9 @@ export class Application {
         return;
       case "goodbye":
         for (const session of [...server.sessions]) session.end(event.code, event);
+        return;
+      case "stay":
+        for (const session of [...server.sessions]) session.stay(event.code, event.reconnectAfterMs);
         return;
       case "server":
         server.up = event.up;
@@ -260,5 +263,6 @@ export class Application {
     if (page.twice > 0) this.#breach("held two wires at once");
     if (this.#asked > 0) this.#breach(`${this.#asked} requests were never settled`);
     for (const violation of this.#server.violations) this.#breach(violation);
+    if (this.#server.renewed > 0) saw("renewed", this.#server.renewed);
   }
 }

@@ -33,6 +33,11 @@ const arbitraries = {
     reconnectAfterMs: fc.constantFrom(0, 200, 3_000, 45_000),
     silently: fc.boolean(),
   }),
+  stay: fc.record({
+    do: fc.constant("stay" as const),
+    code: fc.constantFrom(CloseCode.GOING_AWAY, CloseCode.OVERLOADED),
+    reconnectAfterMs: fc.constantFrom(0, 200, 3_000, 45_000),
+  }),
   server: fc.record({ do: fc.constant("server" as const), up: fc.boolean() }),
   history: fc.record({ do: fc.constant("history" as const), room, how: fc.constantFrom("forget", "rewrite") }),
   subscription: fc.record({
@@ -66,6 +71,7 @@ const event: fc.Arbitrary<Event> = fc.oneof(
   { arbitrary: arbitraries.open, weight: 4 },
   { arbitrary: arbitraries.close, weight: 2 },
   { arbitrary: arbitraries.network, weight: 3 },
+  { arbitrary: arbitraries.stay, weight: 3 },
   ...Object.values(arbitraries),
 );
 

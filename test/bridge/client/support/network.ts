@@ -65,6 +65,8 @@ export class Link implements Wire {
   silent = false;
   /** What the page has sent, once it has arrived or not. */
   readonly sent: string[] = [];
+  /** Told of what the page sends. */
+  onSent: (data: string) => void = () => {};
   /** The page holds it for open. */
   held = true;
   get via(): Wire["via"] {
@@ -105,6 +107,7 @@ export class Link implements Wire {
   send(data: string | Uint8Array<ArrayBuffer>): void {
     if (typeof data !== "string") throw new Error("text is spoken here");
     this.sent.push(data);
+    this.onSent(data);
     this.#toServer(() => this.#server?.received(data));
   }
 

@@ -21,7 +21,12 @@ export class Page implements Platform {
   /** Wires that were dialled while another one was held. */
   twice = 0;
   /** Told of what the network does to it, before the client is. */
-  witness: { dialled?(): void; received?(data: string | ArrayBuffer): void; closed?(code: number): void } = {};
+  witness: {
+    dialled?(): void;
+    sent?(data: string): void;
+    received?(data: string | ArrayBuffer): void;
+    closed?(code: number): void;
+  } = {};
 
   constructor(network: Network, random: () => number = () => 0.5) {
     this.#network = network;
@@ -75,6 +80,7 @@ export class Page implements Platform {
           listener.closed(code);
         }),
     });
+    link.onSent = (data) => this.witness.sent?.(data);
     this.links.push(link);
     return link;
   };

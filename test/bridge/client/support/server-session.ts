@@ -15,6 +15,11 @@ import type { Peer, PeerListener } from "./network.js";
 import type { Server } from "./server.js";
 
 const PONG_DEADLINE_MS = 10_000;
+/** For a hello on a connection that stays, beyond its time. */
+const HELLO_DEADLINE_MS = 10_000;
+/** Of a client that was told no time. */
+const EARLIEST_MS = 1_000;
+const LATEST_MS = 10_000;
 /** What a room of the hello is for `Server.takesMs`. */
 const HELLO_ROOM = "hello room";
 
@@ -22,6 +27,15 @@ interface Refusal {
   readonly code: string;
   readonly close: CloseCode;
   readonly details?: Readonly<Record<string, string>>;
+}
+
+/** The session is over, the connection is not. */
+interface Stay {
+  /** That of the next hello is higher. */
+  readonly attempt: number;
+  /** The next hello does not come sooner. */
+  readonly fromMs: number;
+  readonly deadline: Timer;
 }
 
 export class ServerSession implements PeerListener {
@@ -41,6 +55,9 @@ export class ServerSession implements PeerListener {
   #pings = 0;
   #pong: Timer | undefined;
   #expiry: Timer | undefined;
+  #stays: Stay | undefined;
+  /** What that hello has begun. */
+  #next: ServerSession | undefined;
 
   constructor(server: Server, peer: Peer) {
     this.#server = server;
@@ -103,9 +120,40 @@ export class ServerSession implements PeerListener {
     this.#peer.close(code);
   }
 
+  /** The session is over; where the client can, the connection waits for the next hello. */
+  stay(code: number, reconnectAfterMs = 0): void {
+    if (this.#over) return;
+    const { canStay = false, attempt = 0 } = this.hello ?? {};
+    if (!canStay) {
+      this.end(code, { reconnectAfterMs });
+      return;
+    }
+    const { world } = this.#server;
+    const reason = `CLOSE_CODE_${CloseCode[code]}` as "CLOSE_CODE_GOING_AWAY";
+    this.push({ goodbye: { reason, reconnectAfterMs, stay: true } });
+    this.#leave();
+    const deadline = world.after((reconnectAfterMs || LATEST_MS) + HELLO_DEADLINE_MS, () => {
+      this.#stays = undefined;
+      this.#peer.close(CloseCode.GOING_AWAY);
+    });
+    this.#stays = { attempt, fromMs: world.nowMs + (reconnectAfterMs || EARLIEST_MS), deadline };
+  }
+
+  /** What no server says: of the session that is over. */
+  strayed(frame: ServerFrame): void {
+    this.#peer.send(JSON.stringify(frame));
+  }
+
   // — what the wire says —
 
   gone(): void {
+    this.#stays?.deadline.cancel();
+    this.#stays = undefined;
+    this.#next?.gone();
+    this.#leave();
+  }
+
+  #leave(): void {
     this.#over = true;
     this.live = false;
     this.#server.sessions.delete(this);
@@ -113,8 +161,13 @@ export class ServerSession implements PeerListener {
   }
 
   received(data: string): void {
-    if (this.#over) return;
+    if (this.#next !== undefined) {
+      this.#next.received(data);
+      return;
+    }
     const frame: ClientFrame = JSON.parse(data);
+    if (this.#stays !== undefined && frame.hello !== undefined) this.#renew(this.#stays, data, frame.hello);
+    if (this.#over) return;
     this.heard.push(frame);
     const { ref = 0, hello, pong, ping, subscribe, unsubscribe, publish, call, refreshToken } = frame;
     const own = this.live ? this.#server.answers(frame) : undefined;
@@ -168,6 +221,19 @@ export class ServerSession implements PeerListener {
   }
 
   // — hello —
+
+  /** On the connection that has stayed. What came before was of the session that is over. */
+  #renew({ attempt, fromMs, deadline }: Stay, data: string, hello: Hello): void {
+    deadline.cancel();
+    this.#stays = undefined;
+    if ((hello.attempt ?? 0) <= attempt) this.#violation("came back with an attempt that is no higher");
+    if (this.#server.world.nowMs < fromMs)
+      this.#violation("came back sooner than it was told, on a connection that stays");
+    this.#next = new ServerSession(this.#server, this.#peer);
+    this.#server.sessions.add(this.#next);
+    this.#server.renewed++;
+    this.#next.received(data);
+  }
 
   #greet(ref: number, hello: Hello): void {
     if (this.hello !== undefined) this.#violation("said hello twice");

@@ -55,6 +55,8 @@ export class Server {
   up = true;
   /** Pages ask for these only. Undefined: for any. */
   host: string | undefined;
+  /** Sessions that began on a connection that had stayed. */
+  renewed = 0;
   /** What a client may not do, and did. */
   readonly violations: string[] = [];
 
