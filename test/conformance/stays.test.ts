@@ -41,15 +41,19 @@ async function useBridge() {
   return { endpoints, moveLink };
 }
 
-describe.for(TRANSPORTS.filter((transport) => transport !== "grpc"))("%s", { timeout: CASE_TIMEOUT_MS }, (transport) => {
-  for (const transcript of readTranscripts(BRIDGE_TRANSCRIPTS)) {
-    const cases = transcript.cases.filter((testCase) => testCase.transports.includes(transport));
-    test.for(cases.map((testCase) => [testCase.title, testCase] as const))("%s", async ([, testCase]) => {
-      const { endpoints, moveLink } = await useBridge();
-      await runCase(testCase, new TestClient(transport, endpoints, schema), server.issuer, moveLink);
-    });
-  }
-});
+describe.for(TRANSPORTS.filter((transport) => transport !== "grpc"))(
+  "%s",
+  { timeout: CASE_TIMEOUT_MS },
+  (transport) => {
+    for (const transcript of readTranscripts(BRIDGE_TRANSCRIPTS)) {
+      const cases = transcript.cases.filter((testCase) => testCase.transports.includes(transport));
+      test.for(cases.map((testCase) => [testCase.title, testCase] as const))("%s", async ([, testCase]) => {
+        const { endpoints, moveLink } = await useBridge();
+        await runCase(testCase, new TestClient(transport, endpoints, schema), server.issuer, moveLink);
+      });
+    }
+  },
+);
 
 afterAll(() => {
   if (server.faults.length > 0) throw new Error(`the server logged faults:\n${server.faults.join("\n")}`);

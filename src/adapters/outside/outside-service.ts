@@ -7,12 +7,15 @@ import { ErrorCode, TrunklineError } from "../../ports/error.js";
 import type { RpcMethod } from "../../rpc/definition.js";
 import { Channel, type ChannelOptions, type UnaryCall } from "./channel.js";
 import { CircuitBreaker, type Permit } from "./circuit-breaker.js";
+import { Lateness } from "./lateness.js";
 import { type WaitingLimits, WaitingLine } from "./waiting-line.js";
 
 /** Failures in a row that open the breaker, and the delays of its probes in milliseconds. */
 const BREAKER = { failures: 5, firstDelayMs: 1_000, maxDelayMs: 30_000 };
 /** When to come back after a failure or a full house, in milliseconds; up to twice that by jitter. */
 const RETRY_MS = 500;
+/** A call of which the process was late for so great a part of the deadline may have been answered well in time. */
+const EXCUSED_PART = 1 / 4;
 const NO_LINE: WaitingLimits = { places: 0, longestMs: 0 };
 
 /** Statuses by which a service that works turns one call down: they say nothing about its health. */
@@ -58,6 +61,7 @@ export class OutsideService {
   readonly #breaker: CircuitBreaker;
   readonly #calls = new Set<UnaryCall<unknown>>();
   readonly #line: WaitingLine;
+  readonly #lateness: Lateness;
   /** Questions that are asked, or have been told that it is their turn. */
   #inFlight = 0;
   #lastFailure: unknown;
@@ -66,6 +70,7 @@ export class OutsideService {
   constructor(options: OutsideServiceOptions) {
     this.#options = options;
     this.#channel = new Channel(options);
+    this.#lateness = new Lateness(options.clock);
     this.#line = new WaitingLine(options.clock, options.line ?? NO_LINE, () => this.unavailable(options.refusals.busy));
     this.#breaker = new CircuitBreaker({
       ...BREAKER,
@@ -109,6 +114,7 @@ export class OutsideService {
     // Its turn may have come in the same moment.
     if (this.#closed) throw this.#leaving();
     const permit = this.#admit();
+    const watch = this.#lateness.watch();
     const call = this.#channel.call(method, request, timeoutMs);
     this.#calls.add(call);
     try {
@@ -118,10 +124,13 @@ export class OutsideService {
     } catch (error) {
       const cause = clean(error);
       this.#lastFailure = cause;
-      if (this.#closed || isJudgement(error)) permit.abandoned();
+      const wasLate = watch.lateMs >= timeoutMs * EXCUSED_PART;
+      const isExcused = wasLate && statusOf(error) === status.DEADLINE_EXCEEDED;
+      if (this.#closed || isJudgement(error) || isExcused) permit.abandoned();
       else permit.failed();
       throw this.unavailable(refusals.failed, cause);
     } finally {
+      watch.end();
       this.#calls.delete(call);
     }
   }
@@ -173,13 +182,13 @@ function same(cause: unknown): unknown {
 
 /** Whether a call's failure is about the call, not about the service's health. */
 function isJudgement(error: unknown): boolean {
-  return (
-    typeof error === "object" &&
-    error !== null &&
-    "code" in error &&
-    typeof error.code === "number" &&
-    JUDGED.has(error.code)
-  );
+  const code = statusOf(error);
+  return code !== undefined && JUDGED.has(code);
+}
+
+function statusOf(error: unknown): status | undefined {
+  if (typeof error !== "object" || error === null || !("code" in error)) return undefined;
+  return typeof error.code === "number" ? error.code : undefined;
 }
 
 function unavailable(message: string, retryAfterMs: number, cause?: unknown): TrunklineError {

@@ -284,6 +284,39 @@ describe("an auth service that is away", () => {
     expect((await verifier.verify("token")).userId).toBe("u1");
   });
 
+  it("does not count as away because this process was too late to read its answers", async () => {
+    const gate = new Gate();
+    const service = await startScripted({
+      validate: async (token) => {
+        if (token !== "prompt") await gate.pass();
+        return identity({});
+      },
+    });
+    const { verifier, clock, events } = useVerifier({ address: service.address, timeoutMs: 200 });
+    let asked = 0;
+    /** The process stands still for so long while it waits for an answer that does not come. */
+    const unanswered = async (standsMs: number): Promise<void> => {
+      const refused = refusalOf(verifier.verify(`token ${++asked}`));
+      await expect.poll(() => gate.calls, { interval: 1 }).toBe(asked);
+      clock.advance(standsMs);
+      expect(await refused).toMatchObject({ code: ErrorCode.UNAVAILABLE });
+    };
+    for (let n = 0; n < 6; n += 1) await unanswered(100);
+    expect(verifier.available).toBe(true);
+    for (let n = 0; n < 4; n += 1) await unanswered(0);
+    // It says nothing of the service: the failures before it are in a row with the next one.
+    await unanswered(100);
+    expect(verifier.available).toBe(true);
+    await unanswered(60);
+    expect(verifier.available).toBe(false);
+    expect(events.filter(({ kind }) => kind === "auth.down")).toHaveLength(1);
+    // A probe that this process was too late for is followed by the next one.
+    clock.advance(1_000);
+    await unanswered(100);
+    expect((await verifier.verify("prompt")).userId).toBe("u1");
+    gate.open();
+  });
+
   it("is known to be away before anybody has asked", async () => {
     const service = await startScripted({});
     service.stop();
