@@ -4,7 +4,7 @@
 import { ClosedError, DisconnectedError, RefusedError } from "../error.js";
 import type { ClientFrame, Device, RoomPosition, ServerFrame, Welcome } from "../gen/types.js";
 import type { Platform, Timer, Wire } from "../platform.js";
-import type { Codec } from "../wire/codec.js";
+import type { Codec, Data } from "../wire/codec.js";
 import { Liveness } from "./liveness.js";
 import { Renewal } from "./renewal.js";
 import { Requests } from "./requests.js";
@@ -261,7 +261,7 @@ export class Session {
     this.#wire?.send(this.codec.encode(frame));
   }
 
-  #received(data: string | ArrayBuffer): void {
+  #received(data: Data): void {
     const connection = this.#connection;
     if (connection === undefined) {
       // Nothing is to come before the next hello.

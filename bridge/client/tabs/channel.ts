@@ -27,7 +27,7 @@ export interface TabsPlatform {
 export const VERSION = 2;
 
 export type Message =
-  /** A frame, in JSON. */
+  /** A frame, in JSON. Empty: the next of those that wait within the tab, as they are. */
   | string
   // — on the channel of all tabs —
   /** A tab wants to be connected, over the channel of this name. */

@@ -21,7 +21,7 @@ import type { Codec } from "../wire/codec.js";
 import { type TabsPlatform, userOf } from "./channel.js";
 import { Lanes } from "./lanes.js";
 import { strongestPresence, TypingTabs, unitedWatch } from "./merged.js";
-import { Seat } from "./seat.js";
+import { Seat, sendAll } from "./seat.js";
 import { SharedRoom } from "./shared-room.js";
 import { Tops } from "./tops.js";
 
@@ -101,12 +101,16 @@ export class Hub {
     return this.#seats.size;
   }
 
-  /** A tab wants to be connected, over a channel of its own. */
-  seat(tab: string, wire: string): void {
+  get #live(): readonly Seat[] {
+    return [...this.#seats].filter(({ live }) => live);
+  }
+
+  /** A tab wants to be connected, over a channel of its own. @param frames Of this tab: where frames wait for it. */
+  seat(tab: string, wire: string, frames?: ServerFrame[]): void {
     // It asks again where it hears of a hub before it hears from it.
     if (this.#ended || [...this.#seats].some((seat) => seat.wire === wire)) return;
     const { platform, tabs } = this.#options;
-    const seat = new Seat({ tab, wire, hub: this.id }, platform, tabs, {
+    const seat = new Seat({ tab, wire, hub: this.id }, frames, platform, tabs, {
       received: (_, frame) => this.#received(seat, frame),
       left: () => this.#left(seat),
     });
@@ -248,7 +252,9 @@ export class Hub {
       this.#session.post(frame);
       return undefined;
     }
-    const answered = (answer: ServerFrame): void => seat.send({ ...answer, replyTo: ref });
+    const answered = (answer: ServerFrame): void => {
+      seat.send({ ...answer, replyTo: ref });
+    };
     return this.#session.request(frame, answered).catch((error: unknown) => {
       refused();
       this.#refuseAsk(seat, ref, error);
@@ -334,15 +340,12 @@ export class Hub {
     const roomId = (subscribed ?? unsubscribed ?? roomEvents)?.roomId ?? error?.details?.room_id;
     const room = this.#rooms.get(roomId ?? "");
     if (roomEvents !== undefined) {
-      room?.events(roomEvents, JSON.stringify(frame));
-      this.#tops.moved(roomEvents, () => [...this.#seats].filter((seat) => seat.live && !room?.reads(seat)));
+      room?.events(roomEvents, frame);
+      this.#tops.moved(roomEvents, () => this.#live.filter((seat) => !room?.reads(seat)));
     } else if (subscribed !== undefined) room?.subscribed(subscribed);
     else if (unsubscribed !== undefined) room?.unsubscribed(frame);
     else if (error !== undefined) room?.refused(frame);
-    else {
-      const text = JSON.stringify(frame);
-      for (const seat of [...this.#seats]) if (seat.live) seat.text(text);
-    }
+    else sendAll(this.#live, frame);
   }
 
   // — tokens —

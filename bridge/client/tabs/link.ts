@@ -1,6 +1,7 @@
 // A tab among the tabs of its browser: one of them holds the hub, for as long as it has a lock that all of them wait for. When that tab goes, the
 // next has the lock; when it stands still, somebody takes the lock from it.
 
+import type { ServerFrame } from "../gen/types.js";
 import type { Dial, Platform, Reachability, WireListener } from "../platform.js";
 import type { TokenProvider } from "../session/session.js";
 import { type Channel, type Message, type TabsPlatform, VERSION } from "./channel.js";
@@ -107,7 +108,7 @@ export class Link {
         platform,
         tabs,
         was: this.#was,
-        ask: (name) => this.#ask(name),
+        ask: (name, frames) => this.#ask(name, frames),
         deserted: () => this.#stand("steal"),
         welcome: (user) => {
           this.#was = user;
@@ -128,9 +129,9 @@ export class Link {
     return wire;
   }
 
-  #ask(wire: string): void {
+  #ask(wire: string, frames: ServerFrame[]): void {
     // What is posted does not reach this tab itself.
-    if (this.#hub !== undefined) this.#hub.seat(this.#tab, wire);
+    if (this.#hub !== undefined) this.#hub.seat(this.#tab, wire, frames);
     else this.#all?.post({ kind: "dial", wire, tab: this.#tab });
   }
 

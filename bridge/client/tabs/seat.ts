@@ -20,6 +20,12 @@ export interface SeatListener {
   left(seat: Seat): void;
 }
 
+/** The same to several tabs: made text once. */
+export function sendAll(seats: Iterable<Seat>, frame: ServerFrame): void {
+  let text: string | undefined;
+  for (const seat of [...seats]) text = seat.send(frame, text);
+}
+
 export class Seat {
   readonly tab: string;
   /** The channel's name. */
@@ -38,18 +44,22 @@ export class Seat {
   readonly #listener: SeatListener;
   readonly #forget: () => void;
   readonly #hub: string;
+  /** Of the tab that the hub is in: frames wait there as they are. */
+  readonly #frames: ServerFrame[] | undefined;
   #unheard = 0;
   #over = false;
   #asked: { readonly resolve: (token: string | undefined) => void; readonly reject: () => void } | undefined;
 
   constructor(
     { tab, wire, hub }: { readonly tab: string; readonly wire: string; readonly hub: string },
+    frames: ServerFrame[] | undefined,
     platform: Pick<Platform, "after">,
     tabs: TabsPlatform,
     listener: SeatListener,
   ) {
     this.tab = tab;
     this.wire = wire;
+    this.#frames = frames;
     this.#hub = hub;
     this.#platform = platform;
     this.#listener = listener;
@@ -64,17 +74,18 @@ export class Seat {
     return this.#over;
   }
 
-  send(frame: ServerFrame): void {
-    this.text(JSON.stringify(frame));
-  }
-
-  /** As `send`, of what was made text for several. */
-  text(frame: string): void {
-    if (this.#over) return;
+  /** @param text What was made of the frame for other tabs. Returns it, also where it was made now. */
+  send(frame: ServerFrame, text?: string): string | undefined {
+    if (this.#over) return text;
     if (++this.#unheard > MAX_UNHEARD) {
       this.close(SLOW);
       this.#listener.left(this);
-    } else this.#channel.post(frame);
+      return text;
+    }
+    const said = this.#frames === undefined ? (text ?? JSON.stringify(frame)) : "";
+    this.#frames?.push(frame);
+    this.#channel.post(said);
+    return said || text;
   }
 
   /** @param reconnectAfterMs Where the code says that the server states it. */

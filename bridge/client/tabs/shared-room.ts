@@ -3,7 +3,7 @@
 
 import type { ClientFrame, Position, RoomEvents, ServerFrame, Subscribe, Subscribed } from "../gen/types.js";
 import type { Platform, Timer } from "../platform.js";
-import type { Seat } from "./seat.js";
+import { type Seat, sendAll } from "./seat.js";
 
 /** From the welcome to the outcome of a room of the hello. */
 const OUTCOME_DEADLINE_MS = 30_000;
@@ -92,9 +92,9 @@ export class SharedRoom {
 
   // — what the server says —
 
-  events({ events = [] }: RoomEvents, text: string): void {
+  events({ events = [] }: RoomEvents, frame: ServerFrame): void {
     this.#reached = events.at(-1)?.position ?? this.#reached;
-    for (const seat of [...this.#readers]) seat.text(text);
+    sendAll(this.#readers, frame);
   }
 
   /** A push: the outcome of what the hello has stated, or the end of a subscription. */

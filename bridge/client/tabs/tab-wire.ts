@@ -1,7 +1,9 @@
 // What a tab's session takes for a connection: a channel to the hub, wherever that is.
 
+import type { ServerFrame } from "../gen/types.js";
 import type { Platform, Timer, Wire, WireListener } from "../platform.js";
 import type { Via } from "../session/state.js";
+import { type Codec, jsonCodec } from "../wire/codec.js";
 import type { Channel, Message, TabsPlatform } from "./channel.js";
 
 /** What a tab's end of a connection needs of the tab. */
@@ -10,8 +12,8 @@ export interface TabWireContext {
   readonly tabs: TabsPlatform;
   /** For whom the tab was connected before. */
   readonly was: string;
-  /** Asks whoever is the hub to open the channel of this name. */
-  readonly ask: (wire: string) => void;
+  /** Asks whoever is the hub to open the channel of this name. @param frames Where frames wait to be taken, if it is in this tab. */
+  readonly ask: (wire: string, frames: ServerFrame[]) => void;
   /** Nobody has answered. */
   readonly deserted: () => void;
   readonly welcome: (user: string) => void;
@@ -29,6 +31,12 @@ const DESERTED_MS = 2_000;
 const GOT = 64;
 const CUT = 1006;
 
+/** As it is read from text, and what needs no reading. */
+export const tabCodec: Codec = {
+  ...jsonCodec,
+  decode: (data) => (typeof data === "string" ? jsonCodec.decode(data) : (data as ServerFrame)),
+};
+
 export class TabWire implements Wire {
   /** Of the hub's connection. */
   via: Via | undefined;
@@ -41,6 +49,7 @@ export class TabWire implements Wire {
   #hub: string | undefined;
   #locked = false;
   #got = 0;
+  readonly #frames: ServerFrame[] = [];
   #heard = false;
   #timer: Timer | undefined;
   #over = false;
@@ -78,7 +87,7 @@ export class TabWire implements Wire {
     const { platform, ask, deserted } = this.#context;
     this.#timer?.cancel();
     this.#timer = platform.after(DESERTED_MS * (1 + platform.random()), () => deserted());
-    ask(this.#name);
+    ask(this.#name, this.#frames);
   }
 
   #received(message: Message): void {
@@ -88,7 +97,7 @@ export class TabWire implements Wire {
         this.#got = 0;
         this.#channel.post({ kind: "got", frames: GOT });
       }
-      this.#listener.received(message);
+      this.#listener.received(message || (this.#frames.shift() ?? {}));
     } else if (message.kind === "open") this.#opened(message.hub);
     else if (message.kind === "close") {
       if (this.#hub === undefined || this.#hub === message.hub) this.#lost(message.code);

@@ -2,7 +2,7 @@
 
 import type { RoomEvents, RoomTop } from "../gen/types.js";
 import type { Platform, Timer } from "../platform.js";
-import type { Seat } from "./seat.js";
+import { type Seat, sendAll } from "./seat.js";
 
 /** As often as the server says it of a room. */
 const INTERVAL_MS = 1_000;
@@ -28,11 +28,11 @@ export class Tops {
       recent.top = { roomId, top, lastMessageIndex };
       return;
     }
-    for (const seat of told) seat.send({ signals: { top: { roomId, top, lastMessageIndex } } });
+    sendAll(told, { signals: { top: { roomId, top, lastMessageIndex } } });
     const timer = this.#platform.after(INTERVAL_MS, () => {
       const later = this.#rooms.get(roomId)?.top;
       this.#rooms.delete(roomId);
-      if (later !== undefined) for (const seat of others()) seat.send({ signals: { top: later } });
+      if (later !== undefined) sendAll(others(), { signals: { top: later } });
     });
     this.#rooms.set(roomId, { top: undefined, timer });
   }

@@ -2,12 +2,15 @@
 
 import type { ClientFrame, ServerFrame } from "../gen/types.js";
 
+/** What a wire carries. A frame as it is does not leave its tab. */
+export type Data = string | ArrayBuffer | ServerFrame;
+
 export interface Codec {
   /** What the WebSocket asks for. */
   readonly subprotocol: string;
   encode(frame: ClientFrame): string | Uint8Array<ArrayBuffer>;
   /** Throws where it is no frame of this encoding. A kind of frame that it does not know is an empty one. */
-  decode(data: string | ArrayBuffer): ServerFrame;
+  decode(data: Data): ServerFrame;
 }
 
 export const jsonCodec: Codec = {

@@ -47,6 +47,8 @@ export class FakeBrowser {
   readonly #kept = new Map<string, string>();
   /** What a page of this browser makes its client with. */
   share = share;
+  /** What tabs have said to each other, and to themselves. */
+  readonly posted: Message[] = [];
   /** Of one message to one tab. */
   delayMs: () => number = () => 1;
 
@@ -89,6 +91,7 @@ export class FakeBrowser {
         return {
           post: (message) => {
             const nowMs = this.server.world.nowMs;
+            this.posted.push(message);
             const copy = structuredClone(message);
             for (const other of others) {
               if (other === listening) continue;

@@ -57,6 +57,23 @@ describe("tabs of one browser", () => {
     expect(server.violations).toEqual([]);
   });
 
+  it("make no text of what is read only where the connection is", async () => {
+    const { first, second, browser, server, run } = useTabs(2);
+    await run();
+    const texts = () => browser.posted.filter((said) => typeof said === "string" && said.includes("messageCreated"));
+    first.read("tea");
+    await run();
+    server.say("tea", "one");
+    await run();
+    expect([first.heard.get("tea"), texts()]).toEqual([["one"], []]);
+    second.read("tea");
+    await run();
+    server.say("tea", "two");
+    await run();
+    for (const { heard } of [first, second]) expect(heard.get("tea")).toEqual(["one", "two"]);
+    expect(texts()).not.toEqual([]);
+  });
+
   it("keep a room subscribed for as long as one of them reads it", async () => {
     const { first, second, server, run } = useTabs(2);
     first.read("tea");
