@@ -25,7 +25,6 @@ import type { Platform } from "./platform.js";
 import type { Room } from "./room/room.js";
 import { Rooms } from "./room/rooms.js";
 import type { RoomList } from "./rooms/list.js";
-import { Addresses } from "./session/addresses.js";
 import { Session, type TokenProvider } from "./session/session.js";
 import type { ConnectionState } from "./session/state.js";
 import type { Codec } from "./wire/codec.js";
@@ -99,7 +98,6 @@ export class Client {
   readonly #rooms: Rooms;
   readonly #session: Session;
   readonly #platform: Platform;
-  readonly #addresses: Addresses;
   readonly #outbox: Outbox;
   /** The user that was last connected. */
   #self: Actor = {};
@@ -107,7 +105,6 @@ export class Client {
 
   constructor(options: ClientOptions, { codec, platform, storage, deviceId }: ClientParts) {
     const { url, token, device = {}, autoConnect = true } = options;
-    this.#addresses = new Addresses(url);
     this.#platform = platform;
     const ownId = platform.id();
     this.#session = new Session(
@@ -115,7 +112,7 @@ export class Client {
         platform,
         codec,
         token,
-        url: () => this.#addresses.next(),
+        url,
         device: () => ({ kind: "DEVICE_KIND_WEB", ...device, deviceId: device.deviceId ?? deviceId?.() ?? ownId }),
         rooms: (most) => this.#stated(most),
       },
@@ -242,7 +239,6 @@ export class Client {
   #welcomed(): void {
     const { userId, tenantId, displayName } = this.#session.welcome ?? {};
     this.#self = { userId, displayName };
-    this.#addresses.reached();
     this.#outbox.welcomed({ tenantId, userId });
     for (const room of this.#rooms.all) room.welcomed();
     this.#rooms.watch();
@@ -257,7 +253,6 @@ export class Client {
       for (const { feed } of this.#rooms.all) feed.disconnected();
       this.#people.disconnected();
     }
-    if (state.status === "waiting" && state.reason === "going-away") this.#addresses.left();
   }
 
   #pushed(frame: ServerFrame): void {

@@ -15,7 +15,7 @@ interface Waiting {
   readonly frame: ClientFrame;
   readonly answered: ((frame: ServerFrame) => void) | undefined;
   readonly resolve: (frame: ServerFrame) => void;
-  readonly reject: (error: Error) => void;
+  readonly reject: (error: unknown) => void;
   timer?: Timer;
 }
 
@@ -103,7 +103,7 @@ export class Requests {
         // It cannot be encoded: that concerns whoever has asked for it, and nobody else.
         this.#asked.delete(ref);
         next.timer.cancel();
-        next.reject(error instanceof Error ? error : new Error(String(error)));
+        next.reject(error);
       }
     }
   }

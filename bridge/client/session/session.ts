@@ -5,6 +5,7 @@ import { ClosedError, DisconnectedError, RefusedError } from "../error.js";
 import type { ClientFrame, Device, RoomPosition, ServerFrame, Welcome } from "../gen/types.js";
 import type { Platform, Timer, Wire } from "../platform.js";
 import type { Codec, Data } from "../wire/codec.js";
+import { Addresses } from "./addresses.js";
 import { Liveness } from "./liveness.js";
 import { Renewal } from "./renewal.js";
 import { Requests } from "./requests.js";
@@ -22,8 +23,8 @@ export type TokenProvider = (request: TokenRequest) => Promise<string | undefine
 export interface SessionOptions {
   readonly platform: Platform;
   readonly codec: Codec;
-  /** Where to connect to; asked before each attempt. */
-  readonly url: () => string;
+  /** Where to connect to. Several: tried in turn. */
+  readonly url: string | readonly string[];
   readonly token: TokenProvider;
   /** Asked at each hello. */
   readonly device: () => Device;
@@ -67,6 +68,7 @@ interface Connection {
 export class Session {
   readonly #options: SessionOptions;
   readonly #listener: SessionListener;
+  readonly #addresses: Addresses;
   /** While it is connected, or wants to be. */
   #unwatch: (() => void) | undefined;
   #state: ConnectionState = { status: "idle" };
@@ -89,6 +91,7 @@ export class Session {
   constructor(options: SessionOptions, listener: SessionListener) {
     this.#options = options;
     this.#listener = listener;
+    this.#addresses = new Addresses(options.url);
   }
 
   get state(): ConnectionState {
@@ -206,8 +209,8 @@ export class Session {
   }
 
   #dial(token: string): void {
-    const { platform, codec, url } = this.#options;
-    const wire = platform.dial(url(), codec.subprotocol, {
+    const { platform, codec } = this.#options;
+    const wire = platform.dial(this.#addresses.next(), codec.subprotocol, {
       opened: () => {
         if (wire === this.#wire) this.#greet(token);
       },
@@ -250,6 +253,7 @@ export class Session {
     connection.requests.allow(limits.maxInFlight ?? 1);
     connection.liveness.welcomed(pingIntervalMs);
     this.#maxRooms = Math.min(limits.maxRooms ?? HELLO_ROOMS, HELLO_ROOMS);
+    this.#addresses.reached();
     this.#listener.welcomed(welcome);
     // A listener may have closed it.
     if (connection === this.#connection) this.#become({ status: "live", sessionId, userId, via: this.via });
@@ -329,6 +333,7 @@ export class Session {
     const { reason, delayMs, stated } = verdict;
     // To leave when the server says so is no failure: the first attempt after it may be one.
     if (!lived || !stated) this.#failures++;
+    if (reason === "going-away") this.#addresses.left();
     if (stated) this.#notBefore = { ms: platform.monotonic() + delayMs, reason };
     this.#wait(reason, delayMs);
   }

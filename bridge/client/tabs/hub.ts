@@ -13,7 +13,6 @@ import type {
   Welcome,
 } from "../gen/types.js";
 import type { Platform, Timer } from "../platform.js";
-import { Addresses } from "../session/addresses.js";
 import { Session } from "../session/session.js";
 import type { ConnectionState } from "../session/state.js";
 import { ABNORMAL, codeFor } from "../session/verdict.js";
@@ -69,8 +68,7 @@ export class Hub {
   #ended = false;
 
   constructor(options: HubOptions) {
-    const { platform, codec, device } = options;
-    const addresses = new Addresses(options.url);
+    const { platform, codec, device, url } = options;
     this.id = platform.id();
     this.#options = options;
     this.#tops = new Tops(platform);
@@ -79,19 +77,13 @@ export class Hub {
         platform,
         codec,
         device: () => device,
-        url: () => addresses.next(),
+        url,
         token: ({ fresh }) => this.#token(fresh),
         rooms: (most) => this.#state(most),
       },
       {
-        stateChanged: (state) => {
-          if (state.status === "waiting" && state.reason === "going-away") addresses.left();
-          this.#changed(state);
-        },
-        welcomed: (welcome) => {
-          addresses.reached();
-          this.#welcomed(welcome);
-        },
+        stateChanged: (state) => this.#changed(state),
+        welcomed: (welcome) => this.#welcomed(welcome),
         pushed: (frame) => this.#pushed(frame),
       },
     );
