@@ -1,5 +1,6 @@
 // The world as browsers, workers and Node (22 and later) have it.
 
+import { ABNORMAL } from "./close-code.js";
 import type { Platform, Reachability, Wire, WireListener } from "./platform.js";
 
 /** What of the browser is used and Node does not have, or declares differently. */
@@ -15,14 +16,14 @@ const around = globalThis as Surroundings;
 
 /** In letters and digits: 113 bits. */
 const ID_LENGTH = 22;
-/** No close frame came. */
-const ABNORMAL = 1006;
+/** The longest that a timer can wait. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export const browser: Platform = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after(ms, action) {
-    const timeout = setTimeout(action, ms);
+    const timeout = setTimeout(action, Math.min(ms, LONGEST_TIMER_MS));
     return { cancel: () => clearTimeout(timeout) };
   },
   random: () => Math.random(),

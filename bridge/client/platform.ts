@@ -1,7 +1,7 @@
 // What the client needs of the world it runs in, so that tests can have another one. See browser.ts for the real one.
 
 import type { Via } from "./session/state.js";
-import type { Codec, Data } from "./wire/codec.js";
+import type { Codec } from "./wire/codec.js";
 
 export interface Timer {
   cancel(): void;
@@ -20,7 +20,7 @@ export interface Wire {
 
 export interface WireListener {
   opened(): void;
-  received(data: Data): void;
+  received(data: string | ArrayBuffer): void;
   /** Once, at the end, or where it could not be opened. 1006: nobody said why. */
   closed(code: number): void;
 }
@@ -45,7 +45,7 @@ export interface Platform {
   now(): number;
   /** Milliseconds that never go back. They may stand still while the machine sleeps. */
   monotonic(): number;
-  /** Calls `action` once, at least `ms` from now. */
+  /** Calls `action` once, `ms` from now; after some 24 days where that is longer. */
   after(ms: number, action: () => void): Timer;
   /** From 0 to 1. */
   random(): number;

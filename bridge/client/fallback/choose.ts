@@ -1,6 +1,7 @@
 // Which way to connect: a WebSocket, or the fallback where none gets through. There is one connection at a time; while it is the fallback's,
 // a WebSocket is opened now and then to see whether it can be, and is closed before it says anything.
 
+import { ABNORMAL, HEARTBEAT_LOST, NORMAL } from "../close-code.js";
 import type { Dial, Platform, Timer, Wire, WireListener } from "../platform.js";
 
 /** Keeps until when the fallback is used, e.g. over a reload. Neither method may throw. */
@@ -20,10 +21,6 @@ const REMEMBERED_MS = 10 * 60_000;
 const QUIET_MS = 30_000;
 /** How long a WebSocket may take to open where it is only tried, in milliseconds. */
 const OPENING_DEADLINE_MS = 10_000;
-const NORMAL = 1000;
-/** A client that closes with it may be back at once: nobody is told that the user has left. */
-const GOING_AWAY = 1001;
-const ABNORMAL = 1006;
 /** In a frame that wants an answer. */
 const REF = '"ref":';
 
@@ -109,7 +106,7 @@ export function chooseDial({ socket, events, memory }: Ways, platform: Omit<Plat
         failures = ATTEMPTS - 1;
         if (!isQuiet()) look(QUIET_MS);
         else {
-          wire.close(GOING_AWAY);
+          wire.close(HEARTBEAT_LOST);
           listener.closed(ABNORMAL);
         }
       };

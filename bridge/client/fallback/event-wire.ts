@@ -1,6 +1,7 @@
 // A connection where no WebSocket gets through: frames come down as server-sent events, by `fetch`, and go up by requests, one at a time.
 // See "Fallback" in docs/protocol.md.
 
+import { ABNORMAL } from "../close-code.js";
 import type { Dial, Platform, Timer, Wire, WireListener } from "../platform.js";
 import { jsonCodec } from "../wire/codec.js";
 
@@ -17,7 +18,6 @@ const REPEATS = 3;
 const REPEAT_MS = 500;
 /** How long a stream whose requests fail may take to say why, and one that is closed to end, in milliseconds. */
 const END_DEADLINE_MS = 2_000;
-const ABNORMAL = 1006;
 
 /** The address given is that of WebSockets, `…/v1/connect`; those of the fallback are beside it. */
 export function eventsDial(web: Web): Dial {

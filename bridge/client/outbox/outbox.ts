@@ -56,8 +56,6 @@ const PACE_MS = 20;
 const SLOWED = { leastMs: 10, mostMs: 1_000, times: 1.5, easing: 0.95, overMs: 1 };
 /** A change may be called the first attempt for so long. The server remembers for longer what it has stored. */
 const FIRST_FOR_MS = 10_000;
-/** What timers take. */
-const LONGEST_TIMER_MS = 2_000_000_000;
 const DAY_MS = 86_400_000;
 const MIB = 1_024 * 1_024;
 
@@ -259,7 +257,7 @@ export class Outbox {
       }
     }
     if (waitMs === Number.POSITIVE_INFINITY) return;
-    this.#timer = platform.after(Math.min(Math.ceil(waitMs), LONGEST_TIMER_MS), () => this.#look());
+    this.#timer = platform.after(waitMs, () => this.#look());
   }
 
   /** Gives up what has waited for too long, and says how long the next has. */

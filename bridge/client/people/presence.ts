@@ -39,8 +39,6 @@ const MAX_USERS = 500;
 const MAX_ROOMS = 200;
 /** Between two frames that say what is watched. */
 const INTERVAL_MS = 250;
-/** Timers do not reach further than 24 days; looked at again after one. */
-const DAY_MS = 86_400_000;
 const OFFLINE = "PRESENCE_STATUS_OFFLINE";
 const ONLINE = "PRESENCE_STATUS_ONLINE";
 const ID = /^[A-Za-z0-9._:~-]{1,128}$/;
@@ -260,6 +258,6 @@ export class ClientPresence {
       }
     }
     if (nextMs === Infinity) this.#expiry = undefined;
-    else this.#expiry = platform.after(Math.min(nextMs - nowMs, DAY_MS), () => this.#expire());
+    else this.#expiry = platform.after(nextMs - nowMs, () => this.#expire());
   }
 }

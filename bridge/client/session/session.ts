@@ -1,16 +1,17 @@
 // One session that outlives its connections: gets a token, connects, says Hello with the positions reached, answers pings, comes back. There is
 // one connection at most at any time. See state.ts for its states.
 
+import { ABNORMAL, HEARTBEAT_LOST, NORMAL } from "../close-code.js";
 import { ClosedError, DisconnectedError, RefusedError } from "../error.js";
 import type { ClientFrame, Device, RoomPosition, ServerFrame, Welcome } from "../gen/types.js";
 import type { Platform, Timer, Wire } from "../platform.js";
-import type { Codec, Data } from "../wire/codec.js";
+import type { Codec } from "../wire/codec.js";
 import { Addresses } from "./addresses.js";
 import { Liveness } from "./liveness.js";
 import { Renewal } from "./renewal.js";
 import { Requests } from "./requests.js";
 import type { ClosedReason, ConnectionState, LostReason, Via } from "./state.js";
-import { ABNORMAL, backoffMs, closeNumber, judge } from "./verdict.js";
+import { backoffMs, closeNumber, judge } from "./verdict.js";
 
 export interface TokenRequest {
   /** The one given before will not do: it has expired, is about to, or was refused. */
@@ -46,10 +47,6 @@ const HELLO_ROOMS = 200;
 const TOKEN_DEADLINE_MS = 20_000;
 /** A connection that lives for so long was none of a series of failures. */
 const SETTLED_MS = 10_000;
-/** The user leaves: others are told at once. */
-const NORMAL = 1000;
-/** The connection is lost, and the user about to come back. */
-const HEARTBEAT_LOST = 4000;
 /** Something that is no frame. */
 const GARBLED = 1007;
 /** Connections in a row that ended with something that is no frame: it will be so with the next one, too. */
@@ -265,7 +262,7 @@ export class Session {
     this.#wire?.send(this.codec.encode(frame));
   }
 
-  #received(data: Data): void {
+  #received(data: string | ArrayBuffer): void {
     const connection = this.#connection;
     if (connection === undefined) {
       // Nothing is to come before the next hello.

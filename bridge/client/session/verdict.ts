@@ -1,5 +1,6 @@
 // Whether and when to come back after a connection has ended: the close code's range decides.
 
+import { ABNORMAL, HEARTBEAT_LOST, SLOW_CONSUMER } from "../close-code.js";
 import { RefusedError } from "../error.js";
 import type { CloseCode } from "../gen/types.js";
 import type { Platform } from "../platform.js";
@@ -35,15 +36,11 @@ const LATER_SPREAD_MS = 9_000;
 /** So many times in a row is believed that it is then that the server has time, but for half a second; from then on it may be overwhelmed. */
 const TRUSTED_TIMES = 3;
 
-/** The longest that a timer can wait, in milliseconds. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
-/** Nobody said why. */
-export const ABNORMAL = 1006;
 /** Close codes with their names in the contract, which a goodbye has, and what they are here. */
 const LOST: readonly (readonly [number, string, LostReason])[] = [
-  [4000, "HEARTBEAT_LOST", "silent"],
+  [HEARTBEAT_LOST, "HEARTBEAT_LOST", "silent"],
   [4100, "GOING_AWAY", "going-away"],
-  [4101, "SLOW_CONSUMER", "slow"],
+  [SLOW_CONSUMER, "SLOW_CONSUMER", "slow"],
   [4102, "OVERLOADED", "busy"],
   [4103, "UNAVAILABLE", "busy"],
   [4200, "TOKEN_EXPIRED", "token-expired"],
@@ -68,7 +65,7 @@ export function judge({ code, failures, reconnectAfterMs }: Ending, platform: Ch
   if (code >= 4100 && code <= 4199) {
     const statedMs = reconnectAfterMs || LATER_MS + platform.random() * LATER_SPREAD_MS;
     const laterMs = Math.max(statedMs, backoffMs(failures - TRUSTED_TIMES, platform));
-    return { ...wait, delayMs: Math.round(Math.min(laterMs, LONGEST_TIMER_MS)), stated: true };
+    return { ...wait, delayMs: Math.round(laterMs), stated: true };
   }
   return wait;
 }

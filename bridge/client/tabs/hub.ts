@@ -1,6 +1,7 @@
 // Holds the one connection of several tabs. To each of them it is the server: it answers their hellos, sends on what they ask, and tells them what
 // concerns them. When its connection is lost, so are theirs; they come back to it from the positions they have reached.
 
+import { ABNORMAL, SLOW_CONSUMER } from "../close-code.js";
 import { RefusedError } from "../error.js";
 import type {
   ClientFrame,
@@ -15,7 +16,7 @@ import type {
 import type { Platform, Timer } from "../platform.js";
 import { Session } from "../session/session.js";
 import type { ConnectionState } from "../session/state.js";
-import { ABNORMAL, codeFor } from "../session/verdict.js";
+import { codeFor } from "../session/verdict.js";
 import type { Codec } from "../wire/codec.js";
 import { type TabsPlatform, userOf } from "./channel.js";
 import { Lanes } from "./lanes.js";
@@ -126,7 +127,7 @@ export class Hub {
       for (const come of this.#waiting) come();
       this.#greeted(seat);
     } else if (seat.live && !this.#lanes.add(seat, () => this.#ask(seat, frame))) {
-      this.#refuse(seat, codeFor("slow"));
+      this.#refuse(seat, SLOW_CONSUMER);
     }
   }
 

@@ -1,6 +1,7 @@
 // A tab among the tabs of its browser: one of them holds the hub, for as long as it has a lock that all of them wait for. When that tab goes, the
 // next has the lock; when it stands still, somebody takes the lock from it.
 
+import { NORMAL } from "../close-code.js";
 import type { ServerFrame } from "../gen/types.js";
 import type { Dial, Platform, Reachability, WireListener } from "../platform.js";
 import type { TokenProvider } from "../session/session.js";
@@ -78,7 +79,7 @@ export class Link {
   }
 
   #depart(): void {
-    this.#wire?.close(1000);
+    this.#wire?.close(NORMAL);
     this.#resign();
     this.#unlock?.();
     this.#unlock = undefined;

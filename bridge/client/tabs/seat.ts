@@ -1,5 +1,6 @@
 // A tab, as the hub sees it: one end of what the tab's session takes for a connection.
 
+import { ABNORMAL, SLOW_CONSUMER } from "../close-code.js";
 import type { ClientFrame, Hello, ServerFrame, WatchPresence } from "../gen/types.js";
 import type { Platform } from "../platform.js";
 import type { Via } from "../session/state.js";
@@ -9,10 +10,6 @@ import type { Channel, Message, TabsPlatform } from "./channel.js";
 const MAX_UNHEARD = 2_000;
 /** From asking a tab for a token to turning to the next. */
 const TOKEN_DEADLINE_MS = 5_000;
-/** CLOSE_CODE_SLOW_CONSUMER. */
-const SLOW = 4101;
-/** The protocol's own, of one that was cut. */
-const CUT = 1006;
 
 export interface SeatListener {
   received(seat: Seat, frame: ClientFrame): void;
@@ -78,7 +75,7 @@ export class Seat {
   send(frame: ServerFrame, text?: string): string | undefined {
     if (this.#over) return text;
     if (++this.#unheard > MAX_UNHEARD) {
-      this.close(SLOW);
+      this.close(SLOW_CONSUMER);
       this.#listener.left(this);
       return text;
     }
@@ -141,7 +138,7 @@ export class Seat {
 
   #left(): void {
     if (this.#over) return;
-    this.#end({ kind: "close", hub: this.#hub, code: CUT });
+    this.#end({ kind: "close", hub: this.#hub, code: ABNORMAL });
     this.#listener.left(this);
   }
 

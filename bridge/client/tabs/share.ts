@@ -2,10 +2,10 @@
 
 import type { Client, ClientOptions, ClientParts } from "../client.js";
 import type { Device } from "../gen/types.js";
+import { jsonCodec } from "../wire/codec.js";
 import { type TabsPlatform, VERSION } from "./channel.js";
 import { Hub } from "./hub.js";
 import { Link } from "./link.js";
-import { tabCodec } from "./tab-wire.js";
 
 const DEVICE_KEY = "trunkline.device";
 
@@ -41,7 +41,7 @@ export function share(
     return id;
   };
   const { dial, reachability } = link;
-  const shared: ClientParts = { ...parts, codec: tabCodec, platform: { ...platform, dial, reachability } };
+  const shared: ClientParts = { ...parts, codec: jsonCodec, platform: { ...platform, dial, reachability } };
   const client = make({ ...options, token: link.token, autoConnect: false }, shared);
   client.on("state", ({ status }) => {
     if (status === "closed") link.leave();

@@ -1,5 +1,6 @@
 // What a tab's session takes for a connection: a channel to the hub, wherever that is.
 
+import { ABNORMAL } from "../close-code.js";
 import type { ServerFrame } from "../gen/types.js";
 import type { Platform, Timer, Wire, WireListener } from "../platform.js";
 import type { Via } from "../session/state.js";
@@ -29,13 +30,6 @@ const HEARTBEAT_MS = 5_000;
 const DESERTED_MS = 2_000;
 /** Frames that arrive before the hub is told. */
 const GOT = 64;
-const CUT = 1006;
-
-/** As it is read from text, and what needs no reading. */
-export const tabCodec: Codec = {
-  ...jsonCodec,
-  decode: (data) => (typeof data === "string" ? jsonCodec.decode(data) : (data as ServerFrame)),
-};
 
 export class TabWire implements Wire {
   /** Of the hub's connection. */
@@ -49,7 +43,12 @@ export class TabWire implements Wire {
   #hub: string | undefined;
   #locked = false;
   #got = 0;
+  /** What the hub has for this tab, where it is in it. */
   readonly #frames: ServerFrame[] = [];
+  readonly codec: Codec = {
+    ...jsonCodec,
+    decode: (data) => (data === "" ? (this.#frames.shift() ?? {}) : jsonCodec.decode(data)),
+  };
   #heard = false;
   #timer: Timer | undefined;
   #over = false;
@@ -79,7 +78,7 @@ export class TabWire implements Wire {
   /** Somebody is the hub from now on. */
   hubBegan(hub: string): void {
     if (this.#hub === undefined) this.#ask();
-    else if (this.#hub !== hub) this.#lost(CUT);
+    else if (this.#hub !== hub) this.#lost(ABNORMAL);
   }
 
   #ask(): void {
@@ -97,7 +96,7 @@ export class TabWire implements Wire {
         this.#got = 0;
         this.#channel.post({ kind: "got", frames: GOT });
       }
-      this.#listener.received(message || (this.#frames.shift() ?? {}));
+      this.#listener.received(message);
     } else if (message.kind === "open") this.#opened(message.hub);
     else if (message.kind === "close") {
       if (this.#hub === undefined || this.#hub === message.hub) this.#lost(message.code);
@@ -107,7 +106,7 @@ export class TabWire implements Wire {
       this.via = message.via;
       this.#context.welcome(message.user);
     } else if (message.kind === "elsewhere") {
-      this.#lost(CUT);
+      this.#lost(ABNORMAL);
       this.#context.turnedAway();
     }
   }
@@ -128,7 +127,7 @@ export class TabWire implements Wire {
     this.#channel.post({ kind: "there" });
     this.#timer = this.#context.platform.after(HEARTBEAT_MS, () => {
       if (this.#heard) this.#beat();
-      else this.#lost(CUT);
+      else this.#lost(ABNORMAL);
     });
   }
 

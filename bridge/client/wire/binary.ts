@@ -16,7 +16,7 @@ export const binaryCodec: Codec = {
   encode: (frame: ClientFrame) => encode("ClientFrame", { ...frame }),
   decode(data): ServerFrame {
     if (typeof data === "string") throw new Error("no frame");
-    return decode("ServerFrame", new Uint8Array(data as ArrayBuffer));
+    return decode("ServerFrame", new Uint8Array(data));
   },
 };
 

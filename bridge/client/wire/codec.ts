@@ -2,15 +2,12 @@
 
 import type { ClientFrame, ServerFrame } from "../gen/types.js";
 
-/** What a wire carries. A frame as it is does not leave its tab. */
-export type Data = string | ArrayBuffer | ServerFrame;
-
 export interface Codec {
   /** What the WebSocket asks for. */
   readonly subprotocol: string;
   encode(frame: ClientFrame): string | Uint8Array<ArrayBuffer>;
   /** Throws where it is no frame of this encoding. A kind of frame that it does not know is an empty one. */
-  decode(data: Data): ServerFrame;
+  decode(data: string | ArrayBuffer): ServerFrame;
 }
 
 export const jsonCodec: Codec = {

@@ -154,7 +154,7 @@ describe("going back to WebSocket", () => {
     clock.advance(10_000);
     expect(last().way).toBe("socket");
     last().listener.opened();
-    expect(by.closedWith).toBe(1001);
+    expect(by.closedWith).toBe(4000);
     expect(closes).toEqual([1006, 1006, 1006]);
     expect(connect().by.way).toBe("socket");
   });
@@ -178,7 +178,7 @@ describe("going back to WebSocket", () => {
     const probe = last();
     expect(probe.way).toBe("socket");
     probe.listener.opened();
-    expect([by.closedWith, closes.at(-1)]).toEqual([1001, 1006]);
+    expect([by.closedWith, closes.at(-1)]).toEqual([4000, 1006]);
     expect(connect().by.way).toBe("socket");
   });
 
@@ -214,7 +214,7 @@ describe("going back to WebSocket", () => {
     expect(by.closedWith).toBeUndefined();
     probe.listener.opened();
     expect(probe).toMatchObject({ closedWith: 1000, sent: [] });
-    expect(by.closedWith).toBe(1001);
+    expect(by.closedWith).toBe(4000);
     expect(closes).toEqual([1006, 1006, 1006]);
     expect(memory.untilMs).toBe(0);
     wire.close(1000);

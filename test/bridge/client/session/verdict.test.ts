@@ -65,11 +65,6 @@ describe.each([
   });
 });
 
-it("no more is waited for than a timer can", () => {
-  const verdict = judge({ ...first, code: CloseCode.GOING_AWAY, reconnectAfterMs: 2 ** 32 - 1 }, half);
-  expect(verdict).toMatchObject({ delayMs: 2 ** 31 - 1 });
-});
-
 it.each([CloseCode.TOKEN_EXPIRED, 4299])(
   "%d comes back at once with a fresh token, and later where that is over, too",
   (code) => {
