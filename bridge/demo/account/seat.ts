@@ -1,5 +1,6 @@
 // Who sits at this page: kept for a reload of this tab, without the token.
 
+import { keptInTab } from "../parts/kept.js";
 import { claimsOf } from "./claims.js";
 
 export interface Seat {
@@ -25,15 +26,15 @@ export function idOf(name: string): string {
 export function takeSeat(name: string, token: string, kept: boolean): Seat {
   const claims = claimsOf(token);
   const seat: Seat = { userId: claims?.userId ?? idOf(name), name: claims?.name || name, tenantId: claims?.tenantId };
-  if (kept) sessionStorage.setItem(SEAT, JSON.stringify(seat));
+  if (kept) keptInTab.set(SEAT, JSON.stringify(seat));
   return seat;
 }
 
 export function leaveSeat(): void {
-  sessionStorage.removeItem(SEAT);
+  keptInTab.set(SEAT, "null");
 }
 
 export function keptSeat(): Seat | undefined {
-  const seat: Seat | null = JSON.parse(sessionStorage.getItem(SEAT) ?? "null");
+  const seat: Seat | null = JSON.parse(keptInTab.get(SEAT) ?? "null");
   return seat ?? undefined;
 }

@@ -1,25 +1,25 @@
 // Which room is shown: in the page's address, so that the browser's back button leads to the list on a phone; and kept for a reload.
 
 import { useEffect, useState } from "preact/hooks";
+import { keptInTab } from "../parts/kept.js";
 
 const ROOM = "room";
 const PREFIX = "#/";
+/** Anybody may write anything into an address: what can be no room's id is none. */
+const SHOWN = /^#\/([A-Za-z0-9._:~-]{1,128})$/;
 
 function shown(): string | undefined {
-  const { hash } = location;
-  return hash.startsWith(PREFIX) && hash.length > PREFIX.length
-    ? decodeURIComponent(hash.slice(PREFIX.length))
-    : undefined;
+  return SHOWN.exec(location.hash.replaceAll("%3A", ":"))?.[1];
 }
 
 export function showRoom(roomId: string): void {
-  sessionStorage.setItem(ROOM, roomId);
+  keptInTab.set(ROOM, roomId);
   location.hash = PREFIX + encodeURIComponent(roomId);
 }
 
 /** No room: on a phone the list. */
 export function showList(): void {
-  sessionStorage.removeItem(ROOM);
+  keptInTab.set(ROOM, "");
   history.pushState(null, "", location.pathname + location.search);
   // It is not fired for that.
   dispatchEvent(new HashChangeEvent("hashchange"));
@@ -27,8 +27,8 @@ export function showList(): void {
 
 /** After a reload, also of the bare address. */
 export function restoreRoom(): void {
-  const kept = sessionStorage.getItem(ROOM);
-  if (shown() === undefined && kept !== null) showRoom(kept);
+  const kept = keptInTab.get(ROOM);
+  if (shown() === undefined && kept) showRoom(kept);
 }
 
 export function useShownRoom(): string | undefined {

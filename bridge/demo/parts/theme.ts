@@ -1,6 +1,7 @@
 // Dark, light, or as the system has it.
 
 import { useEffect, useState } from "preact/hooks";
+import { keptInBrowser } from "./kept.js";
 
 export type Theme = "system" | "light" | "dark";
 
@@ -8,7 +9,7 @@ const KEY = "theme";
 const NEXT: Readonly<Record<Theme, Theme>> = { system: "light", light: "dark", dark: "system" };
 
 function keptTheme(): Theme {
-  const kept = localStorage.getItem(KEY);
+  const kept = keptInBrowser.get(KEY);
   return kept === "light" || kept === "dark" ? kept : "system";
 }
 
@@ -22,7 +23,7 @@ export function useTheme(): readonly [Theme, () => void] {
   const [theme, setTheme] = useState(keptTheme);
   useEffect(() => {
     document.documentElement.dataset.theme = theme;
-    localStorage.setItem(KEY, theme);
+    keptInBrowser.set(KEY, theme);
   }, [theme]);
   return [theme, () => setTheme(NEXT[theme])];
 }
