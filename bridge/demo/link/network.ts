@@ -27,6 +27,7 @@ export class Network {
   readonly #switch: TabSwitch;
   #sent = NO_TRAFFIC;
   #received = NO_TRAFFIC;
+  #left = false;
 
   /** @param real Default: the browser's own, with its way round networks that let no WebSocket through. */
   constructor(userId: string, real: Platform = withFallback(browser)) {
@@ -88,14 +89,17 @@ export class Network {
           return () => {
             unwatch();
             network.#watchers.delete(listener);
+            network.#letGo();
           };
         },
       },
     };
   }
 
+  /** The user has left this tab. Where it holds the connection of other tabs, they can switch that off for as long as it does. */
   close(): void {
-    this.#switch.close();
+    this.#left = true;
+    this.#letGo();
   }
 
   #dial(url: string, subprotocol: string, listener: WireListener): Wire {
@@ -146,6 +150,11 @@ export class Network {
     this.#wires.clear();
     for (const { listener } of lost) listener.closed(ABNORMAL);
     return lost;
+  }
+
+  /** Who has a connection, or wants one, watches. */
+  #letGo(): void {
+    if (this.#left && this.#watchers.size === 0) this.#switch.close();
   }
 
   #tell(): void {

@@ -31,6 +31,13 @@ describe.skipIf(missingBrowser !== undefined)(
       return tab;
     }
 
+    const inspect = (tab: Tab) => tab.page.getByRole("button", { name: "Connection inspector" }).click();
+    const turn = (tab: Tab, to: "offline" | "online") =>
+      tab.page
+        .getByRole("button", { name: `Go ${to}` })
+        .first()
+        .click();
+
     it.each(["#/100%", "#/no such room", "#/%F0%9F%A6%8A", `#/${"x".repeat(200)}`])(
       "shows the rooms where the address names none that could be: %s",
       async (hash) => {
@@ -56,6 +63,18 @@ describe.skipIf(missingBrowser !== undefined)(
       await grace.shows(["nothing is kept here"]);
       await ada.page.getByRole("button", { name: /^Theme/ }).click();
       for (const tab of [ada, grace]) expect(tab.complaints).toEqual([]);
+    });
+
+    it("can be switched off in a tab whose connection is held by one that its user has signed out of", async () => {
+      const [first, second] = [await join("Ada"), await join("Ada")];
+      await first.page.getByRole("button", { name: "Sign out" }).click();
+      await first.page.getByLabel("Your name").waitFor();
+      await inspect(second);
+      await second.page.locator("#held-by", { hasText: "another tab" }).waitFor();
+      await turn(second, "offline");
+      await second.state("waiting");
+      await turn(second, "online");
+      await second.state("live");
     });
   },
 );
