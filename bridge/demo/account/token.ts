@@ -18,7 +18,12 @@ export async function issuedToken(user: string, name: string): Promise<string> {
     body: JSON.stringify({ user, name }),
   });
   if (response.status === 404) throw new NoIssuerError("this server issues no tokens");
-  const answer: { readonly token?: string; readonly message?: string } = await response.json();
+  // What stands between may answer with a page of its own.
+  const answer: { readonly token?: string; readonly message?: string } = await response.json().catch(() => ({}));
   if (response.ok && answer.token !== undefined) return answer.token;
-  throw new NoTokenError(answer.message ?? `the server answered ${response.status}`);
+  throw new NoTokenError(
+    response.status === 403
+      ? "This server issues tokens to pages that are opened at localhost alone."
+      : (answer.message ?? `The server has no token to give just now (${response.status}).`),
+  );
 }

@@ -42,11 +42,6 @@ export function isDirect(room: Room | undefined): boolean {
   return room?.kind === "ROOM_KIND_DIRECT";
 }
 
-/** What went wrong, in a sentence. */
-export function faultText(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 function isRefusal(error: unknown, code: ErrorCode): boolean {
   return error instanceof RefusedError && error.code === code;
 }

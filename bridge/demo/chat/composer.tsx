@@ -6,6 +6,7 @@ import type { TimelineMessage } from "../../client/timeline/timeline.js";
 import { IconButton } from "../parts/icon.js";
 import { AttachDialog } from "./attach.js";
 import { nameOf, textOf } from "./content.js";
+import { useChat } from "./context.js";
 
 export type Draft =
   | { readonly kind: "new" }
@@ -23,10 +24,14 @@ export interface ComposerProps {
 }
 
 const NEW: Draft = { kind: "new" };
+/** What a server takes of a text, unless it was told otherwise, in UTF-8. */
+const MAX_BYTES = 16 * 1_024;
 
 export function Composer({ room, title, draft, onDraft, lastOwn, onSent }: ComposerProps) {
   const field = useRef<HTMLTextAreaElement>(null);
   const [attaching, setAttaching] = useState(false);
+  const [fault, setFault] = useState("");
+  const { drafts } = useChat();
 
   useLayoutEffect(() => {
     const element = field.current;
@@ -40,6 +45,16 @@ export function Composer({ room, title, draft, onDraft, lastOwn, onSent }: Compo
       element.value = aside;
     };
   }, [draft]);
+  // After what was edited was taken out again.
+  useLayoutEffect(() => {
+    const element = field.current;
+    if (element === null) return;
+    element.value = drafts.get(room.id) ?? "";
+    return () => {
+      if (element.value === "") drafts.delete(room.id);
+      else drafts.set(room.id, element.value);
+    };
+  }, [room]);
 
   const leave = (): void => {
     onDraft(NEW);
@@ -50,6 +65,12 @@ export function Composer({ room, title, draft, onDraft, lastOwn, onSent }: Compo
     const element = field.current;
     const text = element?.value.trim() ?? "";
     if (element === null || text === "") return;
+    const over = excess(text);
+    if (over > 0) {
+      setFault(`This is too long: leave out some ${over} characters, or send it in parts.`);
+      return;
+    }
+    setFault("");
     if (draft.kind === "edit") {
       const { messageId = "", body } = draft.of;
       if (text !== textOf(body)) room.edit(messageId, text);
@@ -100,17 +121,23 @@ export function Composer({ room, title, draft, onDraft, lastOwn, onSent }: Compo
             <IconButton icon="close" label={draft.kind === "edit" ? "Stop editing" : "Do not reply"} onClick={leave} />
           </div>
         )}
+        {fault !== "" && (
+          <p class="fault" role="alert">
+            {fault}
+          </p>
+        )}
         <div class="writing">
           <IconButton icon="clip" label="Attach a file" onClick={() => setAttaching(true)} />
           <textarea
             ref={field}
             rows={1}
-            maxLength={8_000}
+            dir="auto"
             aria-label="Message"
             placeholder={`Message ${title}`}
             enterkeyhint="send"
             autocomplete="off"
             onInput={({ currentTarget }) => {
+              setFault("");
               if (draft.kind === "edit") return;
               if (currentTarget.value.trim() === "") room.typing.stop();
               else room.typing.start();
@@ -134,4 +161,10 @@ export function Composer({ room, title, draft, onDraft, lastOwn, onSent }: Compo
       )}
     </>
   );
+}
+
+/** About how many characters there are too many. */
+function excess(text: string): number {
+  const bytes = new TextEncoder().encode(text).length;
+  return bytes <= MAX_BYTES ? 0 : Math.ceil((bytes - MAX_BYTES) * (text.length / bytes));
 }

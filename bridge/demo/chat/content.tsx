@@ -11,7 +11,12 @@ const LINK = /(https?:\/\/\S*[^\s.,;:!?)\]}'"<>])/i;
 export function Content({ body, deleted }: { readonly body: Body | undefined; readonly deleted: boolean }) {
   if (deleted) return <p class="bubble">This message was deleted.</p>;
   const { attachment } = body ?? {};
-  if (attachment === undefined) return <p class="bubble">{withLinks(textOf(body))}</p>;
+  if (attachment === undefined)
+    return (
+      <p class="bubble" dir="auto">
+        {withLinks(textOf(body))}
+      </p>
+    );
   const { url = "", name, caption, mimeType = "" } = attachment;
   // A picture is not fetched: whoever has it would learn who reads this.
   const picture = mimeType.startsWith("image/") || /\.(png|jpe?g|gif|webp|avif|svg)$/i.test(name || url);
@@ -19,7 +24,9 @@ export function Content({ body, deleted }: { readonly body: Body | undefined; re
     <>
       <Icon name={picture ? "picture" : "file"} />
       <span class="named">
-        <span class="name">{name || url}</span>
+        <span class="name" dir="auto">
+          {name || url}
+        </span>
         <span class="small muted">{hostOf(url)}</span>
       </span>
     </>
@@ -35,7 +42,11 @@ export function Content({ body, deleted }: { readonly body: Body | undefined; re
       ) : (
         <span class="attachment">{label}</span>
       )}
-      {caption !== undefined && <p class="bubble">{withLinks(caption)}</p>}
+      {caption !== undefined && (
+        <p class="bubble" dir="auto">
+          {withLinks(caption)}
+        </p>
+      )}
     </>
   );
 }
@@ -69,8 +80,8 @@ export function Quote({ answered, reached, onShow }: QuoteProps) {
   if (answered === undefined) return <p class="quote">An earlier message</p>;
   return (
     <button type="button" class="quote" tabIndex={reached ? 0 : -1} onClick={onShow}>
-      <strong>{nameOf(answered.sender)}</strong>
-      <span>{answered.deleted ? "This message was deleted." : textOf(answered.body)}</span>
+      <strong dir="auto">{nameOf(answered.sender)}</strong>
+      <span dir="auto">{answered.deleted ? "This message was deleted." : textOf(answered.body)}</span>
     </button>
   );
 }

@@ -9,6 +9,8 @@ import type { Members } from "./members.js";
 export interface Chat extends Link {
   readonly seat: Seat;
   readonly members: Members;
+  /** What was being written where another room was looked at meanwhile, by room. */
+  readonly drafts: Map<string, string>;
   /** Back to the door. */
   readonly onLeave: () => void;
 }

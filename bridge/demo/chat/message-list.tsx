@@ -5,7 +5,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Room } from "../../client/room/room.js";
 import type { Timeline, TimelineMessage } from "../../client/timeline/timeline.js";
 import { Icon } from "../parts/icon.js";
-import { useLatest, useNow } from "../parts/use.js";
+import { useLatest, useToday } from "../parts/use.js";
 import { dayKey, dayOf } from "../parts/words.js";
 import { Beginning } from "./beginning.js";
 import { AT_END, ComingLine, placed } from "./coming-line.js";
@@ -24,23 +24,30 @@ export interface MessageListProps {
   readonly readSeq: number | undefined;
   /** How much the user has sent: after that the end is shown. */
   readonly sent: number;
-  readonly actions: Omit<MessageActions, "show">;
+  readonly actions: Omit<MessageActions, "show" | "discard">;
 }
 
 /** Messages of one sender within this belong together. */
 const SAME_BREATH_MS = 5 * 60_000;
+/** Until older messages are asked for again that could not be had, as without a connection. */
+const OLDER_AGAIN_MS = 3_000;
 
 export function MessageList({ room, title, timeline, comings, ownId, readSeq, sent, actions }: MessageListProps) {
   const { messages, loading, atStart } = timeline.snapshot;
   const scroller = useRef<HTMLElement>(null);
   const [current, setCurrent] = useState<string | undefined>(undefined);
-  const now = useNow(false);
+  const today = useToday();
+  const [resting, setResting] = useState(false);
   const more = useLatest(() => {
-    // Where it fails it is asked for again with the next look.
-    timeline.older().catch(() => {});
+    timeline.older().catch(() => setResting(true));
   });
+  useEffect(() => {
+    if (!resting) return;
+    const timer = setTimeout(() => setResting(false), OLDER_AGAIN_MS);
+    return () => clearTimeout(timer);
+  }, [resting]);
   const places = useMemo(() => placed(comings, messages, atStart), [comings, messages, atStart]);
-  const { atEnd, toEnd, onScroll } = useScrollPlace(scroller, places, atStart || loading ? undefined : more);
+  const { atEnd, toEnd, onScroll } = useScrollPlace(scroller, places, atStart || loading || resting ? undefined : more);
   useEffect(toEnd, [sent]);
   const news = useNews(messages, ownId, atEnd);
   const byId = useMemo(() => new Map(messages.map((message) => [message.messageId, message])), [messages]);
@@ -59,31 +66,45 @@ export function MessageList({ room, title, timeline, comings, ownId, readSeq, se
     };
   }, [messages, atEnd, loading]);
 
-  const focusLine = (line: Element | null | undefined): void => {
+  const focusLine = (line: Element | undefined): void => {
     if (!(line instanceof HTMLElement)) return;
     setCurrent(line.dataset.key);
     line.focus();
     line.scrollIntoView({ block: "nearest" });
   };
+  const lines = (): readonly Element[] => [...(scroller.current?.querySelectorAll(".line") ?? [])];
+  const lineOf = (key: string): Element | undefined =>
+    scroller.current?.querySelector(`[data-key="${CSS.escape(key)}"]`) ?? undefined;
   const show = useLatest((messageId: string): void => {
-    const key = byId.get(messageId)?.key ?? "";
-    const line = scroller.current?.querySelector(`[data-key="${CSS.escape(key)}"]`);
+    const line = lineOf(byId.get(messageId)?.key ?? "");
     line?.scrollIntoView({ block: "center" });
     focusLine(line);
   });
-  const all = useMemo<MessageActions>(() => ({ ...actions, show }), [actions]);
+  // The buttons that these are asked for by go with the message: the focus goes elsewhere before.
+  const remove = useLatest((message: TimelineMessage): void => {
+    focusLine(lineOf(message.key));
+    actions.remove(message);
+  });
+  const discard = useLatest(({ key, sending }: TimelineMessage): void => {
+    const shown = lines();
+    const line = lineOf(key);
+    const at = line === undefined ? -1 : shown.indexOf(line);
+    focusLine(shown[at - 1] ?? shown[at + 1]);
+    sending?.discard();
+  });
+  const all = useMemo<MessageActions>(() => ({ ...actions, show, remove, discard }), [actions]);
 
   const keyPressed = (event: KeyboardEvent): void => {
     if (!(event.target instanceof Element)) return;
     const line = event.target.closest(".line");
     if (line === null) return;
-    const lines = [...(scroller.current?.querySelectorAll(".line") ?? [])];
-    const at = lines.indexOf(line);
+    const shown = lines();
+    const at = shown.indexOf(line);
     const to: Readonly<Record<string, Element | undefined>> = {
-      ArrowUp: lines[at - 1],
-      ArrowDown: lines[at + 1],
-      Home: lines[0],
-      End: lines.at(-1),
+      ArrowUp: shown[at - 1],
+      ArrowDown: shown[at + 1],
+      Home: shown[0],
+      End: shown.at(-1),
       Escape: line,
     };
     if (event.key === "Enter" && event.target === line) {
@@ -119,7 +140,7 @@ export function MessageList({ room, title, timeline, comings, ownId, readSeq, se
                   <ComingLine comings={places.get(message.key)} />
                   {newDay && (
                     <li class="divider day">
-                      <span>{dayOf(atMs, now)}</span>
+                      <span>{dayOf(atMs, today)}</span>
                     </li>
                   )}
                   {message.key === firstNew && (
@@ -152,7 +173,8 @@ export function MessageList({ room, title, timeline, comings, ownId, readSeq, se
         </button>
       )}
       <p class="visually-hidden" role="status" aria-live="polite">
-        {news.said}
+        {/* Another element for each: what says the same twice is heard twice. */}
+        <span key={news.index}>{news.said}</span>
       </p>
     </div>
   );
@@ -163,9 +185,9 @@ function useNews(
   messages: readonly TimelineMessage[],
   ownId: string,
   atEnd: boolean,
-): { readonly count: number; readonly said: string } {
+): { readonly count: number; readonly said: string; readonly index: number } {
   const last = useRef<number | undefined>(undefined);
-  const [news, setNews] = useState({ count: 0, said: "" });
+  const [news, setNews] = useState({ count: 0, said: "", index: 0 });
   useEffect(() => {
     const newest =
       messages.at(-1)?.messageIndex ?? messages.findLast(({ messageIndex }) => messageIndex)?.messageIndex ?? 0;
@@ -176,7 +198,8 @@ function useNews(
     const said = spoken === undefined ? undefined : `${nameOf(spoken.sender)}: ${textOf(spoken.body)}`;
     setNews((held) => {
       const count = atEnd ? 0 : held.count + others.length;
-      return count === held.count && said === undefined ? held : { count, said: said ?? held.said };
+      if (count === held.count && said === undefined) return held;
+      return { count, said: said ?? held.said, index: spoken?.messageIndex ?? held.index };
     });
   }, [messages, atEnd]);
   return news;

@@ -2,6 +2,7 @@
 
 import type { TimelineMessage } from "../../client/timeline/timeline.js";
 import { Avatar } from "../parts/avatar.js";
+import { whyNot } from "../parts/faults.js";
 import { Icon, IconButton } from "../parts/icon.js";
 import { pure } from "../parts/pure.js";
 import { momentOf, timeOf } from "../parts/words.js";
@@ -15,6 +16,8 @@ export interface MessageActions {
   remove(message: TimelineMessage): void;
   react(message: TimelineMessage, emoji: string, on: boolean): void;
   show(messageId: string): void;
+  /** Of one that was refused. */
+  discard(message: TimelineMessage): void;
 }
 
 export interface MessageProps {
@@ -45,7 +48,9 @@ export const MessageLine = pure((props: MessageProps) => {
     <li class={["line", ...names].join(" ")} data-key={key} tabIndex={current ? 0 : -1}>
       {!own && <Avatar id={sender?.userId ?? ""} name={nameOf(sender)} />}
       <div class="said">
-        <span class={own || follows ? "visually-hidden" : "who"}>{own ? "You" : nameOf(sender)}</span>
+        <span class={own || follows ? "visually-hidden" : "who"} dir="auto">
+          {own ? "You" : nameOf(sender)}
+        </span>
         <div class="bubble-row">
           <div class="bubble-box">
             {replyTo !== undefined && !deleted && (
@@ -81,12 +86,12 @@ export const MessageLine = pure((props: MessageProps) => {
         )}
         {failed && (
           <span class="not-sent">
-            <span>Not sent: {sending.error?.message ?? "refused"}</span>
+            <span>Not sent: {whyNot(sending.error)}</span>
             <button type="button" class="link" onClick={() => sending.retry()}>
               <Icon name="retry" />
               Retry
             </button>
-            <button type="button" class="link" onClick={() => sending.discard()}>
+            <button type="button" class="link" onClick={() => actions.discard(message)}>
               Discard
             </button>
           </span>

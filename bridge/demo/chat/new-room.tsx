@@ -1,8 +1,9 @@
 // A way into another room: by its name, or by that of a person.
 
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Dialog } from "../parts/dialog.js";
-import { addPeople, enterDirect, enterRoom, faultText } from "./changes.js";
+import { faultText } from "../parts/faults.js";
+import { addPeople, enterDirect, enterRoom } from "./changes.js";
 import { useChat } from "./context.js";
 import { showRoom } from "./routes.js";
 
@@ -10,19 +11,32 @@ export function NewRoomDialog({ onClose }: { readonly onClose: () => void }) {
   const { client } = useChat();
   const [direct, setDirect] = useState(false);
   const [fault, setFault] = useState("");
+  const [busy, setBusy] = useState(false);
+  const open = useRef(true);
+  useEffect(
+    () => () => {
+      open.current = false;
+    },
+    [],
+  );
 
   const enter = async (form: HTMLFormElement): Promise<void> => {
     const fields = new FormData(form);
     const name = String(fields.get("name") ?? "").trim();
     if (name === "") return;
     setFault("");
+    setBusy(true);
     try {
       const roomId = direct ? await enterDirect(client, name) : await enterRoom(client, name);
       if (!direct) await addPeople(client, roomId, String(fields.get("people") ?? ""));
+      // Without a connection it may take a while: who has left meanwhile is not led elsewhere.
+      if (!open.current) return;
       showRoom(roomId);
       onClose();
     } catch (error) {
       setFault(faultText(error));
+    } finally {
+      setBusy(false);
     }
   };
 
@@ -65,8 +79,13 @@ export function NewRoomDialog({ onClose }: { readonly onClose: () => void }) {
             {fault}
           </p>
         )}
-        <button type="submit" class="primary">
-          {direct ? "Open" : "Join or create"}
+        {busy && client.state.status !== "live" && (
+          <p class="muted small" role="status">
+            There is no connection: it is done as soon as there is one.
+          </p>
+        )}
+        <button type="submit" class="primary" disabled={busy}>
+          {busy ? "One moment…" : direct ? "Open" : "Join or create"}
         </button>
       </form>
     </Dialog>

@@ -1,9 +1,10 @@
 // Who is in a room, and how others come into it.
 
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Avatar, statusText } from "../parts/avatar.js";
 import { Dialog } from "../parts/dialog.js";
-import { addPeople, faultText, isDirect } from "./changes.js";
+import { faultText } from "../parts/faults.js";
+import { addPeople, isDirect } from "./changes.js";
 import { useChat } from "./context.js";
 import { showList } from "./routes.js";
 
@@ -13,16 +14,28 @@ export function PeopleDialog({ roomId, onClose }: { readonly roomId: string; rea
   const { client, seat, members } = useChat();
   const field = useRef<HTMLInputElement>(null);
   const [fault, setFault] = useState("");
+  const [busy, setBusy] = useState(false);
+  const open = useRef(true);
+  useEffect(
+    () => () => {
+      open.current = false;
+    },
+    [],
+  );
   const direct = isDirect(client.rooms.get(roomId)?.room);
 
+  /** Whether it was done, and this is still looked at. */
   const attempt = async (action: () => Promise<unknown>): Promise<boolean> => {
     setFault("");
+    setBusy(true);
     try {
       await action();
-      return true;
+      return open.current;
     } catch (error) {
       setFault(faultText(error));
       return false;
+    } finally {
+      setBusy(false);
     }
   };
   const add = async (): Promise<void> => {
@@ -70,11 +83,16 @@ export function PeopleDialog({ roomId, onClose }: { readonly roomId: string; rea
           </label>
           <div class="adding">
             <input id="add-people" ref={field} required maxLength={400} placeholder="Grace, Alan" />
-            <button type="submit" class="primary">
+            <button type="submit" class="primary" disabled={busy}>
               Add
             </button>
           </div>
         </form>
+      )}
+      {busy && client.state.status !== "live" && (
+        <p class="muted small" role="status">
+          There is no connection: it is done as soon as there is one.
+        </p>
       )}
       {fault !== "" && (
         <p class="fault" role="alert">
@@ -83,7 +101,7 @@ export function PeopleDialog({ roomId, onClose }: { readonly roomId: string; rea
       )}
       {!direct && (
         <div class="buttons">
-          <button type="button" onClick={() => void leave()}>
+          <button type="button" onClick={() => void leave()} disabled={busy}>
             Leave the room
           </button>
         </div>

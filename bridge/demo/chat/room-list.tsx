@@ -3,7 +3,7 @@
 import { useRef, useState } from "preact/hooks";
 import type { RoomEntry } from "../../client/rooms/entry.js";
 import { Avatar } from "../parts/avatar.js";
-import { useNow } from "../parts/use.js";
+import { useToday } from "../parts/use.js";
 import { shortMoment } from "../parts/words.js";
 import { nameOf, textOf } from "./content.js";
 import { useChat } from "./context.js";
@@ -15,7 +15,7 @@ export function RoomList({ shown }: { readonly shown: string | undefined }) {
   const { client, seat } = chat;
   const list = useRef<HTMLUListElement>(null);
   const [current, setCurrent] = useState<string | undefined>(undefined);
-  const now = useNow(false);
+  const today = useToday();
   const entries = client.rooms.all;
   // How others are is not known without a connection.
   const live = client.state.status === "live";
@@ -69,9 +69,13 @@ export function RoomList({ shown }: { readonly shown: string | undefined }) {
                   size="large"
                   status={other === undefined || !live ? undefined : client.presence.of(other).status}
                 />
-                <span class="title">{title}</span>
-                <time class="muted small">{activeAtMs === 0 ? "" : shortMoment(activeAtMs, now)}</time>
-                <span class="last muted small">{lastText(entry, seat.userId, other !== undefined)}</span>
+                <span class="title" dir="auto">
+                  {title}
+                </span>
+                <time class="muted small">{activeAtMs === 0 ? "" : shortMoment(activeAtMs, today)}</time>
+                <span class="last muted small" dir="auto">
+                  {lastText(entry, seat.userId, other !== undefined)}
+                </span>
                 {unread > 0 && (
                   <span class="count">
                     {unread > 99 ? "99+" : unread}

@@ -4,6 +4,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import type { Timeline, TimelineMessage } from "../../client/timeline/timeline.js";
 import { statusText } from "../parts/avatar.js";
 import { Dialog } from "../parts/dialog.js";
+import { whyNot } from "../parts/faults.js";
 import { IconButton } from "../parts/icon.js";
 import { useChanges } from "../parts/use.js";
 import { ConnectionBanner } from "./banner.js";
@@ -33,6 +34,7 @@ export function RoomView({ roomId, inspecting, onInspect }: RoomViewProps) {
   const [draft, setDraft] = useState<Draft>({ kind: "new" });
   const [sent, setSent] = useState(0);
   const [dialog, setDialog] = useState<"people" | { readonly remove: TimelineMessage } | undefined>(undefined);
+  const [untaken, setUntaken] = useState("");
   const title = useRoomTitle(roomId);
 
   useEffect(() => {
@@ -48,6 +50,12 @@ export function RoomView({ roomId, inspecting, onInspect }: RoomViewProps) {
         setReadSeq((known) => known ?? marker?.readSeq ?? 0);
         setTopSeq(top?.seq ?? 0);
         if (comings.all.length === 0) void comings.load(client, roomId, top?.seq ?? 0);
+      }),
+      client.on("unsent", ({ roomId: of, frame, error }) => {
+        // Messages say it themselves, and calls to whoever has made them.
+        const { editMessage, deleteMessage, react } = frame;
+        const what = editMessage ? "edit" : deleteMessage ? "deletion" : react ? "reaction" : undefined;
+        if (of === roomId && what !== undefined) setUntaken(`Your ${what} was not taken: ${whyNot(error)}.`);
       }),
     ];
     setTimeline(opened);
@@ -97,7 +105,9 @@ export function RoomView({ roomId, inspecting, onInspect }: RoomViewProps) {
       <header class="bar">
         <IconButton icon="back" label="Back to the rooms" class="only-narrow" onClick={showList} />
         <div class="titles">
-          <h1 id="room-title">{title}</h1>
+          <h1 id="room-title" dir="auto">
+            {title}
+          </h1>
           <p class="muted small">{useSubtitle(roomId, topSeq)}</p>
         </div>
         <IconButton icon="people" label="People" onClick={() => setDialog("people")} />
@@ -107,7 +117,13 @@ export function RoomView({ roomId, inspecting, onInspect }: RoomViewProps) {
       {timeline !== undefined && timeline.error !== undefined && (
         <p class="fault banner" role="alert">
           This room cannot be read:{" "}
-          {timeline.error instanceof Error ? timeline.error.message : "you are no longer in it"}
+          {timeline.error instanceof Error ? whyNot(timeline.error) : "you are no longer in it"}
+        </p>
+      )}
+      {untaken !== "" && (
+        <p class="fault banner" role="alert">
+          {untaken}
+          <IconButton icon="close" label="Close" onClick={() => setUntaken("")} />
         </p>
       )}
       {timeline !== undefined && (
@@ -171,11 +187,13 @@ function useSubtitle(roomId: string, topSeq: number): string {
   const room = client.rooms.get(roomId)?.room;
   const people = members.of(roomId);
   const others = people.filter(({ userId }) => userId !== seat.userId);
-  if (isDirect(room)) return statusText(client.presence.of(others[0]?.userId ?? "").status);
+  const live = client.state.status === "live";
+  // How others are is not known without a connection.
+  if (isDirect(room)) return live ? statusText(client.presence.of(others[0]?.userId ?? "").status) : "";
   const count = people.length || (room?.memberCount ?? 0);
   if (count === 0) return "";
   const counted = `${count} ${count === 1 ? "member" : "members"}`;
-  if (client.state.status !== "live") return counted;
+  if (!live) return counted;
   const online = people.filter(
     ({ userId = "" }) => userId === seat.userId || statusText(client.presence.of(userId).status) !== "offline",
   );

@@ -6,11 +6,12 @@ import icon from "../icon.svg";
 import { Inspector } from "../inspector/inspector.js";
 import type { Link } from "../link/link.js";
 import { Avatar } from "../parts/avatar.js";
+import { faultText } from "../parts/faults.js";
 import { IconButton } from "../parts/icon.js";
 import { type Theme, useTheme } from "../parts/theme.js";
-import { useChanges } from "../parts/use.js";
+import { useChanges, useLatest } from "../parts/use.js";
 import { ConnectionBanner } from "./banner.js";
-import { enterRoom, faultText } from "./changes.js";
+import { enterRoom } from "./changes.js";
 import { ChatContext } from "./context.js";
 import { Members } from "./members.js";
 import { NewRoomDialog } from "./new-room.js";
@@ -35,7 +36,10 @@ const THEMES: Readonly<Record<Theme, readonly ["system" | "sun" | "moon", string
 
 export function Workspace({ seat, link, room, onLeave }: WorkspaceProps) {
   const { client } = link;
-  const chat = useMemo(() => ({ ...link, seat, onLeave, members: new Members(client) }), [link, seat]);
+  const chat = useMemo(
+    () => ({ ...link, seat, onLeave, members: new Members(client), drafts: new Map<string, string>() }),
+    [link, seat],
+  );
   const roomId = useShownRoom();
   const [inspecting, setInspecting] = useState(false);
   const [adding, setAdding] = useState(false);
@@ -74,12 +78,15 @@ export function Workspace({ seat, link, room, onLeave }: WorkspaceProps) {
     const watch = client.presence.watch({ rooms: others });
     return () => watch.close();
   }, [others.join(" ")]);
-  const unread = client.rooms.all.filter(({ unreadCount }) => unreadCount > 0).length;
-  const entry = client.rooms.get(roomId ?? "");
-  const title = entry === undefined ? (roomId ?? "Rooms") : titleOf(entry, chat);
-  useEffect(() => {
+  const nameTab = useLatest(() => {
+    const unread = client.rooms.all.filter(({ unreadCount }) => unreadCount > 0).length;
+    const entry = client.rooms.get(roomId ?? "");
+    const title = entry === undefined ? (roomId ?? "Rooms") : titleOf(entry, chat);
     document.title = `${unread > 0 ? `(${unread}) ` : ""}${title} · Trunkline`;
-  }, [unread, title]);
+  });
+  useEffect(nameTab);
+  // A page that is not shown is not drawn: its title is what is seen of it.
+  useEffect(() => client.rooms.onChange(nameTab), [client]);
 
   const { status } = client.state;
   return (

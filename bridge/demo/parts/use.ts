@@ -1,6 +1,7 @@
 // How components follow what changes outside of them.
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { dayKey } from "./words.js";
 
 /** Draws the component again after each change, at most once a frame. `subscribe` is called again when one of `of` has changed. */
 export function useChanges(subscribe: (changed: () => void) => () => void, of: readonly unknown[]): void {
@@ -34,6 +35,17 @@ export function useNow(wanted: boolean): number {
     return () => clearInterval(timer);
   }, [wanted]);
   return now;
+}
+
+/** The time, in milliseconds since 1970, as of some time today: anew with each day. */
+export function useToday(): number {
+  const [today, setToday] = useState(Date.now());
+  useEffect(() => {
+    const look = (): void => setToday((held) => (dayKey(held) === dayKey(Date.now()) ? held : Date.now()));
+    const timer = setInterval(look, 60_000);
+    return () => clearInterval(timer);
+  }, []);
+  return today;
 }
 
 /** Gives the focus back to what had it when the component came, once it goes. */
