@@ -53,6 +53,15 @@ async function start(options: BackboneOptions, logger: Logger, parts: StartedPar
   parts.add("log", logTelemetry(telemetry, logger, clock));
   const sampler = startLoadSampler(clock);
   parts.add("load sampler", () => sampler.stop());
+  let sessions = 0;
+  parts.add(
+    "session count",
+    telemetry.on("session.opened", () => void sessions++),
+  );
+  parts.add(
+    "session count",
+    telemetry.on("session.closed", () => void sessions--),
+  );
   const engine = await openEngine(options, {
     clock,
     limits,
@@ -61,6 +70,7 @@ async function start(options: BackboneOptions, logger: Logger, parts: StartedPar
     parts,
     notifies: options.outlets?.notifier !== undefined,
     load: () => sampler.load(),
+    sessions: () => sessions,
     startAborted: options.startAborted,
   });
 
@@ -103,7 +113,8 @@ async function start(options: BackboneOptions, logger: Logger, parts: StartedPar
   await core.start();
 
   const { host = DEFAULT_HOST, port, ...grpcOptions } = options.grpc ?? { port: DEFAULT_GRPC_PORT };
-  const grpc = await startGrpcServer({ core, telemetry, clock, limits, host, port, ...grpcOptions });
+  const vitals = () => ({ sessions, load: load() });
+  const grpc = await startGrpcServer({ core, telemetry, clock, limits, host, port, vitals, ...grpcOptions });
   parts.add("gRPC server", (leftMs) => grpc.close(leftMs));
   const bridge = await startBridge({
     core,

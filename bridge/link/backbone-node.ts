@@ -13,6 +13,7 @@ import type { Clock, Timer } from "../../src/ports/clock.js";
 import { serviceDefinition } from "../../src/rpc/definition.js";
 import { type ClientTls, clientCredentials } from "../../src/rpc/tls.js";
 import { type Pause, pauseBefore } from "./pause.js";
+import { type Bringing, Weighing, type Weight } from "./weighing.js";
 
 /** Longest answer of a call, in bytes. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
@@ -21,16 +22,19 @@ const KEEPALIVE_TIMEOUT_MS = 5_000;
 /** Between two tries to ask after its health, in milliseconds. */
 const WATCH_PAUSE: Pause = { firstMs: 100, mostMs: 2_000 };
 
+const UNANSWERED = "has not answered yet";
 const UNREACHED = "cannot be reached";
 
 export interface BackboneOptions {
   /** `host:port` */
   readonly address: string;
   readonly tls: ClientTls | undefined;
+  /** What bridges show. */
+  readonly secret: () => string;
   readonly clock: Clock;
   /** At least 0, less than 1. */
   readonly random: () => number;
-  /** Whether it takes links has changed, or why not. */
+  /** Whether it takes links has changed, or why not, or what it has to carry. */
   readonly onChanged: () => void;
   /** It cannot be asked any more, for this cause. */
   readonly onFailed: (cause: unknown) => void;
@@ -45,7 +49,8 @@ export class Backbone {
   #again: Timer | undefined;
   #tries = 0;
   #closed = false;
-  #trouble: string | undefined = "has not answered yet";
+  #trouble: string | undefined = UNANSWERED;
+  readonly #weighing: Weighing;
 
   constructor(options: BackboneOptions) {
     const { address, tls } = options;
@@ -66,6 +71,23 @@ export class Backbone {
         ? {}
         : { "grpc.ssl_target_name_override": serverName, "grpc.default_authority": serverName }),
     });
+    const { client } = this;
+    this.#weighing = new Weighing({ ...options, client });
+  }
+
+  /** Whether it has yet to say whether it takes links, and what it has to carry. */
+  get pending(): boolean {
+    return this.#trouble === UNANSWERED || (this.#trouble === undefined && !this.#weighing.answered);
+  }
+
+  /** What it has to carry, as it says itself. Undefined: it takes no links, or cannot say. */
+  get weight(): Weight | undefined {
+    return this.#weighing.weight;
+  }
+
+  /** What this bridge would bring, from now on. */
+  tell(bringing: Bringing): void {
+    this.#weighing.tell(bringing);
   }
 
   /** Why it takes no links, for anybody to see; undefined: it does. */
@@ -103,12 +125,15 @@ export class Backbone {
     this.#closed = true;
     this.#again?.cancel();
     this.#watch?.cancel();
+    this.#weighing.stop();
     this.client.close();
   }
 
   #turn(trouble: string | undefined): void {
     if (this.#closed || trouble === this.#trouble) return;
     this.#trouble = trouble;
+    if (trouble === undefined) this.#weighing.start();
+    else this.#weighing.stop();
     this.#options.onChanged();
   }
 }

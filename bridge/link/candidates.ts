@@ -1,10 +1,12 @@
-// The nodes that a bridge may link to, in the order that it tries them in. Every bridge draws its own: those of a lost node go to different
-// ones, and each comes back to where it was.
+// The nodes that a bridge may link to, in an order that every bridge draws for itself: where they are as good as each other, bridges go to
+// different ones.
 
 import type { Clock } from "../../src/ports/clock.js";
 import type { ClientTls } from "../../src/rpc/tls.js";
 import { Backbone } from "./backbone-node.js";
+import type { Choosable } from "./choice.js";
 import { type Pause, pauseBefore } from "./pause.js";
+import type { Weight } from "./weighing.js";
 
 /** Before a node is linked to again that has refused or lost a link, in milliseconds. */
 const LINK_PAUSE: Pause = { firstMs: 100, mostMs: 5_000 };
@@ -15,49 +17,58 @@ export interface CandidatesOptions {
   /** The nodes: `host:port` each. */
   readonly backbones: readonly string[];
   readonly tls: ClientTls | undefined;
+  /** What bridges show. */
+  readonly secret: () => string;
   readonly clock: Clock;
   /** At least 0, less than 1. */
   readonly random: () => number;
-  /** A node takes links, or takes none any more. */
+  /** A node takes links, or takes none any more, or has more or less to carry. */
   readonly onChanged: () => void;
   /** A node cannot be asked. */
   readonly onFailed: (address: string, cause: unknown) => void;
 }
 
-export interface Candidate {
+/** A node, and what came of linking to it. */
+export class Candidate implements Choosable {
   readonly backbone: Backbone;
   /** Links that it has refused or lost, in a row. */
-  failures: number;
+  failures = 0;
   /** Until when it is not linked to, monotonic. */
-  notBeforeMs: number;
+  notBeforeMs = 0;
   /** Whether the last link to it has failed. */
-  refused: boolean;
+  refused = false;
+
+  constructor(backbone: Backbone) {
+    this.backbone = backbone;
+  }
+
+  get takesLinks(): boolean {
+    return this.backbone.trouble === undefined;
+  }
+
+  get pending(): boolean {
+    return this.backbone.pending;
+  }
+
+  get weight(): Weight | undefined {
+    return this.backbone.weight;
+  }
 }
 
 export class Candidates {
   readonly #options: CandidatesOptions;
   /** As they were named. */
   readonly #named: readonly Candidate[];
-  /** As they are tried. */
-  readonly #order: readonly Candidate[];
+  /** In this bridge's order. */
+  readonly order: readonly Candidate[];
 
   constructor(options: CandidatesOptions) {
-    const { backbones, tls, clock, random, onChanged, onFailed } = options;
+    const { backbones, random, onFailed } = options;
     this.#options = options;
-    this.#named = backbones.map((address) => ({
-      backbone: new Backbone({
-        address,
-        tls,
-        clock,
-        random,
-        onChanged,
-        onFailed: (cause) => onFailed(address, cause),
-      }),
-      failures: 0,
-      notBeforeMs: 0,
-      refused: false,
-    }));
-    this.#order = shuffled(this.#named, random);
+    this.#named = backbones.map(
+      (address) => new Candidate(new Backbone({ ...options, address, onFailed: (cause) => onFailed(address, cause) })),
+    );
+    this.order = shuffled(this.#named, random);
   }
 
   start(): void {
@@ -66,6 +77,11 @@ export class Candidates {
 
   close(): void {
     for (const { backbone } of this.#named) backbone.close();
+  }
+
+  /** So many clients come with this bridge, to the one that is given. */
+  tell(clients: number, to: Candidate | undefined): void {
+    for (const candidate of this.#named) candidate.backbone.tell({ clients, here: candidate === to });
   }
 
   /** Why there is no link to any of them. */
@@ -85,20 +101,7 @@ export class Candidates {
 
   /** Any that takes links. */
   get any(): Candidate | undefined {
-    return this.#order.find(takesLinks);
-  }
-
-  /** The first that may be linked to now; a number: how long until one may, in milliseconds. Undefined: none takes links. */
-  choose(): Candidate | number | undefined {
-    const nowMs = this.#options.clock.monotonic();
-    const able = this.#order.filter(takesLinks);
-    const waits = able.map(({ notBeforeMs }) => notBeforeMs - nowMs);
-    return able.find((_, index) => (waits[index] ?? 0) <= 0) ?? (waits.length === 0 ? undefined : Math.min(...waits));
-  }
-
-  /** The first that takes links and is tried before this one. */
-  before(candidate: Candidate): Candidate | undefined {
-    return this.#order.slice(0, this.#order.indexOf(candidate)).find(takesLinks);
+    return this.order.find(({ takesLinks }) => takesLinks);
   }
 
   /** A link to it has ended that was begun at `sinceMs`. `cause` undefined: in good order. */
@@ -117,10 +120,6 @@ export class Candidates {
     const count = this.#named.length;
     return count === 1 ? "the server" : `server ${index + 1} of ${count}`;
   }
-}
-
-function takesLinks({ backbone }: Candidate): boolean {
-  return backbone.trouble === undefined;
 }
 
 /** Every order is equally likely. */

@@ -7,10 +7,12 @@ import { Farewell } from "../../src/core/session/farewell.js";
 import type { Admission, Connection, ConnectionOrigin, SessionPort, SessionSink } from "../../src/core/session/port.js";
 import type { Telemetry } from "../../src/core/telemetry.js";
 import { CloseCode } from "../../src/gen/trunkline/v1/error_pb.js";
-import type { Clock, Timer } from "../../src/ports/clock.js";
+import type { Clock } from "../../src/ports/clock.js";
 import type { ClientTls } from "../../src/rpc/tls.js";
 import type { Backbone } from "./backbone-node.js";
+import { Brought } from "./brought.js";
 import { type Candidate, Candidates } from "./candidates.js";
+import { Choice } from "./choice.js";
 import { Link } from "./link.js";
 import type { LinkSession } from "./link-session.js";
 import { LinkPassing } from "./passing.js";
@@ -22,11 +24,6 @@ import { WaitingRoom } from "./waiting-room.js";
 const NO_LINK_RETRY_MS = 1_000;
 /** For so long without a link clients keep their connections, in milliseconds: then they are to look for a bridge that has one. */
 const STAY_UNLINKED_MS = 15_000;
-/**
- * New sessions go back to a node that takes links again after so long, in milliseconds, and up to twice as long: not to one that comes and
- * goes, and not from all bridges at once.
- */
-const RETURN_MS = 30_000;
 
 export interface LinksOptions {
   /** The nodes: `host:port` each. */
@@ -62,6 +59,8 @@ export class Links implements SessionPort {
   readonly passing: LinkPassing;
   readonly #options: LinksOptions;
   readonly #candidates: Candidates;
+  readonly #choice: Choice<Candidate>;
+  readonly #brought: Brought;
   /** Where new sessions go. */
   #current: Linked | undefined;
   /** What is to be current once it is open. */
@@ -73,8 +72,6 @@ export class Links implements SessionPort {
   /** When the last link was lost, monotonic. */
   #unlinkedAtMs = 0;
   #secret: string;
-  #again: Timer | undefined;
-  #returning: Timer | undefined;
   #fullUntilMs = 0;
   #leaving = false;
   #closed = false;
@@ -88,14 +85,29 @@ export class Links implements SessionPort {
     this.#stays = new Stays({ ...options, renew: (client) => this.#renew(client) });
     this.#candidates = new Candidates({
       ...options,
+      secret: () => this.#secret,
       onChanged: () => this.#look(),
       onFailed: (peer, cause) => telemetry.emit("link.failed", { peer, cause }),
+    });
+    const { clock, random } = options;
+    this.#brought = new Brought(
+      clock,
+      () => this.size + this.staying,
+      () => this.#tell(),
+    );
+    this.#choice = new Choice({
+      nodes: this.#candidates.order,
+      clock,
+      random,
+      brings: () => this.#brought.clients,
+      turnTo: (candidate) => this.#turnTo(candidate),
     });
     const place = (): string => this.#current?.taker.place ?? "";
     this.passing = new LinkPassing({ secret: () => this.#secret, place, node: () => this.backbone?.client });
   }
 
   start(): void {
+    this.#brought.start();
     this.#candidates.start();
   }
 
@@ -167,6 +179,7 @@ export class Links implements SessionPort {
   async leave(spreadMs: number, deadlineMs: number): Promise<void> {
     const { clock } = this.#options;
     this.#leaving = true;
+    this.#tell();
     this.#waiting.open();
     this.#stays.end("the bridge is leaving");
     const farewell = new Farewell(clock);
@@ -193,8 +206,8 @@ export class Links implements SessionPort {
     this.#closed = true;
     this.#waiting.open();
     this.#stays.end("the bridge is leaving");
-    this.#again?.cancel();
-    this.#returning?.cancel();
+    this.#choice.close();
+    this.#brought.stop();
     for (const { link } of [...this.#linked]) link.close();
     this.#candidates.close();
   }
@@ -205,33 +218,13 @@ export class Links implements SessionPort {
 
   /** Sees to it that the current link is one to a node that takes links. */
   #look(): void {
-    if (this.#closed || this.#opening !== undefined) return;
-    this.#again?.cancel();
-    this.#again = undefined;
-    const current = this.#current;
-    // A node that takes no links any more keeps its sessions, and this bridge's new ones while no other does better.
-    if (current !== undefined && current.candidate.backbone.trouble === undefined) {
-      this.#lookBack(current);
-      return;
-    }
-    const chosen = this.#candidates.choose();
-    if (typeof chosen === "number") this.#again = this.#options.clock.after(chosen, () => this.#look());
-    else if (chosen !== undefined) this.#turnTo(chosen);
+    if (!this.#closed && this.#opening === undefined) this.#choice.look(this.#current?.candidate);
   }
 
-  /** Sees whether a node that this bridge would rather be linked to takes links again, and still does some time later. */
-  #lookBack(current: Linked): void {
-    if (this.#candidates.before(current.candidate) === undefined) {
-      this.#returning?.cancel();
-      this.#returning = undefined;
-      return;
-    }
-    const { clock, random } = this.#options;
-    this.#returning ??= clock.after(RETURN_MS * (1 + random()), () => {
-      this.#returning = undefined;
-      const better = this.#current && this.#candidates.before(this.#current.candidate);
-      if (better !== undefined && !this.#closed && this.#opening === undefined) this.#turnTo(better);
-    });
+  /** Tells nodes where this bridge's clients go. */
+  #tell(): void {
+    const goingTo = this.#leaving ? undefined : (this.#opening ?? this.#current);
+    this.#candidates.tell(this.#brought.clients, goingTo?.candidate);
   }
 
   /** New sessions are to go there. */
@@ -289,6 +282,7 @@ export class Links implements SessionPort {
     };
     this.#linked.add(linked);
     this.#opening = linked;
+    this.#tell();
   }
 
   #opened(linked: Linked): void {
@@ -300,6 +294,9 @@ export class Links implements SessionPort {
   #turned(linked: Linked): void {
     const before = this.#current;
     this.#current = linked;
+    // What the other node has said counts for that one alone.
+    if (before !== linked) this.#fullUntilMs = 0;
+    this.#tell();
     if (before !== undefined) this.#retire(before);
     this.#waiting.open();
     // It may have stopped to take links meanwhile.
@@ -334,6 +331,7 @@ export class Links implements SessionPort {
       this.#current = undefined;
       this.#unlinkedAtMs = this.#options.clock.monotonic();
     }
+    this.#tell();
     this.#tellEmpty();
     this.#look();
   }

@@ -154,21 +154,16 @@ export async function openClusterEngine(
     onFault,
   });
   parts.add("fan-out", () => fanout.stop());
-  let sessions = 0;
-  parts.add(
-    "session count",
-    telemetry.on("session.opened", () => void sessions++),
-  );
-  parts.add(
-    "session count",
-    telemetry.on("session.closed", () => void sessions--),
-  );
   const dependencies = new Dependencies(clock, telemetry);
   parts.add("dependencies", () => dependencies.stop());
   let news: ClusterNews | undefined;
   const unreached = () => news?.unreached ?? [];
   const vitals = () => {
-    return { sessions, load: context.load(), unreached: unreached().map(({ node }) => node.nodeId) };
+    return {
+      sessions: context.sessions(),
+      load: context.load(),
+      unreached: unreached().map(({ node }) => node.nodeId),
+    };
   };
   const placement = new LeasePlacement({
     leases: new RedisLeases({ redis, channels, prefix: name, vitals }),

@@ -50,6 +50,8 @@ export interface EngineContext {
   readonly notifies: boolean;
   /** How busy this process is, 0 to 1. */
   readonly load: () => number;
+  /** Live sessions of this process. */
+  readonly sessions: () => number;
   /** Services are no longer waited for once it is aborted. */
   readonly startAborted: AbortSignal | undefined;
   /** Told of each part that was opened, in order: whoever fails on the way leaves the earlier ones to it. */

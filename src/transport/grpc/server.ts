@@ -17,6 +17,7 @@ import type { CertifiedServices } from "./certified.js";
 import { Health } from "./health.js";
 import { linkDefinition, linkService } from "./link/link-service.js";
 import { passService } from "./link/pass-service.js";
+import { type Vitals, weighService } from "./link/weigh-service.js";
 import { listen } from "./listener.js";
 import { Reflection, reflectionAlphaDefinition, reflectionDefinition } from "./reflection.js";
 import { SharedSecrets } from "./secret.js";
@@ -52,6 +53,8 @@ export interface GrpcServerOptions {
   readonly maxConcurrentStreams?: number;
   /** What bridges in processes of their own must show, or several of which each is enough. Absent: none may link. */
   readonly linkSecret?: string | readonly string[];
+  /** What bridges that may choose are told: live sessions of this process, and how busy it is, 0 to 1. Default: nothing. */
+  readonly vitals?: () => Vitals;
   /** Whether reflection is served. Default true: the contract is public. */
   readonly reflection?: boolean;
 }
@@ -100,6 +103,13 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   const link =
     secrets && linkService(secrets, { ...context, sessions: core.sessions, maxFrameBytes: limits.maxFrameBytes });
   const pass = secrets && passService(secrets, core.passing, context);
+  const { vitals = () => ({ sessions: 0, load: 0 }) } = options;
+  /** Those on links are their bridges', and counted there. */
+  const own = () => {
+    const { sessions, load } = vitals();
+    return { sessions: Math.max(0, sessions - (link?.sessions ?? 0)), load };
+  };
+  const weigh = secrets && weighService(secrets, own, context);
   const links = link === undefined ? [] : [LinkService];
   const served = [SessionService, RoomService, DeliveryService, PresenceService, ...links];
 
@@ -111,7 +121,8 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   );
   const reflection = new Reflection([...served, HealthService], context);
   server.addService(sessionDefinition(limits.maxFrameBytes), sessions.implementation);
-  if (link !== undefined) server.addService(linkDefinition, { ...link.implementation, ...pass?.implementation });
+  if (link !== undefined)
+    server.addService(linkDefinition, { ...link.implementation, ...pass?.implementation, ...weigh?.implementation });
   const certified = options.tls?.services;
   const rooms = serveCalls(RoomService, roomCalls(core.rooms), core, context, certified);
   const delivery = serveCalls(DeliveryService, core.delivery, core, context, certified);
@@ -137,6 +148,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     sessions.close();
     link?.close();
     pass?.close();
+    weigh?.close();
     delivery.close();
     presence.close();
     health.close();

@@ -36,15 +36,16 @@ it("tells whoever has not been told, and whoever waits for an answer, when its t
   expect(ends).toEqual(Array.from({ length: 10 }, () => "the bridge is leaving"));
 });
 
-it("goes back to the node that it would rather have once that one has taken links for a while", async () => {
-  const { links, clock, turns, next, at } = await useLinks(2);
+it("goes to a node that has far less to carry once that one has been so for a while", async () => {
+  const { links, clock, turns, next, at, carry } = await useLinks(2);
   const home = await next();
   const other = 1 - home;
   at(home).server.setServing(false);
   await eventually(async () => expect(await next()).toBe(other));
   expect(links.limits).toHaveLength(1);
+  carry(other, 50);
   at(home).server.setServing(true);
-  await eventually(() => expect(links.limits).toEqual([]));
+  await eventually(() => expect(clock.pending).toBe(2));
   clock.advance(29_999);
   expect(await next()).toBe(other);
   clock.advance(1);
@@ -54,13 +55,14 @@ it("goes back to the node that it would rather have once that one has taken link
 });
 
 it("stays where it is while the other comes and goes", async () => {
-  const { links, clock, next, at } = await useLinks(2);
+  const { links, clock, next, at, carry } = await useLinks(2);
   const home = await next();
   at(home).server.setServing(false);
   await eventually(async () => expect(await next()).toBe(1 - home));
+  carry(1 - home, 50);
   for (let times = 0; times < 3; times++) {
     at(home).server.setServing(true);
-    await eventually(() => expect(links.limits).toEqual([]));
+    await eventually(() => expect(clock.pending).toBe(2));
     clock.advance(29_000);
     at(home).server.setServing(false);
     await eventually(() => expect(links.limits).toHaveLength(1));
@@ -69,8 +71,53 @@ it("stays where it is while the other comes and goes", async () => {
   }
 });
 
+it("stays where it is where it would bring as much as it takes away", async () => {
+  const { links, clock, next, at, carry } = await useLinks(2);
+  const home = await next();
+  for (let count = 0; count < 20; count++) await next();
+  at(home).server.setServing(false);
+  await eventually(async () => expect(await next()).toBe(1 - home));
+  carry(1 - home, 5);
+  at(home).server.setServing(true);
+  await eventually(() => expect(links.limits).toEqual([]));
+  for (let passed = 0; passed < 120_000; passed += 2_000) clock.advance(2_000);
+  expect(await next()).toBe(1 - home);
+});
+
+it("goes to another node than the bridge before it, and one of two goes where one is missing", async () => {
+  const { turns, at, bridge, clock } = await useLinks(2);
+  bridge("second", () => 0.5).start();
+  const passing = (check: () => void) =>
+    eventually(() => {
+      clock.advance(50);
+      check();
+    });
+  await passing(() => expect(turns).toHaveLength(2));
+  expect(turns.toSorted()).toEqual(["0 up", "1 up"]);
+  at(0).server.setServing(false);
+  await passing(() => expect(turns.slice(2).toSorted()).toEqual(["0 down", "1 up"]));
+  at(0).server.setServing(true);
+  // Both look after a while, one earlier than the other.
+  await eventually(() => expect(clock.pending).toBe(4));
+  clock.advance(30_000);
+  await eventually(() => expect(turns.slice(4).toSorted()).toEqual(["0 up", "1 down"]));
+  for (let passed = 0; passed < 120_000; passed += 2_000) clock.advance(2_000);
+  expect(turns).toHaveLength(6);
+});
+
+it("is nobody's that a node has refused once another node is linked to", async () => {
+  const { links, next, at } = await useLinks(2);
+  const home = await next();
+  at(home).core.sessions.admission = { admitted: false, retryAfterMs: 60_000 };
+  links.accept(SINK, { transport: "websocket", address: "192.0.2.1" });
+  await eventually(() => expect(links.admit().admitted).toBe(false));
+  at(home).server.setServing(false);
+  await eventually(() => expect(links.admit().admitted).toBe(true));
+  expect(await next()).toBe(1 - home);
+});
+
 it("ends a link that takes no new sessions with its last", async () => {
-  const { clock, turns, next, links, at } = await useLinks(2);
+  const { clock, turns, next, links, at, carry } = await useLinks(2);
   const connection = links.accept(SINK, { transport: "websocket", address: "192.0.2.1" });
   const [home, other] = turns[0] === "0 up" ? [0, 1] : [1, 0];
   at(home).server.setServing(false);
@@ -78,8 +125,9 @@ it("ends a link that takes no new sessions with its last", async () => {
   expect(await next()).toBe(other);
   connection.gone(true);
   expect(turns).toEqual([`${home} up`, `${other} up`, `${home} down`]);
+  carry(other, 50);
   at(home).server.setServing(true);
-  await eventually(() => expect(links.limits).toEqual([]));
+  await eventually(() => expect(clock.pending).toBe(2));
   clock.advance(30_000);
   await eventually(async () => expect(await next()).toBe(home));
 });
@@ -145,13 +193,14 @@ describe("browsers that come while there is no link", () => {
 it.each([
   { draws: [0.9, 0, 0], order: [2, 0, 1] },
   { draws: [0.4, 0.6, 0], order: [1, 2, 0] },
-])("prefers nodes in an order that chance gives it: $order", async ({ draws, order }) => {
-  const { links, clock, next, at } = await useLinks(3, draws);
-  // Whichever answered first was linked to; it goes back to the first of its order.
-  clock.advance(60_000);
-  for (const [place, index] of order.entries()) {
-    await eventually(async () => expect(await next()).toBe(index));
-    at(index).server.setServing(false);
-    await eventually(() => expect(links.limits).toHaveLength(place + 1));
-  }
-});
+])(
+  "prefers nodes that are as good as each other in an order that chance gives it: $order",
+  async ({ draws, order }) => {
+    const { links, next, at } = await useLinks(3, [...draws, ...Array.from({ length: 100 }, () => 0)]);
+    for (const [place, index] of order.entries()) {
+      await eventually(async () => expect(await next()).toBe(index));
+      at(index).server.setServing(false);
+      await eventually(() => expect(links.limits).toHaveLength(place + 1));
+    }
+  },
+);

@@ -19,7 +19,12 @@ export function eventually(check: () => void | Promise<void>): Promise<void> {
  * take links.
  */
 export async function useLinks(count: number, draws: readonly number[] = [0], serving = count) {
-  const nodes = await Promise.all(Array.from({ length: count }, () => useGrpcServer({ linkSecret: SECRET })));
+  const own = Array.from({ length: count }, () => 0);
+  const nodes = await Promise.all(
+    own.map((_, index) =>
+      useGrpcServer({ linkSecret: SECRET, vitals: () => ({ sessions: own[index] ?? 0, load: 0 }) }),
+    ),
+  );
   for (const { server } of nodes.slice(0, serving)) server.setServing(true);
   const clock = new StoppedClock();
   const telemetry = new Telemetry();
@@ -29,18 +34,22 @@ export async function useLinks(count: number, draws: readonly number[] = [0], se
     turns.push(`${nodes.findIndex(({ address }) => address === peer)} ${up ? "up" : "down"}`);
   });
   let drawn = 0;
-  const links = new Links({
-    backbones: nodes.map(({ address }) => address),
-    tls: undefined,
-    secret: SECRET,
-    bridge: "edge",
-    id: "edge",
-    clock,
-    telemetry,
-    spreadMs: 3_000,
-    random: () => draws[drawn++ % draws.length] ?? 0,
-  });
-  onTestFinished(() => links.close());
+  const bridge = (id: string, random = () => draws[drawn++ % draws.length] ?? 0): Links => {
+    const made = new Links({
+      backbones: nodes.map(({ address }) => address),
+      tls: undefined,
+      secret: SECRET,
+      bridge: id,
+      id,
+      clock,
+      telemetry,
+      spreadMs: 3_000,
+      random,
+    });
+    onTestFinished(() => made.close());
+    return made;
+  };
+  const links = bridge("edge");
   links.start();
   // Every node has said whether it takes links.
   await eventually(() => {
@@ -62,7 +71,12 @@ export async function useLinks(count: number, draws: readonly number[] = [0], se
     if (node === undefined) throw new Error(`there is no node ${index}`);
     return node;
   };
-  return { links, clock, turns, next, at };
+  /** A node has so many sessions beside those of bridges, and says so. */
+  const carry = (index: number, sessions: number): void => {
+    own[index] = sessions;
+    at(index).clock.advance(2_000);
+  };
+  return { links, clock, turns, next, at, carry, bridge };
 }
 
 export const SINK: SessionSink = { encoding: GRPC_ENCODING, write: () => true, end: () => {} };

@@ -16,6 +16,8 @@ export interface LinkServing {
   readonly implementation: UntypedServiceImplementation;
   /** Links that are open. */
   readonly open: number;
+  /** Sessions on them. */
+  readonly sessions: number;
   /** Ends the links. Sessions should have been drained before. */
   close(): void;
 }
@@ -45,6 +47,11 @@ export function linkService(secrets: SharedSecrets, context: Omit<LinkContext, "
     implementation: { link },
     get open() {
       return links.size;
+    },
+    get sessions() {
+      let sessions = 0;
+      for (const { size } of links) sessions += size;
+      return sessions;
     },
     close() {
       for (const stream of links) stream.close();

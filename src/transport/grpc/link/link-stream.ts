@@ -86,6 +86,11 @@ export class LinkStream implements SessionLink, RelayingLink {
     });
   }
 
+  /** Sessions on it. */
+  get size(): number {
+    return this.#sessions.size;
+  }
+
   /** Ends the stream. What waits to be written is written; sessions that are left have lost their connection. */
   close(): void {
     if (this.#over) return;
