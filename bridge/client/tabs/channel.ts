@@ -31,7 +31,7 @@ export type Message =
   | string
   // — on the channel of all tabs —
   /** A tab wants to be connected, over the channel of this name. */
-  | { readonly kind: "dial"; readonly wire: string; readonly tab: string }
+  | { readonly kind: "dial"; readonly wire: string }
   /** Somebody has begun to hold the connection: whoever was connected over another is so no longer. */
   | { readonly kind: "hub"; readonly hub: string }
   /** The connection is being opened: whoever waits to come back may do so now. */

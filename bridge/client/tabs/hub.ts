@@ -31,8 +31,6 @@ export interface HubOptions {
   readonly codec: Codec;
   readonly url: string | readonly string[];
   readonly device: Device;
-  /** Of the tab that holds it: asked first for a token. */
-  readonly tab: string;
   /** The connection is being opened: tabs that wait may come. */
   readonly come: () => void;
   /** The last tab has left. Ends the hub where that was meant. */
@@ -99,12 +97,12 @@ export class Hub {
   }
 
   /** A tab wants to be connected, over a channel of its own. @param frames Of this tab: where frames wait for it. */
-  seat(tab: string, wire: string, frames?: ServerFrame[]): void {
+  seat(wire: string, frames?: ServerFrame[]): void {
     // It asks again where it hears of a hub before it hears from it.
     if (this.#ended || [...this.#seats].some((seat) => seat.wire === wire)) return;
     const { platform, tabs } = this.#options;
-    const seat = new Seat({ tab, wire, hub: this.id }, frames, platform, tabs, {
-      received: (_, frame) => this.#received(seat, frame),
+    const seat = new Seat({ wire, hub: this.id, frames }, platform, tabs, {
+      received: (frame) => this.#received(seat, frame),
       left: () => this.#left(seat),
     });
     this.#seats.add(seat);
@@ -369,7 +367,7 @@ export class Hub {
 
   #provider(asked: ReadonlySet<Seat>): Seat | undefined {
     const left = [...this.#seats].filter((seat) => seat.hello !== undefined && !asked.has(seat));
-    return left.find(({ tab }) => tab === this.#options.tab) ?? left[0];
+    return left.find(({ frames }) => frames !== undefined) ?? left[0];
   }
 
   /** Resolves with whether one has come in time. */

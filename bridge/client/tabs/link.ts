@@ -10,7 +10,6 @@ import type { Hub } from "./hub.js";
 import { TabWire } from "./tab-wire.js";
 
 export interface HubNeeds {
-  readonly tab: string;
   readonly come: () => void;
   readonly empty: () => void;
   /** Tells devices of several users of one browser apart. */
@@ -30,7 +29,6 @@ export class Link {
   readonly dial: Dial;
   readonly reachability: Reachability;
   readonly #options: LinkOptions;
-  readonly #tab: string;
   readonly #watchers = new Set<() => void>();
   /** Users of this browser have a connection each. */
   #group = 0;
@@ -47,7 +45,6 @@ export class Link {
   constructor(options: LinkOptions) {
     const { platform } = options;
     this.#options = options;
-    this.#tab = platform.id();
     this.dial = (_url, _subprotocol, listener) => this.#dial(listener);
     this.reachability = {
       get online() {
@@ -132,8 +129,8 @@ export class Link {
 
   #ask(wire: string, frames: ServerFrame[]): void {
     // What is posted does not reach this tab itself.
-    if (this.#hub !== undefined) this.#hub.seat(this.#tab, wire, frames);
-    else this.#all?.post({ kind: "dial", wire, tab: this.#tab });
+    if (this.#hub !== undefined) this.#hub.seat(wire, frames);
+    else this.#all?.post({ kind: "dial", wire });
   }
 
   #turnedAway(): void {
@@ -146,7 +143,7 @@ export class Link {
 
   #received(message: Message): void {
     if (typeof message === "string") return;
-    if (message.kind === "dial") this.#hub?.seat(message.tab, message.wire);
+    if (message.kind === "dial") this.#hub?.seat(message.wire);
     else if (message.kind === "hub") {
       // This tab stood still, and was not told yet that the lock was taken from it.
       if (this.#hub !== undefined) this.#yield();
@@ -179,7 +176,6 @@ export class Link {
 
   #lead(): void {
     const hub = this.#options.hub({
-      tab: this.#tab,
       group: this.#group,
       come: () => {
         this.#all?.post({ kind: "come" });

@@ -12,9 +12,9 @@ const MAX_UNHEARD = 2_000;
 const TOKEN_DEADLINE_MS = 5_000;
 
 export interface SeatListener {
-  received(seat: Seat, frame: ClientFrame): void;
+  received(frame: ClientFrame): void;
   /** Once; not after `close`. */
-  left(seat: Seat): void;
+  left(): void;
 }
 
 /** The same to several tabs: made text once. */
@@ -24,9 +24,10 @@ export function sendAll(seats: Iterable<Seat>, frame: ServerFrame): void {
 }
 
 export class Seat {
-  readonly tab: string;
   /** The channel's name. */
   readonly wire: string;
+  /** Of the tab that the hub is in: frames wait there as they are. */
+  readonly frames: ServerFrame[] | undefined;
   /** What the tab said first, and the ref of it. */
   hello: { readonly ref: number; readonly hello: Hello } | undefined;
   /** For whom it was connected before. */
@@ -41,22 +42,18 @@ export class Seat {
   readonly #listener: SeatListener;
   readonly #forget: () => void;
   readonly #hub: string;
-  /** Of the tab that the hub is in: frames wait there as they are. */
-  readonly #frames: ServerFrame[] | undefined;
   #unheard = 0;
   #over = false;
   #asked: { readonly resolve: (token: string | undefined) => void; readonly reject: () => void } | undefined;
 
   constructor(
-    { tab, wire, hub }: { readonly tab: string; readonly wire: string; readonly hub: string },
-    frames: ServerFrame[] | undefined,
+    { wire, hub, frames }: Pick<Seat, "wire" | "frames"> & { readonly hub: string },
     platform: Pick<Platform, "after">,
     tabs: TabsPlatform,
     listener: SeatListener,
   ) {
-    this.tab = tab;
     this.wire = wire;
-    this.#frames = frames;
+    this.frames = frames;
     this.#hub = hub;
     this.#platform = platform;
     this.#listener = listener;
@@ -76,11 +73,11 @@ export class Seat {
     if (this.#over) return text;
     if (++this.#unheard > MAX_UNHEARD) {
       this.close(SLOW_CONSUMER);
-      this.#listener.left(this);
+      this.#listener.left();
       return text;
     }
-    const said = this.#frames === undefined ? (text ?? JSON.stringify(frame)) : "";
-    this.#frames?.push(frame);
+    const said = this.frames === undefined ? (text ?? JSON.stringify(frame)) : "";
+    this.frames?.push(frame);
     this.#channel.post(said);
     return said || text;
   }
@@ -121,7 +118,7 @@ export class Seat {
       this.#taken = message.hub === this.#hub;
       if (!this.#taken) this.#left();
     } else if (!this.#taken) return;
-    else if (typeof message === "string") this.#listener.received(this, JSON.parse(message));
+    else if (typeof message === "string") this.#listener.received(JSON.parse(message));
     else if (message.kind === "got") this.#unheard -= message.frames;
     else if (message.kind === "there") this.#inTime({ kind: "here" });
     else if (message.kind === "token") this.#asked?.resolve(message.token);
@@ -139,7 +136,7 @@ export class Seat {
   #left(): void {
     if (this.#over) return;
     this.#end({ kind: "close", hub: this.#hub, code: ABNORMAL });
-    this.#listener.left(this);
+    this.#listener.left();
   }
 
   #end(last: Message): void {
