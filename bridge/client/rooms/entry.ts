@@ -37,6 +37,8 @@ export interface RoomEntry {
 
 /** Own messages that are told apart after a read marker. */
 const MAX_OWN = 1_000;
+/** Messages that a preview reads, at most. */
+const PREVIEW_MESSAGES = 20;
 
 export function entryOf({ room = {}, member, lastMessage, unreadCount = 0, marker }: RoomSummary): RoomEntry {
   return dated({
@@ -101,6 +103,17 @@ export function moved(entry: RoomEntry, { top, lastMessageIndex = 0 }: RoomTop):
   const more = lastIndex - Math.max(before, entry.marker?.readMessageIndex ?? 0);
   const room = { ...entry.room, ...(further && { top }), lastMessageIndex: lastIndex };
   return { ...entry, room, unreadCount: entry.unreadCount + Math.max(more, 0) };
+}
+
+/** What the room is by now, and stands where it was heard to: that moves with what is heard alone, so that it is counted. */
+export function placed(entry: RoomEntry, room: Room = entry.room): RoomEntry {
+  const { top = {}, lastMessageIndex = 0 } = entry.room;
+  return { ...entry, room: { ...room, top, lastMessageIndex } };
+}
+
+/** How many messages to look at for the user's own. */
+export function unsorted({ room, sortedIndex }: RoomEntry): number {
+  return Math.min(Math.max((room.lastMessageIndex ?? 0) - sortedIndex, 1), PREVIEW_MESSAGES);
 }
 
 /** The room's newest messages, in rising order. */

@@ -1,7 +1,5 @@
 // The user's rooms, kept as they are: read once, then followed by what is told of them, and read again after each reconnect.
 
-import { isFinal } from "../error.js";
-import type { Listener } from "../events.js";
 import type {
   Actor,
   Call,
@@ -13,13 +11,13 @@ import type {
   ServerFrame,
   Subscribed,
   Welcome,
-  Room as WireRoom,
 } from "../gen/types.js";
-import { Changes } from "../people/changes.js";
 import type { Platform, Timer } from "../platform.js";
 import type { Room, RoomFollower } from "../room/room.js";
 import { againMs } from "../session/verdict.js";
-import { happened, listed, marked, mentioned, moved, previewed, type RoomEntry, seqOf } from "./entry.js";
+import { MAX_ROOMS, RoomEntries } from "./entries.js";
+import { happened, listed, marked, mentioned, moved, placed, seqOf } from "./entry.js";
+import { Previews } from "./previews.js";
 
 /** What the list needs of the inbox. */
 export type ListedRoom = Pick<Room, "id" | "state" | "position" | "listened" | "open" | "close" | "history" | "on">;
@@ -44,45 +42,21 @@ export interface RoomListOptions {
 
 /** Rooms of one page of ListRooms. */
 const PAGE = 100;
-/** Rooms beyond these are left out. */
-const MAX_ROOMS = 10_000;
-/** What is told within it is shown together. */
-const COLLECT_MS = 50;
 /** From the first reason to read the list again to doing so, and between two readings. */
 const AGAIN_MS = 250;
 /** Until it is read again for a room that it did not name yet, and how often. */
 const EXPECT_MS = 2_000;
 const EXPECT = 3;
-/** Between two previews, the messages that one reads at most, and how many may wait before what is known without is shown. */
-const PREVIEW_MS = 200;
-const PREVIEW_MESSAGES = 20;
+/** Previews that may wait before what is known without is shown. */
 const PREVIEWS_WAITING = 5;
 /** Events of the inbox that are read for mentions of before. */
 const MENTIONS = 200;
 /** Calls that may change which rooms there are. */
 const CHANGING = ["createRoom", "deleteRoom", "joinRoom", "leaveRoom", "updateRoom"] as const;
 
-/** How many messages to look at for the user's own. */
-function unsorted({ room, sortedIndex }: RoomEntry): number {
-  return Math.min(Math.max((room.lastMessageIndex ?? 0) - sortedIndex, 1), PREVIEW_MESSAGES);
-}
-
-interface Behind {
-  readonly top: RoomTop;
-  /** It was not messages alone. */
-  readonly changed: boolean;
-}
-
-/** Where a room stands: that moves with what is heard alone, so that it is counted. */
-function placeOf({ top = {}, lastMessageIndex = 0 }: Pick<WireRoom, "top" | "lastMessageIndex">) {
-  return { top, lastMessageIndex };
-}
-
-export class RoomList implements RoomFollower {
+export class RoomList extends RoomEntries implements RoomFollower {
   readonly #context: RoomListContext;
-  readonly #changes: Changes<readonly RoomEntry[]>;
-  readonly #entries = new Map<string, RoomEntry>();
-  #sorted: readonly RoomEntry[] | undefined;
+  readonly #previewer: Previews;
   #open = false;
   #unwatch: (() => void) | undefined;
   /** The connection on which the inbox was reopened. */
@@ -91,7 +65,7 @@ export class RoomList implements RoomFollower {
   #previews = true;
   /** Counts connections: an answer of an older one is told apart. */
   #epoch = 0;
-  #reading = false;
+  /** There until the list is read that it is set for. */
   #again: Timer | undefined;
   #stale = false;
   #failures = 0;
@@ -99,40 +73,19 @@ export class RoomList implements RoomFollower {
   readonly #gone = new Set<string>();
   /** Rooms that were told of and not named yet, and how often the list is to be read for them. */
   readonly #expected = new Map<string, number>();
-  /** Rooms whose last message is to be fetched, and where they stand. */
-  readonly #behind = new Map<string, Behind>();
-  #preview: Timer | undefined;
-  #previewing = false;
   #mentionsRead = false;
   /** The user whose rooms they are. */
   #listedFor = "";
 
   constructor(context: RoomListContext) {
+    super(context.platform);
     this.#context = context;
-    this.#changes = new Changes(context.platform, () => this.all, COLLECT_MS);
-  }
-
-  /** The rooms, those first that were active last. Another array after each change; empty until `open`. */
-  get all(): readonly RoomEntry[] {
-    this.#sorted ??= [...this.#entries.values()].sort(
-      (a, b) => b.activeAtMs - a.activeAtMs || (a.roomId < b.roomId ? -1 : 1),
-    );
-    return this.#sorted;
+    this.#previewer = new Previews(context, this);
   }
 
   /** All of them have been read once. */
   get ready(): boolean {
     return this.#ready;
-  }
-
-  /** Undefined: no room of the user, as far as is known. */
-  get(roomId: string): RoomEntry | undefined {
-    return this.#entries.get(roomId);
-  }
-
-  /** Calls `listener` with `all` after it has changed, once for what changes within 50 ms; returns what ends that. */
-  onChange(listener: Listener<readonly RoomEntry[]>): () => void {
-    return this.#changes.on(listener);
   }
 
   /**
@@ -172,12 +125,9 @@ export class RoomList implements RoomFollower {
   /** @internal */
   disconnected(): void {
     this.#epoch++;
-    this.#reading = false;
-    this.#previewing = false;
-    for (const timer of [this.#again, this.#preview]) timer?.cancel();
+    this.#again?.cancel();
     this.#again = undefined;
-    this.#preview = undefined;
-    this.#behind.clear();
+    this.#previewer.disconnected();
   }
 
   /** @internal */
@@ -186,7 +136,7 @@ export class RoomList implements RoomFollower {
     if (unsubscribed !== undefined) {
       const { roomId = "", reason } = unsubscribed;
       const over = reason === "UNSUBSCRIBE_REASON_ACCESS_LOST" || reason === "UNSUBSCRIBE_REASON_ROOM_DELETED";
-      if (over) this.#remove(roomId);
+      if (over) this.remove(roomId);
     } else if (signals?.top !== undefined) this.#top(signals.top);
     else if (markers !== undefined) this.#marked(markers.roomId ?? "", markers.markers ?? []);
   }
@@ -198,13 +148,13 @@ export class RoomList implements RoomFollower {
       this.#readMentions();
       return;
     }
-    const held = this.#entries.get(roomId);
+    const held = this.get(roomId);
     if (held === undefined) {
       this.#expect(roomId, false);
       return;
     }
-    const next = { ...held, member, room: { ...room, ...placeOf(held.room) } };
-    this.#put(marker === undefined ? next : marked(next, marker));
+    const next = placed({ ...held, member }, room);
+    this.put(marker === undefined ? next : marked(next, marker));
     // The events that follow lead from what is held to the room's top, unless it is opened further on.
     const topSeq = top?.seq ?? 0;
     const followSeq = gap?.fromSeq ?? topSeq + 1 - (replaying?.count ?? 0);
@@ -220,14 +170,14 @@ export class RoomList implements RoomFollower {
       this.#noticed(event);
       return;
     }
-    const entry = this.#entries.get(roomId);
+    const entry = this.get(roomId);
     if (entry === undefined) {
       if (event.memberJoined?.member?.userId === this.#userId) this.#expect(roomId, true);
       return;
     }
     const next = happened(entry, event, this.#userId);
-    if (next === undefined) this.#remove(roomId);
-    else this.#put(next);
+    if (next === undefined) this.remove(roomId);
+    else this.put(next);
   }
 
   /** The user has read the room up to there, on this device. @internal */
@@ -256,21 +206,16 @@ export class RoomList implements RoomFollower {
     this.#listedFor = this.#userId;
     this.#ready = false;
     this.#mentionsRead = false;
-    this.#entries.clear();
-    this.#changed();
+    this.clear();
   }
 
   #readAgain(afterMs: number): void {
     this.#stale = true;
-    if (!this.#open || this.#reading || this.#context.welcome() === undefined) return;
-    this.#again ??= this.#context.platform.after(afterMs, () => {
-      this.#again = undefined;
-      this.#read();
-    });
+    if (!this.#open || this.#context.welcome() === undefined) return;
+    this.#again ??= this.#context.platform.after(afterMs, () => this.#read());
   }
 
   #read(): void {
-    this.#reading = true;
     this.#stale = false;
     this.#gone.clear();
     const epoch = this.#epoch;
@@ -280,7 +225,7 @@ export class RoomList implements RoomFollower {
       },
       (error: unknown) => {
         if (epoch !== this.#epoch) return;
-        this.#reading = false;
+        this.#again = undefined;
         this.#readAgain(AGAIN_MS + againMs(error, ++this.#failures, this.#context.platform));
       },
     );
@@ -302,39 +247,36 @@ export class RoomList implements RoomFollower {
 
   #listed(summary: RoomSummary): string {
     const roomId = summary.room?.roomId ?? "";
-    const held = this.#entries.get(roomId);
-    if (!this.#gone.has(roomId) && (held !== undefined || this.#entries.size < MAX_ROOMS)) {
-      this.#put(listed(held, summary));
-    }
+    const held = this.get(roomId);
+    if (!this.#gone.has(roomId)) this.put(listed(held, summary));
     return roomId;
   }
 
   #wasRead(found: ReadonlySet<string> | undefined): void {
-    this.#reading = false;
+    this.#again = undefined;
     this.#failures = 0;
     if (found !== undefined) {
-      for (const roomId of this.#entries.keys()) if (!found.has(roomId)) this.#remove(roomId);
+      for (const { roomId } of this.all) if (!found.has(roomId)) this.remove(roomId);
     }
     if (!this.#ready) {
       this.#ready = true;
-      this.#changes.changed();
+      this.changed();
     }
     this.#readMentions();
     let missing = false;
     for (const [roomId, left] of this.#expected) {
-      if (this.#entries.has(roomId)) this.#expected.delete(roomId);
+      if (this.get(roomId) !== undefined) this.#expected.delete(roomId);
       else if (left > 0) {
         this.#expected.set(roomId, left - 1);
         missing = true;
       }
     }
-    if (this.#stale) this.#readAgain(AGAIN_MS);
-    else if (missing) this.#readAgain(EXPECT_MS);
+    if (this.#stale || missing) this.#readAgain(this.#stale ? AGAIN_MS : EXPECT_MS);
   }
 
   /** There is a room that the list does not name. Those that it did not name when it was read for them are not asked for again. */
   #expect(roomId: string, anew: boolean): void {
-    if (this.#entries.has(roomId) || (!anew && this.#expected.has(roomId))) return;
+    if (this.get(roomId) !== undefined || (!anew && this.#expected.has(roomId))) return;
     if (this.#expected.size >= MAX_ROOMS) this.#expected.clear();
     this.#expected.set(roomId, EXPECT);
     this.refresh();
@@ -387,22 +329,22 @@ export class RoomList implements RoomFollower {
   #noticed({ addedToRoom, removedFromRoom, mentioned: notice, messageHidden }: RoomEvent): void {
     if (addedToRoom !== undefined) this.#expect(addedToRoom.roomId ?? "", true);
     else if (removedFromRoom !== undefined) {
-      this.#remove(removedFromRoom.roomId ?? "");
+      this.remove(removedFromRoom.roomId ?? "");
       // It may be an old event, and the user a member again.
       this.refresh();
     } else if (notice !== undefined) {
-      const entry = this.#entries.get(notice.roomId ?? "");
-      if (entry !== undefined) this.#put(mentioned(entry, notice.messageIndex ?? 0));
+      const entry = this.get(notice.roomId ?? "");
+      if (entry !== undefined) this.put(mentioned(entry, notice.messageIndex ?? 0));
     } else if (messageHidden !== undefined) {
       const { roomId = "", messageIndex } = messageHidden;
-      const entry = this.#entries.get(roomId);
-      if (entry?.lastMessage?.messageIndex === messageIndex) this.#fetch(roomId, entry?.room ?? {}, false);
+      const entry = this.get(roomId);
+      if (entry?.lastMessage?.messageIndex === messageIndex) this.#previewer.fetch(roomId, entry?.room ?? {}, false);
     }
   }
 
   #top(top: RoomTop): void {
     const { roomId = "" } = top;
-    const entry = this.#entries.get(roomId);
+    const entry = this.get(roomId);
     if (entry === undefined) {
       if (this.#ready) this.#expect(roomId, false);
       return;
@@ -412,85 +354,24 @@ export class RoomList implements RoomFollower {
     // Events of another kind: the room may be called otherwise.
     const changed = events > (top.lastMessageIndex ?? 0) - (entry.room.lastMessageIndex ?? 0);
     // A preview tells which of the new messages are the user's own: both are shown together, unless that takes long.
-    if (!this.#previews || this.#behind.size >= PREVIEWS_WAITING) this.#put(moved(entry, top));
-    if (this.#previews) this.#fetch(roomId, top, changed);
+    if (!this.#previews || this.#previewer.waiting >= PREVIEWS_WAITING) this.put(moved(entry, top));
+    if (this.#previews) this.#previewer.fetch(roomId, top, changed);
   }
 
   #marked(roomId: string, markers: readonly Marker[]): void {
-    const entry = this.#entries.get(roomId);
+    const entry = this.get(roomId);
     const own = markers.find(({ userId }) => userId === this.#userId);
-    if (entry !== undefined && own !== undefined) this.#put(marked(entry, own));
+    if (entry !== undefined && own !== undefined) this.put(marked(entry, own));
   }
 
-  #put(entry: RoomEntry): void {
-    if (this.#entries.get(entry.roomId) === entry) return;
-    this.#entries.set(entry.roomId, entry);
-    this.#changed();
-  }
-
-  #remove(roomId: string): void {
+  /** @internal */
+  override remove(roomId: string): void {
     this.#gone.add(roomId);
-    this.#behind.delete(roomId);
     this.#expected.delete(roomId);
-    if (this.#entries.delete(roomId)) this.#changed();
+    super.remove(roomId);
   }
 
-  #changed(): void {
-    this.#sorted = undefined;
-    this.#changes.changed();
-  }
-
-  // — previews and mentions —
-
-  #fetch(roomId: string, top: RoomTop, changed: boolean): void {
-    this.#behind.set(roomId, { top, changed: changed || this.#behind.get(roomId)?.changed === true });
-    this.#fetchNext(0);
-  }
-
-  #fetchNext(afterMs: number): void {
-    if (this.#previewing || this.#behind.size === 0) return;
-    this.#preview ??= this.#context.platform.after(afterMs, () => {
-      this.#preview = undefined;
-      const [next] = this.#behind;
-      if (next === undefined) return;
-      this.#previewing = true;
-      const epoch = this.#epoch;
-      this.#behind.delete(next[0]);
-      void this.#fetchPreview(epoch, ...next).then(() => {
-        if (epoch !== this.#epoch) return;
-        this.#previewing = false;
-        this.#fetchNext(PREVIEW_MS);
-      });
-    });
-  }
-
-  /** Never rejects. */
-  async #fetchPreview(epoch: number, roomId: string, { top, changed }: Behind): Promise<void> {
-    const before = this.#entries.get(roomId);
-    if (before === undefined) return;
-    const limit = unsorted(moved(before, top));
-    try {
-      const getHistory = { roomId, limit };
-      const [history, got] = await Promise.all([
-        this.#context.request({ call: { getHistory } }),
-        changed ? this.#context.request({ call: { getRoom: { roomId } } }) : undefined,
-      ]);
-      const entry = this.#entries.get(roomId);
-      if (epoch !== this.#epoch || entry === undefined) return;
-      const room = got?.callResult?.getRoom?.room;
-      const next = moved(entry, top);
-      const current = room === undefined ? next : { ...next, room: { ...room, ...placeOf(next.room) } };
-      const shown = previewed(current, history.callResult?.getHistory ?? {}, this.#userId);
-      this.#put(shown);
-      // More came meanwhile than were asked for.
-      if (unsorted(shown) > limit) this.#fetch(roomId, top, false);
-    } catch (error) {
-      if (epoch !== this.#epoch) return;
-      const entry = this.#entries.get(roomId);
-      if (isFinal(error)) this.#remove(roomId);
-      else if (entry !== undefined) this.#put(moved(entry, top));
-    }
-  }
+  // — mentions —
 
   /** Those of before, once: those from now on are events of the inbox. */
   #readMentions(): void {
