@@ -4,6 +4,9 @@ import { useState } from "preact/hooks";
 import type { Attachment } from "../../client/gen/types.js";
 import { Dialog } from "../parts/dialog.js";
 
+/** Letters of a name: the server takes 255 bytes. */
+const MAX_NAME = 80;
+
 export interface AttachDialogProps {
   readonly onAttach: (attachment: Attachment) => void;
   readonly onClose: () => void;
@@ -32,7 +35,7 @@ export function AttachDialog({ onAttach, onClose }: AttachDialogProps) {
         </label>
         <label class="field">
           Name
-          <input name="name" maxLength={200} placeholder="Plan.pdf" />
+          <input name="name" maxLength={MAX_NAME} placeholder="Plan.pdf" />
         </label>
         <label class="field">
           Caption
@@ -52,5 +55,6 @@ export function AttachDialog({ onAttach, onClose }: AttachDialogProps) {
 }
 
 function lastPart(url: string): string {
-  return new URL(url).pathname.split("/").findLast((part) => part !== "") ?? url;
+  const part = new URL(url).pathname.split("/").findLast((part) => part !== "") ?? url;
+  return part.slice(-MAX_NAME);
 }

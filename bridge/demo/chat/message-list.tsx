@@ -13,6 +13,7 @@ import type { Coming } from "./comings.js";
 import { nameOf, textOf } from "./content.js";
 import { type MessageActions, MessageLine } from "./message.js";
 import { useScrollPlace } from "./scroll.js";
+import { waitingChanges } from "./waiting.js";
 
 export interface MessageListProps {
   readonly room: Room;
@@ -116,6 +117,7 @@ export function MessageList({ room, title, timeline, comings, ownId, readSeq, se
     }
   };
 
+  const waiting = waitingChanges(room.pending);
   const tab = messages.some(({ key }) => key === current) ? current : messages.at(-1)?.key;
   const firstNew = firstUnread(messages, ownId, readSeq);
   return (
@@ -156,6 +158,8 @@ export function MessageList({ room, title, timeline, comings, ownId, readSeq, se
                       !newDay && message.key !== firstNew && !places.has(message.key) && isSameBreath(before, message)
                     }
                     current={message.key === tab}
+                    edit={waiting.get(message.messageId ?? "")?.body}
+                    deleting={waiting.get(message.messageId ?? "")?.deletes ?? false}
                     receipt={receiptOf(room, message, ownId)}
                     actions={all}
                   />

@@ -1,5 +1,6 @@
 // One message: who, what, what it answers, how others feel about it, and how far it has come.
 
+import type { Body } from "../../client/gen/types.js";
 import type { TimelineMessage } from "../../client/timeline/timeline.js";
 import { Avatar } from "../parts/avatar.js";
 import { whyNot } from "../parts/faults.js";
@@ -29,13 +30,17 @@ export interface MessageProps {
   readonly follows: boolean;
   /** Whether Tab leads here. */
   readonly current: boolean;
+  /** What it is to say, where that is not stored yet. */
+  readonly edit: Body | undefined;
+  /** It is to be deleted. */
+  readonly deleting: boolean;
   /** How far it has come: see `Ticks`. */
   readonly receipt: string;
   readonly actions: MessageActions;
 }
 
 export const MessageLine = pure((props: MessageProps) => {
-  const { message, answered, ownId, follows, current, receipt, actions } = props;
+  const { message, answered, ownId, follows, current, edit, deleting, receipt, actions } = props;
   const { key, sender, body, createdAt = "", editedAt, deleted = false, reactions = [], sending, replyTo } = message;
   const own = sender?.userId === ownId;
   const failed = sending?.state === "failed";
@@ -56,13 +61,14 @@ export const MessageLine = pure((props: MessageProps) => {
             {replyTo !== undefined && !deleted && (
               <Quote answered={answered} reached={current} onShow={() => actions.show(replyTo)} />
             )}
-            <Content body={body} deleted={deleted} />
+            <Content body={edit ?? body} deleted={deleted} />
             <span class="meta">
-              {editedAt !== undefined && !deleted && <span>edited</span>}
+              {deleting && !deleted && <span>to be deleted</span>}
+              {(editedAt ?? edit) !== undefined && !deleted && <span>edited</span>}
               <time dateTime={createdAt} title={Number.isNaN(atMs) ? "" : momentOf(atMs)}>
                 {Number.isNaN(atMs) ? "" : timeOf(atMs)}
               </time>
-              {own && !failed && !deleted && <Ticks receipt={pending ? "pending" : receipt} />}
+              {own && !failed && !deleted && <Ticks receipt={pending || deleting || edit ? "pending" : receipt} />}
             </span>
           </div>
           {changeable && (
@@ -70,7 +76,11 @@ export const MessageLine = pure((props: MessageProps) => {
               <ReactionPicker onPick={(emoji) => actions.react(message, emoji, true)} />
               <IconButton icon="reply" label="Reply" onClick={() => actions.reply(message)} />
               {own && body?.text !== undefined && (
-                <IconButton icon="edit" label="Edit" onClick={() => actions.edit(message)} />
+                <IconButton
+                  icon="edit"
+                  label="Edit"
+                  onClick={() => actions.edit(edit === undefined ? message : { ...message, body: edit })}
+                />
               )}
               {own && <IconButton icon="trash" label="Delete" onClick={() => actions.remove(message)} />}
             </div>

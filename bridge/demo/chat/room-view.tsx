@@ -74,6 +74,7 @@ export function RoomView({ roomId, inspecting, onInspect }: RoomViewProps) {
         timeline?.onChange(changed),
         comings.onChange(changed),
         room.on("state", changed),
+        room.on("pending", changed),
         client.on("state", changed),
         room.receipts.onChange(changed),
         room.typing.onChange(changed),

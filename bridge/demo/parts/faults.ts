@@ -28,7 +28,8 @@ export function whyNot(error: unknown): string {
   if (error instanceof DisconnectedError) return "there is no connection";
   if (!(error instanceof RefusedError)) return error instanceof Error ? error.message : String(error);
   // A hook of the application says it in words of its own.
-  return error.details.reason || REFUSED[error.code] || error.message;
+  // Others name the field of the request first, which nobody here has seen.
+  return error.details.reason || REFUSED[error.code] || error.message.replace(/^[\w.[\]]+: /, "");
 }
 
 /** The same as a sentence. */
