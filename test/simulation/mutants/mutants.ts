@@ -18,6 +18,7 @@ export interface Mutant {
 const SHARD = "src/core/room/shard.ts";
 const FINDING = "src/core/cluster/finding.ts";
 const INBOX = "src/core/follow/inbox-effects.ts";
+const RELAY = "src/core/subscription/relay.ts";
 
 export const MUTANTS: readonly Mutant[] = [
   {
@@ -77,5 +78,55 @@ export const MUTANTS: readonly Mutant[] = [
     planted: [
       { file: INBOX, from: "if (TrunklineError.from(error).code === ErrorCode.UNAVAILABLE) throw error;", to: "" },
     ],
+  },
+  {
+    name: "relay-overtakes",
+    what: "a session goes to its relay while events wait for it that were to come before",
+    planted: [
+      {
+        file: "src/core/session/room-subscriptions.ts",
+        from: "if (shared === undefined || upToDate === undefined || outbox.bytes > 0) return;",
+        to: "if (shared === undefined || upToDate === undefined) return;",
+      },
+    ],
+  },
+  {
+    name: "relay-skips",
+    what: "a relay begins one event later than the session that it is made for",
+    planted: [
+      { file: RELAY, from: "this.#subscription.begin(sent, 0);", to: "this.#subscription.begin(sent + 1, 0);" },
+      {
+        file: RELAY,
+        from: 'if (subscription.sent !== sent || this.#subscription.status !== "live") return false;',
+        to: 'if (this.#subscription.status !== "live") return false;',
+      },
+    ],
+  },
+  {
+    name: "relay-let-go",
+    what: "a session that its relay has let go is told on from where the relay is",
+    planted: [
+      {
+        file: RELAY,
+        from: "this.#subscription.tellByFeed(sent);",
+        to: "this.#subscription.tellByFeed(this.#relay.sent);",
+      },
+    ],
+  },
+  {
+    name: "relay-keeps",
+    what: "a session that has left a room stays at the room's relay",
+    planted: [
+      {
+        file: "src/core/subscription/subscription.ts",
+        from: "this.feed.leave(this);\n    this.#relay?.leave();",
+        to: "this.feed.leave(this);",
+      },
+    ],
+  },
+  {
+    name: "relay-detach",
+    what: "the wire is not told that a session leaves its relay",
+    planted: [{ file: RELAY, from: "this.#wire.detach(attachment);", to: "void attachment;" }],
   },
 ];
