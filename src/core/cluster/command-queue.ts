@@ -164,9 +164,9 @@ export class CommandQueue {
   }
 
   #askOf(owner: ClusterNode, asked: Waiting): void {
-    const { ref, caller } = asked;
+    const { ref, caller, command } = asked;
     this.#asked.add(asked);
-    const key = laneOf(ref, caller);
+    const key = laneOf(ref, caller, command);
     const lane = key === undefined ? undefined : this.#lanes.get(key);
     if (lane !== undefined) lane.open++;
     else if (key !== undefined) this.#lanes.set(key, { open: 1, done: 0 });
@@ -201,8 +201,8 @@ export class CommandQueue {
     this.#settled(asked);
   }
 
-  #leaveLane({ ref, caller }: Waiting): Lane | undefined {
-    const key = laneOf(ref, caller);
+  #leaveLane({ ref, caller, command }: Waiting): Lane | undefined {
+    const key = laneOf(ref, caller, command);
     const lane = key === undefined ? undefined : this.#lanes.get(key);
     if (key === undefined || lane === undefined) return undefined;
     lane.open--;
@@ -266,9 +266,9 @@ function questionOf({ ref: { tenantId, roomId }, caller, command, uncertain }: W
   return { case: "submit", value };
 }
 
-/** What must stay in order: what one device asks of one room. Undefined: nothing. */
-export function laneOf(ref: RoomRef, { identity, deviceId }: Caller): string | undefined {
-  return deviceId === "" ? undefined : `${ref.key} ${identity.userId} ${deviceId}`;
+/** What must stay in order: what one device asks of one room. Undefined: nothing, as where somebody is let in for what they have asked, which waits for it. */
+export function laneOf(ref: RoomRef, { identity, deviceId }: Caller, { kind }: Command): string | undefined {
+  return deviceId === "" || kind === "admit" ? undefined : `${ref.key} ${identity.userId} ${deviceId}`;
 }
 
 /** Asked before, perhaps. */

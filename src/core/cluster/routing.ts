@@ -86,7 +86,7 @@ export class Routing {
   }
 
   #submit(ref: RoomRef, caller: Caller, command: Command): Submission {
-    const lane = laneOf(ref, caller);
+    const lane = laneOf(ref, caller, command);
     if (lane === undefined) return this.#shard(ref).submit(ref, caller, command);
     const outcome = Promise.withResolvers<Outcome>();
     const turned = Promise.withResolvers<void>();
