@@ -18,6 +18,8 @@ import { isOnline, offline, wirePresence } from "./wire.js";
 
 const MAX_USERS = 500;
 const MAX_ROOMS = 200;
+/** Frames of rooms that wait for an answer, at most; beyond, all of their room is told later. */
+const MAX_HELD = 100;
 
 /** What watching needs of the core. */
 export interface WatchServices {
@@ -50,6 +52,12 @@ export class SessionPresence implements PresenceReader, RoomReader {
   /** Rooms of which something was dropped. */
   readonly #stale = new Set<RoomWatch>();
   #telling = false;
+  /** Answers under way that say how everybody is: what changes meanwhile is told after them. */
+  #answering = 0;
+  /** What rooms had to tell meanwhile, in order. */
+  #held: { readonly frame: SignalFrame; readonly room: RoomWatch }[] = [];
+  /** Reads under way, each with the users of whom something newer was heard since. */
+  #looking: Set<string>[] = [];
   #ended = false;
 
   constructor(services: WatchServices, session: WatchingSession) {
@@ -68,10 +76,18 @@ export class SessionPresence implements PresenceReader, RoomReader {
     }
     this.#users.clear();
     this.#changes.clear();
+    this.#held = [];
   }
 
-  /** Watches what the frame names and nothing else; where something is refused, what was watched before stays. */
-  async watch({ userIds, roomIds }: wire.WatchPresence): Promise<wire.PresenceSnapshot> {
+  /**
+   * Watches what the frame names and nothing else; where something is refused, what was watched before stays. `answer` is called with how they are, before
+   * anything is told of what has changed since.
+   */
+  async watch(frame: wire.WatchPresence, answer: (snapshot: wire.PresenceSnapshot) => void): Promise<void> {
+    await this.#inOrder(async () => answer(await this.#watch(frame)));
+  }
+
+  async #watch({ userIds, roomIds }: wire.WatchPresence): Promise<wire.PresenceSnapshot> {
     const users = new Set(userIds);
     const rooms = new Set(roomIds);
     if (users.size > MAX_USERS) throw TrunklineError.tooLarge("watch_presence.user_ids", MAX_USERS, "users");
@@ -105,8 +121,28 @@ export class SessionPresence implements PresenceReader, RoomReader {
       return;
     }
     this.#along.set(roomId, room);
-    const { presences, count } = await room.snapshot(this);
-    if (this.#along.get(roomId) === room) this.#tell([...presences], count === undefined ? [] : [count]);
+    await this.#inOrder(async () => {
+      const { presences, count } = await room.snapshot(this);
+      if (this.#along.get(roomId) === room) this.#tell([...presences], count === undefined ? [] : [count]);
+    });
+  }
+
+  /** What was read of a while ago must not be told after what has changed since. */
+  async #inOrder(answer: () => Promise<void>): Promise<void> {
+    this.#answering++;
+    try {
+      await answer();
+    } finally {
+      this.#answering--;
+      if (this.#answering === 0) this.#tellHeld();
+    }
+  }
+
+  #tellHeld(): void {
+    const held = this.#held;
+    this.#held = [];
+    for (const { frame, room } of held) if (this.#watches(room)) this.offer(frame, room);
+    this.flush();
   }
 
   unwatchAlong(roomId: string): void {
@@ -135,13 +171,14 @@ export class SessionPresence implements PresenceReader, RoomReader {
       const userIds = [...this.#users.keys()];
       const visible = await this.#services.visibility.visible(this.#session.identity, userIds);
       const differing = userIds.filter((userId) => this.#users.get(userId) !== this.#sees(visible, userId));
-      const presences = await this.#services.directory.presences(this.#tenantId, differing);
-      for (const presence of presences) this.collect(wirePresence(presence));
+      for (const presence of await this.#look(differing)) this.collect(presence);
       this.flush();
       for (const room of [...this.#stale]) {
         this.#stale.delete(room);
-        const { presences: all, count } = await room.everybody(this);
-        if (this.#watches(room)) this.#tell([...all], count === undefined ? [] : [count], room);
+        await this.#inOrder(async () => {
+          const { presences: all, count } = await room.everybody(this);
+          if (this.#watches(room)) this.#tell([...all], count === undefined ? [] : [count], room);
+        });
       }
     } catch {
       // The archive is away: the next round looks again.
@@ -165,21 +202,29 @@ export class SessionPresence implements PresenceReader, RoomReader {
 
   blockChanged(userId: string, other: string): void {
     if (other !== this.userId) return;
-    const tell = (presence: wire.Presence): void => {
-      this.collect(presence);
+    const tell = (presences: readonly wire.Presence[]): void => {
+      for (const presence of presences) this.collect(presence);
       this.flush();
     };
-    if (this.#isHidden(userId)) tell(offline(userId));
-    else this.#presenceOf(userId).then(tell, ignore);
+    if (this.#isHidden(userId)) tell([offline(userId)]);
+    else this.#look([userId]).then(tell, ignore);
   }
 
-  async #presenceOf(userId: string): Promise<wire.Presence> {
-    const [presence] = await this.#services.directory.presences(this.#tenantId, [userId]);
-    return presence === undefined ? offline(userId) : wirePresence(presence);
+  /** How users are, those left out of whom something newer was heard meanwhile. */
+  async #look(userIds: readonly string[]): Promise<readonly wire.Presence[]> {
+    const newer = new Set<string>();
+    this.#looking.push(newer);
+    try {
+      const presences = await this.#services.directory.presences(this.#tenantId, userIds);
+      return presences.filter(({ userId }) => !newer.has(userId)).map(wirePresence);
+    } finally {
+      this.#looking = this.#looking.filter((each) => each !== newer);
+    }
   }
 
   offer(frame: SignalFrame, room: RoomWatch): void {
-    if (!this.#session.offer(frame)) this.#stale.add(room);
+    if (this.#answering > 0 && this.#held.length < MAX_HELD) this.#held.push({ frame, room });
+    else if (this.#answering > 0 || !this.#session.offer(frame)) this.#stale.add(room);
   }
 
   lostRoom(roomId: string): void {
@@ -194,10 +239,11 @@ export class SessionPresence implements PresenceReader, RoomReader {
 
   collect(presence: wire.Presence): void {
     if (this.#users.has(presence.userId)) this.#changes.set(presence.userId, presence);
+    for (const newer of this.#looking) newer.add(presence.userId);
   }
 
   flush(): void {
-    if (this.#telling || this.#changes.size === 0) return;
+    if (this.#telling || this.#answering > 0 || this.#changes.size === 0) return;
     this.#telling = true;
     this.#flush().then(
       () => {
@@ -215,7 +261,7 @@ export class SessionPresence implements PresenceReader, RoomReader {
       const { identity } = this.#session;
       const asked = [...this.#changes.keys()];
       const visible = isService(identity) ? undefined : await this.#services.visibility.visible(identity, asked);
-      if (this.#ended) return;
+      if (this.#ended || this.#answering > 0) return;
       const told: wire.Presence[] = [];
       for (const userId of asked) {
         const presence = this.#changes.get(userId);

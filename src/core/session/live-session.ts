@@ -326,8 +326,7 @@ export class LiveSession implements LocalSession, WatchingSession {
 
   async #watchPresence(ref: number, frame: wire.WatchPresence): Promise<void> {
     if (this.#requests.ended) return;
-    const snapshot = await this.#watch.watch(frame);
-    this.#reply(ref, { case: "presenceSnapshot", value: snapshot });
+    await this.#watch.watch(frame, (value) => this.#reply(ref, { case: "presenceSnapshot", value }));
   }
 
   // — token —
