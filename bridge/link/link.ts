@@ -2,7 +2,7 @@
 
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Client, type ClientDuplexStream } from "@grpc/grpc-js";
-import type { ConnectionOrigin, SessionSink } from "../../src/core/session/port.js";
+import type { ConnectionOrigin, Dismissal, SessionSink } from "../../src/core/session/port.js";
 import { CloseCode } from "../../src/gen/trunkline/v1/error_pb.js";
 import {
   type LinkDown,
@@ -58,8 +58,8 @@ export interface LinkOptions {
   readonly onOpen: () => void;
   /** The link has ended, and with it the sessions that are handed over. Called once. `cause` undefined: in good order. */
   readonly onOver: (sessions: readonly LinkSession[], cause: unknown) => void;
-  /** A session has ended that its client has not been told of: it is to be back after so long, in milliseconds. */
-  readonly onDismissed: (session: LinkSession, code: CloseCode, reason: string, reconnectAfterMs: number) => void;
+  /** A session has ended that its client has not been told of. */
+  readonly onDismissed: (session: LinkSession, dismissal: Dismissal) => void;
   /** The last of its sessions has gone or ended. */
   readonly onEmpty: () => void;
   /** A session was not admitted; none will be for so long, in milliseconds. */
@@ -239,15 +239,16 @@ export class Link implements Upward {
     return delivered;
   }
 
-  #ended({ session: number, code, reason, retryAfterMs, returnAfterMs }: LinkEnded): void {
+  #ended({ session: number, code, reason, retryAfterMs, returnAfterMs, error }: LinkEnded): void {
     const session = this.#sessions.get(number);
     if (session === undefined) return;
     const { onRefused, onDismissed } = this.#options;
     if (retryAfterMs !== undefined) {
       onRefused(retryAfterMs);
-      onDismissed(session, CloseCode.OVERLOADED, reason, retryAfterMs);
-    } else if (returnAfterMs !== undefined) onDismissed(session, code, reason, returnAfterMs);
-    else session.ended(code, reason);
+      onDismissed(session, { code: CloseCode.OVERLOADED, reason, reconnectAfterMs: retryAfterMs, error: undefined });
+    } else if (returnAfterMs !== undefined) {
+      onDismissed(session, { code, reason, reconnectAfterMs: returnAfterMs, error });
+    } else session.ended(code, reason);
     this.left(session);
   }
 

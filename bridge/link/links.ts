@@ -4,7 +4,14 @@
 // and resumes by what it knows itself: by a hello on the same connection where it can, else on another one.
 
 import { Farewell } from "../../src/core/session/farewell.js";
-import type { Admission, Connection, ConnectionOrigin, SessionPort, SessionSink } from "../../src/core/session/port.js";
+import type {
+  Admission,
+  Connection,
+  ConnectionOrigin,
+  Dismissal,
+  SessionPort,
+  SessionSink,
+} from "../../src/core/session/port.js";
 import type { Telemetry } from "../../src/core/telemetry.js";
 import { CloseCode } from "../../src/gen/trunkline/v1/error_pb.js";
 import type { Clock } from "../../src/ports/clock.js";
@@ -24,6 +31,14 @@ import { WaitingRoom } from "./waiting-room.js";
 const NO_LINK_RETRY_MS = 1_000;
 /** For so long without a link clients keep their connections, in milliseconds: then they are to look for a bridge that has one. */
 const STAY_UNLINKED_MS = 15_000;
+
+/** Of a client that comes while there is no link. */
+const NO_LINK: Dismissal = {
+  code: CloseCode.GOING_AWAY,
+  reason: "there is no server to link to",
+  reconnectAfterMs: NO_LINK_RETRY_MS,
+  error: undefined,
+};
 
 export interface LinksOptions {
   /** The nodes: `host:port` each. */
@@ -167,7 +182,7 @@ export class Links implements SessionPort {
     const connection = this.#leaving ? undefined : this.#current?.link.accept(sink, origin);
     if (connection !== undefined) return connection;
     // Admitted before the link was lost.
-    dismiss(sink, CloseCode.GOING_AWAY, "there is no server to link to", NO_LINK_RETRY_MS);
+    dismiss(sink, NO_LINK);
     return ENDED;
   }
 
@@ -269,7 +284,7 @@ export class Links implements SessionPort {
           this.#opened(linked);
         },
         onOver: (sessions, cause) => this.#lost(linked, sessions, cause),
-        onDismissed: (...ending) => this.#dismiss(...ending),
+        onDismissed: (session, dismissal) => this.#dismiss(session, dismissal),
         onEmpty: () => {
           this.#retire(linked);
           this.#tellEmpty();
@@ -338,16 +353,17 @@ export class Links implements SessionPort {
 
   #dismissAll(sessions: readonly LinkSession[], reason: string, spreadMs: number): void {
     for (const [index, session] of sessions.entries()) {
-      this.#dismiss(session, CloseCode.GOING_AWAY, reason, ((index + 1) / sessions.length) * spreadMs);
+      const reconnectAfterMs = ((index + 1) / sessions.length) * spreadMs;
+      this.#dismiss(session, { code: CloseCode.GOING_AWAY, reason, reconnectAfterMs, error: undefined });
     }
   }
 
-  #dismiss(session: LinkSession, code: CloseCode, reason: string, reconnectAfterMs: number): void {
+  #dismiss(session: LinkSession, dismissal: Dismissal): void {
     const released = session.release();
     if (released === undefined) return;
     const { sink, origin, canStay } = released;
-    if (canStay && isLasting(sink) && !this.#leaving) this.#stays.tell({ sink, origin }, code, reconnectAfterMs);
-    else dismiss(sink, code, reason, reconnectAfterMs);
+    if (canStay && isLasting(sink) && !this.#leaving) this.#stays.tell({ sink, origin }, dismissal);
+    else dismiss(sink, dismissal);
   }
 
   /** A session for a client that has said hello again on the connection that it kept. */
@@ -355,10 +371,12 @@ export class Links implements SessionPort {
     const admission = this.admit();
     const session = admission.admitted ? this.#current?.link.accept(sink, origin) : undefined;
     if (session !== undefined) return session;
-    const retryAfterMs = admission.admitted ? NO_LINK_RETRY_MS : admission.retryAfterMs;
-    if (this.#current !== undefined) return { code: CloseCode.OVERLOADED, retryAfterMs, stay: true };
-    const unlinkedMs = this.#options.clock.monotonic() - this.#unlinkedAtMs;
-    return { code: CloseCode.GOING_AWAY, retryAfterMs, stay: unlinkedMs < STAY_UNLINKED_MS };
+    if (this.#current === undefined || admission.admitted) {
+      const unlinkedMs = this.#options.clock.monotonic() - this.#unlinkedAtMs;
+      return { ...NO_LINK, stay: unlinkedMs < STAY_UNLINKED_MS };
+    }
+    const reconnectAfterMs = admission.retryAfterMs;
+    return { code: CloseCode.OVERLOADED, reason: "the server is busy", reconnectAfterMs, error: undefined, stay: true };
   }
 }
 

@@ -4,8 +4,8 @@
 // itself what was not answered, and sends it again.
 
 import { create } from "@bufbuild/protobuf";
-import { serverFrame, wireMs } from "../../src/core/session/frames.js";
-import type { ClientFrame, Connection, ConnectionOrigin, SessionSink } from "../../src/core/session/port.js";
+import { serverFrame, wireError, wireMs } from "../../src/core/session/frames.js";
+import type { ClientFrame, Connection, ConnectionOrigin, Dismissal, SessionSink } from "../../src/core/session/port.js";
 import { CloseCode } from "../../src/gen/trunkline/v1/error_pb.js";
 import { GoodbyeSchema } from "../../src/gen/trunkline/v1/session_pb.js";
 import type { Clock } from "../../src/ports/clock.js";
@@ -28,11 +28,8 @@ export interface Lasting {
   readonly origin: ConnectionOrigin;
 }
 
-/** There is no session for a client now. */
-export interface Deferral {
-  readonly code: CloseCode;
-  /** When it may try again at the earliest. */
-  readonly retryAfterMs: number;
+/** There is no session for a client now; when it may try again at the earliest. */
+export interface Deferral extends Dismissal {
   /** Whether it may keep its connection for that. */
   readonly stay: boolean;
 }
@@ -64,9 +61,10 @@ export class Stays {
   }
 
   /** Tells a client to say hello again, and waits for it. Nothing of its session may be written any more. */
-  tell(client: Lasting, code: CloseCode, reconnectAfterMs: number): void {
+  tell(client: Lasting, dismissal: Dismissal): void {
     const { sink } = client;
-    sayGoodbye(sink, code, reconnectAfterMs, true);
+    const { reconnectAfterMs } = dismissal;
+    sayGoodbye(sink, dismissal, true);
     const deadlineMs = (reconnectAfterMs || OWN_CHOICE_MS) + HELLO_DEADLINE_MS;
     const over = (): void => {
       timer.cancel();
@@ -92,9 +90,9 @@ export class Stays {
       return;
     }
     // Not everybody at the same moment.
-    const retryMs = next.retryAfterMs * (1 + random());
-    if (next.stay && canStay) this.tell(client, next.code, retryMs);
-    else dismiss(client.sink, next.code, "there is no server for it now", retryMs);
+    const later = { ...next, reconnectAfterMs: next.reconnectAfterMs * (1 + random()) };
+    if (next.stay && canStay) this.tell(client, later);
+    else dismiss(client.sink, later);
   }
 }
 
@@ -118,9 +116,13 @@ class Stay implements Connection {
     else if (this.#leave()) this.#onHello(client, frame.value.canStay);
   }
 
-  malformed({ message }: TrunklineError, undecodable: boolean): void {
+  malformed(error: TrunklineError, undecodable: boolean): void {
     if (!undecodable) this.#passOver();
-    else if (this.#leave()) dismiss(this.#sink, CloseCode.PROTOCOL_ERROR, message, 0);
+    else if (this.#leave()) {
+      const { message: reason } = error;
+      const code = CloseCode.PROTOCOL_ERROR;
+      dismiss(this.#sink, { code, reason, reconnectAfterMs: 0, error: wireError(error) });
+    }
   }
 
   drained(): void {}
@@ -145,7 +147,8 @@ class Stay implements Connection {
   #passOver(): void {
     this.#passedOver++;
     if (this.#passedOver <= MAX_PASSED_OVER || !this.#leave()) return;
-    dismiss(this.#sink, CloseCode.OVERLOADED, "too much was sent before a hello", 0);
+    const reason = "too much was sent before a hello";
+    dismiss(this.#sink, { code: CloseCode.OVERLOADED, reason, reconnectAfterMs: 0, error: undefined });
   }
 
   /** Returns whether it was waited for. */
@@ -158,12 +161,12 @@ class Stay implements Connection {
 }
 
 /** Ends a connection that has no session, or none any more. */
-export function dismiss(sink: SessionSink, code: CloseCode, reason: string, reconnectAfterMs: number): void {
-  sayGoodbye(sink, code, reconnectAfterMs, false);
-  sink.end(code, reason);
+export function dismiss(sink: SessionSink, dismissal: Dismissal): void {
+  sayGoodbye(sink, dismissal, false);
+  sink.end(dismissal.code, dismissal.reason);
 }
 
-function sayGoodbye(sink: SessionSink, reason: CloseCode, reconnectAfterMs: number, stay: boolean): void {
-  const value = create(GoodbyeSchema, { reason, reconnectAfterMs: wireMs(reconnectAfterMs), stay });
+function sayGoodbye(sink: SessionSink, { code, reconnectAfterMs, error }: Dismissal, stay: boolean): void {
+  const value = create(GoodbyeSchema, { reason: code, reconnectAfterMs: wireMs(reconnectAfterMs), error, stay });
   sink.write([sink.encoding.frame(serverFrame({ case: "goodbye", value }))]);
 }

@@ -21,6 +21,8 @@ import type { Timed } from "./wheel.js";
 
 /** Malformed frames in a row that end a connection. */
 const MAX_MALFORMED = 3;
+/** What is no fault of the client's: it need not lose its connection for it. */
+const KEPT: ReadonlySet<CloseCode> = new Set([CloseCode.GOING_AWAY, CloseCode.UNAVAILABLE]);
 /** What a connection ended with that its peer closed or lost: as WebSocket counts it (RFC 6455, 7.4.1). */
 const CLOSED_CLEANLY = 1000;
 const CUT = 1006;
@@ -252,18 +254,20 @@ export class SessionConnection implements Connection, LiveConnection, OutboxOwne
   close(code: CloseCode, reason: string, error?: TrunklineError, reconnectAfterMs = error?.retryAfterMs ?? 0): void {
     if (this.#state.is === "ended") return;
     this.#end(code, reason);
-    // Where the client's own side leaves, it has no connection to keep.
-    if (code === CloseCode.GOING_AWAY && !this.#finished && this.#sink.dismiss !== undefined) {
-      this.outbox.flush();
-      this.outbox.discard();
-      this.#sink.dismiss(reason, wireMs(reconnectAfterMs));
-      return;
-    }
-    const goodbye = create(GoodbyeSchema, {
-      reason: code,
+    const dismissal = {
+      code,
+      reason,
       reconnectAfterMs: wireMs(reconnectAfterMs),
       error: error === undefined ? undefined : wireError(error),
-    });
+    };
+    // Where the client's own side leaves, it has no connection to keep.
+    if (KEPT.has(code) && !this.#finished && this.#sink.dismiss !== undefined) {
+      this.outbox.flush();
+      this.outbox.discard();
+      this.#sink.dismiss(dismissal);
+      return;
+    }
+    const goodbye = create(GoodbyeSchema, { ...dismissal, reason: code });
     this.outbox.close(this.encode(serverFrame({ case: "goodbye", value: goodbye })));
     this.#sink.end(code, reason);
   }

@@ -80,12 +80,23 @@ export interface SessionSink {
    */
   end(code: CloseCode, reason: string): void;
   /**
-   * Instead of a Goodbye and `end`, because the node leaves: whoever holds the client's connection tells it to come back after so long, in
-   * milliseconds, and need not close the connection for that. Called once; nothing is written after it. Absent: the session says Goodbye itself.
+   * Instead of a Goodbye and `end`, where the client may well come back and the node, or what it stands on, is why it has to: whoever holds its
+   * connection says Goodbye, and need not close the connection for that. Called once; nothing is written after it. Absent: the session does.
    */
-  dismiss?(reason: string, reconnectAfterMs: number): void;
+  dismiss?(dismissal: Dismissal): void;
   /** What the client says from now on is another connection's. Absent: the sink ends with the connection that it was accepted for. */
   turnTo?(connection: Connection): void;
+}
+
+/** How a session ends that its client has not been told of. */
+export interface Dismissal {
+  readonly code: CloseCode;
+  /** For people. */
+  readonly reason: string;
+  /** When the client may come back, in milliseconds; 0: it chooses. */
+  readonly reconnectAfterMs: number;
+  /** What went wrong. Undefined: nothing. */
+  readonly error: WireError | undefined;
 }
 
 /** What a transport knows of a connection before the first frame. */

@@ -5,28 +5,12 @@ import type { Position } from "../../../bridge/client/index.js";
 import { createClient } from "../../../bridge/client/index.js";
 import { createClient as createJsonClient } from "../../../bridge/client/json.js";
 import { TcpProxy } from "../../support/faults/tcp-proxy.js";
+import { useSockets } from "../../support/sockets.js";
 import { live, useClient } from "../client/use-backbone.js";
 import { ready, useEdge, useNode } from "./use-edge.js";
 
 const PATIENCE = { timeout: 30_000, interval: 10 };
 const CLIENTS = 12;
-
-/** Counts the connections that clients open, and those that have ended. */
-function useSockets() {
-  const counts = { opened: 0, closed: 0 };
-  class CountedSocket extends WebSocket {
-    constructor(url: string | URL, protocols?: string | string[]) {
-      super(url, protocols);
-      counts.opened++;
-      this.addEventListener("close", () => counts.closed++);
-    }
-  }
-  vi.stubGlobal("WebSocket", CountedSocket);
-  onTestFinished(() => {
-    vi.unstubAllGlobals();
-  });
-  return counts;
-}
 
 it("keeps every connection over a link that is cut, a node that is killed and a node that leaves", {
   timeout: 90_000,
@@ -92,7 +76,7 @@ it("keeps every connection over a link that is cut, a node that is killed and a 
     await Promise.all(clients.map(live));
     await settled();
   }
-  expect(sockets).toEqual({ opened: CLIENTS, closed: 0 });
+  expect(sockets).toEqual({ opened: CLIENTS, closed: [] });
   const [first = []] = lists;
   for (const list of lists) expect(list).toEqual(first);
   expect(new Set(first).size).toBe(asked);

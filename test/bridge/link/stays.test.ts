@@ -2,15 +2,17 @@
 
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
+import { wireError } from "../../../src/core/session/frames.js";
 import type { Connection, SessionSink } from "../../../src/core/session/port.js";
 import { CloseCode } from "../../../src/gen/trunkline/v1/error_pb.js";
 import {
   type ClientFrame,
   ClientFrameSchema,
+  GoodbyeSchema,
   type ServerFrame,
   ServerFrameSchema,
 } from "../../../src/gen/trunkline/v1/session_pb.js";
-import { TrunklineError } from "../../../src/ports/error.js";
+import { ErrorCode, TrunklineError } from "../../../src/ports/error.js";
 import { GRPC_ENCODING } from "../../../src/transport/grpc/session-stream.js";
 import { eventually, useLinks } from "./use-links.js";
 
@@ -63,6 +65,7 @@ class Browser implements SessionSink {
 }
 
 const ORIGIN = { transport: "websocket", address: "192.0.2.1" } as const;
+const LEAVING = { code: CloseCode.GOING_AWAY, reason: "the node is leaving", error: undefined };
 const STAY = { reason: CloseCode.GOING_AWAY, reconnectAfterMs: 3_000, stay: true };
 
 /** A bridge between nodes, and browsers whose sessions are on the first of them. */
@@ -130,7 +133,7 @@ describe("a client that can stay", () => {
     await eventually(() => expect(links.limits).toHaveLength(1));
     const { sink } = await sessions.connection();
     sink.write([pong(1)]);
-    sink.dismiss?.("the node is leaving", 700);
+    sink.dismiss?.({ ...LEAVING, reconnectAfterMs: 700 });
     sink.write([pong(2)]);
     await eventually(() => expect(browser.told).toMatchObject({ ...STAY, reconnectAfterMs: 700 }));
     expect(browser.frames.map((frame) => frame.case)).toEqual(["pong", "goodbye"]);
@@ -152,6 +155,22 @@ describe("a client that can stay", () => {
     expect(connection.frames).toEqual([said]);
     expect(connection.faults).toEqual([]);
     expect(browser.frames).toHaveLength(1);
+  });
+
+  it("stays once more where its hello cannot be judged just now, and is told why", async () => {
+    const { links, browser, at, other, lose } = await useBrowsers(1);
+    await lose();
+    await eventually(() => expect(links.trouble).toEqual([]));
+    browser.hello();
+    const { sink } = await at(other).core.sessions.connection();
+    const error = wireError(new TrunklineError(ErrorCode.UNAVAILABLE, "nobody knows", { retryAfterMs: 500 }));
+    sink.dismiss?.({ code: CloseCode.UNAVAILABLE, reason: "nobody knows", reconnectAfterMs: 500, error });
+    await eventually(() =>
+      expect(browser.told).toEqual(
+        create(GoodbyeSchema, { reason: CloseCode.UNAVAILABLE, reconnectAfterMs: 500, error, stay: true }),
+      ),
+    );
+    expect([browser.ended, links.staying]).toEqual([undefined, 1]);
   });
 
   it("is gone with its connection", async () => {

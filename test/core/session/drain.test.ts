@@ -1,17 +1,20 @@
 // A node leaves: what was accepted is finished, and everybody is told to come back, each at another moment.
 
 import { describe, expect, it } from "vitest";
+import type { Dismissal } from "../../../src/core/session/port.js";
 import { Requests } from "../../../src/core/session/requests.js";
 import { CloseCode } from "../../../src/gen/trunkline/v1/error_pb.js";
-import { ErrorCode } from "../../../src/ports/error.js";
+import { ErrorCode, TrunklineError } from "../../../src/ports/error.js";
 import { gate, hello, identity, RecordingSink, settle, TestClient, TestCore, text, useCore } from "../use-core.js";
 
 /** Of a connection that somebody else holds, who says goodbye for the node. */
 class HeldSink extends RecordingSink {
   readonly dismissals: number[] = [];
+  dismissal: Dismissal | undefined;
 
-  dismiss(_reason: string, reconnectAfterMs: number): void {
-    this.dismissals.push(reconnectAfterMs);
+  dismiss(dismissal: Dismissal): void {
+    this.dismissals.push(dismissal.reconnectAfterMs);
+    this.dismissal = dismissal;
   }
 }
 
@@ -193,6 +196,26 @@ describe("a node that drains", () => {
     expect(anna.endedWith).toBe(CloseCode.GOING_AWAY);
     expect(anna.reply(waiting).case).toBeUndefined();
   });
+});
+
+it("leaves it to who holds a connection to say goodbye where nobody can judge its hello now, and to nobody where it is refused", async () => {
+  const core = await useCore();
+  const refuse = async (code: ErrorCode) => {
+    core.verifier.answer("anna", Promise.reject(new TrunklineError(code, "no", { retryAfterMs: 500 })));
+    const sink = new HeldSink();
+    const client = new TestClient(core.core, { transport: "in-process", address: "" }, sink);
+    const ref = client.send(hello("anna", "phone"));
+    await settle();
+    expect(client.reply(ref)).toMatchObject({ case: "error", value: { code } });
+    return { client, sink };
+  };
+  const away = await refuse(ErrorCode.UNAVAILABLE);
+  const expected = { code: CloseCode.UNAVAILABLE, reconnectAfterMs: 500, error: { code: ErrorCode.UNAVAILABLE } };
+  expect(away.sink.dismissal).toMatchObject(expected);
+  expect([away.client.cases, away.client.endedWith]).toEqual([["error"], undefined]);
+  const unknown = await refuse(ErrorCode.UNAUTHENTICATED);
+  expect(unknown.sink.dismissal).toBeUndefined();
+  expect([unknown.client.cases, unknown.client.endedWith]).toEqual([["error", "goodbye"], CloseCode.UNAUTHENTICATED]);
 });
 
 describe("a node that stops", () => {

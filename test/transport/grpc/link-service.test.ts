@@ -3,9 +3,10 @@
 import { status } from "@grpc/grpc-js";
 import fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
+import { wireError } from "../../../src/core/session/frames.js";
 import { CloseCode } from "../../../src/gen/trunkline/v1/error_pb.js";
 import { LinkService } from "../../../src/gen/trunkline/v1/link_pb.js";
-import { ErrorCode } from "../../../src/ports/error.js";
+import { ErrorCode, TrunklineError } from "../../../src/ports/error.js";
 import { serviceDefinition } from "../../../src/rpc/definition.js";
 import { fromStatus } from "../../../src/rpc/status.js";
 import { LinkBatch } from "../../../src/transport/grpc/link/batch.js";
@@ -76,11 +77,12 @@ describe("a link", () => {
     link.open(1);
     const { sink } = await core.sessions.connection();
     sink.write([Buffer.from("last words")]);
-    sink.dismiss?.("the node is leaving", 0);
+    const error = wireError(new TrunklineError(ErrorCode.UNAVAILABLE, "nobody knows"));
+    sink.dismiss?.({ code: CloseCode.UNAVAILABLE, reason: "nobody knows", reconnectAfterMs: 0, error });
     sink.write([Buffer.from("late")]);
     sink.end(CloseCode.GOING_AWAY, "again");
     await link.until(() => link.ended.length === 1);
-    const ended = { session: 1, code: CloseCode.GOING_AWAY, reason: "the node is leaving", returnAfterMs: 0 };
+    const ended = { session: 1, code: CloseCode.UNAVAILABLE, reason: "nobody knows", returnAfterMs: 0, error };
     expect(link.ended).toMatchObject([ended]);
     expect(link.delivered(1)).toEqual(["last words"]);
   });

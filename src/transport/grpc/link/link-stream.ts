@@ -22,7 +22,7 @@ import { http2StreamOf, letGoOnceReset } from "../http2-stream.js";
 import { GRPC_ENCODING } from "../session-stream.js";
 import { LinkBatch } from "./batch.js";
 import { LinkRelays, type RelayingLink } from "./link-relays.js";
-import { LinkedSession, type SessionLink, WINDOW_BYTES } from "./linked-session.js";
+import { type Ending, LinkedSession, type SessionLink, WINDOW_BYTES } from "./linked-session.js";
 
 export type LinkCall = ServerDuplexStream<LinkUp | Undecodable, LinkDown | Uint8Array>;
 
@@ -142,8 +142,8 @@ export class LinkStream implements SessionLink, RelayingLink {
     return this.#sessions.get(number);
   }
 
-  ended({ number: session }: LinkedSession, code: CloseCode, reason: string, returnAfterMs?: number): void {
-    if (this.#forget(session) !== undefined) this.batch.end({ session, code, reason, returnAfterMs });
+  ended({ number: session }: LinkedSession, ending: Ending): void {
+    if (this.#forget(session) !== undefined) this.batch.end({ session, ...ending });
   }
 
   // — what the bridge says —

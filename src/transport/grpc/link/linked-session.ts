@@ -1,19 +1,34 @@
 // One session of a link, as the core sees it: where its frames go, and how many bytes of them are under way.
 
-import type { Connection, Resumable, SessionSink, SharedPlace, SharedWire } from "../../../core/session/port.js";
-import { CloseCode } from "../../../gen/trunkline/v1/error_pb.js";
+import type {
+  Connection,
+  Dismissal,
+  Resumable,
+  SessionSink,
+  SharedPlace,
+  SharedWire,
+} from "../../../core/session/port.js";
+import type { CloseCode, Error as WireError } from "../../../gen/trunkline/v1/error_pb.js";
 import { GRPC_ENCODING } from "../session-stream.js";
 import type { Addressee, LinkBatch } from "./batch.js";
 
 /** Bytes of frames under way to one session, beyond which it waits until the bridge says that its client has taken some. */
 export const WINDOW_BYTES = 128 * 1024;
 
+/** How a session has ended: see LinkEnded. */
+export interface Ending {
+  readonly code: CloseCode;
+  readonly reason: string;
+  readonly returnAfterMs?: number;
+  readonly error?: WireError | undefined;
+}
+
 /** The link, as its sessions see it. */
 export interface SessionLink extends SharedWire {
   /** What is written in this turn. */
   readonly batch: LinkBatch;
-  /** The session has ended. `returnAfterMs`: its client has not been told, and is to be back after so long. */
-  ended(session: LinkedSession, code: CloseCode, reason: string, returnAfterMs?: number): void;
+  /** The session has ended. */
+  ended(session: LinkedSession, ending: Ending): void;
 }
 
 export class LinkedSession implements SessionSink, SharedPlace, Addressee, Resumable {
@@ -69,13 +84,13 @@ export class LinkedSession implements SessionSink, SharedPlace, Addressee, Resum
   end(code: CloseCode, reason: string): void {
     if (this.#over) return;
     this.#over = true;
-    this.#link.ended(this, code, reason);
+    this.#link.ended(this, { code, reason });
   }
 
-  dismiss(reason: string, reconnectAfterMs: number): void {
+  dismiss({ reconnectAfterMs: returnAfterMs, ...ending }: Dismissal): void {
     if (this.#over) return;
     this.#over = true;
-    this.#link.ended(this, CloseCode.GOING_AWAY, reason, reconnectAfterMs);
+    this.#link.ended(this, { ...ending, returnAfterMs });
   }
 
   /** The client has taken so many bytes. Returns whether they were under way. */

@@ -83,6 +83,7 @@ export function watch(world: World, page: Page, client: Client, breach: (what: s
     ) {
       breach(`closed for ${state.reason} after ${code}`);
     }
+    if (state.status === "closed" && page.held > 0) breach("is closed and holds a wire");
     if (state.status === "waiting" && state.untilMs !== undefined) {
       const delayMs = state.untilMs - page.now();
       if (delayMs > Math.max(LONGEST_BACKOFF_MS, notBeforeMs - world.nowMs)) breach(`waits for ${delayMs} ms`);
