@@ -125,6 +125,8 @@ export class EventStreams {
   /** Takes no more, and ends those that there are. */
   close(): void {
     this.#closing = true;
+    // Whom the core has not sent away before.
+    for (const response of this.#held) response.destroy();
     for (const stream of this.#streams.values()) stream.end(CloseCode.GOING_AWAY, "the server is leaving");
   }
 

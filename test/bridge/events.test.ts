@@ -130,6 +130,16 @@ describe("a stream", () => {
     await body?.cancel();
   });
 
+  it("is not waited for where it is held and the bridge leaves", async () => {
+    const { http, core, bridge } = await useBridge();
+    core.sessions.holds = true;
+    const held = fetch(`${http}/v1/events`).catch((error: unknown) => error);
+    await vi.waitFor(() => expect(core.sessions.held.size).toBe(1), { timeout: 10_000, interval: 5 });
+    await bridge.close(600_000);
+    expect(await held).toBeInstanceOf(TypeError);
+    await vi.waitFor(() => expect(core.sessions.held.size).toBe(0), { timeout: 10_000, interval: 5 });
+  });
+
   it("takes two of the bridge's places, and gives them back", async () => {
     const { http, core, port, url } = await useBridge({ maxConnections: 3 });
     const client = await useEvents(http);
