@@ -1,6 +1,7 @@
 // A server that follows docs/protocol.md in time that a test lets run, and does to its sessions what the test says.
 
 import type { ClientFrame, ServerFrame, Error as WireError } from "../../../../bridge/client/gen/types.js";
+import { CloseCode } from "../../../../src/gen/trunkline/v1/error_pb.js";
 import { Network, type Peer, type PeerListener } from "./network.js";
 import { ServerRoom } from "./server-room.js";
 import { ServerSession } from "./server-session.js";
@@ -104,6 +105,11 @@ export class Server {
   /** Says goodbye to all of them. */
   end(code: number, reconnectAfterMs = 0): void {
     for (const session of [...this.sessions]) session.end(code, { reconnectAfterMs });
+  }
+
+  /** Ends all of them, on connections that stay. */
+  move(reconnectAfterMs = 0): void {
+    for (const session of [...this.sessions]) session.stay(CloseCode.GOING_AWAY, reconnectAfterMs);
   }
 
   /** The session that is live. */

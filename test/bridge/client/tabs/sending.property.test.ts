@@ -27,6 +27,7 @@ const DOINGS = [
   "lose an answer",
   "silence",
   "restart",
+  "move",
   "refuse",
   "refuse",
   "refuse",
@@ -149,6 +150,7 @@ it("stores what is sent once and in each tab's order, and shows it in all of the
         else if (doing === "lose an answer") losses++;
         else if (doing === "silence") server.network.silence();
         else if (doing === "restart") server.end(4100, 1_000);
+        else if (doing === "move") server.move(1_000);
         else if (doing === "refuse") refusals++;
         else if (tab === undefined || tab.frozen) continue;
         else if (doing === "send") sent.push({ tab, sending: tab.client.room(room).send(`${sent.length}`) });

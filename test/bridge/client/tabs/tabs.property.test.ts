@@ -18,6 +18,7 @@ const DOINGS = [
   "cut",
   "silence",
   "restart",
+  "move",
   "say",
   "publish",
   "leave room",
@@ -79,6 +80,7 @@ it("tells each tab every event once and in order, over one connection", async ()
         else if (doing === "cut") server.network.cut();
         else if (doing === "silence") server.network.silence();
         else if (doing === "restart") server.end(4100, 1_000);
+        else if (doing === "move") server.move(1_000);
         else if (doing === "say") server.say(room, `${said++}`, `${said++}`, `${said++}`);
         else if (doing === "expire") for (const session of server.sessions) session.expire(5_000);
         else if (tab === undefined || tab.frozen) continue;
