@@ -113,7 +113,10 @@ export class Outbox {
       const entry = { sending, id, bytes, owner: this.#owner, order: 0, attempts, expiresAtMs, inherited: false };
       this.#backlog.append(entry, createdAtMs);
       this.#changed(entry);
+      return sending;
     }
+    // It is not among those that wait: whoever does not await it hears of it here.
+    this.#context.failed(sending);
     return sending;
   }
 

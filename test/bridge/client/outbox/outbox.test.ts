@@ -177,7 +177,7 @@ it("gives up after a day, also what was kept, and tells", async () => {
 
 it("takes no more than it may, and lets go of what has failed first", async () => {
   const { server, run, open } = usePages();
-  const { client } = open({ outbox: { maxCount: 3, maxBytes: 2_000 } });
+  const { client, unsent } = open({ outbox: { maxCount: 3, maxBytes: 2_000 } });
   await run();
   const tea = client.room("tea");
   server.refuse = () => ({ code: "ERROR_CODE_PERMISSION_DENIED" });
@@ -186,7 +186,9 @@ it("takes no more than it may, and lets go of what has failed first", async () =
   server.takesMs = () => undefined;
   const kept = [tea.send("a"), tea.send("b"), tea.send("c")];
   expect(tea.pending).toEqual(kept);
-  await expect(tea.send("d")).rejects.toMatchObject({ name: "GivenUpError", reason: "full" });
+  const full = tea.send("d");
+  await expect(full).rejects.toMatchObject({ name: "GivenUpError", reason: "full" });
+  expect(unsent).toEqual([failed, full]);
   kept[1]?.discard();
   await expect(tea.send("x".repeat(1_900))).rejects.toMatchObject({ reason: "full" });
   expect(failed.state).toBe("failed");
@@ -195,7 +197,7 @@ it("takes no more than it may, and lets go of what has failed first", async () =
 
 it("never sends what would end the connection, or cannot be written", async () => {
   const { server, run, open } = usePages();
-  const { client } = open();
+  const { client, unsent } = open();
   await run();
   const tea = client.room("tea");
   await expect(tea.send("ä".repeat(40_000))).rejects.toMatchObject({
@@ -208,6 +210,7 @@ it("never sends what would end the connection, or cannot be written", async () =
   await run();
   expect(publishes(server.session.heard)).toEqual([]);
   expect(tea.pending).toEqual([]);
+  expect(unsent.map(({ state }) => state)).toEqual(["failed", "failed"]);
 });
 
 it("measures a change as the connection there is would carry it, which in JSON is longer", async () => {
