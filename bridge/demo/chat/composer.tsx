@@ -1,8 +1,10 @@
 // Where messages are written: new ones, answers and edits.
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import type { Sending } from "../../client/outbox/sending.js";
 import type { Room } from "../../client/room/room.js";
 import type { TimelineMessage } from "../../client/timeline/timeline.js";
+import { faultText } from "../parts/faults.js";
 import { IconButton } from "../parts/icon.js";
 import { AttachDialog } from "./attach.js";
 import { nameOf, textOf } from "./content.js";
@@ -61,6 +63,12 @@ export function Composer({ room, title, draft, onDraft, lastOwn, onSent }: Compo
     field.current?.focus();
   };
 
+  /** Whether it has failed already, as where too much waits; says so. */
+  const isLost = ({ state, error }: Sending): boolean => {
+    if (state === "failed") setFault(faultText(error));
+    return state === "failed";
+  };
+
   const submit = (): void => {
     const element = field.current;
     const text = element?.value.trim() ?? "";
@@ -73,13 +81,14 @@ export function Composer({ room, title, draft, onDraft, lastOwn, onSent }: Compo
     setFault("");
     if (draft.kind === "edit") {
       const { messageId = "", body } = draft.of;
-      if (text !== textOf(body)) room.edit(messageId, text);
+      // Where it cannot even wait, what was written stays.
+      if (text !== textOf(body) && isLost(room.edit(messageId, text))) return;
       element.value = "";
       leave();
       return;
     }
     const { messageId: replyTo } = draft.kind === "reply" ? draft.to : {};
-    room.send(text, replyTo === undefined ? {} : { replyTo });
+    if (isLost(room.send(text, replyTo === undefined ? {} : { replyTo }))) return;
     element.value = "";
     element.focus();
     if (draft.kind !== "new") onDraft(NEW);
@@ -153,9 +162,8 @@ export function Composer({ room, title, draft, onDraft, lastOwn, onSent }: Compo
         <AttachDialog
           onClose={() => setAttaching(false)}
           onAttach={(attachment) => {
-            room.send({ attachment });
             setAttaching(false);
-            onSent();
+            if (!isLost(room.send({ attachment }))) onSent();
           }}
         />
       )}

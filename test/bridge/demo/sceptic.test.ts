@@ -189,6 +189,23 @@ describe.skipIf(missingBrowser !== undefined)(
       expect(grace.complaints).toEqual([]);
     });
 
+    it("keeps in the field what cannot be kept otherwise, as so much waits already", async () => {
+      const ada = await join("Ada");
+      await inspect(ada);
+      await turn(ada, "offline");
+      await ada.state("waiting");
+      // Some 4 MiB may wait.
+      await ada.page.evaluate(`
+        const field = document.querySelector("textarea");
+        const enter = () => new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true });
+        for (let count = 0; count < 300; count++) {
+          field.value = "ä".repeat(8_192);
+          field.dispatchEvent(enter());
+        }`);
+      await ada.page.getByText("Too much waits already.").waitFor();
+      expect(await ada.message.inputValue()).toBe("ä".repeat(8_192));
+    });
+
     it("shows what was changed offline, and that it waits", async () => {
       const ada = await join("Ada");
       await ada.say("The pump is old");
