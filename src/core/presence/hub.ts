@@ -232,6 +232,7 @@ export class PresenceHub {
       if (same === undefined) tenants.set(watched.tenantId, [watched]);
       else same.push(watched);
     }
+    const failures: unknown[] = [];
     for (const [tenantId, users] of tenants) {
       try {
         for (const watched of users) {
@@ -260,9 +261,12 @@ export class PresenceHub {
         for (const reader of readers) reader.flush();
       } catch (error) {
         for (const watched of users) if (watched.readers.size > 0) this.#changed.add(watched);
-        throw error;
+        failures.push(error);
       }
     }
+    // All others have been told.
+    const [failure] = failures;
+    if (failure !== undefined) throw failure;
   }
 }
 
