@@ -347,8 +347,8 @@ describe("of an inbox is found out", () => {
   test("a room shown without what was acknowledged before it was asked for", () => {
     checker.acknowledged(acknowledgement(at(3), "b"));
     const asked = checker.asked(ROOM);
-    expect(kindOf(() => checker.shownTo(ROOM, place(at(2)), asked))).toBe("stale");
-    expect(checker.shownTo(ROOM, place(at(3)), asked)).toBe(false);
+    expect(kindOf(() => checker.shownTo(ROOM, "bert", place(at(2)), asked))).toBe("stale");
+    expect(checker.shownTo(ROOM, "bert", place(at(3)), asked)).toBe(false);
   });
 
   test("the same, but not of who asked, or was answered, while two nodes had reason to believe that a room is theirs", () => {
@@ -356,12 +356,12 @@ describe("of an inbox is found out", () => {
     const before = checker.asked(ROOM);
     checker.inDoubt = true;
     const meanwhile = checker.asked(ROOM);
-    expect(checker.shownTo(ROOM, place(at(2)), before)).toBe(true);
-    expect(checker.shownTo(ROOM, place(at(2)), meanwhile)).toBe(true);
+    expect(checker.shownTo(ROOM, "bert", place(at(2)), before)).toBe(true);
+    expect(checker.shownTo(ROOM, "bert", place(at(2)), meanwhile)).toBe(true);
     checker.inDoubt = false;
-    expect(checker.shownTo(ROOM, place(at(2)), before)).toBe(true);
-    expect(checker.shownTo(ROOM, place(at(2)), meanwhile)).toBe(true);
-    expect(kindOf(() => checker.shownTo(ROOM, place(at(2)), checker.asked(ROOM)))).toBe("stale");
+    expect(checker.shownTo(ROOM, "bert", place(at(2)), before)).toBe(true);
+    expect(checker.shownTo(ROOM, "bert", place(at(2)), meanwhile)).toBe(true);
+    expect(kindOf(() => checker.shownTo(ROOM, "bert", place(at(2)), checker.asked(ROOM)))).toBe("stale");
   });
 
   test("an acknowledged change that is not there", () => {

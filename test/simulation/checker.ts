@@ -4,9 +4,10 @@
 // read; and the application, which is handed each event once.
 
 import type { Message, RoomEvent } from "../../src/gen/trunkline/v1/message_pb.js";
+import { BlockRecords } from "./block-records.js";
 import { DueInInboxes } from "./inbox-records.js";
 import { textOf } from "./message-record.js";
-import { RoomRecord } from "./room-record.js";
+import { changedWords, GOVERNED_TENANT, RoomRecord } from "./room-record.js";
 import { Violation } from "./violation.js";
 
 export interface Place {
@@ -42,6 +43,8 @@ export interface Subscribed {
 export interface Asked {
   /** The last seq that was acknowledged to anybody. */
   readonly known: number;
+  /** The same of the room that it is under, if it is under one. */
+  readonly knownOfRoot: number;
   /** How often whose the rooms are had been in doubt by then. */
   readonly doubts: number;
 }
@@ -51,7 +54,7 @@ interface Wire {
   readonly userId: string;
   /** The seq that comes next. */
   next: number;
-  /** The last seq the user may be given, if the right was taken away. */
+  /** As of which event, of the room whose members it has, the user was found to have the right. */
   readonly authorizedAt: number;
 }
 
@@ -71,6 +74,12 @@ function userKey(roomKey: string, userId: string): string {
 
 function tenantOf(roomKey: string): string {
   return roomKey.slice(0, roomKey.indexOf("/"));
+}
+
+/** The key of the room that one is under; undefined: it is under none. Ids of the system begin with the mark. */
+function rootKeyOf(roomKey: string): string | undefined {
+  const at = roomKey.indexOf("~", roomKey.indexOf("/") + 2);
+  return at < 0 ? undefined : roomKey.slice(0, at);
 }
 
 function roomIdOf(roomKey: string): string {
@@ -93,6 +102,10 @@ export class Checker {
   readonly #purged = new Map<string, number>();
   /** The same in any history: a backup that is put back brings back what was purged after it was taken. */
   readonly #oncePurged = new Map<string, number>();
+  readonly blocks = new BlockRecords(
+    (tenantId, userId) => this.inbox(tenantId, userId)?.user,
+    () => (this.#inDoubt ? 0 : this.#doubts + 1),
+  );
   #restored = false;
   #inDoubt = false;
   #doubts = 0;
@@ -108,7 +121,8 @@ export class Checker {
   room(roomKey: string): RoomRecord {
     const found = this.#rooms.get(roomKey);
     if (found !== undefined) return found;
-    const room = new RoomRecord(roomKey);
+    const rootKey = rootKeyOf(roomKey);
+    const room = new RoomRecord(roomKey, rootKey === undefined ? undefined : this.room(rootKey));
     this.#rooms.set(roomKey, room);
     return room;
   }
@@ -117,6 +131,11 @@ export class Checker {
 
   /** The log has this event now. */
   logged(roomKey: string, event: RoomEvent): void {
+    this.#take(roomKey, event);
+    this.blocks.logged(tenantOf(roomKey), event);
+  }
+
+  #take(roomKey: string, event: RoomEvent): void {
     const room = this.room(roomKey);
     const wrong = room.take(event, this.#trusted);
     if (wrong === undefined) {
@@ -153,7 +172,7 @@ export class Checker {
     this.#inboxes.clear();
     this.#purged.clear();
     this.#wires.clear();
-    for (const [roomKey, event] of events) this.logged(roomKey, event);
+    for (const [roomKey, event] of events) this.#take(roomKey, event);
     for (const [roomKey, through] of purged) this.purged(roomKey, through);
     this.#acknowledged = new Map();
     this.#known.clear();
@@ -187,13 +206,26 @@ export class Checker {
 
   /** Somebody asks for a room: they are to see as much as anybody knows whose change was answered. */
   asked(roomKey: string): Asked {
-    return { known: this.#known.get(roomKey) ?? 0, doubts: this.#inDoubt ? 0 : this.#doubts };
+    const rootKey = rootKeyOf(roomKey);
+    return {
+      known: this.#known.get(roomKey) ?? 0,
+      knownOfRoot: rootKey === undefined ? 0 : (this.#known.get(rootKey) ?? 0),
+      doubts: this.#inDoubt ? 0 : this.#doubts,
+    };
   }
 
   /** A room was shown as of `top` to who has asked. Returns whether that is older than what was known then, and may be. */
-  shownTo(roomKey: string, top: Place, { known, doubts }: Asked): boolean {
+  shownTo(roomKey: string, userId: string, top: Place, { known, knownOfRoot, doubts }: Asked): boolean {
+    const isExcused = this.#inDoubt || doubts !== this.#doubts;
+    if (this.room(roomKey).root?.mayReadFrom(userId, knownOfRoot) === false) {
+      if (isExcused) return true;
+      throw new Violation(
+        "not permitted",
+        `${roomKey}: ${userId} had lost the room above at ${knownOfRoot}, as was known`,
+      );
+    }
     if (top.seq >= known) return false;
-    if (this.#inDoubt || doubts !== this.#doubts) return true;
+    if (isExcused) return true;
     throw new Violation("stale", `${roomKey}: shown at ${top.seq} to who asked when ${known} was acknowledged`);
   }
 
@@ -206,7 +238,10 @@ export class Checker {
       throw new Violation("lost", `${named}: ${keyOf(event) || event.eventId} stands there`);
     }
     if (event.position?.tag !== tag) throw new Violation("different", `${named}, has another tag in the log`);
-    if (message && textOf(event) !== text && !this.#mayBeScrubbed(roomKey, event))
+    // What the application makes of it is its own to say.
+    const isSaid =
+      textOf(event) === text || (tenantOf(roomKey) === GOVERNED_TENANT && textOf(event) === changedWords(text));
+    if (message && !isSaid && !this.#mayBeScrubbed(roomKey, event))
       throw new Violation("different", `${named}, says something else`);
   }
 
@@ -273,7 +308,7 @@ export class Checker {
    * often users were told that they are named.
    */
   toldInInboxes(): number {
-    const due = new DueInInboxes();
+    const due = new DueInInboxes((tenantId, userId, message) => this.blocks.hears(tenantId, userId, message));
     for (const [roomKey, room] of this.#rooms) {
       if (room.user === undefined) due.add(tenantOf(roomKey), roomIdOf(roomKey), room);
     }
@@ -331,7 +366,12 @@ export class Checker {
     const next = outcome.is === "replaying" && after !== undefined ? after.seq + 1 : top.seq + 1;
     // Whoever is told to reload gets nothing until they subscribe again.
     if (outcome.is === "reset") this.#wires.delete(`${connection} ${roomKey}`);
-    else this.#wires.set(`${connection} ${roomKey}`, { userId, next, authorizedAt: top.seq });
+    else
+      this.#wires.set(`${connection} ${roomKey}`, {
+        userId,
+        next,
+        authorizedAt: this.room(roomKey).authorizedAt(userId, top.seq),
+      });
   }
 
   #wrongOutcome(roomKey: string, after: Place | undefined, top: Place, outcome: Outcome): string | undefined {
@@ -363,6 +403,12 @@ export class Checker {
   resetWhileLive(connection: string, roomKey: string): void {
     const wire = this.#wires.get(`${connection} ${roomKey}`);
     if (wire === undefined) throw new Violation("wrong outcome", `${connection} ${roomKey}: a reset out of nothing`);
+    // Nobody knows who may read a room under another, where what happened to that one's members is no longer kept.
+    const { root } = this.room(roomKey);
+    if (root !== undefined && (this.#purged.get(root.key) ?? 0) > 0) {
+      this.#wires.delete(`${connection} ${roomKey}`);
+      return;
+    }
     if (wire.next > (this.#purged.get(roomKey) ?? 0)) {
       throw new Violation("wrong outcome", `${connection} ${roomKey}: reset, but ${wire.next} is kept`);
     }
@@ -379,9 +425,9 @@ export class Checker {
       this.requireLogged(roomKey, event);
       if (seq < wire.next) throw new Violation("doubled", `${named}: ${seq} where ${wire.next} comes next`);
       if (seq > wire.next) throw new Violation("hole", `${named}: ${seq} where ${wire.next} comes next`);
-      const loss = this.room(roomKey).lossAfter(wire.userId, wire.authorizedAt);
-      if (loss !== undefined && seq > loss) {
-        throw new Violation("not permitted", `${named}: ${seq} after ${loss} took the right away`);
+      const loss = this.room(roomKey).lossSince(wire.userId, wire.authorizedAt);
+      if (loss?.isAfter(event) === true) {
+        throw new Violation("not permitted", `${named}: ${seq} after ${loss.seq} took the right away`);
       }
       wire.next = seq + 1;
     }
@@ -391,7 +437,7 @@ export class Checker {
   unsubscribed(connection: string, roomKey: string, lost: boolean): void {
     const wire = this.#wires.get(`${connection} ${roomKey}`);
     if (lost && wire === undefined) throw new Violation("wrong outcome", `${connection} ${roomKey} has lost nothing`);
-    if (lost && wire !== undefined && this.room(roomKey).lossAfter(wire.userId, wire.authorizedAt) === undefined) {
+    if (lost && wire !== undefined && this.room(roomKey).lossSince(wire.userId, wire.authorizedAt) === undefined) {
       throw new Violation("wrong outcome", `${connection} ${roomKey}: nothing took the right away`);
     }
     this.#wires.delete(`${connection} ${roomKey}`);

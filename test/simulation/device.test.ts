@@ -55,6 +55,7 @@ function useDevice() {
     clock: time.clock(),
     eventId: (roomId, userId, key) => `${roomId}/${userId}/${key}`,
     token: () => "token",
+    begins: () => {},
     connect: () => {
       const ignore = (): void => {};
       const link = new Link({
@@ -66,6 +67,8 @@ function useDevice() {
         absorb: ignore,
         arrived: ignore,
         refused: ignore,
+        now: () => 0,
+        shown: ignore,
         stale: ignore,
         marked: ignore,
         violated,

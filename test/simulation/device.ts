@@ -20,6 +20,7 @@ import type { Checker } from "./checker.js";
 import type { Coverage, State } from "./coverage.js";
 import { type Arrival, type Link, outcomeOf, placeOf } from "./link.js";
 import type { MarkerRecords } from "./marker-records.js";
+import { PresenceWatch } from "./presence-watch.js";
 import type { SimulatedClock } from "./time.js";
 import type { Trace } from "./trace.js";
 import { Violation } from "./violation.js";
@@ -35,6 +36,17 @@ export interface Change {
   readonly text: string;
   readonly frame: (attempt: number) => FrameInit;
   attempt: number;
+}
+
+/** What is said beside the text of a message. */
+export interface Said {
+  /** So many bytes more. */
+  readonly padding?: number;
+  /** Users who are named. */
+  readonly mentions?: readonly string[];
+  readonly expiresAfterMs?: number;
+  readonly replyTo?: string;
+  readonly threadRoot?: string;
 }
 
 /** A room as the application holds it. */
@@ -67,9 +79,16 @@ export interface DeviceOptions {
   readonly eventId: (roomId: string, userId: string, key: string) => string;
   /** A token; fresh where the last one was used up. */
   readonly token: (fresh: boolean) => string;
+  /** A change is begun. */
+  readonly begins: (device: Device, change: Change) => void;
   /** A new connection, or in how many milliseconds to ask again. */
   readonly connect: (device: Device) => Link | number;
 }
+
+/** When to subscribe again of whom nobody could say whether they may, in milliseconds. */
+const ASK_AGAIN_MS = 1_000;
+/** Changes that make a room, or find it. */
+const MADE: ReadonlySet<State> = new Set(["rooms created", "rooms under others created", "direct rooms made"]);
 
 const RETRY_FIRST_MS = 500;
 const RETRY_LAST_MS = 30_000;
@@ -94,6 +113,8 @@ export class Device {
   inboxId = "";
   /** What the user has chosen on this device. */
   presence = PresenceStatus.ONLINE;
+  /** Who is watched, and how they are seen. */
+  readonly watching = new PresenceWatch();
   /** Undefined: nothing was ever chosen. */
   #presenceSaid: boolean | undefined;
   /** How often markers had been lost when each mark was sent. */
@@ -120,7 +141,7 @@ export class Device {
   /** Nothing is waited for. */
   get quiet(): boolean {
     if (this.changes.size > 0 || !this.#live || this.link === undefined) return false;
-    if (this.#presenceSaid === false) return false;
+    if (this.#presenceSaid === false || this.watching.isAsked) return false;
     if (this.link.unanswered > 0 || this.link.waiting > 0) return false;
     return [...this.rooms.values()].every(({ state }) => state === "live" || state === "out");
   }
@@ -203,6 +224,7 @@ export class Device {
   #gone(): void {
     this.link = undefined;
     this.#live = false;
+    this.watching.lost();
     this.stalled = false;
     for (const room of this.rooms.values()) {
       room.held.length = 0;
@@ -295,6 +317,13 @@ export class Device {
           coverage.count("presence set");
         }
         return;
+      case "presenceSnapshot":
+        if (this.watching.snapshot(frame.value, request)) coverage.count("presence watched");
+        return;
+      case "presenceChanges":
+        this.watching.changes(frame.value);
+        coverage.count("changes of presence told");
+        return;
       case "callResult":
         this.#result(frame.value, request);
         return;
@@ -309,6 +338,7 @@ export class Device {
     this.#failures = 0;
     // No server remembers it for longer than a moment.
     if (this.#presenceSaid !== undefined) this.choosePresence(this.presence);
+    if (!this.watching.isEmpty) this.#askWatch();
     for (const change of this.changes.values()) this.#resend(change);
     for (const room of this.rooms.values()) if (room.state === "wanted") this.#ask(room);
   }
@@ -361,6 +391,15 @@ export class Device {
     }
     if (reason === UnsubscribeReason.REQUESTED) {
       coverage.count("unsubscribed");
+      return;
+    }
+    if (reason === UnsubscribeReason.UNAVAILABLE) {
+      coverage.count("unsubscribed without an answer of a hook");
+      if (room?.state !== "live") return;
+      room.state = "wanted";
+      this.#later(ASK_AGAIN_MS, () => {
+        if (this.rooms.get(roomId) === room && room.state === "wanted") this.#ask(room);
+      });
       return;
     }
     const deleted = reason === UnsubscribeReason.ROOM_DELETED;
@@ -447,6 +486,22 @@ export class Device {
     if (this.#live) this.#send({ case: "setPresence", value: { status } });
   }
 
+  // — who is there —
+
+  /** Watches these users, and the members of these rooms, and nobody else, on this connection and those after it. */
+  watch(userIds: readonly string[], roomIds: readonly string[]): void {
+    this.watching.become(userIds, roomIds);
+    if (this.#live) this.#askWatch();
+  }
+
+  #askWatch(): void {
+    const { userIds, roomIds } = this.watching;
+    this.watching.asked = this.#send({
+      case: "watchPresence",
+      value: { userIds: [...userIds], roomIds: [...roomIds] },
+    });
+  }
+
   // — markers —
 
   /** Says how far the user has come in a room: up to where the application is, or to a place before. */
@@ -481,11 +536,11 @@ export class Device {
     const text = `${key} in ${roomId}${".".repeat(padding)}`;
     const change: Change = { key, roomId, what, text, attempt: 0, frame: (attempt) => frame(key, attempt) };
     this.changes.set(key, change);
+    this.#options.begins(this, change);
     if (this.#live) this.#resend(change);
   }
 
-  /** `mentions`: users who are named. */
-  publish(roomId: string, padding: number, expiresAfterMs?: number, mentions: readonly string[] = []): void {
+  publish(roomId: string, { padding = 0, mentions = [], ...said }: Said = {}): void {
     const key = `${this.#options.deviceId}-${this.#keys + 1}`;
     const text = `${key} in ${roomId}${".".repeat(padding)}`;
     const body = { kind: { case: "text" as const, value: text } };
@@ -500,7 +555,7 @@ export class Device {
           attempt,
           body,
           mentions: mentions.map((userId) => ({ userId })),
-          ...(expiresAfterMs && { expiresAfterMs }),
+          ...said,
         },
       }),
       padding,
@@ -530,7 +585,7 @@ export class Device {
     if (change === undefined) return;
     this.changes.delete(change.key);
     coverage.count(change.what);
-    if (change.what === "rooms created") this.subscribe(change.roomId, true);
+    if (MADE.has(change.what)) this.subscribe(change.roomId, true);
     const roomKey = this.#key(change.roomId);
     const message = request?.frame.case === "publish";
     const id = eventId(change.roomId, this.userId, change.key);
@@ -552,8 +607,9 @@ export class Device {
     if (change === undefined) return;
     this.changes.delete(change.key);
     coverage.count(change.what);
-    // What was hidden already needs no event.
-    if (change.what === "messages hidden") return;
+    checker.blocks.answered(eventId(this.inboxId, this.userId, change.key));
+    // What was so already needs no event.
+    if (change.what !== "settings changed") return;
     checker.keptForUser(this.#key(this.inboxId), eventId(this.inboxId, this.userId, change.key));
   }
 
@@ -584,7 +640,8 @@ export class Device {
     } else {
       const { value } = rpc;
       if (value !== undefined && "position" in value) this.#done(request, placeOf(value.position), "");
-      else if (rpc.case === "setSettings" || rpc.case === "hideMessage") this.#kept(request);
+      else if (rpc.case === "setSettings" || rpc.case === "hideMessage" || rpc.case === "blockUser")
+        this.#kept(request);
     }
   }
 
@@ -609,6 +666,7 @@ export class Device {
         return;
       }
       coverage.count("refused for good");
+      if (error.code === ErrorCode.BLOCKED) coverage.count("refused behind a block");
       this.changes.delete(change.key);
       checker.refused(this.#key(change.roomId), eventId(change.roomId, this.userId, change.key));
       return;
@@ -625,6 +683,10 @@ export class Device {
       this.#later(error.retryAfterMs, () => {
         if (this.#presenceSaid === false) this.choosePresence(this.presence);
       });
+      return;
+    }
+    if (request?.frame.case === "watchPresence") {
+      this.#watchRefused(error, request);
       return;
     }
     if (request?.frame.case === "unsubscribe") {
@@ -648,6 +710,15 @@ export class Device {
     // A subscription that cannot be moved goes on where it is.
     else if (asked !== undefined && room.subscribed && !room.holed) this.#goOn(room);
     else this.#drop(room);
+  }
+
+  /** A room that may not be watched is watched no longer; what cannot be answered now is asked again. */
+  #watchRefused({ retryable, retryAfterMs }: WireError, request: ClientFrame): void {
+    if (this.watching.asked !== request) return;
+    if (!retryable) this.watching.become(this.watching.userIds, []);
+    this.#later(retryable ? retryAfterMs : 0, () => {
+      if (this.watching.asked === request) this.#askWatch();
+    });
   }
 
   /** The subscription stays as it was: what it brought meanwhile counts, after what lies before it. */

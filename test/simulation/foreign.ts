@@ -3,6 +3,7 @@
 import { clone, create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { nextTag } from "../../src/core/room/position.js";
+import { rootOf } from "../../src/core/room/sub-room.js";
 import { RoomDocumentSchema } from "../../src/gen/trunkline/store/v1/documents_pb.js";
 import { PositionSchema, RoomEventSchema, RoomStatus } from "../../src/gen/trunkline/v1/message_pb.js";
 import { EncodedEvent } from "../../src/ports/encoded-event.js";
@@ -24,8 +25,13 @@ export function foreignBatch(engine: MemoryEngine, ref: RoomRef, id: string, now
   const seq = (room.top?.seq ?? 0) + 1;
   const tag = nextTag(room.top?.tag ?? 0, id);
   const messageIndex = room.lastMessageIndex + 1;
+  const root = rootOf(ref);
+  const rootDocument = root && engine.state.rooms.get(root.key)?.document;
+  const above = rootDocument && fromBinary(RoomDocumentSchema, rootDocument.bytes).room;
+  if (root !== undefined && above?.status !== RoomStatus.ACTIVE) return undefined;
   const event = create(RoomEventSchema, {
     eventId: id,
+    rootSeq: above?.top?.seq ?? 0,
     position: { seq, tag },
     createdAt: timestampFromMs(nowMs),
     actor: { userId: ANOTHER_OWNER },

@@ -14,11 +14,19 @@ const ONCE: Due = { least: 1, most: 1 };
 const PERHAPS: Due = { least: 0, most: 1 };
 const NEVER: Due = { least: 0, most: 0 };
 
+/** Whether a user is told that a message names them, as far as blocks decide it. */
+type Hears = (tenantId: string, userId: string, message: RoomEvent) => "surely" | "perhaps" | "never";
+
 /** By user, and then by what: all that a room's users are to be told. */
 export class DueInInboxes {
+  readonly #hears: Hears;
   readonly #due = new Map<string, Map<string, Due>>();
   /** Messages whose words are gone, and whom they named with them, where all that is left was read again. */
   readonly #wordless = new Set<string>();
+
+  constructor(hears: Hears) {
+    this.#hears = hears;
+  }
 
   /** Takes in what a room's events have for its users. */
   add(tenantId: string, roomId: string, room: RoomRecord): void {
@@ -27,7 +35,13 @@ export class DueInInboxes {
       for (const userId of addedBy(event)) this.#add(`${tenantId}/${userId}`, `addedToRoom ${roomId}`, ONCE);
       for (const userId of removedBy(event)) this.#add(`${tenantId}/${userId}`, `removedFromRoom ${roomId}`, ONCE);
       for (const userId of namedBy(event)) {
-        this.#add(`${tenantId}/${userId}`, mentionOf(roomId, event.eventId), mention(room, event, userId));
+        const hears = this.#hears(tenantId, userId, event);
+        const due = hears === "never" ? NEVER : mention(room, event, userId);
+        this.#add(
+          `${tenantId}/${userId}`,
+          mentionOf(roomId, event.eventId),
+          due === ONCE && hears === "perhaps" ? PERHAPS : due,
+        );
       }
     }
   }
@@ -67,7 +81,7 @@ export class DueInInboxes {
 /** Whoever could not read the room when they were told is not told; whose words are gone by then neither. */
 function mention(room: RoomRecord, { eventId, position }: RoomEvent, userId: string): Due {
   const seq = position?.seq ?? 0;
-  const stays = room.mayRead(userId, seq) && room.lossAfter(userId, seq) === undefined;
+  const stays = room.mayRead(userId, seq) && !room.isLostAfter(userId, seq);
   if (stays && !room.messages.isDeleted(eventId)) return ONCE;
   return room.mayReadFrom(userId, seq) ? PERHAPS : NEVER;
 }

@@ -49,6 +49,10 @@ export interface LinkOptions {
   readonly window: number;
   readonly arrived: () => void;
   readonly refused: () => void;
+  /** Wall clock, in milliseconds. */
+  readonly now: () => number;
+  /** A room is shown to who asked for it then; throws where it may not be. */
+  readonly shown: (roomKey: string, sinceMs: number) => void;
   /** A room was shown older than it was known to be, and may be. */
   readonly stale: () => void;
   /** Markers of a room are told. */
@@ -57,7 +61,12 @@ export interface LinkOptions {
   readonly violated: (cause: unknown) => void;
 }
 
-const NOTHING_KNOWN: Asked = { known: 0, doubts: 0 };
+/** What was known of a room when somebody asked for it, and when that was. */
+interface Known extends Asked {
+  readonly atMs: number;
+}
+
+const NOTHING_KNOWN: Known = { known: 0, knownOfRoot: 0, doubts: 0, atMs: 0 };
 
 export class Link implements SessionSink {
   readonly encoding = ENCODING;
@@ -69,8 +78,8 @@ export class Link implements SessionSink {
   /** What the hello stated, until it is answered. */
   readonly #stated = new Map<string, Position | undefined>();
   /** How far the rooms had come that a request asks for, by its ref; of the hello by room. */
-  readonly #known = new Map<number, Asked>();
-  readonly #knownThen = new Map<string, Asked>();
+  readonly #known = new Map<number, Known>();
+  readonly #knownThen = new Map<string, Known>();
   readonly #rooms = new Set<string>();
   #connection: Connection | undefined;
   #inbox: Arrival[] = [];
@@ -116,8 +125,8 @@ export class Link implements SessionSink {
   }
 
   #noteKnown({ ref, frame }: ClientFrame): void {
-    const { checker, tenantId } = this.#options;
-    const asked = (roomId: string): Asked => checker.asked(`${tenantId}/${roomId}`);
+    const { checker, tenantId, now } = this.#options;
+    const asked = (roomId: string): Known => ({ ...checker.asked(`${tenantId}/${roomId}`), atMs: now() });
     if (frame.case === "hello") for (const { roomId } of frame.value.rooms) this.#knownThen.set(roomId, asked(roomId));
     else if (frame.case === "subscribe") this.#known.set(ref, asked(frame.value.roomId));
     else if (frame.case === "call" && (frame.value.rpc.case === "getEvents" || frame.value.rpc.case === "getHistory"))
@@ -195,7 +204,7 @@ export class Link implements SessionSink {
     return request;
   }
 
-  #judge({ frame }: ServerFrame, request: ClientFrame | undefined, known: Asked): void {
+  #judge({ frame }: ServerFrame, request: ClientFrame | undefined, known: Known): void {
     const { checker, tenantId, userId } = this.#options;
     const keyOf = (roomId: string) => `${tenantId}/${roomId}`;
     switch (frame.case) {
@@ -209,8 +218,12 @@ export class Link implements SessionSink {
         this.#options.marked(keyOf(frame.value.roomId), frame.value.markers);
         return;
       case "unsubscribed": {
-        const lost = frame.value.reason !== UnsubscribeReason.REQUESTED;
-        checker.unsubscribed(this.name, keyOf(frame.value.roomId), lost);
+        const { roomId, reason } = frame.value;
+        // Nobody can say whether they may read on: that is nobody's but the application's to say.
+        const isUnknown = reason === UnsubscribeReason.UNAVAILABLE;
+        if (isUnknown && !checker.room(keyOf(roomId)).isGoverned)
+          throw new Violation("wrong outcome", `${this.name} ${roomId}: nobody else was to be asked`);
+        checker.unsubscribed(this.name, keyOf(roomId), !isUnknown && reason !== UnsubscribeReason.REQUESTED);
         return;
       }
       case "error":
@@ -235,12 +248,13 @@ export class Link implements SessionSink {
   }
 
   /** A room is shown as of `top` to who has asked. */
-  #shown(roomKey: string, top: Place, asked: Asked): void {
-    const { checker, stale } = this.#options;
-    if (checker.shownTo(roomKey, top, asked)) stale();
+  #shown(roomKey: string, top: Place, asked: Known): void {
+    const { checker, stale, userId, shown } = this.#options;
+    shown(roomKey, asked.atMs);
+    if (checker.shownTo(roomKey, userId, top, asked)) stale();
   }
 
-  #subscribed(subscribed: Subscribed, request: ClientFrame | undefined, known: Asked): void {
+  #subscribed(subscribed: Subscribed, request: ClientFrame | undefined, known: Known): void {
     const { checker, tenantId, userId } = this.#options;
     const { roomId, top } = subscribed;
     const roomKey = `${tenantId}/${roomId}`;

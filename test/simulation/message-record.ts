@@ -1,6 +1,7 @@
 // The messages of a room as the checker has them from the log: every form that each has had.
 
 import type { Message, RoomEvent } from "../../src/gen/trunkline/v1/message_pb.js";
+import { ThreadRecords } from "./thread-records.js";
 
 /** A message from the event at `seq` on, up to its next form. */
 interface Form {
@@ -29,6 +30,7 @@ export class MessageRecords {
   readonly #byId = new Map<string, MessageRecord>();
   /** message_ids, the first message's first. */
   readonly #byIndex: string[] = [];
+  readonly threads = new ThreadRecords();
 
   /** message_ids, the first message's first. */
   get ids(): readonly string[] {
@@ -52,9 +54,10 @@ export class MessageRecords {
     return this.#byId.get(messageId)?.forms.at(-1)?.deleted === true;
   }
 
-  /** What is wrong with an event that changes a message, rights aside. */
+  /** What is wrong with an event of a message, rights aside. */
   judge(event: RoomEvent): string | undefined {
     const { kind } = event;
+    if (kind.case === "messageCreated") return this.threads.judge(event);
     if (
       kind.case !== "messageEdited" &&
       kind.case !== "messageDeleted" &&
@@ -85,6 +88,7 @@ export class MessageRecords {
   }
 
   fold(event: RoomEvent): void {
+    this.threads.fold(event);
     const { kind } = event;
     const seq = event.position?.seq ?? 0;
     switch (kind.case) {
@@ -119,8 +123,9 @@ export class MessageRecords {
     }
   }
 
-  /** Whether the message is shown in a form that it has, or has had at `asOf` or later. */
+  /** Whether the message is shown in a form that it has, or has had at `asOf` or later, and with as many replies as it had then. */
   isShownAsItWas(message: Message, asOf: number): boolean {
+    if (message.replyCount !== this.threads.repliesAt(message.messageId, asOf)) return false;
     const forms = this.#byId.get(message.messageId)?.forms ?? [];
     const first = Math.max(
       forms.findLastIndex(({ seq }) => seq <= asOf),

@@ -46,6 +46,7 @@ export interface Weather {
   subscribeFails: number;
   verifyFails: number;
   targetFails: number;
+  hookFails: number;
   peerFails: number;
   peerHeld: number;
 }
@@ -61,6 +62,7 @@ export const FAIR: Readonly<Weather> = {
   subscribeFails: 0,
   verifyFails: 0,
   targetFails: 0,
+  hookFails: 0,
   peerFails: 0,
   peerHeld: 0,
 };

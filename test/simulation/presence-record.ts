@@ -16,11 +16,16 @@ export interface ChoosingDevice {
   readonly presence: PresenceStatus;
 }
 
-/** While nothing happens, and long after anything has. */
-export function requirePresence(user: string, devices: readonly ChoosingDevice[], seen: PresenceStatus): void {
+/** How a user of these devices is to be seen by whoever may see them. */
+export function presenceOf(devices: readonly ChoosingDevice[]): PresenceStatus {
   const chosen = devices.filter(({ live }) => live).map(({ presence }) => presence);
   const strongest = STRENGTH.find((status) => chosen.includes(status)) ?? PresenceStatus.OFFLINE;
-  const expected = strongest === PresenceStatus.INVISIBLE ? PresenceStatus.OFFLINE : strongest;
+  return strongest === PresenceStatus.INVISIBLE ? PresenceStatus.OFFLINE : strongest;
+}
+
+/** While nothing happens, and long after anything has. */
+export function requirePresence(user: string, devices: readonly ChoosingDevice[], seen: PresenceStatus): void {
+  const expected = presenceOf(devices);
   if (seen === expected) return;
   throw new Violation("different", `${user} is seen ${PresenceStatus[seen]}, not ${PresenceStatus[expected]}`);
 }

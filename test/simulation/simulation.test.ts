@@ -32,7 +32,7 @@ const RUNS_OF_SEVERAL: readonly SimulationOptions[] = [
   { seed: 1, steps: 2_000, ...SMALL, nodes: 2 },
   { seed: 5, steps: 3_000, ...SMALL, nodes: 3 },
   { seed: 6, steps: 2_000, ...SMALL, nodes: 3 },
-  { seed: 4, steps: 2_500, ...SMALL, nodes: 4 },
+  { seed: 5, steps: 2_500, ...SMALL, nodes: 4 },
 ];
 
 function tell({ hash, steps, rooms, events, deliveries }: Simulated, seed: number): void {

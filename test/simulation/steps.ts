@@ -1,10 +1,10 @@
 // What can happen next, and how often.
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { JoinRule, Permission, Role, RoomStatus } from "../../src/gen/trunkline/v1/message_pb.js";
+import { JoinRule, Permission, Role, RoomKind, RoomStatus } from "../../src/gen/trunkline/v1/message_pb.js";
 import { type CallSchema, PresenceStatus } from "../../src/gen/trunkline/v1/session_pb.js";
 import type { State } from "./coverage.js";
-import type { Device, FrameInit } from "./device.js";
+import type { Device, FrameInit, Said } from "./device.js";
 import { timeOf } from "./message-record.js";
 import { FAIR } from "./ports.js";
 import { refOf, type World } from "./world.js";
@@ -19,6 +19,8 @@ interface Step {
   readonly run: (world: World) => string | undefined | Promise<string | undefined>;
 }
 
+/** What everybody of a tenant reads. */
+const ANNOUNCEMENTS = "~announcements";
 /** Changes a device keeps unanswered, at most. */
 const MOST_CHANGES = 16;
 
@@ -43,9 +45,16 @@ function aNewRoom({ chance }: World): string {
   return `new${chance.below(120)}`;
 }
 
+/** One that is under a hot room, or is to be. */
+function aSubRoom({ chance, options }: World): string {
+  return `r${chance.below(options.hotRooms)}~t${chance.below(3)}`;
+}
+
 function aRoom(world: World): string {
   const { chance, options } = world;
   if (chance.of(0.08)) return aNewRoom(world);
+  if (chance.of(0.03)) return ANNOUNCEMENTS;
+  if (chance.of(0.1)) return aSubRoom(world);
   return `r${chance.of(0.6) ? chance.below(options.hotRooms) : chance.below(options.rooms)}`;
 }
 
@@ -78,6 +87,19 @@ function change(
   };
 }
 
+/** One of a room's last messages, or none that is there. */
+function aMessage({ chance, checker }: World, device: Device, roomId: string): string {
+  const { ids } = checker.room(refOf(device, roomId).key).messages;
+  return chance.of(0.05) ? "none" : (ids.at(-1 - chance.below(12)) ?? "none");
+}
+
+/** The first message of a thread of the room's, mostly of one that is there. */
+function aThread(world: World, device: Device, roomId: string): string {
+  const { threads } = world.checker.room(refOf(device, roomId).key).messages;
+  const roots = [...threads.roots].slice(-4);
+  return roots.length > 0 && world.chance.of(0.7) ? world.chance.pick(roots) : aMessage(world, device, roomId);
+}
+
 /** A change of one of the room's last messages, or of none that is there. */
 function changeOfMessage(
   what: State,
@@ -87,8 +109,7 @@ function changeOfMessage(
     const device = aLiveDevice(world);
     if (device === undefined || device.changes.size >= MOST_CHANGES) return undefined;
     const roomId = aRoomOf(world, device);
-    const { ids } = world.checker.room(refOf(device, roomId).key).messages;
-    const messageId = world.chance.of(0.05) ? "none" : (ids.at(-1 - world.chance.below(12)) ?? "none");
+    const messageId = aMessage(world, device, roomId);
     const frame = choose(messageId, world);
     device.change(what, roomId, (key, attempt) => frame(roomId, key, attempt));
     return `${what} ${device.name} ${roomId} ${messageId}`;
@@ -127,10 +148,15 @@ const STEPS: readonly Step[] = [
       const roomId = aRoomOf(world, device);
       const count = chance.of(0.1) ? chance.between(2, 12) : 1;
       const padding = chance.of(0.1) ? chance.between(1_000, 9_000) : chance.below(100);
-      const expiresAfterMs = chance.of(0.05) ? chance.between(1_000, 20_000) : undefined;
-      const named = chance.of(0.15) ? Array.from({ length: chance.between(1, 3) }, () => aUser(world)) : [];
-      for (let i = 0; i < count; i++) device.publish(roomId, padding, expiresAfterMs, named);
-      return `publish ${device.name} ${roomId} ×${count} +${padding} for ${expiresAfterMs} to ${named.join(",")}`;
+      const said: Said = {
+        padding,
+        mentions: chance.of(0.15) ? Array.from({ length: chance.between(1, 3) }, () => aUser(world)) : [],
+        ...(chance.of(0.05) && { expiresAfterMs: chance.between(1_000, 20_000) }),
+        ...(chance.of(0.1) && { replyTo: aMessage(world, device, roomId) }),
+        ...(chance.of(0.3) && { threadRoot: aThread(world, device, roomId) }),
+      };
+      for (let i = 0; i < count; i++) device.publish(roomId, said);
+      return `publish ${device.name} ${roomId} ×${count} ${JSON.stringify(said)}`;
     },
   },
   {
@@ -229,6 +255,44 @@ const STEPS: readonly Step[] = [
     ),
   },
   {
+    weight: 3,
+    run: chosen(
+      (world) => (world.chance.of(0.8) ? aSubRoom(world) : `${aRoom(world)}~t0`),
+      (subRoom) =>
+        change(
+          "rooms under others created",
+          (roomId, key, attempt) => ({
+            case: "createRoom",
+            value: { roomId, parentId: roomId.slice(0, roomId.lastIndexOf("~")), key, attempt },
+          }),
+          () => subRoom,
+        ),
+    ),
+  },
+  {
+    weight: 3,
+    run: (world) => {
+      const device = aLiveDevice(world);
+      if (device === undefined || device.changes.size >= MOST_CHANGES) return undefined;
+      const other = aUser(world);
+      if (other === device.userId) return undefined;
+      device.change(
+        "direct rooms made",
+        world.directs.roomOf(device.tenantId, device.userId, other),
+        (key, attempt) => ({
+          case: "call",
+          value: {
+            rpc: {
+              case: "createRoom",
+              value: { kind: RoomKind.DIRECT, key, attempt, members: [{ userId: other }] },
+            },
+          },
+        }),
+      );
+      return `direct ${device.name} with ${other}`;
+    },
+  },
+  {
     weight: 5,
     run: change("joins", (roomId, key, attempt) => ({ case: "joinRoom", value: { roomId, key, attempt } }), aRoom),
   },
@@ -297,7 +361,7 @@ const STEPS: readonly Step[] = [
       (world, device) => {
         const { chance, options } = world;
         // Those that devices have made and read, and any but the hot ones.
-        const own = [...device.rooms.keys()].filter((roomId) => roomId.startsWith("new"));
+        const own = [...device.rooms.keys()].filter((roomId) => /^new|.~/.test(roomId));
         if (own.length > 0 && chance.of(0.8)) return chance.pick(own);
         return `r${chance.between(options.hotRooms, options.rooms - 1)}`;
       },
@@ -327,6 +391,23 @@ const STEPS: readonly Step[] = [
     run: changeOfMessage("messages hidden", (messageId) => (roomId, key, attempt) => {
       return { case: "call", value: { rpc: { case: "hideMessage", value: { roomId, messageId, key, attempt } } } };
     }),
+  },
+  {
+    weight: 3,
+    run: (world) => {
+      const device = aLiveDevice(world);
+      if (device === undefined || device.changes.size >= MOST_CHANGES) return undefined;
+      const { chance, checker } = world;
+      const { blocked } = checker.inbox(device.tenantId, device.userId)?.user ?? {};
+      const unblocks = blocked !== undefined && blocked.size > 0 && chance.of(0.4);
+      const other = unblocks ? chance.pick([...blocked.keys()]) : aUser(world);
+      if (other === device.userId) return undefined;
+      device.change("users blocked", device.inboxId, (key, attempt) => {
+        const value = { userId: other, blocked: !unblocks, key, attempt };
+        return { case: "call", value: { rpc: { case: "blockUser", value } } };
+      });
+      return `${device.name} ${unblocks ? "unblocks" : "blocks"} ${other}`;
+    },
   },
   {
     weight: 1,
@@ -365,13 +446,40 @@ const STEPS: readonly Step[] = [
     },
   },
 
+  {
+    weight: 2,
+    run: (world) => {
+      const device = aLiveDevice(world);
+      if (device === undefined) return undefined;
+      const { chance } = world;
+      const users = new Set(Array.from({ length: chance.below(6) }, () => aUser(world)));
+      device.watch([...users], []);
+      return `${device.name} watches ${[...users].join(",")}`;
+    },
+  },
+
+  // — the application —
+  {
+    weight: 4,
+    run: (world) => {
+      const { chance, checker, application } = world;
+      const governed = [...checker.rooms.values()].filter(({ root, isGoverned }) => root === undefined && isGoverned);
+      if (governed.length === 0) return undefined;
+      const { key } = chance.pick(chance.of(0.5) ? governed.slice(0, 2) : governed);
+      const permission = chance.of(0.6) ? Permission.READ : Permission.PUBLISH;
+      const userId = aUser(world);
+      application.changeMind(key, userId, permission);
+      return `the application has decided otherwise of ${Permission[permission]} for ${userId} in ${key}`;
+    },
+  },
+
   // — backend services —
   {
     weight: 5,
     run: (world) => {
       const { chance } = world;
       const sender = chance.pick(world.senders);
-      const roomId = aRoom(world);
+      const roomId = chance.of(0.1) ? ANNOUNCEMENTS : aRoom(world);
       const asUserId = chance.of(0.4) ? aUser(world) : "";
       const count = chance.of(0.1) ? chance.between(2, 6) : 1;
       for (let i = 0; i < count; i++) sender.toRoom(roomId, asUserId);
@@ -499,6 +607,7 @@ const STEPS: readonly Step[] = [
       if (chance.of(0.2)) weather.subscribeFails = 0.2;
       if (chance.of(0.2)) weather.verifyFails = 0.3;
       if (chance.of(0.3)) weather.targetFails = 0.3;
+      if (chance.of(0.3)) weather.hookFails = chance.pick([0.05, 0.5]);
       if (world.isCluster && chance.of(0.3)) weather.peerFails = chance.pick([0.02, 0.2]);
       if (world.isCluster && chance.of(0.3)) weather.peerHeld = chance.pick([0.05, 0.3]);
       if (world.isCluster && chance.of(0.4)) world.mendCluster();
@@ -612,7 +721,7 @@ const STEPS: readonly Step[] = [
       const elsewhere = world.devicesAt(node, false).filter(({ tenantId: of, changes }) => {
         return of === tenantId && changes.size < MOST_CHANGES;
       });
-      for (let said = 0; said < 4 && elsewhere.length > 0; said++) chance.pick(elsewhere).publish(roomId, 10);
+      for (let said = 0; said < 4 && elsewhere.length > 0; said++) chance.pick(elsewhere).publish(roomId);
       await world.settle(true);
       await world.pass(chance.between(0, 4_000), true);
       const asking = world.devicesAt(node, true).filter((device) => device.tenantId === tenantId);

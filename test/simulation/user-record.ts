@@ -7,6 +7,9 @@ export class UserRecord {
   readonly settings = new Map<string, { readonly value: string; readonly version: number }>();
   /** By room: the indexes of hidden messages. */
   readonly hidden = new Map<string, Set<number>>();
+  /** Whom the user has blocked, by the event that says so. */
+  readonly blocked = new Map<string, string>();
+  readonly everBlocked = new Set<string>();
   /** How often the user was told of what rooms have for them, each by its name. */
   readonly told = new Map<string, number>();
 
@@ -15,7 +18,7 @@ export class UserRecord {
   }
 
   /** Takes the next event of the inbox. Returns what is wrong with it, if anything. */
-  take({ kind, actor }: RoomEvent): string | undefined {
+  take({ kind, actor, eventId }: RoomEvent): string | undefined {
     switch (kind.case) {
       case "settingChanged": {
         const { key, value, version } = kind.value;
@@ -30,6 +33,15 @@ export class UserRecord {
         if (actor?.userId !== this.userId) return "may not hide from another";
         const { roomId, messageIndex } = kind.value;
         this.hidden.set(roomId, (this.hidden.get(roomId) ?? new Set()).add(messageIndex));
+        return undefined;
+      }
+      case "userBlocked": {
+        if (actor?.userId !== this.userId) return "may not block for another";
+        const { userId, blocked } = kind.value;
+        if (this.blocked.has(userId) === blocked) return `a block of ${userId} that changes nothing`;
+        if (blocked) this.blocked.set(userId, eventId);
+        else this.blocked.delete(userId);
+        this.everBlocked.add(userId);
         return undefined;
       }
       case "addedToRoom":

@@ -7,14 +7,15 @@ import { createCore } from "../../src/core/create-core.js";
 import { DEFAULT_LIMITS, type Limits } from "../../src/core/limit/limits.js";
 import { ratesWith } from "../../src/core/limit/rates.js";
 import { TenantLimits } from "../../src/core/limit/tenants.js";
-import type { Caller } from "../../src/core/room/calls.js";
+import type { Caller, RoomRequest, RoomResponse } from "../../src/core/room/calls.js";
 import { inboxRef } from "../../src/core/room/inbox.js";
 import { shardOf } from "../../src/core/room/position.js";
 import { Telemetry } from "../../src/core/telemetry.js";
 import { CloseCode } from "../../src/gen/trunkline/v1/error_pb.js";
-import { JoinRule, type RoomEvent, RoomEventSchema, RoomKind } from "../../src/gen/trunkline/v1/message_pb.js";
+import { JoinRule, Role, type RoomEvent, RoomEventSchema, RoomKind } from "../../src/gen/trunkline/v1/message_pb.js";
 import { GetPresenceRequestSchema } from "../../src/gen/trunkline/v1/presence_pb.js";
 import {
+  AddMembersRequestSchema,
   CreateRoomRequestSchema,
   GetHistoryRequestSchema,
   GetSettingsRequestSchema,
@@ -30,12 +31,14 @@ import type { Identity } from "../../src/ports/token-verifier.js";
 import { type AppendFault, type Arrival, MemoryEngine, type MemorySnapshot } from "../support/memory-engine.js";
 import { eventsOf } from "../support/memory-engine-state.js";
 import { UNLIMITED_RATES } from "../support/rates.js";
+import { Application, SAID_IN } from "./application.js";
 import type { BusNode } from "./bus.js";
 import { Chance } from "./chance.js";
 import { Checker } from "./checker.js";
 import { Cluster, type Member } from "./cluster.js";
 import { Coverage } from "./coverage.js";
 import { Device } from "./device.js";
+import { Directs } from "./directs.js";
 import { ANOTHER_OWNER, foreignBatch } from "./foreign.js";
 import { Gates } from "./gates.js";
 import { LateAppends } from "./late-appends.js";
@@ -54,11 +57,14 @@ import {
   WeatheredOutletStore,
 } from "./ports.js";
 import { requirePresence } from "./presence-record.js";
+import { seenWrongly } from "./presence-watched.js";
+import { GOVERNED_TENANT } from "./room-record.js";
 import { Sender } from "./sender.js";
 import { SimulatedWire } from "./shared-wire.js";
 import { TailReader } from "./tail-reader.js";
 import { TailRecords } from "./tail-records.js";
 import { SimulatedTarget } from "./target.js";
+import { requireThreads } from "./threads-shown.js";
 import { type SimulatedClock, SimulatedTime } from "./time.js";
 import { Trace } from "./trace.js";
 import { textOf } from "./user-record.js";
@@ -87,6 +93,8 @@ const WIRED = 0.4;
 const MAX_BATCH_BYTES = 32 * 1024;
 const ADMINISTRATOR = "administrator";
 const SERVICE = "service";
+/** Users who may do anything. */
+const TRUSTED: ReadonlySet<string> = new Set([ANOTHER_OWNER, ADMINISTRATOR, SERVICE]);
 /** Users who are asked in a calm what they have not read. */
 const USERS_ASKED = 6;
 /** Readers of tails, of each tenant. */
@@ -109,7 +117,7 @@ const LIMITS: Limits = {
 /** Timers of a core that is at rest: the sweep, the end of expired messages, the looks at idle rooms, the places of the four followers and of an outlet, its dead letters, the collecting window's sample, the timer wheel. */
 const RESTING_TIMERS = 11;
 /** The same of one of several, at most: its rounds and the end of its leases as well. */
-const RESTING_TIMERS_OF_ONE_OF_SEVERAL = 16;
+const RESTING_TIMERS_OF_ONE_OF_SEVERAL = 17;
 /** Longest time in which everything heals, in simulated milliseconds: the longest backoffs of the client and of a shard, and their work. */
 const HEALING_MS = 120_000;
 /** The longest backoff of an outlet, and what it hands over then. */
@@ -157,7 +165,7 @@ export class World {
   readonly time = new SimulatedTime();
   readonly trace = new Trace();
   readonly coverage = new Coverage();
-  readonly checker = new Checker(new Set([ANOTHER_OWNER, ADMINISTRATOR, SERVICE]));
+  readonly checker = new Checker(TRUSTED);
   readonly engine: MemoryEngine;
   /** Whether the archive is written behind the log. */
   readonly isBehind: boolean;
@@ -165,6 +173,12 @@ export class World {
   readonly devices: Device[] = [];
   readonly tailRecords = new TailRecords(this.checker);
   readonly markers = new MarkerRecords(this.checker);
+  readonly directs = new Directs(digest, this.checker);
+  readonly application = new Application({
+    checker: this.checker,
+    eventId: (...of) => this.eventId(...of),
+    trusted: TRUSTED,
+  });
   readonly senders: Sender[] = [];
   readonly tails: TailReader[] = [];
   /** What `load` tells the core. */
@@ -310,6 +324,11 @@ export class World {
         trace: this.trace,
         clock: this.#clientClock,
         eventId: (roomId, user, key) => this.eventId(tenantId, roomId, user, key),
+        begins: (device, change) => {
+          const eventId = this.eventId(tenantId, change.roomId, userId, change.key);
+          this.directs.begins(device, change, eventId);
+          this.application.begins(tenantId, eventId, this.time.wallMs);
+        },
         token: (fresh) => tokenText(this.#token(name, tenantId, userId, fresh)),
         connect: (device) => this.#connect(device),
       }),
@@ -352,6 +371,8 @@ export class World {
       window: this.chance.of(0.5) ? 1_024 : 64 * 1024,
       arrived: () => this.#arrived.set(link, device),
       refused: () => this.coverage.count("sinks that refused"),
+      now: () => this.time.wallMs,
+      shown: (roomKey, sinceMs) => this.application.requireShown(roomKey, device.userId, sinceMs),
       stale: () => this.coverage.count("stale answers of a shard with two owners"),
       marked: (roomKey, markers) => {
         this.markers.shown(roomKey, markers);
@@ -388,6 +409,20 @@ export class World {
       telemetry: this.#telemetry(outlet),
       limits: LIMITS,
       tenants: new TenantLimits(LIMITS),
+      publishHook: {
+        hook: this.application.publishHook(conditions, clock),
+        failure: "closed",
+        services: false,
+        roomKinds: new Set(SAID_IN),
+        bodies: undefined,
+        tenants: new Set([GOVERNED_TENANT]),
+      },
+      accessHook: {
+        hook: this.application.accessHook(conditions, clock),
+        failure: "closed",
+        roomKinds: new Set([RoomKind.CHANNEL]),
+        tenants: new Set([GOVERNED_TENANT]),
+      },
       load: () => this.load,
       outlets: {
         store: new WeatheredOutletStore(ports.outlets, conditions),
@@ -778,7 +813,9 @@ export class World {
           const entry = entries[at];
           if (entry?.event === undefined) continue;
           const event = fromBinary(RoomEventSchema, entry.event.bytes);
-          this.checker.logged(`${entry.tenantId}/${entry.roomId}`, event);
+          const roomKey = `${entry.tenantId}/${entry.roomId}`;
+          this.application.logged(this.checker.room(roomKey), event);
+          this.checker.logged(roomKey, event);
         }
       }
     } catch (cause) {
@@ -897,8 +934,23 @@ export class World {
         );
         if (room % 100 === 0) await this.settle();
       }
+      this.#createAnnouncements(tenantId);
     }
     await this.settle();
+  }
+
+  /** Some users are given a role there, and may give others one. */
+  #createAnnouncements(tenantId: string): void {
+    const caller = administratorOf(tenantId);
+    const roomId = "~announcements";
+    const made = create(CreateRoomRequestSchema, { roomId, key: "create" });
+    const members = [Role.ADMIN, Role.ADMIN, Role.MEMBER].map((role, user) => ({ userId: `u${user}`, role }));
+    const added = create(AddMembersRequestSchema, { roomId, key: "add", members });
+    const { rooms } = this.#node?.core ?? {};
+    rooms
+      ?.call(caller, { case: "createRoom", value: made })
+      .then(() => rooms.call(caller, { case: "addMembers", value: added }))
+      .catch((cause: unknown) => this.trace.note(`no announcements of ${tenantId}: ${String(cause)}`));
   }
 
   // — healing —
@@ -930,6 +982,7 @@ export class World {
       tail.connect();
     }
     while (this.arrive()) await this.settle();
+    await this.#heal(() => this.#wronglyRead.length === 0, "read by whom the application lets read");
     await this.#heal(() => this.senders.every(({ quiet }) => quiet), "sent");
     await this.#heal(() => this.devices.every((device) => !device.wanted || device.quiet), "quiet");
     await this.#tellUntold();
@@ -940,6 +993,7 @@ export class World {
     await this.#heal(() => this.#handedOver, "handed over", OUTLET_HEALING_MS);
     await this.#heal(() => this.devices.every((device) => !device.wanted || device.quiet), "quiet");
     await this.#heal(() => this.#tailed, "tailed");
+    await this.#heal(() => this.devices.every((device) => this.#seenWrongly(device) === undefined), "seen as they are");
     // A follower that has failed lately waits for its next try.
     await this.#heal(() => this.nodes.every((node) => this.#isAtRest(node)), "at rest");
     this.#requireHealed();
@@ -950,6 +1004,14 @@ export class World {
     await this.#requireKept();
     await this.#requireMarked();
     await this.#requirePresent();
+    await requireThreads(this);
+  }
+
+  /** What a user is answered by some node, while nothing else happens. */
+  async ask(tenantId: string, userId: string, request: RoomRequest): Promise<RoomResponse | undefined> {
+    const asking = this.#node?.core.rooms.call({ identity: identityOf(tenantId, userId), deviceId: "" }, request);
+    await this.settle();
+    return await asking;
   }
 
   /** A service sees every user as the strongest of what their devices have chosen. */
@@ -977,11 +1039,8 @@ export class World {
     this.markers.settled();
     for (let asked = 0; asked < USERS_ASKED; asked++) {
       const { tenantId, userId } = this.chance.pick(this.devices);
-      const caller = { identity: identityOf(tenantId, userId), deviceId: "" };
       const value = create(ListRoomsRequestSchema, { pageSize: 50 });
-      const asking = this.#node?.core.rooms.call(caller, { case: "listRooms", value });
-      await this.settle();
-      const answer = await asking;
+      const answer = await this.ask(tenantId, userId, { case: "listRooms", value });
       if (answer?.case !== "listRooms") throw new Violation("not answered", `the rooms of ${tenantId}/${userId}`);
       for (const { room, marker, unreadCount } of answer.value.rooms) {
         this.markers.stands(`${tenantId}/${room?.roomId}`, userId, { marker, unreadCount });
@@ -993,6 +1052,20 @@ export class World {
   /** Whether every reader of a tail has all that it is to see. */
   get #tailed(): boolean {
     return this.tails.every(({ name }) => this.tailRecords.missing(name) === undefined);
+  }
+
+  /** Who reads live what the application does not let them read. */
+  get #wronglyRead(): readonly string[] {
+    return this.devices.flatMap((device) => {
+      const live = [...device.rooms.values()].filter(({ state }) => device.live && state === "live");
+      const wrong = live.filter(({ roomId }) => !this.application.admits(refOf(device, roomId).key, device.userId));
+      return wrong.map(({ roomId }) => `${device.name} reads ${roomId}`);
+    });
+  }
+
+  #seenWrongly(device: Device): string | undefined {
+    if (!device.watching.isEmpty && device.live) this.coverage.count("watches compared");
+    return seenWrongly(this.checker, this.devices, device);
   }
 
   /** Whether everything in the log has had its effects. */
@@ -1019,13 +1092,10 @@ export class World {
   async #requireKept(): Promise<void> {
     for (const [key, { user }] of this.checker.inboxes) {
       const tenantId = key.slice(0, key.indexOf("/"));
-      const { rooms } = this.#node?.core ?? {};
-      if (user === undefined || rooms === undefined) continue;
-      const caller = { identity: identityOf(tenantId, user.userId), deviceId: "" };
-      const asked = rooms.call(caller, { case: "getSettings", value: create(GetSettingsRequestSchema) });
-      await this.settle();
-      const settings = await asked;
-      if (settings.case !== "getSettings") throw new Violation("not answered", `settings of ${key}`);
+      if (user === undefined) continue;
+      const value = create(GetSettingsRequestSchema);
+      const settings = await this.ask(tenantId, user.userId, { case: "getSettings", value });
+      if (settings?.case !== "getSettings") throw new Violation("not answered", `settings of ${key}`);
       const read = settings.value.settings.map((each) => [
         each.key,
         { value: textOf(each.value), version: each.version },
@@ -1034,17 +1104,15 @@ export class World {
       if (JSON.stringify(read) !== JSON.stringify(logged)) throw new Violation("different", `settings of ${key}`);
       for (const [roomId, hidden] of user.hidden) {
         const room = this.checker.room(`${tenantId}/${roomId}`);
-        if (!room.mayRead(user.userId, room.top)) continue;
+        if (!room.mayRead(user.userId, room.top) || !this.application.admits(room.key, user.userId)) continue;
         const beforeIndex = Math.max(...hidden) + 1;
         const value = create(GetHistoryRequestSchema, {
           roomId,
           limit: 50,
           from: { case: "beforeIndex", value: beforeIndex },
         });
-        const page = rooms.call(caller, { case: "getHistory", value });
-        await this.settle();
-        const history = await page;
-        if (history.case !== "getHistory") throw new Violation("not answered", `history of ${roomId}`);
+        const history = await this.ask(tenantId, user.userId, { case: "getHistory", value });
+        if (history?.case !== "getHistory") throw new Violation("not answered", `history of ${roomId}`);
         const shown = history.value.messages.find(({ messageIndex }) => hidden.has(messageIndex));
         if (shown !== undefined)
           throw new Violation("not permitted", `${key} has hidden ${shown.messageIndex} of ${roomId}`);
@@ -1063,10 +1131,11 @@ export class World {
       if (this.time.nowMs >= untilMs) {
         const late = this.devices.filter((device) => device.wanted && !device.quiet);
         const behind = this.tails.flatMap(({ name }) => this.tailRecords.missing(name) ?? []);
+        const wrong = this.devices.flatMap((device) => this.#seenWrongly(device) ?? []);
         const timers = `${this.nodes.map(({ clock }) => clock.pending).join()} timers`;
         throw new Violation(
           "not healed",
-          `not ${what}: ${[timers, ...late.map((device) => device.describe()), ...behind].join("; ")}`,
+          `not ${what}: ${[timers, ...late.map((device) => device.describe()), ...behind, ...wrong, ...this.#wronglyRead].join("; ")}`,
         );
       }
       this.#openAllGates();
@@ -1080,7 +1149,7 @@ export class World {
     this.#loseFanout();
     for (const { fanout } of this.nodes) fanout.forget();
     for (const [key, ref] of this.#untold) {
-      if (this.checker.room(key).deletedAt !== undefined) {
+      if (this.checker.room(key).isGone) {
         for (const device of this.devices) if (device.tenantId === ref.tenantId) device.unsubscribe(ref.roomId);
         continue;
       }
@@ -1094,13 +1163,10 @@ export class World {
         );
         continue;
       }
-      void this.#node?.core.rooms.call(
-        { identity: { ...identityOf(ref.tenantId, ADMINISTRATOR), grants: new Set(["admin"]) }, deviceId: "" },
-        {
-          case: "updateRoom",
-          value: create(UpdateRoomRequestSchema, { roomId: ref.roomId, key: `calm-${++this.#ids}`, attempt: 1 }),
-        },
-      );
+      void this.#node?.core.rooms.call(administratorOf(ref.tenantId), {
+        case: "updateRoom",
+        value: create(UpdateRoomRequestSchema, { roomId: ref.roomId, key: `calm-${++this.#ids}`, attempt: 1 }),
+      });
     }
     this.#untold.clear();
   }
@@ -1111,14 +1177,18 @@ export class World {
     for (let rooms = 0; rooms < WHISPERS; rooms++) {
       const device = this.chance.pick(this.devices);
       const roomId = `r${this.chance.below(this.options.hotRooms)}`;
-      if (device.live && device.rooms.get(roomId)?.state === "live") device.publish(roomId, 0);
+      if (device.live && device.rooms.get(roomId)?.state === "live") device.publish(roomId);
     }
     await this.pass(WHISPER_MS);
     this.weather.announcementLost = 0;
   }
 
-  #isAtRest({ clock }: Node): boolean {
-    return this.isCluster ? clock.pending <= RESTING_TIMERS_OF_ONE_OF_SEVERAL : clock.pending === RESTING_TIMERS;
+  #isAtRest(node: Node): boolean {
+    const { pending } = node.clock;
+    if (this.isCluster) return pending <= RESTING_TIMERS_OF_ONE_OF_SEVERAL;
+    // Who watches others is looked after now and then.
+    const watching = this.devices.some(({ live, watching: { isEmpty } }) => live && !isEmpty);
+    return pending === RESTING_TIMERS || (pending === RESTING_TIMERS + 1 && watching);
   }
 
   #requireAtRest(node: Node): void {
@@ -1130,6 +1200,8 @@ export class World {
       for (const { roomId, state, position } of device.rooms.values()) {
         if (state !== "live" || position === undefined) continue;
         subscribed.add(`${device.tenantId}/${roomId}`);
+        const { root } = this.checker.room(`${device.tenantId}/${roomId}`);
+        if (root !== undefined) subscribed.add(`members of ${root.key}`);
         this.checker.healed(device.name, `${device.tenantId}/${roomId}`, position);
       }
     }
@@ -1169,6 +1241,10 @@ export function identityOf(tenantId: string, userId: string): Identity {
 
 function serviceOf(tenantId: string): Caller {
   return { identity: { ...identityOf(tenantId, SERVICE), grants: new Set(["service"]) }, deviceId: "" };
+}
+
+function administratorOf(tenantId: string): Caller {
+  return { identity: { ...identityOf(tenantId, ADMINISTRATOR), grants: new Set(["admin"]) }, deviceId: "" };
 }
 
 export function refOf(device: Device, roomId: string): RoomRef {

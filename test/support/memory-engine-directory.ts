@@ -128,6 +128,8 @@ export class MemoryDirectory {
   empty(): void {
     this.forgotten.push(...this.entries.filter(({ lostAtMs }) => lostAtMs === undefined));
     this.entries = [];
+    // Nobody is told, and whoever asks meanwhile sees nobody: those who come back have changed.
+    this.#shown.clear();
     this.later(NOTICED_MS, () => {
       const forgotten = this.forgotten;
       this.forgotten = [];

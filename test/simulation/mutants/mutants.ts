@@ -80,17 +80,6 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: "relay-overtakes",
-    what: "a session goes to its relay while events wait for it that were to come before",
-    planted: [
-      {
-        file: "src/core/session/room-subscriptions.ts",
-        from: "if (shared === undefined || upToDate === undefined || outbox.bytes > 0) return;",
-        to: "if (shared === undefined || upToDate === undefined) return;",
-      },
-    ],
-  },
-  {
     name: "relay-skips",
     what: "a relay begins one event later than the session that it is made for",
     planted: [
@@ -128,5 +117,136 @@ export const MUTANTS: readonly Mutant[] = [
     name: "relay-detach",
     what: "the wire is not told that a session leaves its relay",
     planted: [{ file: RELAY, from: "this.#wire.detach(attachment);", to: "void attachment;" }],
+  },
+  {
+    name: "replies-deleted",
+    what: "a reply that is deleted is still counted",
+    planted: [
+      {
+        file: "src/core/message/room-messages.ts",
+        from: "[...changed, ...this.#count(root, -1, seq)]",
+        to: "changed",
+      },
+    ],
+  },
+  {
+    name: "replies-later",
+    what: "a page of history counts replies that came after the place that it shows",
+    planted: [
+      {
+        file: "src/core/message/replies-at.ts",
+        from: "if (last <= seq) return stored;",
+        to: "if (last >= 0) return stored;",
+      },
+    ],
+  },
+  {
+    name: "block-unsaid",
+    what: "other nodes are not told that somebody has blocked somebody",
+    planted: [
+      {
+        file: "src/core/room/user-service.ts",
+        from: "await this.#owner.notices.changed(caller.identity.tenantId, caller.identity.userId);",
+        to: "",
+      },
+    ],
+  },
+  {
+    name: "block-named",
+    what: "who is blocked is heard of in the inbox of whom they name",
+    planted: [
+      {
+        file: INBOX,
+        from: "readers.filter((_, index) => blocked[index] === false)",
+        to: "readers.filter((_, index) => blocked[index] !== undefined)",
+      },
+    ],
+  },
+  {
+    name: "block-seen",
+    what: "who is blocked goes on seeing whether the other is there",
+    planted: [
+      {
+        file: "src/core/presence/session-presence.ts",
+        from: "return this.heedsBlocks && this.#services.hub.hides(",
+        to: "return !this.heedsBlocks && this.#services.hub.hides(",
+      },
+    ],
+  },
+  {
+    name: "presence-meanwhile",
+    what: "what changes of a user's presence while changes are told is not told",
+    planted: [
+      {
+        file: "src/core/presence/hub.ts",
+        from: "if (this.#changed.size > 0) this.#arm(nextMs);",
+        to: "if (this.#changed.size < 0) this.#arm(nextMs);",
+      },
+    ],
+  },
+  {
+    name: "root-unheard",
+    what: "what is said in a room under another is told before what that one has taken away",
+    planted: [
+      {
+        file: "src/core/fanout/feed.ts",
+        from: "return this.root === undefined || event === undefined || this.root.has(event.event.rootSeq);",
+        to: "return true;",
+      },
+      {
+        file: "src/core/fanout/feed.ts",
+        from: "await this.root?.reach(events.at(-1)?.event.rootSeq ?? 0);",
+        to: "",
+      },
+    ],
+  },
+  {
+    name: "root-left",
+    what: "who has left a room goes on reading the rooms under it",
+    planted: [
+      {
+        file: "src/core/fanout/feed.ts",
+        from: 'this.#tellLoss(seq, "access-lost", kind.value.userId);\n        return;\n      case "memberChanged":\n        if (kind.value.member !== undefined && !this.#become',
+        to: 'return;\n      case "memberChanged":\n        if (kind.value.member !== undefined && !this.#become',
+      },
+    ],
+  },
+  {
+    name: "banned-reader",
+    what: "who is banned from the announcements reads them as everybody does",
+    planted: [
+      {
+        file: "src/core/room/state.ts",
+        from: "return known === undefined || known.banned ? undefined : everydayReader(userId);",
+        to: "return known === undefined ? undefined : everydayReader(userId);",
+      },
+    ],
+  },
+  {
+    name: "hook-unasked",
+    what: "a repeat of a message that the application is asked about is published as it was sent",
+    planted: [
+      {
+        file: "src/core/hook/publish-gate.ts",
+        from: "return asked.approved.then((approved) => ({ ...approved, attempt: command.attempt }));",
+        to: "return Promise.resolve(command);",
+      },
+    ],
+  },
+  {
+    name: "hook-longer",
+    what: "what the application allows is allowed for a minute, however short it is to be",
+    planted: [
+      {
+        file: "src/core/hook/access-gate.ts",
+        from: "const ttlMs = Math.min(answer.ttlMs, MAX_TTL_MS);",
+        to: "const ttlMs = MAX_TTL_MS;",
+      },
+    ],
+  },
+  {
+    name: "hook-denied",
+    what: "whom the application denies a room they are in stays there",
+    planted: [{ file: "src/core/hook/access-gate.ts", from: "else await this.#expel(ref, userId);", to: "" }],
   },
 ];
