@@ -350,14 +350,11 @@ export class Session {
 
   #surroundingsChanged(): void {
     const { status } = this.#state;
-    const { platform } = this.#options;
-    if (!platform.reachability.online) {
-      // What is under way may still arrive; a connection shows by itself whether it has gone.
-      if (status === "waiting") this.#wait("offline", 0);
-      return;
+    if (status === "waiting") {
+      if (this.#options.platform.reachability.online) this.#resume();
+      else this.#wait("offline", 0);
     }
-    if (status === "waiting") this.#resume();
-    // The page was away, or the network: is there still somebody?
+    // The page was away, or the network is or was: is there still somebody?
     else if (status === "live" && this.#connection?.liveness.prove()) this.#connection.requests.tell({ ping: {} });
   }
 

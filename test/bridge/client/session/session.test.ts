@@ -97,6 +97,22 @@ it("waits for a network, and connects once it is there", async () => {
   expect(states).toEqual(["idle", "waiting offline", "connecting", "live"]);
 });
 
+it("that the network is gone shows within seconds, and what it carries still is carried", async () => {
+  const { server, page, states, run } = await useLiveClient();
+  states.length = 0;
+  page.reach(false);
+  await run(60_000);
+  // The system may be wrong.
+  expect(states).toEqual([]);
+  server.network.silence();
+  page.reach(false);
+  await run(5_500);
+  expect(states).toEqual(["waiting offline"]);
+  page.reach(true);
+  await run();
+  expect(states).toEqual(["waiting offline", "connecting", "live"]);
+});
+
 it("tries nothing while there is no network", async () => {
   const { page, server, run, states } = await useLiveClient();
   server.up = false;
