@@ -189,6 +189,21 @@ describe.skipIf(missingBrowser !== undefined)(
       expect(grace.complaints).toEqual([]);
     });
 
+    it("says soon that it is offline where the system has no network, and sends once there is one", async () => {
+      const grace = await join("Grace");
+      const tunnel = await browser.newContext();
+      onTestFinished(() => tunnel.close());
+      const ada = await useTab(tunnel);
+      await ada.enter(serving.url, "Ada", "general");
+      await ada.state("live");
+      await tunnel.setOffline(true);
+      await ada.say("from the tunnel");
+      expect(await ada.state("waiting")).toContain("You are offline");
+      await ada.showsPending("from the tunnel");
+      await tunnel.setOffline(false);
+      for (const tab of [ada, grace]) await tab.shows(["from the tunnel"]);
+    });
+
     it("keeps in the field what cannot be kept otherwise, as so much waits already", async () => {
       const ada = await join("Ada");
       await inspect(ada);
