@@ -55,8 +55,10 @@ function dial(url: string, subprotocol: string, listener: WireListener): Wire {
   socket.addEventListener("message", ({ data }) => listener.received(data), { signal });
   socket.addEventListener("close", ({ code }) => listener.closed(code), { signal });
   return {
-    // What is sent once it is closing is lost, and nobody told.
-    send: (data) => socket.send(data),
+    // What is sent once it is closing is lost, and of use to nobody; browsers complain of it to the page's developer.
+    send: (data) => {
+      if (socket.readyState === WebSocket.OPEN) socket.send(data);
+    },
     close: (code) => {
       over.abort();
       socket.close(code);
