@@ -27,7 +27,6 @@ const LIMITS: Partial<Limits> = {
   frameRate: { perSecond: 0, burst: 0 },
   handshakeDeadlineMs: 1_000,
   pingIntervalMs: 2_000,
-  // Later than whoever reads nothing is closed for that.
   pongDeadlineMs: 5_000,
   stallDeadlineMs: 500,
   outboxBytes: 64 * 1024,
@@ -44,15 +43,18 @@ const TENANTS = new Map([
 const schema = new Schema();
 let names = 0;
 
+/** Whoever reads nothing answers no ping either, and is to be closed for what it does not read, on the slowest machine. */
+const PATIENT = { ...LIMITS, pongDeadlineMs: 120_000 };
+
 /** A server of its own directory. */
-async function start(verifier: ScriptedVerifier, directory: string): Promise<Backbone> {
+async function start(verifier: ScriptedVerifier, directory: string, limits = LIMITS): Promise<Backbone> {
   return await startBackbone({
     dataDirectory: directory,
     shards: 2,
     auth: { verifier },
     grpc: { port: 0 },
     bridge: { port: 0 },
-    limits: LIMITS,
+    limits,
     tenants: TENANTS,
   });
 }
@@ -268,13 +270,21 @@ function newDirectory(): string {
 
 const verifier = new ScriptedVerifier();
 let shared: Backbone;
+let patient: Backbone;
 beforeAll(async () => {
   shared = await start(verifier, newDirectory());
+  patient = await start(verifier, newDirectory(), PATIENT);
 }, TIMEOUT_MS);
 afterAll(async () => {
-  await shared.stop({ spreadMs: 0, deadlineMs: 5_000 });
+  await Promise.all([shared, patient].map((server) => server.stop({ spreadMs: 0, deadlineMs: 5_000 })));
   for (const directory of directories) rmSync(directory, { recursive: true, force: true });
 }, TIMEOUT_MS);
+
+async function serverFor(code: string): Promise<Backbone> {
+  if (code === "SLOW_CONSUMER") return patient;
+  // What ends the server has one of its own.
+  return code === "GOING_AWAY" ? await start(verifier, newDirectory()) : shared;
+}
 
 describe.each(TRANSPORTS)("over %s", (transport) => {
   test.each(Object.entries(ERRORS))(
@@ -290,9 +300,7 @@ describe.each(TRANSPORTS)("over %s", (transport) => {
   test.each(Object.entries(CLOSES))(
     "a client earns the close code %s",
     async (name, earn) => {
-      // What ends the server has one of its own.
-      const own = name === "GOING_AWAY" ? await start(verifier, newDirectory()) : shared;
-      const connection = await earn(new Stage(own, verifier, transport));
+      const connection = await earn(new Stage(await serverFor(name), verifier, transport));
       const { code } = await connection.inbox.ended();
       expect(code).toBe(CloseCode[name as keyof typeof CloseCode]);
     },
