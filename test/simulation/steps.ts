@@ -242,6 +242,20 @@ const STEPS: readonly Step[] = [
     },
   },
   {
+    weight: 3,
+    run: (world) => {
+      const [reader, other] = [aLiveDevice(world), aLiveDevice(world)];
+      if (reader === undefined || other === undefined || other.changes.size >= MOST_CHANGES) return undefined;
+      const roomId = aRoomOf(world, reader);
+      const threadRoot = aThread(world, reader, roomId);
+      for (let asked = 0; asked < 3; asked++) {
+        reader.ask({ case: "call", value: { rpc: { case: "getHistory", value: { roomId, limit: 50 } } } });
+        if (other.tenantId === reader.tenantId) other.publish(roomId, { threadRoot });
+      }
+      return `reads ${reader.name} ${roomId} while ${other.name} answers ${threadRoot}`;
+    },
+  },
+  {
     weight: 2,
     run: chosen(aNewRoom, (newRoom) =>
       change(
@@ -410,6 +424,33 @@ const STEPS: readonly Step[] = [
     },
   },
   {
+    weight: 2,
+    run: async (world) => {
+      const { chance, checker } = world;
+      const device = aLiveDevice(world);
+      const roomId = [...(device?.rooms.keys() ?? [])].find((id) => id.startsWith("~d."));
+      if (device === undefined || roomId === undefined) return undefined;
+      const { members } = checker.room(refOf(device, roomId).key);
+      const other = world.devices.find(({ tenantId, userId, live, changes }) => {
+        const isOther = tenantId === device.tenantId && userId !== device.userId && members.has(userId);
+        return isOther && live && changes.size < MOST_CHANGES;
+      });
+      if (other === undefined) return undefined;
+      // Whoever judges it knows by then whether they are blocked.
+      other.publish(roomId);
+      await world.settle();
+      device.change("users blocked", device.inboxId, (key, attempt) => {
+        const value = { userId: other.userId, blocked: true, key, attempt };
+        return { case: "call", value: { rpc: { case: "blockUser", value } } };
+      });
+      await world.settle();
+      await world.pass(chance.below(300), true);
+      other.publish(roomId);
+      other.publish(aRoomOf(world, other), { mentions: [device.userId] });
+      return `${device.name} blocks ${other.name} while they speak in ${roomId}`;
+    },
+  },
+  {
     weight: 1,
     run: (world) => {
       const device = aLiveDevice(world);
@@ -447,7 +488,7 @@ const STEPS: readonly Step[] = [
   },
 
   {
-    weight: 2,
+    weight: 5,
     run: (world) => {
       const device = aLiveDevice(world);
       if (device === undefined) return undefined;

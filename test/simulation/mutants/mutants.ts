@@ -174,62 +174,13 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: "presence-meanwhile",
-    what: "what changes of a user's presence while changes are told is not told",
-    planted: [
-      {
-        file: "src/core/presence/hub.ts",
-        from: "if (this.#changed.size > 0) this.#arm(nextMs);",
-        to: "if (this.#changed.size < 0) this.#arm(nextMs);",
-      },
-    ],
-  },
-  {
-    name: "root-unheard",
-    what: "what is said in a room under another is told before what that one has taken away",
-    planted: [
-      {
-        file: "src/core/fanout/feed.ts",
-        from: "return this.root === undefined || event === undefined || this.root.has(event.event.rootSeq);",
-        to: "return true;",
-      },
-      {
-        file: "src/core/fanout/feed.ts",
-        from: "await this.root?.reach(events.at(-1)?.event.rootSeq ?? 0);",
-        to: "",
-      },
-    ],
-  },
-  {
-    name: "root-left",
-    what: "who has left a room goes on reading the rooms under it",
-    planted: [
-      {
-        file: "src/core/fanout/feed.ts",
-        from: 'this.#tellLoss(seq, "access-lost", kind.value.userId);\n        return;\n      case "memberChanged":\n        if (kind.value.member !== undefined && !this.#become',
-        to: 'return;\n      case "memberChanged":\n        if (kind.value.member !== undefined && !this.#become',
-      },
-    ],
-  },
-  {
-    name: "banned-reader",
-    what: "who is banned from the announcements reads them as everybody does",
-    planted: [
-      {
-        file: "src/core/room/state.ts",
-        from: "return known === undefined || known.banned ? undefined : everydayReader(userId);",
-        to: "return known === undefined ? undefined : everydayReader(userId);",
-      },
-    ],
-  },
-  {
-    name: "hook-unasked",
-    what: "a repeat of a message that the application is asked about is published as it was sent",
+    name: "hook-refused",
+    what: "what the application refuses is published",
     planted: [
       {
         file: "src/core/hook/publish-gate.ts",
-        from: "return asked.approved.then((approved) => ({ ...approved, attempt: command.attempt }));",
-        to: "return Promise.resolve(command);",
+        from: 'case "refuse":\n        throw refused(verdict);',
+        to: 'case "refuse":\n        return command;',
       },
     ],
   },
@@ -243,10 +194,5 @@ export const MUTANTS: readonly Mutant[] = [
         to: "const ttlMs = MAX_TTL_MS;",
       },
     ],
-  },
-  {
-    name: "hook-denied",
-    what: "whom the application denies a room they are in stays there",
-    planted: [{ file: "src/core/hook/access-gate.ts", from: "else await this.#expel(ref, userId);", to: "" }],
   },
 ];
