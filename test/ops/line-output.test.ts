@@ -34,12 +34,14 @@ function usePipe() {
   };
 }
 
-test("a flush does not wait for ever for a reader that takes nothing", () => {
+test("a flush does not wait for ever for a reader that takes nothing", async () => {
   const { descriptor, read } = usePipe();
   const output = new LineOutput(descriptor, 1_000_000);
   for (const line of LINES) output.write(line);
   output.flush();
   expect(read().length).toBeLessThan(LINES.join("").length);
+  // It was under way before the flush, and must not come to whoever has the descriptor's number after this.
+  await expect.poll(read, { timeout: 10_000 }).toMatch(/(^|\n)0 x/);
 });
 
 test("a reader that is slow gets every line in order", async () => {
