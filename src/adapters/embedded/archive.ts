@@ -58,7 +58,8 @@ import {
   writeShard,
 } from "./records.js";
 import { dismissRoom, purgeRoom } from "./room-removal.js";
-import type { Table, Tables } from "./tables.js";
+import type { Table } from "./table.js";
+import type { Tables } from "./tables.js";
 import { EmbeddedUserArchive } from "./user-archive.js";
 
 /** Rooms that are looked at before others get their turn. */

@@ -31,7 +31,8 @@ import {
 } from "./records.js";
 import { expirationRemoval } from "./removal.js";
 import { RemovedRooms } from "./removed.js";
-import type { Table, Tables } from "./tables.js";
+import type { Table } from "./table.js";
+import type { Tables } from "./tables.js";
 
 const PRESENT = Buffer.from([1]);
 

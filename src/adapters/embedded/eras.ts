@@ -2,9 +2,10 @@
 // goes on in one of its own, so that what was read of a history that is lost is known: by its era, or by an offset its era never came to.
 
 import { randomBytes } from "node:crypto";
-import type { Database, RootDatabase } from "lmdb";
+import type { RootDatabase } from "lmdb";
 import { after, lastUint32, numberedKey, shardKey } from "./keys.js";
 import { readShard } from "./records.js";
+import type { Table } from "./table.js";
 
 /** Eras that are remembered: what was read so many starts ago is taken for another store's. */
 const MAX_ERAS = 4_096;
@@ -20,8 +21,8 @@ const LAST_FIRST = { start: after(PREFIX), end: PREFIX, reverse: true };
 /** Of a store's tables, those that eras are about. */
 interface EraTables {
   readonly root: RootDatabase<Uint8Array, string>;
-  readonly eras: Database<Uint8Array, string>;
-  readonly shards: Database<Uint8Array, string>;
+  readonly eras: Table;
+  readonly shards: Table;
   readonly shardCount: number;
 }
 

@@ -2,7 +2,7 @@
 
 import type { RootDatabase } from "lmdb";
 import { ErrorCode, TrunklineError } from "../../ports/error.js";
-import type { Table } from "./tables.js";
+import type { Table } from "./table.js";
 
 export interface Write {
   readonly table: Table;

@@ -17,7 +17,7 @@ import { DirectoryLock } from "./lock.js";
 import { NotificationLog } from "./notification-log.js";
 import { EmbeddedOutletStore } from "./outlet-store.js";
 import { Retention } from "./retention.js";
-import { openTables, type Tables } from "./tables.js";
+import { closeTables, openTables, type Tables } from "./tables.js";
 
 // Enough for a cluster to grow into, and a look at each costs nothing.
 const DEFAULT_SHARDS = 64;
@@ -104,7 +104,7 @@ export class EmbeddedStore {
     await this.#retention?.close();
     await this.#commit.close();
     await Promise.allSettled(this.#backups);
-    await this.#tables.root.close();
+    await closeTables(this.#tables);
     await this.#lock.release();
   }
 }

@@ -16,7 +16,8 @@ import { inShards, shardOf } from "../../ports/shard.js";
 import { TermOver } from "../../ports/term.js";
 import { type GroupCommit, unavailable, type Write } from "./group-commit.js";
 import { after, lastPart, namedKey, outletKey, parkedKey, roomKey } from "./keys.js";
-import type { Table, Tables } from "./tables.js";
+import type { Table } from "./table.js";
+import type { Tables } from "./tables.js";
 
 const PRESENT = Buffer.from([1]);
 /** Bursts removed in one transaction. */

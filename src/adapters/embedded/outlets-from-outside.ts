@@ -13,7 +13,7 @@ import type { DeadLetter } from "../../ports/dead-letter.js";
 import { GroupCommit } from "./group-commit.js";
 import { everything, firstPart } from "./keys.js";
 import { EmbeddedOutletStore } from "./outlet-store.js";
-import { DATA_FILE, openTables, type Tables } from "./tables.js";
+import { closeTables, DATA_FILE, openTables, type Tables } from "./tables.js";
 
 export class OutletsFromOutside {
   readonly #tables: Tables;
@@ -57,6 +57,6 @@ export class OutletsFromOutside {
 
   async close(): Promise<void> {
     await this.#commit.close();
-    await this.#tables.root.close();
+    await closeTables(this.#tables);
   }
 }

@@ -2,11 +2,10 @@
 
 import { type FileHandle, open as openFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Database, open, type RootDatabase } from "lmdb";
+import { open, type RootDatabase } from "lmdb";
 import { beginEra } from "./eras.js";
 import { keyEncoder } from "./keys.js";
-
-export type Table = Database<Uint8Array, string>;
+import { Table } from "./table.js";
 
 export interface Tables {
   readonly root: RootDatabase<Uint8Array, string>;
@@ -149,9 +148,15 @@ export async function openTables(directory: string, shards: number): Promise<Tab
   }
 }
 
+/** Waits for transactions that are under way. Reads throw from the call on. */
+export async function closeTables(tables: Tables): Promise<void> {
+  for (const table of Object.values(tables)) if (table instanceof Table) table.shut();
+  await tables.root.close();
+}
+
 function openTable(root: RootDatabase<Uint8Array, string>, name: string): Table {
   const options = { name, encoding: "binary" as const, cache: false, keyEncoder };
-  return root.openDB<Uint8Array, string>(options);
+  return new Table(root.openDB<Uint8Array, string>(options));
 }
 
 function readText(table: Table, key: string): string | undefined {

@@ -6,7 +6,7 @@ import { open } from "lmdb";
 import { describe, expect, it } from "vitest";
 import { keyEncoder } from "../../../src/adapters/embedded/keys.js";
 import { EmbeddedStore } from "../../../src/adapters/embedded/lmdb.js";
-import { SCHEMA } from "../../../src/adapters/embedded/tables.js";
+import { closeTables, openTables, SCHEMA } from "../../../src/adapters/embedded/tables.js";
 import { ErrorCode } from "../../../src/ports/error.js";
 import { type RoomRef, roomRef } from "../../../src/ports/room-ref.js";
 import { ALL, changesOf, newRoom, roomDocument, sampleBatch } from "../../contract/samples.js";
@@ -140,6 +140,21 @@ describe("closing", () => {
     await expect(store.archive.purge(newRoom(), 1)).rejects.toMatchObject(unavailable);
     await expect(async () => store.archive.room(newRoom())).rejects.toMatchObject(unavailable);
     await expect(store.backup(await useDirectory())).rejects.toThrow("closed");
+  });
+
+  it("refuses who reads while its last transaction is on the way to the disk", async () => {
+    const tables = await openTables(await useDirectory(), 2);
+    const large = Buffer.alloc(5_000_000);
+    const written = tables.root.batch(() => tables.rooms.put("large", large));
+    const closing = closeTables(tables);
+    expect(() => tables.rooms.getBinary("large")).toThrow("closed");
+    expect(() => tables.rooms.getKeys({})).toThrow("closed");
+    expect(() => tables.rooms.getRange({})).toThrow("closed");
+    expect(() => tables.rooms.doesExist("large")).toThrow("closed");
+    await written;
+    await closing;
+    // What lmdb has against a read, it throws by a timer of its own.
+    await new Promise((resolve) => setTimeout(resolve, 10));
   });
 
   it("ends a count of rooms that is under way", async () => {
