@@ -24,4 +24,5 @@ export type { RoomEntry } from "./rooms/entry.js";
 export type { RoomList, RoomListOptions } from "./rooms/list.js";
 export type { TokenProvider, TokenRequest } from "./session/session.js";
 export type { ClosedReason, ConnectionState, LostReason, Via } from "./session/state.js";
-export type { Timeline, TimelineMessage, TimelineOptions, TimelineSnapshot } from "./timeline/timeline.js";
+export type { TimelineMessage, TimelineOptions, TimelineSnapshot } from "./timeline/snapshot.js";
+export type { Timeline } from "./timeline/timeline.js";

@@ -23,7 +23,8 @@ import type { Marks } from "../people/marks.js";
 import { RoomReceipts } from "../people/receipts.js";
 import { RoomTyping } from "../people/typing.js";
 import type { Platform } from "../platform.js";
-import { Timeline, type TimelineOptions } from "../timeline/timeline.js";
+import type { TimelineOptions } from "../timeline/snapshot.js";
+import { Timeline } from "../timeline/timeline.js";
 import { type FeedState, RoomFeed } from "./feed.js";
 import { type IterationOptions, Iterations } from "./iterations.js";
 

@@ -1,52 +1,17 @@
 // A room's messages for display, kept as they stand: the newest page and as many before it as were asked for, what events make of them, and at the
 // end what this client is sending.
 
-import { DisconnectedError, isFinal } from "../error.js";
+import { isFinal } from "../error.js";
 import type { Listener } from "../events.js";
-import type {
-  Actor,
-  GetHistoryResponse,
-  Message,
-  Position,
-  Published,
-  RoomEvent,
-  UnsubscribeReason,
-} from "../gen/types.js";
+import type { Actor, GetHistoryResponse, Position, Published, RoomEvent } from "../gen/types.js";
 import type { Sending } from "../outbox/sending.js";
 import { Changes } from "../people/changes.js";
 import type { Platform, Timer } from "../platform.js";
 import type { FeedState } from "../room/feed.js";
 import { againMs } from "../session/verdict.js";
 import { Messages } from "./messages.js";
-
-export interface TimelineOptions {
-  /** Messages of a page, at most; 50 unless said otherwise, 200 at most. */
-  readonly limit?: number;
-  /**
-   * Messages that are held, at most, beside those that `older` has asked for; default 1,000. Beyond, the oldest are let go as new ones come; `older`
-   * brings them back.
-   */
-  readonly max?: number;
-}
-
-export interface TimelineMessage extends Message {
-  /** Names it for as long as the timeline lives, also while it is sent and after. */
-  readonly key: string;
-  /** It is this client's, and on its way, or was refused: then `sending.error` says why, and `sending.retry()` and `sending.discard()` help. */
-  readonly sending?: Sending<Published>;
-}
-
-/** Never changes. A message of the room that has not changed is the same object in the next one. */
-export interface TimelineSnapshot {
-  /** In order: those of the room, then those that are being sent. Deleted ones are there, without a body. */
-  readonly messages: readonly TimelineMessage[];
-  /** A page is on its way, or waits for the connection. */
-  readonly loading: boolean;
-  /** There is nothing older. */
-  readonly atStart: boolean;
-  /** Why the room cannot be read. Undefined: it can. */
-  readonly error: Error | UnsubscribeReason | undefined;
-}
+import { isWanted, requireSeamless } from "./page.js";
+import { echoOf, isMessage, type TimelineMessage, type TimelineOptions, type TimelineSnapshot } from "./snapshot.js";
 
 /** What a timeline needs of its room. */
 export interface TimelineContext {
@@ -321,7 +286,7 @@ export class Timeline {
       return this.#view(message, () => ({ ...message, key }));
     });
     this.#sendings = this.#sendings.filter((sending) => !own.has(sending.key) && !this.#isPast(sending));
-    return [...messages, ...this.#sendings.map((sending) => this.#echo(sending))];
+    return [...messages, ...this.#sendings.map((sending) => echoOf(sending, this.#context.self()))];
   }
 
   /** It is stored at a place that was shown already: it has been deleted since, or hidden. */
@@ -338,45 +303,8 @@ export class Timeline {
     return view;
   }
 
-  /** A message as it will be. */
-  #echo(sending: Sending<Published>): TimelineMessage {
-    const { attempt, expiresAfterMs, forward, ...said } = sending.frame.publish ?? {};
-    const { messageId, position, messageIndex } = sending.answer ?? {};
-    return {
-      ...said,
-      key: `~${sending.key}`,
-      sending,
-      messageId,
-      position,
-      messageIndex,
-      createdAt: sending.answer?.createdAt ?? new Date(sending.createdAtMs).toISOString(),
-      sender: this.#context.self(),
-      version: 1,
-    };
-  }
-
   #changed(): void {
     this.#snapshot = undefined;
     this.#changes.changed();
   }
-}
-
-function isMessage(sending: Sending): sending is Sending<Published> {
-  return sending.frame.publish !== undefined;
-}
-
-/** Whether its events come from its position on, sooner or later. */
-function isWanted({ status }: FeedState): boolean {
-  return status !== "off" && status !== "reset" && status !== "lost";
-}
-
-/** Throws where something between the page and the events that came since it was asked for is missing. */
-function requireSeamless(
-  { asOf }: GetHistoryResponse,
-  log: readonly RoomEvent[],
-  position: Position | undefined,
-): void {
-  const [first] = log;
-  const sinceSeq = first === undefined ? position?.seq : (first.position?.seq ?? 0) - 1;
-  if (sinceSeq !== undefined && (asOf?.seq ?? 0) < sinceSeq) throw new DisconnectedError("the page is too old");
 }

@@ -1,6 +1,6 @@
 // A line between messages: who came and who went there.
 
-import type { TimelineMessage } from "../../client/timeline/timeline.js";
+import type { TimelineMessage } from "../../client/timeline/snapshot.js";
 import type { Coming } from "./comings.js";
 
 /** Of many at one place so many are named. */

@@ -3,7 +3,7 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Sending } from "../../client/outbox/sending.js";
 import type { Room } from "../../client/room/room.js";
-import type { TimelineMessage } from "../../client/timeline/timeline.js";
+import type { TimelineMessage } from "../../client/timeline/snapshot.js";
 import { faultText } from "../parts/faults.js";
 import { IconButton } from "../parts/icon.js";
 import { AttachDialog } from "./attach.js";

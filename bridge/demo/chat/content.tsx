@@ -2,7 +2,7 @@
 
 import type { ComponentChild } from "preact";
 import type { Actor, Body } from "../../client/gen/types.js";
-import type { TimelineMessage } from "../../client/timeline/timeline.js";
+import type { TimelineMessage } from "../../client/timeline/snapshot.js";
 import { Icon } from "../parts/icon.js";
 
 /** An address, without the full stop or bracket that may follow it. */

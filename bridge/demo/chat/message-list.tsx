@@ -3,7 +3,8 @@
 import { Fragment } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Room } from "../../client/room/room.js";
-import type { Timeline, TimelineMessage } from "../../client/timeline/timeline.js";
+import type { TimelineMessage } from "../../client/timeline/snapshot.js";
+import type { Timeline } from "../../client/timeline/timeline.js";
 import { Icon } from "../parts/icon.js";
 import { useLatest, useToday } from "../parts/use.js";
 import { dayKey, dayOf } from "../parts/words.js";

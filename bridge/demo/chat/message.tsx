@@ -1,7 +1,7 @@
 // One message: who, what, what it answers, how others feel about it, and how far it has come.
 
 import type { Body } from "../../client/gen/types.js";
-import type { TimelineMessage } from "../../client/timeline/timeline.js";
+import type { TimelineMessage } from "../../client/timeline/snapshot.js";
 import { Avatar } from "../parts/avatar.js";
 import { whyNot } from "../parts/faults.js";
 import { Icon, IconButton } from "../parts/icon.js";

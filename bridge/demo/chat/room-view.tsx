@@ -1,7 +1,8 @@
 // One room: its head, its messages, who is typing, and where to write.
 
 import { useEffect, useMemo, useState } from "preact/hooks";
-import type { Timeline, TimelineMessage } from "../../client/timeline/timeline.js";
+import type { TimelineMessage } from "../../client/timeline/snapshot.js";
+import type { Timeline } from "../../client/timeline/timeline.js";
 import { statusText } from "../parts/avatar.js";
 import { Dialog } from "../parts/dialog.js";
 import { whyNot } from "../parts/faults.js";
