@@ -13,12 +13,13 @@ import type {
   WatchPresence,
   Welcome,
 } from "../gen/types.js";
-import type { Platform, Timer } from "../platform.js";
+import type { Platform } from "../platform.js";
 import { Session } from "../session/session.js";
 import type { ConnectionState } from "../session/state.js";
 import { codeFor } from "../session/verdict.js";
 import type { Codec } from "../wire/codec.js";
 import { type TabsPlatform, userOf } from "./channel.js";
+import { Givers } from "./givers.js";
 import { Lanes } from "./lanes.js";
 import { strongestPresence, TypingTabs, unitedWatch } from "./merged.js";
 import { Seat, sendAll } from "./seat.js";
@@ -37,10 +38,6 @@ export interface HubOptions {
   readonly empty: () => void;
 }
 
-/** For a tab that may give a token to come. */
-const TAB_DEADLINE_MS = 15_000;
-/** For another one to come, after those that are there had none. */
-const OTHERS_DEADLINE_MS = 2_000;
 /** Once replaced is perhaps this device's own older connection, which has just woken up; twice within this time is another device. */
 const REPLACED_AGAIN_MS = 60_000;
 /** Tabs know by the channel whether the hub is alive: pings of their own are far off. */
@@ -59,10 +56,7 @@ export class Hub {
   readonly #presences = new Map<Seat, SetPresence>();
   /** What the hello has stated. */
   #stated: readonly RoomPosition[] = [];
-  /** Whose token this connection was opened with. */
-  #giver: Seat | undefined;
-  /** Who waits for a tab. */
-  readonly #waiting = new Set<() => void>();
+  readonly #givers: Givers;
   #replacedAtMs = Number.NEGATIVE_INFINITY;
   #ended = false;
 
@@ -71,13 +65,14 @@ export class Hub {
     this.id = platform.id();
     this.#options = options;
     this.#tops = new Tops(platform);
+    this.#givers = new Givers(platform, this.#seats, (seat, code) => this.#refuse(seat, code));
     this.#session = new Session(
       {
         platform,
         codec,
         device: () => device,
         url,
-        token: ({ fresh }) => this.#token(fresh),
+        token: ({ fresh }) => this.#givers.token(fresh),
         rooms: (most) => this.#state(most),
       },
       {
@@ -113,7 +108,7 @@ export class Hub {
     this.#ended = true;
     this.#session.close();
     this.#dismiss(ABNORMAL);
-    for (const come of this.#waiting) come();
+    this.#givers.end();
   }
 
   // — tabs —
@@ -122,7 +117,7 @@ export class Hub {
     const { ref = 0, hello } = frame;
     if (hello !== undefined) {
       seat.hello = { ref, hello };
-      for (const come of this.#waiting) come();
+      this.#givers.came();
       this.#greeted(seat);
     } else if (seat.live && !this.#lanes.add(seat, () => this.#ask(seat, frame))) {
       this.#refuse(seat, SLOW_CONSUMER);
@@ -146,7 +141,7 @@ export class Hub {
   async #admit(seat: Seat): Promise<void> {
     const { welcome } = this.#session;
     if (welcome === undefined) return;
-    if (seat !== this.#giver && seat.was !== userOf(welcome)) {
+    if (seat !== this.#givers.last && seat.was !== userOf(welcome)) {
       const token = await seat.token(false);
       if (token === undefined) {
         this.#refuse(seat, codeFor("unauthenticated"));
@@ -337,50 +332,5 @@ export class Hub {
     else if (unsubscribed !== undefined) room?.unsubscribed(frame);
     else if (error !== undefined) room?.refused(frame);
     else sendAll(this.#live, frame);
-  }
-
-  // — tokens —
-
-  /** From one tab after the other, beginning with the one that holds the hub. Rejects where none could give one. */
-  async #token(fresh: boolean): Promise<string | undefined> {
-    const asked = new Set<Seat>();
-    for (;;) {
-      const seat = this.#provider(asked);
-      if (seat === undefined) {
-        if (await this.#tabComes(asked.size === 0 ? TAB_DEADLINE_MS : OTHERS_DEADLINE_MS)) continue;
-        if (this.#seats.size === 0) return undefined;
-        throw new Error("no token");
-      }
-      asked.add(seat);
-      try {
-        const token = await seat.token(fresh);
-        if (token !== undefined) {
-          this.#giver = seat;
-          return token;
-        }
-        this.#refuse(seat, codeFor("unauthenticated"));
-      } catch {
-        // The next may have one.
-      }
-    }
-  }
-
-  #provider(asked: ReadonlySet<Seat>): Seat | undefined {
-    const left = [...this.#seats].filter((seat) => seat.hello !== undefined && !asked.has(seat));
-    return left.find(({ frames }) => frames !== undefined) ?? left[0];
-  }
-
-  /** Resolves with whether one has come in time. */
-  #tabComes(deadlineMs: number): Promise<boolean> {
-    return new Promise((resolve) => {
-      const over = (came: boolean): void => {
-        this.#waiting.delete(come);
-        timer.cancel();
-        resolve(came);
-      };
-      const come = (): void => over(!this.#ended);
-      const timer: Timer = this.#options.platform.after(deadlineMs, () => over(false));
-      this.#waiting.add(come);
-    });
   }
 }
