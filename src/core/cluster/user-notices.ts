@@ -75,6 +75,11 @@ export class UserNotices {
     timer.cancel();
   }
 
+  /** Whether no other node changes what this one remembers: it hears of everything. */
+  get alone(): boolean {
+    return this.#deps.cluster === undefined;
+  }
+
   /** When something is asked for that is to be remembered: what `age` and `remembers` are asked with. */
   get now(): number {
     return this.#deps.cluster === undefined ? 0 : this.#deps.clock.monotonic();

@@ -8,11 +8,14 @@ import { isPromise } from "../awaitable.js";
 import type { UserNotices } from "../cluster/user-notices.js";
 import type { CoreDependencies } from "../core.js";
 import type { Blocks } from "../room/blocks.js";
+import { type Rechecked, Rechecks } from "./rechecks.js";
 import { wirePresence } from "./wire.js";
 
 /** From a change to its being told, in milliseconds: what changes again meanwhile is told once. */
 const TICK_MS = 50;
 const RETRY_MS = 1_000;
+/** Users of whom it is asked again in a second, at most, whom they have blocked. */
+const ASKED_AGAIN = 100;
 
 /** Whoever follows users: a session, a room, a service. */
 export interface PresenceReader {
@@ -26,7 +29,7 @@ export interface PresenceReader {
   blockChanged(userId: string, other: string): void;
 }
 
-interface Watched {
+interface Watched extends Rechecked {
   readonly tenantId: string;
   readonly userId: string;
   readonly readers: Set<PresenceReader>;
@@ -47,6 +50,8 @@ export class PresenceHub {
   readonly #blocks: Blocks;
   readonly #notices: UserNotices;
   readonly #users = new Map<string, Watched>();
+  /** Of whom a change of blocks may never have been told: another node could not reach this one, or did not know of it. */
+  readonly #rechecks: Rechecks;
   #changed = new Set<Watched>();
   #timer: Timer | undefined;
   #telling = false;
@@ -56,8 +61,9 @@ export class PresenceHub {
     this.#deps = deps;
     this.#blocks = blocks;
     this.#notices = notices;
+    this.#rechecks = new Rechecks(deps.clock, ASKED_AGAIN);
     blocks.onChanged((...change) => this.#blockChanged(...change));
-    // Where all may have changed, each shows with the user's next change.
+    // Where all may have changed, each shows with the user's next change, or in the round of rechecks.
     notices.onChanged((tenantId, userId) => this.#doubt(tenantId, userId), ignore);
   }
 
@@ -66,7 +72,7 @@ export class PresenceHub {
     const key = `${tenantId}/${userId}`;
     let watched = this.#users.get(key);
     if (watched === undefined) {
-      watched = {
+      const made: Watched = {
         tenantId,
         userId,
         readers: new Set(),
@@ -76,9 +82,12 @@ export class PresenceHub {
         blockedAtMs: 0,
         doubtful: false,
         asking: undefined,
+        recheck: () => this.#recheck(made),
       };
+      watched = made;
       this.#users.set(key, watched);
     }
+    if (reader.heedsBlocks && !this.#notices.alone) this.#rechecks.add(watched);
     watched.readers.add(reader);
     const listening = this.#listen(key, watched);
     const asking = reader.heedsBlocks ? this.#askBlocks(watched) : undefined;
@@ -108,6 +117,7 @@ export class PresenceHub {
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();
+    this.#rechecks.stop();
     for (const { watch } of this.#users.values()) watch?.close();
     this.#users.clear();
   }
@@ -136,6 +146,19 @@ export class PresenceHub {
   #askBlocks(watched: Watched): Promise<void> | undefined {
     if (watched.asking !== undefined) return watched.asking.done;
     if (watched.blocked !== undefined && !watched.doubtful) return undefined;
+    return this.#ask(watched, true);
+  }
+
+  /** Nobody waits for it: where it cannot be told now, the next round asks again. Never rejects. */
+  async #recheck(watched: Watched): Promise<void> {
+    if (![...watched.readers].some(heedsBlocks)) this.#rechecks.remove(watched);
+    // Else it is asked for already.
+    else if (watched.blocked !== undefined && !watched.doubtful && watched.asking === undefined)
+      await this.#ask(watched, false)?.catch(ignore);
+  }
+
+  /** `urgent`: where it cannot be told now, it is asked for again with the next tick. */
+  #ask(watched: Watched, urgent: boolean): Promise<void> | undefined {
     const askedAtMs = this.#notices.now;
     watched.doubtful = false;
     const asked = this.#blocks.blockedBy(watched.tenantId, watched.userId);
@@ -151,9 +174,11 @@ export class PresenceHub {
       },
       (error: unknown) => {
         watched.asking = undefined;
-        watched.doubtful = true;
-        // Who is hidden meanwhile is told of as soon as it is known.
-        this.#mark(watched);
+        if (urgent) {
+          watched.doubtful = true;
+          // Who is hidden meanwhile is told of as soon as it is known.
+          this.#mark(watched);
+        }
         throw error;
       },
     );
@@ -193,6 +218,7 @@ export class PresenceHub {
 
   #forget(key: string, watched: Watched): void {
     this.#users.delete(key);
+    this.#rechecks.remove(watched);
     this.#changed.delete(watched);
     watched.watch?.close();
   }
@@ -236,7 +262,7 @@ export class PresenceHub {
     for (const [tenantId, users] of tenants) {
       try {
         for (const watched of users) {
-          // What nobody could tell this node shows with the user's next change.
+          // What nobody could tell this node shows with the user's next change, if no recheck has found it.
           if (watched.blocked !== undefined && this.#notices.age(watched.blockedAtMs) === "old")
             watched.doubtful = true;
           if ((watched.blocked === undefined || watched.doubtful) && [...watched.readers].some(heedsBlocks)) {

@@ -1,4 +1,4 @@
-// Looks now and then whether sessions may still see whom they watch: a few each second, so that it never takes long.
+// Looks again, now and then, at what may have changed without a word: a few each second, so that it never takes long.
 
 import type { Clock, Timer } from "../../ports/clock.js";
 
@@ -12,13 +12,16 @@ export interface Rechecked {
 
 export class Rechecks {
   readonly #clock: Clock;
+  readonly #mostAtOnce: number;
   /** The next first. */
   readonly #waiting = new Set<Rechecked>();
   #timer: Timer | undefined;
   #stopped = false;
 
-  constructor(clock: Clock) {
+  /** Each at least once in 30 s, unless more than `mostAtOnce` are due in a second: then each in its turn. Default: any number. */
+  constructor(clock: Clock, mostAtOnce = Number.POSITIVE_INFINITY) {
     this.#clock = clock;
+    this.#mostAtOnce = mostAtOnce;
   }
 
   add(one: Rechecked): void {
@@ -40,7 +43,12 @@ export class Rechecks {
     if (this.#timer !== undefined || this.#stopped) return;
     this.#timer = this.#clock.after(STEP_MS, () => {
       this.#timer = undefined;
-      const due = [...this.#waiting].slice(0, Math.ceil((this.#waiting.size * STEP_MS) / ROUND_MS));
+      const count = Math.min(Math.ceil((this.#waiting.size * STEP_MS) / ROUND_MS), this.#mostAtOnce);
+      const due: Rechecked[] = [];
+      for (const one of this.#waiting) {
+        if (due.length === count) break;
+        due.push(one);
+      }
       for (const one of due) {
         this.#waiting.delete(one);
         this.#waiting.add(one);

@@ -13,6 +13,8 @@ import { call } from "../user/use-inbox.js";
 /** Longer than nodes need to know of each other, and shorter than they take what they know for true. */
 const KNOWN_MS = 2_250;
 const TRUSTED_MS = 5_000;
+/** Longer than it takes until a node asks again whom those have blocked who are watched there. */
+const LOOKED_AGAIN_MS = 40_000;
 
 function device(deviceId: string) {
   return { device: { deviceId } };
@@ -50,6 +52,34 @@ async function useDirect() {
   cluster.asked.length = 0;
   expect((await say(bob, roomId, "third")).case).toBe("published");
   return { cluster, ada, bob, roomId };
+}
+
+/** Bob watches at another node than Ada's and Cem's. Ada's inbox is at a third, Cem's at Bob's. */
+async function useWatching(what: { readonly userIds?: string[]; readonly roomIds?: string[] }) {
+  const cluster = await useCluster({ limits: { pingIntervalMs: 600_000 } });
+  const ada = await cluster.node(0).connect("ada");
+  const bob = await cluster.node(1).connect("bob");
+  const cem = await cluster.node(0).connect("cem");
+  await cluster.node(0).room(ada, "shared", "bob", "cem");
+  const shards = [ada, cem].map((client) => cluster.shardOf(client.last("welcome").inboxRoomId));
+  expect(new Set(shards).size).toBe(2);
+  for (const [client, owner] of [
+    [cem, cluster.node(1)],
+    [ada, cluster.node(2)],
+  ] as const) {
+    cluster.seize(cluster.shardOf(client.last("welcome").inboxRoomId), owner);
+  }
+  await cluster.elapse(KNOWN_MS);
+  const watched = await bob.ask({ case: "watchPresence", value: what });
+  if (watched.case !== "presenceSnapshot") throw new Error(`not watched: ${JSON.stringify(watched.value)}`);
+  expect(watched.value.presences.map(({ userId }) => userId)).toEqual(expect.arrayContaining(["ada"]));
+  const told = (userId: string): string[] =>
+    bob
+      .all("presenceChanges")
+      .flatMap(({ value }) => value.presences)
+      .filter((presence) => presence.userId === userId)
+      .map(({ status }) => PresenceStatus[status]);
+  return { cluster, ada, cem, told };
 }
 
 /** Questions of the third node, which owns the room. */
@@ -98,6 +128,34 @@ describe("whoever is blocked", () => {
     block(ada, "bob", false);
     await cluster.elapse(500);
     expect(told()).toEqual(["OFFLINE", "ONLINE"]);
+  });
+
+  it.each([{ userIds: ["ada"] }, { roomIds: ["shared"] }])(
+    "sees the other offline in a watch of %o though nobody could tell the node, and while nothing else happens",
+    async (what) => {
+      const { cluster, ada, told } = await useWatching(what);
+      cluster.link(cluster.node(0), cluster.node(1), "cut");
+      for (const [blocked, seen] of [
+        [true, ["OFFLINE"]],
+        [false, ["OFFLINE", "ONLINE"]],
+      ] as const) {
+        const ref = block(ada, "bob", blocked);
+        await cluster.elapse(TRUSTED_MS + 250);
+        expect(ada.reply(ref).case).toBe("callResult");
+        await cluster.elapse(LOOKED_AGAIN_MS);
+        expect(told("ada")).toEqual(seen);
+      }
+    },
+  );
+
+  it("sees everybody else as they are while it cannot be asked whom one of them has blocked", async () => {
+    const { cluster, cem, told } = await useWatching({ userIds: ["ada", "cem"] });
+    cluster.link(cluster.node(1), cluster.node(2), "cut");
+    await cluster.elapse(2 * LOOKED_AGAIN_MS);
+    await cem.ask({ case: "setPresence", value: { status: PresenceStatus.AWAY } });
+    await cluster.elapse(500);
+    expect(told("cem")).toEqual(["AWAY"]);
+    expect(told("ada")).toEqual([]);
   });
 });
 
