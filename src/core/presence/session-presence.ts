@@ -246,8 +246,10 @@ export class SessionPresence implements PresenceReader, RoomReader {
     if (this.#telling || this.#answering > 0 || this.#changes.size === 0) return;
     this.#telling = true;
     this.#flush().then(
-      () => {
+      (interrupted) => {
         this.#telling = false;
+        // The answer that it was to wait for may have been given by now.
+        if (interrupted) this.flush();
       },
       () => {
         // Who can be seen is not known now: told at the next change or recheck.
@@ -256,12 +258,14 @@ export class SessionPresence implements PresenceReader, RoomReader {
     );
   }
 
-  async #flush(): Promise<void> {
+  /** Resolves with whether it left changes untold because something else is to be answered before them. */
+  async #flush(): Promise<boolean> {
     while (this.#changes.size > 0 && !this.#ended) {
       const { identity } = this.#session;
       const asked = [...this.#changes.keys()];
       const visible = isService(identity) ? undefined : await this.#services.visibility.visible(identity, asked);
-      if (this.#ended || this.#answering > 0) return;
+      if (this.#ended) return false;
+      if (this.#answering > 0) return true;
       const told: wire.Presence[] = [];
       for (const userId of asked) {
         const presence = this.#changes.get(userId);
@@ -271,12 +275,13 @@ export class SessionPresence implements PresenceReader, RoomReader {
         // Whoever was seen until now looks offline from now on.
         else if (before) told.push(offline(userId));
       }
-      if (told.length > 0 && !this.#tell(told, [])) return;
+      if (told.length > 0 && !this.#tell(told, [])) return false;
       for (const userId of asked) {
         this.#changes.delete(userId);
         if (this.#users.has(userId)) this.#users.set(userId, this.#sees(visible, userId));
       }
     }
+    return false;
   }
 
   /** Whether the user can be seen now; `visible`: those with whom a room is shared, undefined: everybody is. */
